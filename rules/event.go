@@ -1,0 +1,119 @@
+package rules
+
+import "ristourne/rules/money"
+
+// EventType is what a transaction event says about its purchase. The type
+// gives the sign of the amount.
+type EventType uint8
+
+// The types of a transaction event.
+const (
+	Authorization EventType = iota + 1
+	AuthorizationUpdate
+	Reversal
+	Clearing
+	Refund
+	Chargeback
+	ChargebackReversal
+)
+
+var eventTypeNames = [...]string{
+	"", "authorization", "authorization_update", "reversal", "clearing", "refund", "chargeback", "chargeback_reversal",
+}
+
+func (t EventType) String() string { return eventTypeNames[t] }
+
+// Opens reports whether an event of this type can open a purchase at a
+// merchant that matches. The others wait for a purchase they can belong to.
+func (t EventType) Opens() bool {
+	return t == Authorization || t == AuthorizationUpdate || t == Clearing
+}
+
+// ParseEventType reads the name of the wire.
+func ParseEventType(s string) (EventType, bool) { return parseName[EventType](s, eventTypeNames[:]) }
+
+// Channel is where a purchase was made.
+type Channel uint8
+
+// Channels; the zero value is "not stated".
+const (
+	ChannelUnknown Channel = iota
+	InStore
+	Online
+	OtherChannel
+)
+
+var channelNames = [...]string{"", "in_store", "online", "other"}
+
+func (c Channel) String() string { return channelNames[c] }
+
+// ParseChannel reads the name of the wire.
+func ParseChannel(s string) (Channel, bool) { return parseName[Channel](s, channelNames[:]) }
+
+// Merchant is the acceptor as the card message names it.
+type Merchant struct {
+	ID                string // card acceptor id, ISO 8583 field 42, 1 to 15 bytes, trailing spaces dropped
+	AcquirerID        string
+	Network           string
+	NetworkMerchantID string
+	SubMerchantID     string
+	TerminalID        string
+	Name              string
+	MCC               string // merchant category code, ISO 18245, 4 digits
+	Country           string // ISO 3166-1 alpha-2
+}
+
+// Item is a line of the basket, where the bank has it.
+type Item struct {
+	AmountMinor int64  // the line's total in the event's currency; negative for a discount
+	Quantity    string // as written; a number
+	SKU         string
+	Category    string
+}
+
+// Event is one transaction event, parsed and valid by itself. Its strings may
+// point into the buffer of the batch it came in: whoever keeps an event beyond
+// the batch copies it (Clone).
+type Event struct {
+	ID                    string // unique within the account
+	Type                  EventType
+	TransactionID         string
+	OriginalTransactionID string // empty: none
+	AccountID             string
+	CardToken             string
+	AmountMinor           int64 // 0 to 2^53-1, minor units of Currency
+	Currency              money.Currency
+	BillingAmountMinor    int64
+	BillingCurrency       money.Currency // zero: no billing amount was stated
+	OccurredAt            Instant
+	PurchasedAt           Instant // meaningful where HasPurchasedAt
+	HasPurchasedAt        bool
+	Declined              bool // approved: false
+	Merchant              Merchant
+	Channel               Channel
+	CardProduct           string
+	Items                 []Item
+	// ContentHash is over all known fields after parsing (instants as
+	// instants, defaults and nulls as absent): events of one id are the same
+	// when it is equal. 64 bits suffice: a collision would take a conflict
+	// for a duplicate, which changes no sum.
+	ContentHash uint64
+}
+
+// PurchaseTime is when the purchase of this event happened as far as the event
+// itself knows: purchased_at, else occurred_at.
+func (e *Event) PurchaseTime() Instant {
+	if e.HasPurchasedAt {
+		return e.PurchasedAt
+	}
+	return e.OccurredAt
+}
+
+func parseName[T ~uint8](s string, names []string) (T, bool) {
+	for i, name := range names[1:] {
+		if s == name {
+			return T(i + 1), true
+		}
+	}
+	return 0, false
+}

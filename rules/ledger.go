@@ -1,0 +1,209 @@
+package rules
+
+import "ristourne/rules/money"
+
+// Fate is what became of one input record. Each record has exactly one; what
+// is counted over all fates is what came in.
+type Fate uint8
+
+// The fates.
+const (
+	Booked Fate = iota + 1
+	NoChange
+	Waiting
+	Duplicate
+	Declined
+	NoMember
+	Unmatched
+	TooLate
+	DeadLettered
+	NumFates // one more than the last: the size of an array over fates
+)
+
+var fateNames = [...]string{
+	"", "booked", "no_change", "waiting", "duplicate", "declined", "no_member", "unmatched", "too_late", "dead_letter",
+}
+
+func (f Fate) String() string { return fateNames[f] }
+
+// InSet reports whether a record of this fate is now part of the account's set
+// of events and facts, from which its ledger follows.
+func (f Fate) InSet() bool { return f == Booked || f == NoChange || f == Waiting }
+
+// CauseKind is the kind of record that made a line.
+type CauseKind uint8
+
+// The kinds of a cause.
+const (
+	CauseEvent CauseKind = iota + 1
+	CauseFact
+	CauseResult
+)
+
+var causeKindNames = [...]string{"", "event", "fact", "result"}
+
+func (k CauseKind) String() string { return causeKindNames[k] }
+
+// Cause is the input record that made a line. Partition, offset and timestamp
+// say where it stands in Kafka; they are no part of any id.
+type Cause struct {
+	Kind       CauseKind
+	ID         string // event_id or fact_id
+	Partition  int32
+	Offset     int64
+	RecordedAt int64 // Kafka timestamp, milliseconds since 1970
+}
+
+// Role is in which part the beneficiary of a line takes part.
+type Role uint8
+
+// The roles.
+const (
+	RoleMember Role = iota + 1
+	RoleSponsor
+	RolePartner
+)
+
+var roleNames = [...]string{"", "member", "sponsor", "partner"}
+
+func (r Role) String() string { return roleNames[r] }
+
+// ParseRole reads the name of the wire.
+func ParseRole(s string) (Role, bool) { return parseName[Role](s, roleNames[:]) }
+
+// Stage is how sure a line is.
+type Stage uint8
+
+// The stages: confirmed is what the cleared amounts earn, expected what the
+// authorised ones would earn beyond it.
+const (
+	Expected Stage = iota + 1
+	Confirmed
+)
+
+var stageNames = [...]string{"", "expected", "confirmed"}
+
+func (s Stage) String() string { return stageNames[s] }
+
+// ParseStage reads the name of the wire.
+func ParseStage(s string) (Stage, bool) { return parseName[Stage](s, stageNames[:]) }
+
+// Kind is what a line is paid in.
+type Kind uint8
+
+// The kinds.
+const (
+	Cash Kind = iota + 1
+	Points
+	Wallet
+	Voucher
+	CommissionKind
+)
+
+var kindNames = [...]string{"", "cash", "points", "wallet", "voucher", "commission"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// ParseKind reads the name of the wire.
+func ParseKind(s string) (Kind, bool) { return parseName[Kind](s, kindNames[:]) }
+
+// AccrualID is the truncated SHA-256 of a line's key and cause.
+type AccrualID [16]byte
+
+// AccountRef stands for an account wherever personal data must be able to go:
+// the ledger keeps it when the map from it to account and member ids is
+// deleted. It is derived from the account id under a secret of the bank.
+type AccountRef [16]byte
+
+// Accrual is one signed ledger line. Sums of lines are the balances; a line is
+// never changed or deleted.
+type Accrual struct {
+	ID              AccrualID
+	Programme       string
+	AccountID       string // whose purchase it is
+	AccountRef      AccountRef
+	MemberID        string
+	BeneficiaryID   string // whose money it is: an account, or the partner for role partner
+	Role            Role
+	TransactionID   string
+	PartnerID       string
+	StoreID         string
+	OfferID         string // empty: an adjustment, or the partner's own terms
+	OfferVersion    string
+	CampaignIDs     []string
+	Stage           Stage
+	Kind            Kind
+	Unit            string // currency code, or the points' code
+	BasisMinor      int64  // this award's basis; never to be summed over offers or beneficiaries
+	RewardMinor     int64
+	CommissionMinor int64
+	CostMinor       int64 // the reward in money
+	Currency        money.Currency
+	PurchasedAt     Instant
+	Cause           Cause
+	Level           string
+	Channel         Channel
+	MCC             string
+	Reasons         []string // why it is what it is: codes such as "cap:month", "margin", "refund"
+}
+
+// Direction is which way an instruction moves money.
+type Direction uint8
+
+// The directions.
+const (
+	Credit Direction = iota + 1
+	Debit
+)
+
+var directionNames = [...]string{"", "credit", "debit"}
+
+func (d Direction) String() string { return directionNames[d] }
+
+// ParseDirection reads the name of the wire.
+func ParseDirection(s string) (Direction, bool) { return parseName[Direction](s, directionNames[:]) }
+
+// Instruction tells the bank to pay a cardholder or to take money back. One id
+// has one amount, for ever: the bank dedupes on it.
+type Instruction struct {
+	ID            string // 1 to 35 of A-Z a-z 0-9 - : fits an ISO 20022 EndToEndId
+	Direction     Direction
+	AccountID     string
+	AccountRef    AccountRef
+	AmountMinor   int64 // over 0
+	Currency      money.Currency
+	StatementText string // at most 140 characters
+	Programme     string
+	Cycle         string
+	Reason        string
+	CreatedAt     int64 // Kafka timestamp of the cause, milliseconds since 1970
+	Cause         Cause
+}
+
+// DeadLetter is a record that broke a rule. Value is nil where the record was
+// not read whole or holds a card number; size and hash always tell which it was.
+type DeadLetter struct {
+	Topic      string
+	Partition  int32
+	Offset     int64
+	Timestamp  int64  // Kafka timestamp, milliseconds since 1970
+	Reason     string // code, such as "json", "missing", "card_number", "conflict"
+	Field      string // empty: the record as a whole
+	Detail     string // what is wrong and what to do, for a person; holds no content of the record
+	Key, Value []byte
+	Size       int
+	SHA256     [32]byte
+}
+
+// Output collects what applying records has decided. It is reused from batch
+// to batch.
+type Output struct {
+	Accruals     []Accrual
+	Instructions []Instruction
+}
+
+// Reset empties o and keeps its memory.
+func (o *Output) Reset() {
+	o.Accruals = o.Accruals[:0]
+	o.Instructions = o.Instructions[:0]
+}

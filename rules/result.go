@@ -1,0 +1,30 @@
+package rules
+
+// ResultStatus is what became of an instruction at the bank.
+type ResultStatus uint8
+
+// The statuses of a result.
+const (
+	Accepted ResultStatus = iota + 1
+	Settled
+	Rejected
+)
+
+var resultStatusNames = [...]string{"", "accepted", "settled", "rejected"}
+
+func (s ResultStatus) String() string { return resultStatusNames[s] }
+
+// ParseResultStatus reads the name of the wire.
+func ParseResultStatus(s string) (ResultStatus, bool) {
+	return parseName[ResultStatus](s, resultStatusNames[:])
+}
+
+// Result is the bank's word on one instruction. Settled may still be followed
+// by rejected (a return).
+type Result struct {
+	InstructionID string
+	AccountID     string
+	Status        ResultStatus
+	Reason        string
+	At            Instant
+}
