@@ -1,0 +1,110 @@
+// Package processor is the stream: it feeds the bank's records, shard by
+// shard, through the rules into the ledger. shard.go is the way of the data.
+package processor
+
+import (
+	"context"
+	"errors"
+
+	"ristourne/processor/feed"
+	"ristourne/rules"
+)
+
+// The small interfaces below are all that the stream asks of the world.
+// Whatever can fail, stall or lie stands behind one of them, so that a test
+// can run the pipeline step by step and break any step it likes.
+
+// ErrFenced says that another owner has claimed the shard: this one must stop
+// at once and touch nothing more.
+var ErrFenced = errors.New("shard was claimed by another owner")
+
+// ErrHeadsFellBack says that the account states are older than the ledger:
+// they must be rebuilt before anything more is decided.
+var ErrHeadsFellBack = errors.New("account states are behind the ledger")
+
+// Source is one shard of the input topics during one generation of the group.
+type Source interface {
+	Shard() int32
+	Committed() feed.Offsets
+	Seek(feed.Offsets)
+	Next(ctx context.Context, b *feed.Batch) error
+	Commit(ctx context.Context, o feed.Offsets) error
+}
+
+// Claim is what an owner finds when it takes a shard.
+type Claim struct {
+	Epoch   int64
+	Heads   rules.Heads // rules.NoHeads: the shard has no state
+	Batch   uint64      // number of the last saved batch
+	LastSeq uint64
+	Outbox  [][]byte // saved batches that were not cleared, oldest first
+}
+
+// AccountState is one account's state to be saved.
+type AccountState struct {
+	ID    string
+	Value []byte
+}
+
+// Save is what one script writes, all or nothing.
+type Save struct {
+	Shard    int32
+	Epoch    int64
+	Before   rules.Heads // what the heads must be now
+	Batch    uint64
+	After    rules.Heads
+	LastSeq  uint64
+	Accounts []AccountState
+	Outbox   []byte // nil: the batch moves heads and counts alone
+	Fates    [rules.NumFates]int64
+	// Hashes to append to the shard's filters.
+	Members, Known []uint64
+}
+
+// Accounts keeps the account states of a shard: a cache of the ledger, in
+// Redis. Every write carries the owner's epoch and is refused with ErrFenced
+// when the shard has a newer one.
+type Accounts interface {
+	// Claim raises the epoch of the shard.
+	Claim(ctx context.Context, shard int32) (Claim, error)
+	// Load appends to values one value an id, nil where there is none.
+	Load(ctx context.Context, shard int32, ids []string, values [][]byte) ([][]byte, error)
+	// Save runs the batch's one script. A repeat of a save that already
+	// succeeded is a success. ErrHeadsFellBack: the heads are not Before.
+	Save(ctx context.Context, s *Save) error
+	// Clear deletes the outbox up to and with the batch.
+	Clear(ctx context.Context, shard int32, epoch int64, upToBatch uint64) error
+	// Filters streams the hashes that Save has appended.
+	Filters(ctx context.Context, shard int32, members, known func([]uint64)) error
+	// BeginRebuild forgets heads, outbox and filters (fates stay); states are
+	// then written by Restore and the heads last, by FinishRebuild.
+	BeginRebuild(ctx context.Context, shard int32, epoch int64) error
+	Restore(ctx context.Context, shard int32, epoch int64, accounts []AccountState, members, known []uint64) error
+	FinishRebuild(ctx context.Context, shard int32, epoch int64, m rules.Marker) error
+}
+
+// Ledger is ClickHouse: what was decided, for ever.
+type Ledger interface {
+	// Book writes decisions, their marker last. Booking one again changes
+	// nothing that a reader sees. An error means "unknown": book it again.
+	Book(ctx context.Context, d ...*rules.Decision) error
+	// Marker is the newest marker of the shard; false where there is none.
+	Marker(ctx context.Context, shard int32) (rules.Marker, bool, error)
+	// Histories streams every account of the shard.
+	Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) error
+	// InstructionsFrom streams the instructions whose cause stands at or
+	// behind from in its topic: those that may not have been paid yet.
+	InstructionsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Instruction) error) error
+}
+
+// Payer gives instructions to the bank. It returns when every one is
+// acknowledged; an error means "unknown": pay again, the bank dedupes by id.
+type Payer interface {
+	Pay(ctx context.Context, instructions []rules.Instruction) error
+}
+
+// DeadLetters keeps what broke a rule. It returns when every one is
+// acknowledged.
+type DeadLetters interface {
+	Write(ctx context.Context, letters []rules.DeadLetter) error
+}

@@ -1,0 +1,106 @@
+package rules
+
+import "ristourne/rules/money"
+
+// The input topics of a shard, in the order in which a batch takes them: what
+// is known of members comes before what they bought.
+const (
+	TopicFacts = iota
+	TopicReferrals
+	TopicResults
+	TopicTransactions
+	NumTopics
+)
+
+// Heads are, for each input topic of a shard, the next offset that was not
+// decided yet. -1: nothing was ever decided.
+type Heads [NumTopics]int64
+
+// NoHeads is where a shard begins.
+var NoHeads = Heads{-1, -1, -1, -1}
+
+// Before reports whether h misses anything that o has.
+func (h Heads) Before(o Heads) bool {
+	for i := range h {
+		if h[i] < o[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// SetRow is one event or fact that became part of an account's set. The rows
+// of a shard, in the order of Seq, are what its account states are rebuilt from.
+type SetRow struct {
+	Seq        uint64 // position in the shard's order of decisions, from 1
+	AccountRef AccountRef
+	Cause      Cause
+	Fate       Fate
+	Type       string // event or fact type, as on the wire
+	// What analysts ask of events; empty for facts.
+	TransactionID string
+	AmountMinor   int64
+	Currency      money.Currency
+	OccurredAt    Instant // a fact's At
+	MerchantID    string
+	MCC           string
+	PartnerID     string // of the store that the event's own merchant matched
+	StoreID       string
+	// Payload is the event's or fact's own binary form, without account id.
+	Payload []byte
+}
+
+// AccountRow is one line of the map from references to personal ids.
+type AccountRow struct {
+	Ref        AccountRef
+	AccountID  string
+	MemberID   string // empty: not stated yet
+	RecordedAt int64  // Kafka timestamp of the cause, milliseconds since 1970
+}
+
+// ResultRow is one word of the bank on an instruction.
+type ResultRow struct {
+	Result     Result
+	AccountRef AccountRef
+	Cause      Cause
+}
+
+// Decision is all that one batch of a shard has decided: what the outbox holds
+// from the moment it is saved until it is booked, paid and committed.
+type Decision struct {
+	Shard        int32
+	Batch        uint64 // number of the batch in its shard, from 1, without gaps
+	Heads        Heads  // after the batch
+	LastSeq      uint64 // Seq of the shard's last set row after the batch
+	Accounts     []AccountRow
+	Set          []SetRow
+	Results      []ResultRow
+	Accruals     []Accrual
+	Instructions []Instruction
+}
+
+// Empty reports that there is nothing to book or pay but the heads.
+func (d *Decision) Empty() bool {
+	return len(d.Accounts)+len(d.Set)+len(d.Results)+len(d.Accruals)+len(d.Instructions) == 0
+}
+
+// Marker is the last row that is booked of a batch: everything up to it is in
+// the ledger.
+type Marker struct {
+	Shard   int32
+	Batch   uint64
+	Heads   Heads
+	LastSeq uint64
+}
+
+// AccountHistory is what the ledger's store knows of one account: enough to
+// rebuild its state.
+type AccountHistory struct {
+	Ref       AccountRef
+	AccountID string
+	MemberID  string
+	Set       []SetRow  // in the order of Seq
+	Booked    []Accrual // sums by line key; ID, Cause and Reasons are empty
+	// InstructedMinor is credits less debits by currency.
+	InstructedMinor map[money.Currency]int64
+}
