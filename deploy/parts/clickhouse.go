@@ -1,0 +1,189 @@
+package parts
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"text/template"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+//go:embed clickhouse/config.xml clickhouse/users.xml
+var clickHouseFiles embed.FS
+
+// The oldest ClickHouse that Ristourne works with.
+const (
+	clickHouseMajor = 24
+	clickHouseMinor = 8
+)
+
+// startAttempts bounds how often a server is given other ports because somebody
+// took those it was to have.
+const startAttempts = 3
+
+// ClickHouse is a ClickHouse server of its own process. It is the program
+// "clickhouse" where that is on PATH, and otherwise the library that npm brings,
+// the same database without its program.
+type ClickHouse struct {
+	Addr     string // host:port of the native protocol
+	HTTPAddr string // host:port of the HTTP interface
+	// User may do everything, from this machine only, and so may "default",
+	// which has no password.
+	User     string
+	Password string
+
+	folder *folder
+	proc   *process
+}
+
+// StartClickHouse starts ClickHouse, in some 2 s once its library has been
+// fetched (178 MB, by npm, once) and its starter built (by go, once).
+func StartClickHouse(ctx context.Context, o Options) (*ClickHouse, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	program, err := findClickHouse(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("get ClickHouse: %w", err)
+	}
+	dir, err := openFolder(o, "clickhouse")
+	if err != nil {
+		return nil, err
+	}
+	c := &ClickHouse{User: "ristourne", Password: "ristourne", folder: dir}
+	c.proc = &process{
+		name:    "ClickHouse",
+		dir:     dir.path,
+		logs:    []string{"clickhouse.err.log"},
+		command: func() *exec.Cmd { return program.command(c.configPath(), c.dataPath()) },
+		ready:   c.ready,
+	}
+	if err := c.startOnFreePorts(ctx); err != nil {
+		return nil, errors.Join(err, dir.close())
+	}
+	return c, nil
+}
+
+func (c *ClickHouse) configPath() string { return filepath.Join(c.folder.path, "config.xml") }
+func (c *ClickHouse) dataPath() string   { return filepath.Join(c.folder.path, "data") }
+
+func (c *ClickHouse) startOnFreePorts(ctx context.Context) error {
+	var err error
+	for range startAttempts {
+		var ports []int
+		if ports, err = freePorts(2); err != nil {
+			return err
+		}
+		if err = c.configure(ports[0], ports[1]); err != nil {
+			return err
+		}
+		if err = c.proc.start(ctx); err == nil || !c.proc.logHas("Address already in use") {
+			return err
+		}
+	}
+	return err
+}
+
+// configure writes the server's configuration.
+func (c *ClickHouse) configure(tcpPort, httpPort int) error {
+	c.Addr, c.HTTPAddr = localAddr(tcpPort), localAddr(httpPort)
+	values := struct {
+		Dir               string
+		TCPPort, HTTPPort int
+		User, Password    string
+	}{c.folder.path, tcpPort, httpPort, c.User, c.Password}
+
+	files, err := template.New("").Funcs(template.FuncMap{"xml": escapeXML}).
+		ParseFS(clickHouseFiles, "clickhouse/*.xml")
+	if err != nil {
+		return fmt.Errorf("read ClickHouse configuration: %w", err)
+	}
+	for _, name := range []string{"config.xml", "users.xml"} {
+		var text bytes.Buffer
+		if err := files.ExecuteTemplate(&text, name, values); err != nil {
+			return fmt.Errorf("fill in ClickHouse configuration: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(c.folder.path, name), text.Bytes(), 0o600); err != nil {
+			return fmt.Errorf("write ClickHouse configuration: %w", err)
+		}
+	}
+	return nil
+}
+
+func escapeXML(s string) (string, error) {
+	var escaped bytes.Buffer
+	err := xml.EscapeText(&escaped, []byte(s))
+	return escaped.String(), err
+}
+
+// ready logs in over the native protocol, asks over HTTP, and refuses a server
+// that is too old.
+func (c *ClickHouse) ready(ctx context.Context) error {
+	conn, err := clickhouse.Open(&clickhouse.Options{
+		Addr:        []string{c.Addr},
+		Auth:        clickhouse.Auth{Username: c.User, Password: c.Password},
+		DialTimeout: probeLimit,
+		ReadTimeout: probeLimit,
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	server, err := conn.ServerVersion()
+	if err != nil {
+		return err
+	}
+	v := server.Version
+	if v.Major < clickHouseMajor || v.Major == clickHouseMajor && v.Minor < clickHouseMinor {
+		return fatal(fmt.Errorf("it is ClickHouse %d.%d, and %d.%d or newer is needed: update the program \"clickhouse\" or take it off PATH",
+			v.Major, v.Minor, clickHouseMajor, clickHouseMinor))
+	}
+
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.HTTPAddr+"/ping", nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Timeout: probeLimit, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<10)); err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("ping over HTTP: %s", answer.Status)
+	}
+	return nil
+}
+
+// PID is the server's process id, 0 while it doesn't run.
+func (c *ClickHouse) PID() int { return c.proc.pid() }
+
+// Kill ends the server at once, with SIGKILL, and waits until it is gone.
+func (c *ClickHouse) Kill() { c.proc.kill() }
+
+// Stop halts the server where it is, with SIGSTOP: connections stay and nothing
+// answers, until Cont.
+func (c *ClickHouse) Stop() error { return c.proc.halt() }
+
+// Cont lets a halted server go on.
+func (c *ClickHouse) Cont() error { return c.proc.resume() }
+
+// Restart starts the server again on the same ports and data, after ending it
+// in its own way if it still runs.
+func (c *ClickHouse) Restart(ctx context.Context) error { return c.proc.restart(ctx) }
+
+// Close ends the server and removes its data if they are temporary.
+func (c *ClickHouse) Close() error { return c.proc.close(c.folder) }
