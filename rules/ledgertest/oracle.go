@@ -1,0 +1,335 @@
+package ledgertest
+
+// Where the contract leaves a choice, the oracle makes this one:
+//
+//  1. A record's fate is what it met on arrival. What waits is `waiting` even
+//     if the limit of 200 drops it at once, or if a link it brings moves money.
+//  2. Waiting is a property of the set: a reversal, refund, chargeback or its
+//     reversal waits while its purchase is not known. After each arrival, what
+//     still waits and is too old, or is beyond the limit, is dropped, until
+//     nothing more is; so a purchase that becomes known saves its refunds.
+//  3. The purchase of an event is judged on the set with that event in it.
+//     An opener of a known purchase is never too late, whatever its date.
+//  4. An opener that doesn't match stays in the set without effect where links
+//     re-resolve so that its purchase is no longer known.
+//  5. authorization_expired names a purchase as original_transaction_id does
+//     (links are followed); it counts for good, whatever its date.
+//  6. Which events are late is judged by the purchase time over all events of
+//     the purchase. Terms (time, store, card) come from the events that are
+//     not late, unless there is no opener among them.
+//  7. Any late event makes the authorised amount 0 for the purchase itself,
+//     never for the others.
+//  8. With late events on several purchases of one period, they are looked at
+//     in order of (purchase time, transaction id); each leaves the others the
+//     greater of what it had without its late events and what it has now: no
+//     cap is exceeded, and a late refund changes no other purchase. What an
+//     award had is not taken from it where the limit in force is used up.
+//  9. An event "counts" in a world if its amount enters the sum that gives
+//     that world's basis; one of amount 0 in a currency that can't be stated
+//     still can't be.
+// 10. basis_minor of a line is the basis of a world in which the line's reward
+//     or commission is not 0; a difference in it alone is booked too, or its
+//     sums would depend on the order of arrival.
+// 11. Every award of an offer uses its monthly counter, also under a version
+//     that states no limit; several caps of one period: the least.
+// 12. `left` ends membership in an automatic programme too; its cards need no
+//     link, ever. Where several programmes are automatic, the first listed.
+// 13. Adjustments and spendings are booked whatever their date, once the
+//     account is known as a member (an enrolled fact in the set, or automatic
+//     enrolment in force at the fact's date); cost_minor of an adjustment is
+//     its amount.
+// 14. H is that of the programme's version in force at the date that is looked
+//     at (the event's purchase time, the fact's date); the programme is the
+//     one of the last enrolment not after it, else of the first.
+// 15. A partner's offers and terms serve only members of its own programme;
+//     its keys match for everyone.
+// 16. A local time that the clock never shows is the moment after the gap: the
+//     first instant at which the clock has reached it.
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// The contract's limits on what waits for its purchase.
+const (
+	waitingDays  = 90
+	waitingLimit = 200
+)
+
+// Record is one input record: exactly one of its fields is set.
+type Record struct {
+	Event *rules.Event
+	Fact  *rules.Fact
+}
+
+// AccountID is the account the record is about.
+func (r Record) AccountID() string {
+	if r.Event != nil {
+		return r.Event.AccountID
+	}
+	return r.Fact.AccountID
+}
+
+// ID is the event_id or fact_id.
+func (r Record) ID() string {
+	if r.Event != nil {
+		return r.Event.ID
+	}
+	return r.Fact.ID
+}
+
+// Key is what a sum of the ledger is kept by (section 2.2 of the contract).
+type Key struct {
+	AccountID    string
+	Transaction  string
+	Offer        string
+	OfferVersion string
+	Partner      string
+	Store        string
+	Beneficiary  string
+	Role         rules.Role
+	Kind         rules.Kind
+	Unit         string
+	Stage        rules.Stage
+}
+
+// KeyOf is the key of a booked line.
+func KeyOf(a *rules.Accrual) Key {
+	return Key{
+		AccountID: a.AccountID, Transaction: a.TransactionID, Offer: a.OfferID, OfferVersion: a.OfferVersion,
+		Partner: a.PartnerID, Store: a.StoreID, Beneficiary: a.BeneficiaryID, Role: a.Role, Kind: a.Kind,
+		Unit: a.Unit, Stage: a.Stage,
+	}
+}
+
+// Sums are the balances of one key, in minor units.
+type Sums struct{ Reward, Commission, Cost, Basis int64 }
+
+// Add is the sum of two balances.
+func (s Sums) Add(o Sums) Sums {
+	return Sums{s.Reward + o.Reward, s.Commission + o.Commission, s.Cost + o.Cost, s.Basis + o.Basis}
+}
+
+// Payee is an account in one currency.
+type Payee struct {
+	AccountID string
+	Currency  money.Currency
+}
+
+// Result is the ledger that follows from some records.
+type Result struct {
+	Sums map[Key]Sums // those that are 0 all over are left out
+	// Fates has one entry for each record, in order of arrival.
+	Fates []rules.Fate
+	// Instructed is credits less debits, in minor units; 0 is left out.
+	Instructed map[Payee]int64
+	// Steps has for each record what its instructions move: credits less
+	// debits; 0 is left out.
+	Steps []map[Payee]int64
+}
+
+// Oracle works out the ledger of records, which are in order of arrival. It
+// first walks that order to find what is in the set of each account, and works
+// the ledger of the set out from nothing after each record. It is quadratic at
+// best: give it hundreds of records an account, not thousands.
+func Oracle(cat *rules.Catalogue, records []Record) Result {
+	o := oracle{cat: cat}
+	accounts := map[string]*account{}
+	res := Result{Sums: map[Key]Sums{}, Instructed: map[Payee]int64{}}
+	for _, r := range records {
+		a := accounts[r.AccountID()]
+		if a == nil {
+			a = &account{id: r.AccountID()}
+			accounts[a.id] = a
+		}
+		before := a.ledger
+		fate := o.arrive(a, r)
+		if fate.InSet() {
+			a.ledger = o.ledger(a)
+		}
+		if fate == rules.NoChange && !maps.Equal(before, a.ledger) {
+			fate = rules.Booked
+		}
+		step := map[Payee]int64{}
+		addConfirmedCash(step, a, a.ledger, 1)
+		addConfirmedCash(step, a, before, -1)
+		res.Fates = append(res.Fates, fate)
+		res.Steps = append(res.Steps, step)
+	}
+	for _, a := range accounts {
+		maps.Copy(res.Sums, a.ledger)
+		addConfirmedCash(res.Instructed, a, a.ledger, 1)
+	}
+	return res
+}
+
+func addConfirmedCash(to map[Payee]int64, a *account, ledger map[Key]Sums, sign int64) {
+	for k, s := range ledger {
+		if k.Stage != rules.Confirmed || k.Kind != rules.Cash || k.Beneficiary != a.id {
+			continue
+		}
+		p := Payee{a.id, money.Currency([]byte(k.Unit))}
+		to[p] += sign * s.Reward
+		if to[p] == 0 {
+			delete(to, p)
+		}
+	}
+}
+
+type oracle struct{ cat *rules.Catalogue }
+
+// account is the set of one account, and the ledger that follows from it.
+type account struct {
+	id     string
+	events []*rules.Event
+	facts  []*rules.Fact
+	ledger map[Key]Sums
+}
+
+func (o oracle) arrive(a *account, r Record) rules.Fate {
+	if r.Event != nil {
+		return o.arriveEvent(a, r.Event)
+	}
+	return o.arriveFact(a, r.Fact)
+}
+
+// arriveEvent decides on the set alone. NoChange stands for "in the set": the
+// ledger tells whether anything was booked.
+func (o oracle) arriveEvent(a *account, e *rules.Event) rules.Fate {
+	if e.Declined {
+		return rules.Declined
+	}
+	if !o.knownMember(a, e.PurchaseTime()) {
+		return rules.NoMember
+	}
+	for _, x := range a.events {
+		if x.ID == e.ID {
+			return sameID(x.ContentHash, e.ContentHash)
+		}
+	}
+	with := append(slices.Clone(a.events), e)
+	known := o.known(purchaseOf(e, with), a.events, with)
+	newest, any := newestOf(a.events)
+
+	if e.Type.Opens() && !known {
+		if _, matches := o.match(e); !matches {
+			return rules.Unmatched
+		}
+		if any && moreThanDaysBefore(e.OccurredAt, o.horizon(a, e.PurchaseTime()), newest) {
+			return rules.TooLate
+		}
+	}
+	fate := rules.NoChange
+	if !e.Type.Opens() && !known {
+		if any && moreThanDaysBefore(e.OccurredAt, waitingDays, newest) {
+			return rules.TooLate
+		}
+		fate = rules.Waiting
+	}
+	a.events = with
+	o.dropWaiting(a)
+	return fate
+}
+
+func (o oracle) arriveFact(a *account, f *rules.Fact) rules.Fate {
+	for _, x := range a.facts {
+		if x.ID == f.ID {
+			return sameID(x.ContentHash, f.ContentHash)
+		}
+	}
+	newest, any := newestOf(a.events)
+	if any && moreThanDaysBefore(f.At, o.horizon(a, f.At), newest) {
+		return rules.TooLate
+	}
+	a.facts = append(a.facts, f)
+	return rules.NoChange
+}
+
+func sameID(first, second uint64) rules.Fate {
+	if first == second {
+		return rules.Duplicate
+	}
+	return rules.DeadLettered
+}
+
+func newestOf(events []*rules.Event) (newest rules.Instant, any bool) {
+	for _, e := range events {
+		if !any || e.OccurredAt.After(newest) {
+			newest, any = e.OccurredAt, true
+		}
+	}
+	return newest, any
+}
+
+func moreThanDaysBefore(t rules.Instant, days int, newest rules.Instant) bool {
+	return t.AddDays(days).Before(newest)
+}
+
+// dropWaiting takes out of the set what has waited too long or is too much.
+func (o oracle) dropWaiting(a *account) {
+	for {
+		newest, _ := newestOf(a.events)
+		var waiting []*rules.Event
+		for _, e := range a.events {
+			if !e.Type.Opens() && !o.known(purchaseOf(e, a.events), a.events, a.events) {
+				waiting = append(waiting, e)
+			}
+		}
+		slices.SortFunc(waiting, byDate)
+		if len(waiting) == 0 {
+			return
+		}
+		oldest := waiting[0]
+		if len(waiting) <= waitingLimit && !moreThanDaysBefore(oldest.OccurredAt, waitingDays, newest) {
+			return
+		}
+		a.events = slices.DeleteFunc(slices.Clone(a.events), func(e *rules.Event) bool { return e == oldest })
+	}
+}
+
+func byDate(x, y *rules.Event) int {
+	return cmp.Or(x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.ID, y.ID))
+}
+
+// purchaseOf is the id of the purchase to which e belongs: two links at most.
+func purchaseOf(e *rules.Event, set []*rules.Event) string {
+	if e.OriginalTransactionID == "" {
+		return e.TransactionID
+	}
+	return follow(e.OriginalTransactionID, set)
+}
+
+// follow is the purchase that the first event with this id of its own names,
+// else the id itself.
+func follow(id string, set []*rules.Event) string {
+	var first *rules.Event
+	for _, x := range set {
+		names := x.TransactionID == id && x.OriginalTransactionID != "" && x.OriginalTransactionID != id
+		if names && (first == nil || byDate(x, first) < 0) {
+			first = x
+		}
+	}
+	if first != nil {
+		return first.OriginalTransactionID
+	}
+	return id
+}
+
+// known reports whether one of the candidates opens the purchase, where links
+// are followed in set.
+func (o oracle) known(purchase string, candidates, set []*rules.Event) bool {
+	for _, x := range candidates {
+		if !x.Type.Opens() || purchaseOf(x, set) != purchase {
+			continue
+		}
+		if _, matches := o.match(x); matches {
+			return true
+		}
+	}
+	return false
+}
