@@ -11,3 +11,41 @@ const (
 	Down
 	Up
 )
+
+var roundingNames = [...]string{"half_even", "half_up", "down", "up"}
+
+func (r Rounding) String() string {
+	if int(r) >= len(roundingNames) {
+		return "unknown"
+	}
+	return roundingNames[r]
+}
+
+// ParseRounding reads the word of a programme file.
+func ParseRounding(s string) (Rounding, bool) {
+	for i, name := range roundingNames {
+		if s == name {
+			return Rounding(i), true
+		}
+	}
+	return 0, false
+}
+
+// roundsUp decides for the quotient of a non-negative division: whether
+// quotient + 1 is the rounded value, given remainder / divisor beyond it.
+func (r Rounding) roundsUp(quotient, remainder, divisor uint64) bool {
+	if remainder == 0 {
+		return false
+	}
+	switch r {
+	case Down:
+		return false
+	case Up:
+		return true
+	}
+	twice := remainder * 2 // remainder < divisor <= 10^6
+	if twice == divisor {
+		return r == HalfUp || quotient%2 == 1
+	}
+	return twice > divisor
+}
