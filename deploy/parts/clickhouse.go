@@ -1,18 +1,14 @@
 package parts
 
 import (
-	"bytes"
 	"context"
 	"embed"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"text/template"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -25,10 +21,6 @@ const (
 	clickHouseMajor = 24
 	clickHouseMinor = 8
 )
-
-// startAttempts bounds how often a server is given other ports because somebody
-// took those it was to have.
-const startAttempts = 3
 
 // ClickHouse is a ClickHouse server of its own process. It is the program
 // "clickhouse" where that is on PATH, and otherwise the library that npm brings,
@@ -68,7 +60,7 @@ func StartClickHouse(ctx context.Context, o Options) (*ClickHouse, error) {
 		command: func() *exec.Cmd { return program.command(c.configPath(), c.dataPath()) },
 		ready:   c.ready,
 	}
-	if err := c.startOnFreePorts(ctx); err != nil {
+	if err := c.proc.startOnFreePorts(ctx, c.configure); err != nil {
 		return nil, errors.Join(err, dir.close())
 	}
 	return c, nil
@@ -77,53 +69,24 @@ func StartClickHouse(ctx context.Context, o Options) (*ClickHouse, error) {
 func (c *ClickHouse) configPath() string { return filepath.Join(c.folder.path, "config.xml") }
 func (c *ClickHouse) dataPath() string   { return filepath.Join(c.folder.path, "data") }
 
-func (c *ClickHouse) startOnFreePorts(ctx context.Context) error {
-	var err error
-	for range startAttempts {
-		var ports []int
-		if ports, err = freePorts(2); err != nil {
-			return err
-		}
-		if err = c.configure(ports[0], ports[1]); err != nil {
-			return err
-		}
-		if err = c.proc.start(ctx); err == nil || !c.proc.logHas("Address already in use") {
-			return err
-		}
+// configure writes the configuration with two free ports.
+func (c *ClickHouse) configure() error {
+	ports, err := freePorts(2)
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-// configure writes the server's configuration.
-func (c *ClickHouse) configure(tcpPort, httpPort int) error {
-	c.Addr, c.HTTPAddr = localAddr(tcpPort), localAddr(httpPort)
+	c.Addr, c.HTTPAddr = localAddr(ports[0]), localAddr(ports[1])
 	values := struct {
 		Dir               string
 		TCPPort, HTTPPort int
 		User, Password    string
-	}{c.folder.path, tcpPort, httpPort, c.User, c.Password}
-
-	files, err := template.New("").Funcs(template.FuncMap{"xml": escapeXML}).
-		ParseFS(clickHouseFiles, "clickhouse/*.xml")
-	if err != nil {
-		return fmt.Errorf("read ClickHouse configuration: %w", err)
-	}
+	}{c.folder.path, ports[0], ports[1], c.User, c.Password}
 	for _, name := range []string{"config.xml", "users.xml"} {
-		var text bytes.Buffer
-		if err := files.ExecuteTemplate(&text, name, values); err != nil {
-			return fmt.Errorf("fill in ClickHouse configuration: %w", err)
-		}
-		if err := os.WriteFile(filepath.Join(c.folder.path, name), text.Bytes(), 0o600); err != nil {
-			return fmt.Errorf("write ClickHouse configuration: %w", err)
+		if err := writeTemplate(clickHouseFiles, "clickhouse/"+name, filepath.Join(c.folder.path, name), values); err != nil {
+			return fmt.Errorf("configure ClickHouse: %w", err)
 		}
 	}
 	return nil
-}
-
-func escapeXML(s string) (string, error) {
-	var escaped bytes.Buffer
-	err := xml.EscapeText(&escaped, []byte(s))
-	return escaped.String(), err
 }
 
 // ready logs in over the native protocol, asks over HTTP, and refuses a server
@@ -172,7 +135,7 @@ func (c *ClickHouse) ready(ctx context.Context) error {
 func (c *ClickHouse) PID() int { return c.proc.pid() }
 
 // Kill ends the server at once, with SIGKILL, and waits until it is gone.
-func (c *ClickHouse) Kill() { c.proc.kill() }
+func (c *ClickHouse) Kill() error { return c.proc.killed() }
 
 // Stop halts the server where it is, with SIGSTOP: connections stay and nothing
 // answers, until Cont.
@@ -185,5 +148,6 @@ func (c *ClickHouse) Cont() error { return c.proc.resume() }
 // in its own way if it still runs.
 func (c *ClickHouse) Restart(ctx context.Context) error { return c.proc.restart(ctx) }
 
-// Close ends the server and removes its data if they are temporary.
+// Close ends the server and removes its data if they are temporary. A second
+// call does nothing.
 func (c *ClickHouse) Close() error { return c.proc.close(c.folder) }

@@ -72,7 +72,9 @@ func TestClickHouseKeepsRowsWhenKilled(t *testing.T) {
 	writeRows(t, c)
 	addr, pid := c.Addr, c.PID()
 
-	c.Kill()
+	if err := c.Kill(); err != nil {
+		t.Fatal(err)
+	}
 	if c.PID() != 0 {
 		t.Errorf("PID = %d after Kill, want 0", c.PID())
 	}

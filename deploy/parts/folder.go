@@ -1,12 +1,16 @@
 package parts
 
 import (
+	"bytes"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
+	"text/template"
 )
 
 // temporaryPattern names the temporary folders, so that a later start finds the
@@ -25,6 +29,7 @@ type folder struct {
 	path      string
 	temporary bool
 	lock      *os.File
+	given     sync.Once
 }
 
 // openFolder takes the folder of a part: the named one inside the kept data, or
@@ -82,13 +87,17 @@ func sweepTemporary() {
 	}
 }
 
-// close gives the folder up, and removes it when it is a temporary one.
+// close gives the folder up, and removes it when it is a temporary one. Once
+// that is done it does nothing.
 func (f *folder) close() error {
 	var err error
-	if f.temporary {
-		err = os.RemoveAll(f.path)
-	}
-	return errors.Join(err, f.lock.Close())
+	f.given.Do(func() {
+		if f.temporary {
+			err = os.RemoveAll(f.path)
+		}
+		err = errors.Join(err, f.lock.Close())
+	})
+	return err
 }
 
 // lockFile opens the file and locks it for this process, or fails with
@@ -106,4 +115,24 @@ func lockFile(path string) (*os.File, error) {
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 	}
 	return file, nil
+}
+
+// writeTemplate fills an embedded template and writes it to path, readable by
+// this user alone. In the template "xml" escapes a text.
+func writeTemplate(from fs.FS, name, path string, values any) error {
+	parsed, err := template.New("").Funcs(template.FuncMap{"xml": escapeXML}).ParseFS(from, name)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := parsed.ExecuteTemplate(&text, filepath.Base(name), values); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text.Bytes(), 0o600)
+}
+
+func escapeXML(s string) (string, error) {
+	var escaped bytes.Buffer
+	err := xml.EscapeText(&escaped, []byte(s))
+	return escaped.String(), err
 }

@@ -19,6 +19,8 @@ const (
 	// stopLimit is how long a server may take to end in its own way before it
 	// is killed.
 	stopLimit = 20 * time.Second
+	// startAttempts bounds how often other ports are tried.
+	startAttempts = 3
 	// probePause lies between two looks at whether a server serves.
 	probePause = 50 * time.Millisecond
 	// probeLimit bounds one look, as a halted server takes a connection and
@@ -74,6 +76,22 @@ func (p *process) start(ctx context.Context) error {
 		return fmt.Errorf("start %s: %w\nthe end of its log:\n%s", p.name, err, p.logTail())
 	}
 	return nil
+}
+
+// startOnFreePorts starts the process for the first time. configure writes its
+// configuration with other free ports at each call: somebody may take a port
+// between the choice and the server's start.
+func (p *process) startOnFreePorts(ctx context.Context, configure func() error) error {
+	var err error
+	for range startAttempts {
+		if err := configure(); err != nil {
+			return err
+		}
+		if err = p.start(ctx); err == nil || !strings.Contains(err.Error(), "Address already in use") {
+			return err
+		}
+	}
+	return err
 }
 
 func (p *process) launch() (*run, error) {
@@ -157,6 +175,15 @@ func (p *process) stop() {
 	}
 }
 
+// killed is kill for a caller who expects that it runs.
+func (p *process) killed() error {
+	if p.pid() == 0 {
+		return fmt.Errorf("kill %s: it does not run", p.name)
+	}
+	p.kill()
+	return nil
+}
+
 // kill ends the process as a power cut would, and waits until it is gone.
 func (p *process) kill() {
 	if life := p.life(); life != nil {
@@ -224,9 +251,6 @@ func (r *run) kill() {
 	r.signal(syscall.SIGKILL)
 	<-r.exited
 }
-
-// logHas tells whether the end of the log holds the words.
-func (p *process) logHas(words string) bool { return strings.Contains(p.logTail(), words) }
 
 // logTail is the end of what the server printed and logged, for a message to a
 // person.
