@@ -1,0 +1,292 @@
+// Package outbox is the binary form of a decision: what the outbox of a shard
+// holds from the moment it is saved until it is booked, paid and committed.
+// What is booked after a crash is what was decided, byte for byte, so the form
+// keeps every field of a decision.
+//
+// A blob is a version byte, the rows, and a CRC-32C of all that. Numbers are
+// varints; those that rise from row to row are written as differences. A
+// string that comes again is written as its place in the blob's dictionary.
+package outbox
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+const (
+	version  = 1
+	crcBytes = 4
+)
+
+// ErrCorrupt says that bytes are no whole blob: the outbox they come from
+// can't be booked, and its shard must be rebuilt from the ledger.
+var ErrCorrupt = errors.New("outbox is corrupt")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Encode appends the binary form of d to dst.
+func Encode(dst []byte, d *rules.Decision) []byte {
+	e := encoders.Get().(*encoder)
+	from := len(dst)
+	e.reset(dst)
+	e.buf = append(e.buf, version)
+	e.decision(d)
+	dst = e.buf
+	e.release()
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
+}
+
+// Decode reads a blob of Encode into d, whose memory it uses again. The
+// payloads of d point into src; its strings don't. An error wraps ErrCorrupt,
+// unless the blob is of a newer version; d then holds nothing of use.
+func Decode(src []byte, d *rules.Decision) error {
+	if len(src) < 1+crcBytes {
+		return fmt.Errorf("%w: %d bytes are too few", ErrCorrupt, len(src))
+	}
+	body, sum := src[:len(src)-crcBytes], binary.LittleEndian.Uint32(src[len(src)-crcBytes:])
+	if crc32.Checksum(body, castagnoli) != sum {
+		return fmt.Errorf("%w: checksum differs", ErrCorrupt)
+	}
+	if body[0] != version {
+		return fmt.Errorf("outbox has version %d, this processor reads %d: run the version that wrote it", body[0], version)
+	}
+	r := decoder{src: body, text: string(body), at: 1}
+	r.decision(d)
+	if !r.failed && r.at != len(body) {
+		r.fail()
+	}
+	if r.failed {
+		return fmt.Errorf("%w: what stands at byte %d can't be read", ErrCorrupt, r.at)
+	}
+	return nil
+}
+
+// recent is what numbers and references of the next row are written against.
+type recent struct {
+	seq, offset, recordedAt, sec int64
+	ref                          rules.AccountRef
+}
+
+// dictionarySlots bounds what the encoder looks for a repeated string in. Two
+// strings that meet in a slot only cost a few bytes: the later one is written
+// once more when it comes again.
+const dictionarySlots = 1 << 12
+
+type slot struct {
+	text  string
+	place uint32 // in the dictionary, from 1; 0: the slot is free
+}
+
+type encoder struct {
+	buf    []byte
+	last   recent
+	places uint32
+	slots  [dictionarySlots]slot
+	used   []uint16
+}
+
+var encoders = sync.Pool{New: func() any { return new(encoder) }}
+
+func (e *encoder) reset(dst []byte) {
+	e.buf, e.last, e.places = dst, recent{}, 0
+}
+
+// release forgets the strings, so that a pooled encoder keeps no batch alive.
+func (e *encoder) release() {
+	for _, i := range e.used {
+		e.slots[i] = slot{}
+	}
+	e.used, e.buf = e.used[:0], nil
+	encoders.Put(e)
+}
+
+func (e *encoder) uint(v uint64) { e.buf = binary.AppendUvarint(e.buf, v) }
+func (e *encoder) int(v int64)   { e.buf = binary.AppendVarint(e.buf, v) }
+func (e *encoder) byte(b byte)   { e.buf = append(e.buf, b) }
+
+// near writes v as what it differs by from the one before; it wraps around.
+func (e *encoder) near(last *int64, v int64) {
+	e.int(v - *last)
+	*last = v
+}
+
+// text writes a string that does not come again.
+func (e *encoder) text(s string) {
+	e.uint(uint64(len(s)))
+	e.buf = append(e.buf, s...)
+}
+
+func (e *encoder) bytes(b []byte) {
+	e.uint(uint64(len(b)))
+	e.buf = append(e.buf, b...)
+}
+
+// word writes a string that may come again: 0 and the string the first time,
+// its place in the dictionary from then on; 1 is the empty string.
+func (e *encoder) word(s string) {
+	if s == "" {
+		e.byte(1)
+		return
+	}
+	i := xxhash.Sum64String(s) % dictionarySlots
+	sl := &e.slots[i]
+	if sl.place != 0 && sl.text == s {
+		e.uint(uint64(sl.place) + 1)
+		return
+	}
+	if sl.place == 0 {
+		e.used = append(e.used, uint16(i))
+	}
+	e.places++
+	sl.text, sl.place = s, e.places
+	e.byte(0)
+	e.text(s)
+}
+
+func (e *encoder) words(list []string) {
+	e.uint(uint64(len(list)))
+	for _, s := range list {
+		e.word(s)
+	}
+}
+
+func (e *encoder) ref(ref rules.AccountRef) {
+	if ref == e.last.ref {
+		e.byte(1)
+		return
+	}
+	e.last.ref = ref
+	e.byte(0)
+	e.buf = append(e.buf, ref[:]...)
+}
+
+func (e *encoder) currency(c money.Currency) { e.buf = append(e.buf, c[:]...) }
+
+func (e *encoder) instant(i rules.Instant) {
+	e.near(&e.last.sec, i.Sec)
+	e.int(int64(i.Nsec))
+}
+
+func (e *encoder) cause(c *rules.Cause) {
+	e.byte(byte(c.Kind))
+	e.word(c.ID)
+	e.int(int64(c.Partition))
+	e.near(&e.last.offset, c.Offset)
+	e.near(&e.last.recordedAt, c.RecordedAt)
+}
+
+func (e *encoder) decision(d *rules.Decision) {
+	e.int(int64(d.Shard))
+	e.uint(d.Batch)
+	for _, head := range d.Heads {
+		e.int(head)
+	}
+	e.uint(d.LastSeq)
+	e.uint(uint64(len(d.Accounts)))
+	for i := range d.Accounts {
+		e.account(&d.Accounts[i])
+	}
+	e.uint(uint64(len(d.Set)))
+	for i := range d.Set {
+		e.setRow(&d.Set[i])
+	}
+	e.uint(uint64(len(d.Results)))
+	for i := range d.Results {
+		e.result(&d.Results[i])
+	}
+	e.uint(uint64(len(d.Accruals)))
+	for i := range d.Accruals {
+		e.accrual(&d.Accruals[i])
+	}
+	e.uint(uint64(len(d.Instructions)))
+	for i := range d.Instructions {
+		e.instruction(&d.Instructions[i])
+	}
+}
+
+func (e *encoder) account(a *rules.AccountRow) {
+	e.ref(a.Ref)
+	e.word(a.AccountID)
+	e.word(a.MemberID)
+	e.near(&e.last.recordedAt, a.RecordedAt)
+}
+
+func (e *encoder) setRow(s *rules.SetRow) {
+	e.near(&e.last.seq, int64(s.Seq))
+	e.ref(s.AccountRef)
+	e.cause(&s.Cause)
+	e.byte(byte(s.Fate))
+	e.word(s.Type)
+	e.word(s.TransactionID)
+	e.int(s.AmountMinor)
+	e.currency(s.Currency)
+	e.instant(s.OccurredAt)
+	e.word(s.MerchantID)
+	e.word(s.MCC)
+	e.word(s.PartnerID)
+	e.word(s.StoreID)
+	e.bytes(s.Payload)
+}
+
+func (e *encoder) result(r *rules.ResultRow) {
+	e.text(r.Result.InstructionID)
+	e.word(r.Result.AccountID)
+	e.byte(byte(r.Result.Status))
+	e.word(r.Result.Reason)
+	e.instant(r.Result.At)
+	e.ref(r.AccountRef)
+	e.cause(&r.Cause)
+}
+
+func (e *encoder) accrual(a *rules.Accrual) {
+	e.buf = append(e.buf, a.ID[:]...)
+	e.word(a.Programme)
+	e.word(a.AccountID)
+	e.ref(a.AccountRef)
+	e.word(a.MemberID)
+	e.word(a.BeneficiaryID)
+	e.byte(byte(a.Role))
+	e.word(a.TransactionID)
+	e.word(a.PartnerID)
+	e.word(a.StoreID)
+	e.word(a.OfferID)
+	e.word(a.OfferVersion)
+	e.words(a.CampaignIDs)
+	e.byte(byte(a.Stage))
+	e.byte(byte(a.Kind))
+	e.word(a.Unit)
+	e.int(a.BasisMinor)
+	e.int(a.RewardMinor)
+	e.int(a.CommissionMinor)
+	e.int(a.CostMinor)
+	e.currency(a.Currency)
+	e.instant(a.PurchasedAt)
+	e.cause(&a.Cause)
+	e.word(a.Level)
+	e.byte(byte(a.Channel))
+	e.word(a.MCC)
+	e.words(a.Reasons)
+}
+
+func (e *encoder) instruction(i *rules.Instruction) {
+	e.text(i.ID)
+	e.byte(byte(i.Direction))
+	e.word(i.AccountID)
+	e.ref(i.AccountRef)
+	e.int(i.AmountMinor)
+	e.currency(i.Currency)
+	e.word(i.StatementText)
+	e.word(i.Programme)
+	e.word(i.Cycle)
+	e.word(i.Reason)
+	e.near(&e.last.recordedAt, i.CreatedAt)
+	e.cause(&i.Cause)
+}
