@@ -1,0 +1,192 @@
+package wire
+
+import (
+	"math/bits"
+
+	"ristourne/rules"
+)
+
+// The fields of a fact, in the order in which they are judged.
+const (
+	factID = iota + 1
+	factType
+	factAccountID
+	factAt
+	factMemberID
+	factProgramme
+	factCardTokens
+	factLevel
+	factSegments
+	factSponsor
+	factCardToken
+	factOfferID
+	factSegment
+	factTransactionID
+	factCycle
+	factAsOf
+	factAmount
+	factUnit
+	factCurrency
+	factReason
+	factApprovedBy
+)
+
+func newFactRecord() *record {
+	return newRecord("", []field{
+		factID:            {name: "fact_id", needed: true, min: 1, max: maxID, holds: ids},
+		factType:          {name: "type", needed: true},
+		factAccountID:     {name: "account_id", needed: true, min: 1, max: maxID, holds: ids},
+		factAt:            {name: "at", needed: true},
+		factMemberID:      {name: "member_id", min: 1, max: maxText, holds: ids},
+		factProgramme:     {name: "programme", min: 1, max: maxText, holds: ids},
+		factCardTokens:    {name: "card_tokens", min: 1, max: maxID, holds: cardTokens},
+		factLevel:         {name: "level", max: maxText, holds: ids},
+		factSegments:      {name: "segments", min: 1, max: maxText, holds: ids},
+		factSponsor:       {name: "sponsor_account_id", min: 1, max: maxID, holds: ids},
+		factCardToken:     {name: "card_token", min: 1, max: maxID, holds: cardTokens},
+		factOfferID:       {name: "offer_id", min: 1, max: maxText, holds: ids},
+		factSegment:       {name: "segment", min: 1, max: maxText, holds: ids},
+		factTransactionID: {name: "transaction_id", min: 1, max: maxID, holds: ids},
+		factCycle:         {name: "cycle", min: 1, max: maxText, holds: ids},
+		factAsOf:          {name: "as_of", min: 1, max: maxText, holds: ids},
+		factAmount:        {name: "amount_minor", min: -maxAmountMinor, max: maxAmountMinor},
+		factUnit:          {name: "unit", min: 1, max: maxText, holds: ids},
+		factCurrency:      {name: "currency"},
+		factReason:        {name: "reason", min: 1, max: maxText, holds: freeText},
+		factApprovedBy:    {name: "approved_by", min: 1, max: maxText, holds: ids},
+	})
+}
+
+func fieldSet(fields ...uint8) (set uint32) {
+	for _, f := range fields {
+		set |= 1 << f
+	}
+	return set
+}
+
+// factHead is what every fact needs.
+var factHead = fieldSet(factID, factType, factAccountID, factAt)
+
+// factNeeds is what a fact of each type needs beside, and factTakes what it
+// takes beside that. Fields of other types are ignored.
+var factNeeds = [...]uint32{
+	rules.Enrolled:             fieldSet(factMemberID, factProgramme),
+	rules.Left:                 0,
+	rules.CardLinked:           fieldSet(factCardToken),
+	rules.CardUnlinked:         fieldSet(factCardToken),
+	rules.LevelChanged:         fieldSet(factLevel),
+	rules.OfferActivated:       fieldSet(factOfferID),
+	rules.OfferDeactivated:     fieldSet(factOfferID),
+	rules.SegmentAdded:         fieldSet(factSegment),
+	rules.SegmentRemoved:       fieldSet(factSegment),
+	rules.AuthorizationExpired: fieldSet(factTransactionID),
+	rules.CycleClosed:          fieldSet(factProgramme, factCycle, factAsOf),
+	rules.PointsSpent:          fieldSet(factAmount, factUnit),
+	rules.WalletSpent:          fieldSet(factAmount, factUnit),
+	rules.Adjustment:           fieldSet(factAmount, factCurrency, factReason, factApprovedBy),
+	rules.Erased:               0,
+}
+
+var factTakes = [len(factNeeds)]uint32{
+	rules.Enrolled: fieldSet(factCardTokens, factLevel, factSegments, factSponsor),
+}
+
+// Fact decodes a fact, as Event does an event, and works out its ContentHash.
+func (d *Decoder) Fact(value, key []byte, kafkaMillis int64, f *rules.Fact) *Fault {
+	*f = rules.Fact{}
+	r := d.fact
+	if !d.read(value, kafkaMillis, r) {
+		return &d.fault
+	}
+	r.needed = factHead
+	f.ID = d.text(r, factID)
+	f.Type = d.factType(r)
+	f.AccountID = d.account(r, factAccountID, key)
+	f.At, _ = d.instant(r, factAt)
+	r.needed = factNeeds[f.Type]
+	for rest := factNeeds[f.Type] | factTakes[f.Type]; rest != 0; rest &= rest - 1 {
+		d.factField(r, uint8(bits.TrailingZeros32(rest)), f)
+	}
+	if fault := d.verdict(); fault != nil {
+		return fault
+	}
+	f.ContentHash = HashFact(f)
+	return nil
+}
+
+func (d *Decoder) factType(r *record) rules.FactType {
+	s, ok := d.word(r, factType)
+	if !ok {
+		return 0
+	}
+	t, ok := rules.ParseFactType(s)
+	if !ok {
+		d.refuse(r, factType, ReasonEnum, oneOf(rules.Enrolled, rules.Erased))
+	}
+	return t
+}
+
+// factField reads one field that the type of f has.
+func (d *Decoder) factField(r *record, field uint8, f *rules.Fact) {
+	switch field {
+	case factMemberID:
+		f.MemberID = d.text(r, field)
+	case factProgramme:
+		f.Programme = d.text(r, field)
+	case factCardTokens:
+		f.CardTokens = d.textList(r, field)
+	case factLevel:
+		f.Level = d.factLevel(r, f.Type)
+	case factSegments:
+		f.Segments = d.textList(r, field)
+	case factSponsor:
+		f.SponsorAccountID = d.text(r, field)
+	case factCardToken:
+		f.CardToken = d.text(r, field)
+	case factOfferID:
+		f.OfferID = d.text(r, field)
+	case factSegment:
+		f.Segment = d.text(r, field)
+	case factTransactionID:
+		f.TransactionID = d.text(r, field)
+	case factCycle:
+		f.Cycle = d.text(r, field)
+	case factAsOf:
+		f.AsOf = d.text(r, field)
+	case factAmount:
+		f.AmountMinor = d.factAmount(r, f.Type)
+	case factUnit:
+		f.Unit = d.text(r, field)
+	case factCurrency:
+		f.Currency = d.currency(r, field)
+	case factReason:
+		f.Reason = d.text(r, field)
+	case factApprovedBy:
+		f.ApprovedBy = d.text(r, field)
+	}
+}
+
+// factLevel may be empty, as if absent, at enrolment; a change needs one.
+func (d *Decoder) factLevel(r *record, t rules.FactType) string {
+	level := d.text(r, factLevel)
+	if t == rules.LevelChanged && level == "" && r.token(factLevel).kind == text {
+		d.refuse(r, factLevel, ReasonLength, "it must have a character at least")
+	}
+	return level
+}
+
+// factAmount is over 0 where something is spent; an adjustment goes either
+// way, but not nowhere.
+func (d *Decoder) factAmount(r *record, t rules.FactType) int64 {
+	amountMinor := d.integer(r, factAmount)
+	if r.token(factAmount).kind != number {
+		return 0
+	}
+	if t == rules.Adjustment && amountMinor == 0 {
+		d.refuse(r, factAmount, ReasonRange, "it must not be 0")
+	}
+	if t != rules.Adjustment && amountMinor <= 0 {
+		d.refuse(r, factAmount, ReasonRange, "it must be over 0")
+	}
+	return amountMinor
+}
