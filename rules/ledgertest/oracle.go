@@ -84,28 +84,7 @@ func (r Record) ID() string {
 }
 
 // Key is what a sum of the ledger is kept by (section 2.2 of the contract).
-type Key struct {
-	AccountID    string
-	Transaction  string
-	Offer        string
-	OfferVersion string
-	Partner      string
-	Store        string
-	Beneficiary  string
-	Role         rules.Role
-	Kind         rules.Kind
-	Unit         string
-	Stage        rules.Stage
-}
-
-// KeyOf is the key of a booked line.
-func KeyOf(a *rules.Accrual) Key {
-	return Key{
-		AccountID: a.AccountID, Transaction: a.TransactionID, Offer: a.OfferID, OfferVersion: a.OfferVersion,
-		Partner: a.PartnerID, Store: a.StoreID, Beneficiary: a.BeneficiaryID, Role: a.Role, Kind: a.Kind,
-		Unit: a.Unit, Stage: a.Stage,
-	}
-}
+type Key = rules.LineKey
 
 // Sums are the balances of one key, in minor units.
 type Sums struct{ Reward, Commission, Cost, Basis int64 }
@@ -170,7 +149,7 @@ func Oracle(cat *rules.Catalogue, records []Record) Result {
 
 func addConfirmedCash(to map[Payee]int64, a *account, ledger map[Key]Sums, sign int64) {
 	for k, s := range ledger {
-		if k.Stage != rules.Confirmed || k.Kind != rules.Cash || k.Beneficiary != a.id {
+		if k.Stage != rules.Confirmed || k.Kind != rules.Cash || k.BeneficiaryID != a.id {
 			continue
 		}
 		p := Payee{a.id, money.Currency([]byte(k.Unit))}

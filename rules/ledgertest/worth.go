@@ -57,7 +57,7 @@ func (o oracle) factLine(a *account, f *rules.Fact) (line, bool) {
 	if !o.knownMember(a, f.At) {
 		return line{}, false
 	}
-	l := line{key: Key{AccountID: a.id, Beneficiary: a.id, Role: rules.RoleMember, Stage: rules.Confirmed}}
+	l := line{key: Key{AccountID: a.id, BeneficiaryID: a.id, Role: rules.RoleMember, Stage: rules.Confirmed}}
 	switch f.Type {
 	case rules.Adjustment:
 		l.key.Kind, l.key.Unit = rules.Cash, f.Currency.String()
@@ -178,7 +178,7 @@ func (o oracle) worth(w world, a *account, id string, v view, room func(counter,
 	}
 
 	key := Key{
-		AccountID: a.id, Transaction: id, OfferVersion: partner.Version.ID, Partner: partner.ID, Store: v.at.store.ID,
+		AccountID: a.id, TransactionID: id, OfferVersion: partner.Version.ID, PartnerID: partner.ID, StoreID: v.at.store.ID,
 	}
 	awards = bestOfGroups(awards)
 	owed := commissionOwed(w, v, programme, key, len(awards) > 0)
@@ -190,7 +190,7 @@ func (o oracle) worth(w world, a *account, id string, v view, room func(counter,
 			continue
 		}
 		k := key
-		k.Offer, k.Beneficiary, k.Role = aw.offer.ID, a.id, rules.RoleMember
+		k.OfferID, k.BeneficiaryID, k.Role = aw.offer.ID, a.id, rules.RoleMember
 		k.Kind, k.Unit = rules.Cash, or(aw.offer.Currency, programme.Currency).String()
 		lines = append(lines, line{k, Sums{Reward: aw.minor, Cost: aw.minor, Basis: aw.basis}, aw.count})
 	}
@@ -237,7 +237,7 @@ func better(x, y *award) bool {
 func commissionOwed(w world, v view, programme *rules.Programme, key Key, awarded bool) line {
 	partner := v.at.partner
 	currency := or(partner.Currency, programme.Currency)
-	key.Beneficiary, key.Role = partner.ID, rules.RolePartner
+	key.BeneficiaryID, key.Role = partner.ID, rules.RolePartner
 	key.Kind, key.Unit = rules.CommissionKind, currency.String()
 	basis, ok := v.basis(w, currency)
 	if !ok || basis == 0 || (partner.Commission.On == rules.OnAward && !awarded) {

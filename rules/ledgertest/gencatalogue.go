@@ -1,0 +1,311 @@
+package ledgertest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+	_ "time/tzdata" // a seed means the same case on every machine
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+const programmeID = "ristourne"
+
+// Zones with daylight saving on both halves of the earth, with half an hour of
+// it, without any, and far from Greenwich on both sides.
+var zoneNames = []string{
+	"Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Tokyo", "Africa/Tunis", "Pacific/Kiritimati",
+	"America/St_Johns", "UTC",
+}
+
+// Currencies of 2, 0, 3 and 4 digits.
+var currencyCodes = []string{"EUR", "EUR", "EUR", "JPY", "TND", "CLF"}
+
+func currency(code string) money.Currency { return money.Currency([]byte(code)) }
+
+func pick[T any](rng *rand.Rand, from ...T) T { return from[rng.IntN(len(from))] }
+
+func (g *Generator) chance(percent int) bool { return g.rng.IntN(100) < percent }
+
+func (g *Generator) zone() *time.Location {
+	name := pick(g.rng, zoneNames...)
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		panic("ledgertest: the embedded tz database lacks " + name + ": " + err.Error())
+	}
+	return zone
+}
+
+// instant is a random one of the span, often on a round second.
+func (g *Generator) instant() rules.Instant {
+	d := time.Duration(g.rng.Int64N(int64(g.o.Span)))
+	switch g.rng.IntN(3) {
+	case 0:
+		d = d.Truncate(time.Second)
+	case 1:
+		d = d.Truncate(24 * time.Hour)
+	}
+	return rules.InstantOf(g.o.Start.Add(d))
+}
+
+// versions are the dates from which the versions of a subject hold.
+func (g *Generator) versions(most int) []rules.Instant {
+	from := []rules.Instant{rules.MinInstant}
+	for range g.rng.IntN(most) {
+		if at := g.instant(); !slices.Contains(from, at) {
+			from = append(from, at)
+		}
+	}
+	slices.SortFunc(from, rules.Instant.Compare)
+	return from
+}
+
+func (g *Generator) makeCatalogue() *rules.Catalogue {
+	cat := &rules.Catalogue{}
+	enrolment := rules.EnrolmentExplicit
+	if g.chance(15) {
+		enrolment = rules.EnrolmentAutomatic
+	}
+	base := currency(pick(g.rng, currencyCodes...))
+	rounding := pick(g.rng, money.HalfEven, money.HalfEven, money.HalfUp, money.Down, money.Up)
+	for i, from := range g.versions(3) {
+		p := rules.Programme{
+			ID: programmeID, Version: rules.Version{ID: fmt.Sprintf("r%d", i+1), From: from}, Name: "Ristourne",
+			Currency: base, Zone: g.zone(), Rounding: rounding, Enrolment: enrolment, AllCards: g.chance(20),
+			HorizonDays: g.horizon, CeilingMillionths: 1_000_000,
+		}
+		if g.chance(25) {
+			p.CeilingMillionths = pick[int64](g.rng, 20_000, 100_000, 333_333, 2_000_000)
+		}
+		if g.chance(30) {
+			rounding = pick(g.rng, money.HalfEven, money.HalfUp, money.Down, money.Up)
+		}
+		cat.Programmes = append(cat.Programmes, p)
+	}
+	keys := g.makeKeys()
+	for i := range g.o.Partners {
+		cat.Partners = append(cat.Partners, g.makePartner(i, base, keys[i])...)
+	}
+	return cat
+}
+
+// makeKeys deals every merchant key to one store at a time: partner by
+// partner, store by store. Some change hands in the middle of the span.
+func (g *Generator) makeKeys() [][][]rules.Key {
+	stores := make([][][]rules.Key, g.o.Partners)
+	for i := range stores {
+		stores[i] = make([][]rules.Key, 1+g.rng.IntN(3))
+	}
+	deal := func(k rules.Key) {
+		p := g.rng.IntN(len(stores))
+		s := g.rng.IntN(len(stores[p]))
+		stores[p][s] = append(stores[p][s], k)
+	}
+	for _, k := range g.keyNames() {
+		k.From, k.Until = rules.MinInstant, rules.MaxInstant
+		switch g.rng.IntN(5) {
+		case 0:
+			k.From = g.instant()
+			deal(k)
+		case 1:
+			k.Until = g.instant()
+			deal(k)
+		case 2: // changes hands
+			next := k
+			k.Until = g.instant()
+			next.From = k.Until
+			deal(k)
+			deal(next)
+		default:
+			deal(k)
+		}
+	}
+	return stores
+}
+
+// keyNames are few, so that one merchant's keys of different rank often name
+// different stores. No two of one rank can fit one event.
+func (g *Generator) keyNames() []rules.Key {
+	var keys []rules.Key
+	for i := range 3 + 2*g.o.Partners {
+		mid := fmt.Sprintf("MID%03d", i+1)
+		if g.chance(60) {
+			keys = append(keys, rules.Key{MID: mid})
+		}
+		for _, acquirer := range []string{"ACQ1", "ACQ2"} {
+			if g.chance(30) {
+				keys = append(keys, rules.Key{MID: mid, AcquirerID: acquirer})
+			}
+		}
+		for _, sub := range []string{"SUB1", "SUB2"} {
+			if g.chance(25) {
+				keys = append(keys, rules.Key{MID: mid, SubMerchantID: sub})
+			}
+		}
+	}
+	for i := range 1 + g.o.Partners {
+		id := fmt.Sprintf("NET%03d", i+1)
+		if g.chance(50) {
+			keys = append(keys, rules.Key{NetworkMerchantID: id})
+			continue
+		}
+		keys = append(keys, rules.Key{NetworkMerchantID: id, Network: "VISA"})
+		if g.chance(50) {
+			keys = append(keys, rules.Key{NetworkMerchantID: id, Network: "MC"})
+		}
+	}
+	return keys
+}
+
+// makePartner is one partner in all its versions.
+func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) []rules.Partner {
+	id := fmt.Sprintf("partner%d", n+1)
+	terms := base
+	if g.chance(20) {
+		terms = currency(pick(g.rng, currencyCodes...))
+	}
+	zones := make([]*time.Location, len(keys))
+	for i := range zones {
+		zones[i] = g.zone()
+	}
+	offerCurrency := make([]money.Currency, 1+g.rng.IntN(4))
+	for i := range offerCurrency {
+		offerCurrency[i] = terms
+		if g.chance(10) {
+			offerCurrency[i] = currency(pick(g.rng, currencyCodes...))
+		}
+	}
+	var versions []rules.Partner
+	for i, from := range g.versions(4) {
+		version := rules.Version{ID: fmt.Sprintf("p%dv%d", n+1, i+1), From: from}
+		if i > 0 && g.chance(12) {
+			version.Ended = true
+			versions = append(versions, rules.Partner{ID: id, Version: version, Programme: programmeID})
+			continue
+		}
+		p := rules.Partner{
+			ID: id, Version: version, Programme: programmeID, Name: "Partner " + id, Currency: terms,
+			Commission: g.commission(),
+		}
+		for s := range keys {
+			store := rules.Store{ID: fmt.Sprintf("%s-store%d", id, s+1), Name: "Store", Zone: zones[s]}
+			for _, k := range keys[s] {
+				if !g.chance(6) {
+					store.Keys = append(store.Keys, k)
+				}
+			}
+			p.Stores = append(p.Stores, store)
+		}
+		for o, c := range offerCurrency {
+			if i == 0 || !g.chance(10) {
+				p.Offers = append(p.Offers, g.offer(fmt.Sprintf("offer%d", o+1), c, &p))
+			}
+		}
+		versions = append(versions, p)
+	}
+	return versions
+}
+
+func (g *Generator) commission() rules.Commission {
+	c := rules.Commission{On: pick(g.rng, rules.OnAward, rules.OnAward, rules.OnSale)}
+	switch g.rng.IntN(6) {
+	case 0: // none
+	case 1:
+		c.FixedMinor = g.rng.Int64N(200) + 1
+	case 2:
+		c.RateMillionths, c.FixedMinor = pick[int64](g.rng, 10_000, 33_333, 1), g.rng.Int64N(50)+1
+	default:
+		c.RateMillionths = pick[int64](g.rng, 10_000, 50_000, 75_000, 125_000, 33_333)
+	}
+	return c
+}
+
+func (g *Generator) offer(id string, c money.Currency, p *rules.Partner) rules.Offer {
+	o := rules.Offer{
+		ID: id, Name: "Offer " + id, Currency: c, Group: pick(g.rng, rules.DefaultGroup, "bonus", "club"),
+		Priority: g.rng.IntN(3), Reward: rules.Reward{Form: rules.PercentReward},
+	}
+	o.Reward.RateMillionths = pick[int64](g.rng, 10_000, 25_000, 30_000, 50_000, 100_000, 33_333, 5_000, 500_000)
+	if g.chance(30) {
+		o.Reward = rules.Reward{Form: rules.FixedReward, FixedMinor: pick[int64](g.rng, 1, 50, 100, 250, 1000)}
+	}
+	if g.chance(40) {
+		o.MinSpendMinor = pick[int64](g.rng, 1, 1000, 2500, 5000)
+	}
+	if g.chance(30) {
+		o.Caps = append(o.Caps, rules.Cap{Per: rules.PerPurchase, AmountMinor: pick[int64](g.rng, 1, 40, 100, 300)})
+	}
+	if g.chance(50) {
+		o.Caps = append(o.Caps, rules.Cap{Per: rules.PerMonth, AmountMinor: pick[int64](g.rng, 1, 60, 150, 400, 1000)})
+	}
+	if g.chance(20) {
+		o.From = g.localTime()
+	}
+	if g.chance(20) {
+		o.Until = g.localTime()
+	}
+	if !o.From.IsZero() && !o.Until.IsZero() && wallClock(o.Until).Before(wallClock(o.From)) {
+		o.From, o.Until = o.Until, o.From
+	}
+	if o.From == o.Until {
+		o.Until = rules.LocalTime{}
+	}
+	if len(p.Stores) > 1 && g.chance(25) {
+		o.Stores = []string{p.Stores[g.rng.IntN(len(p.Stores))].ID}
+	}
+	// An offer that the commission can't pay has to be the programme's.
+	if c != p.Currency || p.Commission.None() || g.chance(25) {
+		o.FundedBy = rules.FundedByProgramme
+	}
+	return o
+}
+
+// localTime is one of the span, often in an hour that a clock skips or repeats.
+func (g *Generator) localTime() rules.LocalTime {
+	t := g.instant().Time()
+	if g.chance(40) {
+		t = pick(
+			g.rng,
+			time.Date(t.Year(), 3, 31, 2, 30, 0, 0, time.UTC), time.Date(t.Year(), 10, 27, 2, 30, 0, 0, time.UTC),
+			time.Date(t.Year(), 3, 10, 2, 0, 0, 0, time.UTC), time.Date(t.Year(), 4, 7, 1, 45, 0, 0, time.UTC),
+			time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC),
+		)
+	}
+	return rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second()}
+}
+
+func wallClock(l rules.LocalTime) time.Time {
+	return time.Date(l.Year, l.Month, l.Day, l.Hour, l.Min, l.Sec, 0, time.UTC)
+}
+
+// boundaries are the instants at which something changes in the catalogue.
+func boundaries(cat *rules.Catalogue) []rules.Instant {
+	var at []rules.Instant
+	add := func(t rules.Instant) {
+		if t != rules.MinInstant && t != rules.MaxInstant {
+			at = append(at, t)
+		}
+	}
+	for _, p := range cat.Programmes {
+		add(p.Version.From)
+	}
+	for _, p := range cat.Partners {
+		add(p.Version.From)
+		for _, s := range p.Stores {
+			for _, k := range s.Keys {
+				add(k.From)
+				add(k.Until)
+			}
+			for _, o := range p.Offers {
+				for _, l := range []rules.LocalTime{o.From, o.Until} {
+					if !l.IsZero() {
+						add(rules.InstantOf(reached(l, s.Zone)))
+					}
+				}
+			}
+		}
+	}
+	return at
+}

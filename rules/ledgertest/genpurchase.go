@@ -1,0 +1,252 @@
+package ledgertest
+
+import (
+	"time"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// basket is what all events of one purchase have in common.
+type basket struct {
+	life     *life
+	id       string
+	card     string
+	time     rules.Instant // when it happened
+	clock    time.Time     // when its next event happens
+	merchant rules.Merchant
+	currency money.Currency
+	billing  money.Currency // zero: none is stated
+	rate     int64          // percent of the amount that is billed
+	dated    bool           // events say purchased_at
+	ownID    string         // last event id of its own that names the purchase
+}
+
+func (g *Generator) purchase(l *life) {
+	b := &basket{life: l, id: g.name(l, "t"), card: pick(g.rng, l.cards...), merchant: g.merchant(), time: g.purchaseTime(l)}
+	if g.chance(5) {
+		b.card = "card-of-nobody"
+	}
+	b.clock = b.time.Time()
+	g.chooseCurrency(b)
+	if g.chance(12) { // the events tell the bank's view of when it was, days or weeks before
+		b.dated = true
+		days := g.rng.IntN(6)
+		if g.chance(50) {
+			days = g.rng.IntN(g.horizon)
+		}
+		if g.o.Orderless || g.chance(50) {
+			b.time = b.time.AddDays(-days)
+		} else {
+			b.clock = b.clock.AddDate(0, 0, days)
+		}
+	}
+	l.times, l.ids = append(l.times, b.time), append(l.ids, b.id)
+	total := g.pay(b)
+	g.afterwards(b, total)
+}
+
+// purchaseTime is random, or to the nanosecond at, before or after something.
+func (g *Generator) purchaseTime(l *life) rules.Instant {
+	switch n := g.rng.IntN(100); {
+	case n < 20 && len(g.edges) > 0:
+		at := rules.InstantOf(pick(g.rng, g.edges...).Time().Add(time.Duration(g.rng.IntN(3) - 1)))
+		if !at.Before(rules.InstantOf(g.o.Start)) && !at.After(g.end()) {
+			return at
+		}
+	case n < 30 && len(l.times) > 0:
+		if at := pick(g.rng, l.times...); !at.Before(rules.InstantOf(g.o.Start)) {
+			return at
+		}
+	}
+	return g.instant()
+}
+
+func (g *Generator) chooseCurrency(b *basket) {
+	b.currency = g.cat.Programmes[0].Currency
+	if len(g.cat.Partners) > 0 && g.chance(30) {
+		if c := pick(g.rng, g.cat.Partners...).Currency; c != (money.Currency{}) {
+			b.currency = c
+		}
+	}
+	if g.chance(15) { // abroad
+		b.billing, b.currency, b.rate = b.currency, currency(pick(g.rng, "CHF", "JPY", "USD")), 50+g.rng.Int64N(100)
+		if g.chance(20) {
+			b.billing = money.Currency{}
+		}
+	}
+}
+
+// event is the next one of the basket; later events often carry another
+// merchant id, and now and then an id of their own.
+func (g *Generator) event(b *basket, t rules.EventType, minor int64) rules.Event {
+	e := rules.Event{
+		Type: t, TransactionID: b.id, AccountID: b.life.id, CardToken: b.card, OccurredAt: rules.InstantOf(b.clock),
+		Merchant: b.merchant, Channel: pick(g.rng, rules.ChannelUnknown, rules.InStore, rules.Online),
+	}
+	b.state(&e, minor)
+	if b.dated && g.chance(90) {
+		e.PurchasedAt, e.HasPurchasedAt = b.time, true
+	}
+	if g.chance(3) {
+		e.Declined = true
+	}
+	if g.chance(10) {
+		e.CardProduct = "classic"
+		e.Items = []rules.Item{{AmountMinor: minor, Quantity: "1", SKU: "sku-1", Category: "food"}}
+	}
+	return e
+}
+
+func (g *Generator) send(b *basket, t rules.EventType, minor int64) {
+	g.sendEvent(b.life, g.event(b, t, minor))
+}
+
+// later moves the basket's clock on, often not at all.
+func (g *Generator) later(b *basket, most time.Duration) {
+	if g.chance(80) {
+		b.clock = b.clock.Add(time.Duration(g.rng.Int64N(int64(most))))
+	}
+}
+
+// pay is how a purchase comes about; the answer is what was cleared.
+func (g *Generator) pay(b *basket) int64 {
+	day := 24 * time.Hour
+	minor := g.amount()
+	if g.chance(12) { // without a word before
+		g.send(b, rules.Clearing, minor)
+		return minor
+	}
+	switch g.rng.IntN(9) {
+	case 0: // fuel: a coin is authorised, the tank is cleared
+		g.send(b, rules.Authorization, 1)
+		g.later(b, 3*day)
+		minor = max(80, minor)
+		g.send(b, rules.Clearing, minor)
+	case 1: // a tip
+		g.send(b, rules.Authorization, minor)
+		g.later(b, 3*day)
+		minor += minor / 10
+		g.send(b, rules.Clearing, minor)
+	case 2: // several parcels
+		g.send(b, rules.Authorization, minor)
+		rest := minor
+		for range 1 + g.rng.IntN(2) {
+			g.later(b, 10*day)
+			part := g.rng.Int64N(rest + 1)
+			g.send(b, rules.Clearing, part)
+			rest -= part
+		}
+		if g.chance(70) {
+			g.later(b, 10*day)
+			g.send(b, rules.Clearing, rest)
+			return minor
+		}
+		return minor - rest
+	case 3: // a hotel: the total is stated anew
+		g.send(b, rules.Authorization, minor)
+		for range 1 + g.rng.IntN(2) {
+			g.later(b, 4*day)
+			minor = g.amount()
+			g.send(b, rules.AuthorizationUpdate, minor)
+		}
+		if !g.chance(70) {
+			b.life.authOnly = append(b.life.authOnly, b.id)
+			return 0
+		}
+		g.later(b, 3*day)
+		g.send(b, rules.Clearing, minor)
+	case 4: // part of it is not taken, now and then all
+		g.send(b, rules.Authorization, minor)
+		g.later(b, 2*day)
+		back := pick(g.rng, minor, minor/3, minor+5)
+		g.send(b, rules.Reversal, back)
+		if !g.chance(60) {
+			return 0
+		}
+		g.later(b, 2*day)
+		minor = max(0, minor-back)
+		g.send(b, rules.Clearing, minor)
+	case 5: // nothing ever clears it
+		g.send(b, rules.Authorization, minor)
+		b.life.authOnly = append(b.life.authOnly, b.id)
+		return 0
+	case 6: // refused, then tried again
+		e := g.event(b, rules.Authorization, minor)
+		e.Declined = true
+		g.sendEvent(b.life, e)
+		g.later(b, time.Hour)
+		g.send(b, rules.Authorization, minor)
+		g.later(b, 3*day)
+		g.send(b, rules.Clearing, minor)
+	default:
+		g.send(b, rules.Authorization, minor)
+		g.later(b, 3*day)
+		g.send(b, rules.Clearing, minor)
+	}
+	return minor
+}
+
+// afterwards is what is taken back, and what is late.
+func (g *Generator) afterwards(b *basket, total int64) {
+	day := 24 * time.Hour
+	for g.chance(35) {
+		g.later(b, 20*day)
+		if g.chance(10) {
+			b.clock = b.time.Time().Add(-time.Hour) // dated before the purchase
+		}
+		if g.chance(8) {
+			b.clock = b.time.Time().Add(time.Duration(g.horizon)*day + time.Duration(g.rng.IntN(3)-1)) // just late, or not yet
+		}
+		g.sendBack(b, rules.Refund, pick(g.rng, total, total/2, total/3, 1, total+7))
+	}
+	if g.chance(10) {
+		g.later(b, 30*day)
+		minor := pick(g.rng, total, total/2)
+		g.sendBack(b, rules.Chargeback, minor)
+		if g.chance(60) {
+			g.later(b, 30*day)
+			g.sendBack(b, rules.ChargebackReversal, pick(g.rng, minor, minor/2, minor+3))
+		}
+	}
+	if g.chance(12) {
+		g.late(b, total)
+	}
+}
+
+// sendBack names the purchase in one of the ways in which banks do.
+func (g *Generator) sendBack(b *basket, t rules.EventType, minor int64) {
+	e := g.event(b, t, minor)
+	if g.chance(30) {
+		e.Merchant = g.merchant()
+	}
+	switch g.rng.IntN(5) {
+	case 0: // an id of its own
+		e.TransactionID, e.OriginalTransactionID = g.name(b.life, "t"), b.id
+		b.ownID = e.TransactionID
+	case 1: // an id of its own, that names the one before, that names the purchase
+		e.TransactionID, e.OriginalTransactionID = g.name(b.life, "t"), b.id
+		if b.ownID != "" {
+			e.OriginalTransactionID = b.ownID
+		}
+		b.ownID = e.TransactionID
+	case 2: // says what was known anyway
+		e.OriginalTransactionID = b.id
+	}
+	if g.chance(3) {
+		e.OriginalTransactionID = "t-of-nobody" // waits for ever
+	}
+	g.sendEvent(b.life, e)
+}
+
+// late is an event more than H days after the purchase. It names no earlier
+// purchase time, for it could not move the purchase if it did.
+func (g *Generator) late(b *basket, total int64) {
+	b.clock = b.time.Time().Add(time.Duration(g.horizon)*24*time.Hour + time.Duration(1+g.rng.Int64N(int64(10*24*time.Hour))))
+	t := pick(g.rng, rules.Refund, rules.Refund, rules.Chargeback, rules.ChargebackReversal, rules.Clearing, rules.Reversal)
+	e := g.event(b, t, pick(g.rng, total, total/2, g.amount()))
+	if t == rules.Clearing && g.chance(50) {
+		e.Merchant = rules.Merchant{ID: "SHOP-LATE"}
+	}
+	g.sendEvent(b.life, e)
+}
