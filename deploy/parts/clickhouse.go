@@ -106,10 +106,8 @@ func (c *ClickHouse) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v := server.Version
-	if v.Major < clickHouseMajor || v.Major == clickHouseMajor && v.Minor < clickHouseMinor {
-		return fatal(fmt.Errorf("it is ClickHouse %d.%d, and %d.%d or newer is needed: update the program \"clickhouse\" or take it off PATH",
-			v.Major, v.Minor, clickHouseMajor, clickHouseMinor))
+	if err := checkVersion(server.Version.Major, server.Version.Minor); err != nil {
+		return fatal(err)
 	}
 
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.HTTPAddr+"/ping", nil)
@@ -129,6 +127,14 @@ func (c *ClickHouse) ready(ctx context.Context) error {
 		return fmt.Errorf("ping over HTTP: %s", answer.Status)
 	}
 	return nil
+}
+
+func checkVersion(major, minor uint64) error {
+	if major > clickHouseMajor || major == clickHouseMajor && minor >= clickHouseMinor {
+		return nil
+	}
+	return fmt.Errorf("it is ClickHouse %d.%d, and %d.%d or newer is needed: update the program \"clickhouse\" or take it off PATH",
+		major, minor, clickHouseMajor, clickHouseMinor)
 }
 
 // PID is the server's process id, 0 while it doesn't run.
