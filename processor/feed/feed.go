@@ -95,6 +95,10 @@ type Batch struct {
 	valueBytes int
 }
 
+func (b *Batch) full(c *Config) bool {
+	return len(b.Records) >= c.MaxRecords || b.valueBytes >= c.BatchBytes
+}
+
 // Watermarks are the ends of a partition, as its leader last told them.
 type Watermarks struct {
 	High       int64 // offset after the newest replicated record

@@ -432,8 +432,9 @@ func TestIteratingAFetchedAnswerAllocatesNothing(t *testing.T) {
 			if records != 1000 {
 				t.Fatalf("read %d records, want 1000", records)
 			}
-			// A decoder may allocate for a batch of hundreds of records, never for each.
-			if allocs := testing.AllocsPerRun(20, pass); allocs > 8 {
+			// A decoder may allocate for a batch of hundreds of records (the race detector
+			// empties the pools in them), never for each.
+			if allocs := testing.AllocsPerRun(20, pass); allocs > 40 {
 				t.Errorf("%.0f allocations for 4 batches of 250 records", allocs)
 			}
 		})

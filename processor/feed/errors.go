@@ -1,0 +1,94 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/segmentio/kafka-go"
+)
+
+// OffsetOutOfRangeError says that a partition no longer has, or never had, the
+// offset where reading should go on. Records between were lost by retention (or
+// the topic was made anew): going on would leave them out silently.
+type OffsetOutOfRangeError struct {
+	Topic     string
+	Partition int32
+	Offset    int64 // where reading should go on
+	LogStart  int64 // oldest offset that is kept, -1 if unknown
+	LogEnd    int64 // offset after the newest record, -1 if unknown
+}
+
+func (e *OffsetOutOfRangeError) Error() string {
+	if e.LogEnd >= 0 && e.Offset > e.LogEnd {
+		return fmt.Sprintf("partition %d of %s ends at offset %d, before %d where reading should go on: was the topic made anew, or a leader elected that lacked records?",
+			e.Partition, e.Topic, e.LogEnd, e.Offset)
+	}
+	return fmt.Sprintf("partition %d of %s begins at offset %d: the records from %d on were deleted before they were read; restore them, or rebuild the shard, then set the group's offset by hand (and raise the topic's retention)",
+		e.Partition, e.Topic, e.LogStart, e.Offset)
+}
+
+// Unwrap makes errors.Is(err, kafka.OffsetOutOfRange) true.
+func (e *OffsetOutOfRangeError) Unwrap() error { return kafka.OffsetOutOfRange }
+
+// lasting tells errors that no waiting mends from those of networks, leaders on the
+// move, brokers that start and groups that form. An error code that isn't known
+// here is retried: a shard that waits shows in the metrics, and loses nothing.
+func lasting(err error) bool {
+	for _, lasting := range []error{
+		errOldBroker, ErrCorrupt, ErrOldFormat, kafka.OffsetOutOfRange,
+		kafka.SASLAuthenticationFailed, kafka.UnsupportedSASLMechanism, kafka.IllegalSASLState,
+		kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed,
+		kafka.InvalidTopic, kafka.InvalidGroupId, kafka.InvalidSessionTimeout,
+		kafka.InvalidRequest, kafka.UnsupportedVersion, kafka.UnsupportedForMessageFormat,
+	} {
+		if errors.Is(err, lasting) {
+			return true
+		}
+	}
+	return false
+}
+
+// retry calls do until it succeeds, fails for good, or ctx ends (then it gives
+// ctx's error). Failures between are logged with the waits, which grow to 5 s.
+func retry(ctx context.Context, log *slog.Logger, what string, do func() error) error {
+	wait := pauses()
+	for {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if lasting(err) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		pause := wait.NextBackOff()
+		log.Warn("kafka: "+what+" failed, will retry", "error", err, "retry_in", pause)
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func pauses() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = 50 * time.Millisecond
+	b.MaxInterval = 5 * time.Second
+	return b
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
