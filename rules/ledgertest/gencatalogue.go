@@ -180,7 +180,7 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 	var versions []rules.Partner
 	for i, from := range g.versions(4) {
 		version := rules.Version{ID: fmt.Sprintf("p%dv%d", n+1, i+1), From: from}
-		if i > 0 && g.chance(12) {
+		if i > 0 && g.chance(8) {
 			version.Ended = true
 			versions = append(versions, rules.Partner{ID: id, Version: version, Programme: programmeID})
 			continue
@@ -231,19 +231,19 @@ func (g *Generator) offer(id string, c money.Currency, p *rules.Partner) rules.O
 	if g.chance(30) {
 		o.Reward = rules.Reward{Form: rules.FixedReward, FixedMinor: pick[int64](g.rng, 1, 50, 100, 250, 1000)}
 	}
-	if g.chance(40) {
+	if g.chance(30) {
 		o.MinSpendMinor = pick[int64](g.rng, 1, 1000, 2500, 5000)
 	}
 	if g.chance(30) {
 		o.Caps = append(o.Caps, rules.Cap{Per: rules.PerPurchase, AmountMinor: pick[int64](g.rng, 1, 40, 100, 300)})
 	}
-	if g.chance(50) {
+	if g.chance(60) {
 		o.Caps = append(o.Caps, rules.Cap{Per: rules.PerMonth, AmountMinor: pick[int64](g.rng, 1, 60, 150, 400, 1000)})
 	}
-	if g.chance(20) {
+	if g.chance(12) {
 		o.From = g.localTime()
 	}
-	if g.chance(20) {
+	if g.chance(12) {
 		o.Until = g.localTime()
 	}
 	if !o.From.IsZero() && !o.Until.IsZero() && wallClock(o.Until).Before(wallClock(o.From)) {

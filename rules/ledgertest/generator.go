@@ -62,7 +62,7 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 		)
 	}
 	if g.o.Span == 0 {
-		g.o.Span = time.Duration(pick(g.rng, 15, 40, 100, 900)) * 24 * time.Hour
+		g.o.Span = time.Duration(pick(g.rng, 15, 40, 3*g.horizon, 900)) * 24 * time.Hour
 	}
 	if g.o.Partnered == 0 {
 		g.o.Partnered = 80
@@ -227,10 +227,10 @@ func (g *Generator) delay() time.Duration {
 		return time.Duration(g.rng.Int64N(int64(time.Minute)))
 	case n < 85:
 		return time.Duration(g.rng.Int64N(int64(5 * day)))
-	case n < 97:
+	case n < 95:
 		return time.Duration(g.rng.Int64N(int64(40 * day)))
 	default:
-		return time.Duration(g.rng.Int64N(int64(time.Duration(g.horizon+60) * day)))
+		return time.Duration(g.rng.Int64N(int64(time.Duration(2*g.horizon+60) * day)))
 	}
 }
 
@@ -336,7 +336,7 @@ func (g *Generator) memberLife(l *life) {
 	}
 	for range g.rng.IntN(4) {
 		f := rules.Fact{
-			Type: pick(g.rng, rules.CardLinked, rules.CardUnlinked), At: g.instant(), CardToken: pick(g.rng, l.cards...),
+			Type: pick(g.rng, rules.CardLinked, rules.CardLinked, rules.CardUnlinked), At: g.instant(), CardToken: pick(g.rng, l.cards...),
 		}
 		g.sendFact(l, f)
 	}
@@ -359,7 +359,7 @@ func (g *Generator) sendEnrolled(l *life, at rules.Instant) {
 		Level: pick(g.rng, "", "gold"),
 	}
 	for _, card := range l.cards {
-		if g.chance(85) {
+		if g.chance(75) {
 			f.CardTokens = append(f.CardTokens, card)
 		}
 	}
@@ -444,9 +444,24 @@ func (g *Generator) amount() int64 {
 	}
 }
 
+// merchantAt is one that mostly matches at t.
+func (g *Generator) merchantAt(t rules.Instant) rules.Merchant {
+	m := g.merchant()
+	for range 4 {
+		e := rules.Event{OccurredAt: t, Merchant: m}
+		if _, matches := (oracle{g.cat}).match(&e); matches || m.Name == elsewhereName {
+			return m
+		}
+		m = g.merchant()
+	}
+	return m
+}
+
+const elsewhereName = "Elsewhere"
+
 // merchant names a partner's key, often with more than the key needs.
 func (g *Generator) merchant() rules.Merchant {
-	m := rules.Merchant{ID: fmt.Sprintf("SHOP%04d", g.rng.IntN(10_000)), Name: "Elsewhere", MCC: "5812", Country: "FR"}
+	m := rules.Merchant{ID: fmt.Sprintf("SHOP%04d", g.rng.IntN(10_000)), Name: elsewhereName, MCC: "5812", Country: "FR"}
 	if len(g.keys) == 0 || !g.chance(g.o.Partnered) {
 		return m
 	}

@@ -23,7 +23,8 @@ type basket struct {
 }
 
 func (g *Generator) purchase(l *life) {
-	b := &basket{life: l, id: g.name(l, "t"), card: pick(g.rng, l.cards...), merchant: g.merchant(), time: g.purchaseTime(l)}
+	b := &basket{life: l, id: g.name(l, "t"), card: pick(g.rng, l.cards...), time: g.purchaseTime(l)}
+	b.merchant = g.merchantAt(b.time)
 	if g.chance(5) {
 		b.card = "card-of-nobody"
 	}
@@ -59,15 +60,19 @@ func (g *Generator) purchaseTime(l *life) rules.Instant {
 			return at
 		}
 	}
-	return g.instant()
+	at := g.instant()
+	if g.chance(40) { // a busy season, in which caps fill up
+		season := g.o.Start.Add(g.o.Span / 2)
+		at = rules.InstantOf(season.Add(at.Time().Sub(g.o.Start) % min(g.o.Span/2, 10*24*time.Hour)))
+	}
+	return at
 }
 
 func (g *Generator) chooseCurrency(b *basket) {
 	b.currency = g.cat.Programmes[0].Currency
-	if len(g.cat.Partners) > 0 && g.chance(30) {
-		if c := pick(g.rng, g.cat.Partners...).Currency; c != (money.Currency{}) {
-			b.currency = c
-		}
+	e := rules.Event{OccurredAt: b.time, Merchant: b.merchant}
+	if at, matches := (oracle{g.cat}).match(&e); matches && g.chance(90) {
+		b.currency = or(at.partner.Currency, b.currency)
 	}
 	if g.chance(15) { // abroad
 		b.billing, b.currency, b.rate = b.currency, currency(pick(g.rng, "CHF", "JPY", "USD")), 50+g.rng.Int64N(100)
