@@ -1,0 +1,146 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"ristourne/processor/feed"
+	"ristourne/processor/outbox"
+	"ristourne/rules"
+)
+
+// Claim makes this the owner of the shard: it raises the epoch, settles the
+// outbox it finds, byte for byte, makes sure that the account states are not
+// behind the ledger, and loads the filters.
+func (s *Shard) Claim(ctx context.Context) error {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	if err := s.checkHeads(ctx); err != nil {
+		return err
+	}
+	if err := s.loadFilters(ctx); err != nil {
+		return err
+	}
+	s.window.reset(s.heads)
+	s.lastSave = s.edges.Now()
+	s.source.Seek(feed.Offsets(s.heads))
+	s.log.Info("shard claimed", "epoch", s.epoch, "heads", s.heads, "batch", s.batch, "members", s.members.count, "known_ids", s.known.count)
+	return nil
+}
+
+// ClaimAndRebuild rebuilds the account states though nothing says that they
+// are wrong.
+func (s *Shard) ClaimAndRebuild(ctx context.Context) error {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	return s.Rebuild(ctx)
+}
+
+// take raises the epoch and settles what the former owner had decided.
+func (s *Shard) take(ctx context.Context) error {
+	var claim Claim
+	err := s.retry(ctx, "claim", func(ctx context.Context) (err error) {
+		claim, err = s.edges.Accounts.Claim(ctx, s.source.Shard())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.epoch, s.heads, s.batch, s.lastSeq = claim.Epoch, claim.Heads, claim.Batch, claim.LastSeq
+	if err := s.settleFound(ctx, claim.Outbox); err != nil {
+		return fmt.Errorf("settle the outbox of the former owner: %w", err)
+	}
+	return nil
+}
+
+// settleFound books and pays what the former owner had decided. Some or all of
+// it may have been booked and paid before: both are the same twice. Its
+// offsets are committed with the first batch that follows.
+func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
+	if len(blobs) == 0 {
+		return nil
+	}
+	decisions := make([]*rules.Decision, len(blobs))
+	for i, blob := range blobs {
+		decisions[i] = new(rules.Decision)
+		if err := outbox.Decode(blob, decisions[i]); err != nil {
+			return err
+		}
+	}
+	if err := s.book(ctx, decisions); err != nil {
+		return err
+	}
+	if err := s.pay(ctx, decisions); err != nil {
+		return err
+	}
+	s.metrics.outboxesFound.Add(float64(len(blobs)))
+	s.log.Info("settled the outbox of the former owner", "batches", len(blobs))
+	return s.clear(ctx, decisions[len(decisions)-1].Batch)
+}
+
+// checkHeads compares the account states with what is known to have been
+// decided: offsets that were committed and the ledger's marker. States that
+// fell back have forgotten lines that are booked; going on from them would
+// book those again under other causes.
+func (s *Shard) checkHeads(ctx context.Context) error {
+	marker, found, err := s.marker(ctx)
+	if err != nil {
+		return err
+	}
+	committed := rules.Heads(s.source.Committed())
+	if !s.heads.Before(committed) && !(found && s.heads.Before(marker.Heads)) {
+		return nil
+	}
+	s.log.Warn("account states are behind the ledger: rebuilding the shard",
+		"heads", s.heads, "committed", committed, "ledger", marker.Heads)
+	return s.Rebuild(ctx)
+}
+
+func (s *Shard) marker(ctx context.Context) (m rules.Marker, found bool, err error) {
+	err = s.retry(ctx, "marker", func(ctx context.Context) (err error) {
+		m, found, err = s.edges.Ledger.Marker(ctx, s.source.Shard())
+		return err
+	})
+	if !found {
+		m = rules.Marker{Shard: s.source.Shard(), Heads: rules.NoHeads}
+	}
+	return m, found, err
+}
+
+func (s *Shard) loadFilters(ctx context.Context) error {
+	return s.retry(ctx, "load filters", func(ctx context.Context) error {
+		s.members.clear()
+		s.known.clear()
+		return s.edges.Accounts.Filters(ctx, s.source.Shard(), s.members.addAll, s.known.addAll)
+	})
+}
+
+// retry tries a step again for as long as ctx lasts, with growing pauses up to
+// RetryMax: a failing part blocks its shard and shows in the metrics; nothing
+// is ever skipped. A shard that was lost or fell back stops at once.
+func (s *Shard) retry(ctx context.Context, step string, do func(context.Context) error) error {
+	began := s.edges.Now()
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, s.options.RetryMax
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := do(ctx)
+		if errors.Is(err, ErrFenced) || errors.Is(err, ErrHeadsFellBack) || errors.Is(err, ErrStop) {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
+		s.metrics.retries.WithLabelValues(step).Inc()
+		s.log.Warn("step failed, trying again", "step", step, "in", next, "error", err)
+	}))
+	s.metrics.stepSeconds.WithLabelValues(step).Observe(s.edges.Now().Sub(began).Seconds())
+	if err != nil {
+		return fmt.Errorf("%s: %w", step, err)
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package processor
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ristourne/rules"
+)
+
+// Metrics are what a processor tells of itself. All shards of a process share
+// them.
+type Metrics struct {
+	records        *prometheus.CounterVec
+	fates          [rules.NumFates]prometheus.Counter // of records, without the lookup
+	deadLetters    *prometheus.CounterVec
+	retries        *prometheus.CounterVec
+	stepSeconds    *prometheus.HistogramVec
+	outboxesFound  prometheus.Counter
+	rebuilds       prometheus.Counter
+	repairs        prometheus.Counter
+	catalogueWaits prometheus.Counter
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "ristourne", Name: name, Help: help})
+	}
+	vector := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ristourne", Name: name, Help: help}, []string{label})
+	}
+	m := &Metrics{
+		records:     vector("records_total", "Input records by fate; their sum is all that was read.", "fate"),
+		deadLetters: vector("dead_letters_total", "Records that broke a rule, by reason.", "reason"),
+		retries:     vector("retries_total", "Tries of a step that failed and were repeated.", "step"),
+		stepSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "ristourne", Name: "step_seconds", Help: "Duration of a step of a batch, tries and pauses included.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}, []string{"step"}),
+		outboxesFound:  counter("outboxes_found_total", "Batches of a former owner that were settled on claim."),
+		rebuilds:       counter("rebuilds_total", "Shards rebuilt from the ledger."),
+		repairs:        counter("repairs_total", "Accounts whose booked sums were not what their set deserves, found by a rebuild. Look into each."),
+		catalogueWaits: counter("catalogue_waits_total", "Purchases held back until the catalogue was complete up to their time."),
+	}
+	for fate := rules.Booked; fate < rules.NumFates; fate++ {
+		m.fates[fate] = m.records.WithLabelValues(fate.String())
+	}
+	registry.MustRegister(m.records, m.deadLetters, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.repairs, m.catalogueWaits)
+	return m
+}
+
+func (m *Metrics) countFates(fates *[rules.NumFates]int64) {
+	for fate := rules.Booked; fate < rules.NumFates; fate++ {
+		if n := fates[fate]; n > 0 {
+			m.fates[fate].Add(float64(n))
+		}
+	}
+}
+
+// The gauges of the shards are read when somebody asks.
+var (
+	lagDesc = prometheus.NewDesc("ristourne_lag_records",
+		"Records of a topic that wait to be read.", []string{"topic", "shard"}, nil)
+	oldestDesc = prometheus.NewDesc("ristourne_oldest_uncommitted_seconds",
+		"Age of the oldest record that was read and is not committed.", []string{"shard"}, nil)
+	snapshotAgeDesc = prometheus.NewDesc("ristourne_snapshot_age_seconds",
+		"Time since the catalogue was last known to be complete up to now.", nil, nil)
+	shardsDesc = prometheus.NewDesc("ristourne_shards", "Shards that this process owns.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (p *Processor) Describe(ch chan<- *prometheus.Desc) {
+	ch <- lagDesc
+	ch <- oldestDesc
+	ch <- snapshotAgeDesc
+	ch <- shardsDesc
+}
+
+// Collect implements prometheus.Collector.
+func (p *Processor) Collect(ch chan<- prometheus.Metric) {
+	now := p.edges.Now()
+	shards := p.owned()
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	}
+	gauge(shardsDesc, float64(len(shards)))
+	if p.edges.Catalogue.Current() != nil {
+		complete := p.edges.Catalogue.CompleteUntil()
+		gauge(snapshotAgeDesc, max(0, now.Sub(complete.Time()).Seconds()+CompleteAhead.Seconds()))
+	}
+	for _, s := range shards {
+		name := strconv.Itoa(int(s.source.Shard()))
+		age := 0.0
+		if oldest := s.oldest.Load(); oldest > 0 {
+			age = now.Sub(rules.InstantOfMillis(oldest).Time()).Seconds()
+		}
+		gauge(oldestDesc, age, name)
+		if meter, ok := s.source.(LagMeter); ok {
+			for topic, lag := range meter.Lag() {
+				gauge(lagDesc, float64(lag), p.options.Topics[topic], name)
+			}
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ristourne/processor/feed"
+)
+
+// CompleteAhead is how long before it comes into force a catalogue version is
+// published at the latest: a snapshot read at t is complete up to t plus this.
+const CompleteAhead = 60 * time.Second
+
+// LagMeter is a Source that knows how many records of each topic wait.
+type LagMeter interface {
+	Lag() [feed.NumTopics]int64
+}
+
+// Processor owns the shards that the group gives to this process.
+type Processor struct {
+	edges   Edges
+	options Options
+	metrics *Metrics
+	log     *slog.Logger
+
+	joined atomic.Bool
+	mu     sync.Mutex
+	shards map[*Shard]struct{}
+}
+
+// New makes a processor.
+func New(edges Edges, options Options, metrics *Metrics, log *slog.Logger) *Processor {
+	return &Processor{edges: edges, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{})}
+}
+
+// Run takes shards until ctx ends, and then settles what was decided.
+func (p *Processor) Run(ctx context.Context, config feed.Config) error {
+	return feed.Run(ctx, config, func(ctx context.Context, source *feed.Source) error {
+		p.joined.Store(true)
+		return p.own(ctx, source)
+	})
+}
+
+// own runs one shard for as long as the generation lasts. A shard that was
+// lost to another owner or whose step failed for good is claimed anew after a
+// pause: within a generation it is ours, and nobody else will take it.
+func (p *Processor) own(ctx context.Context, source Source) error {
+	const pause = 3 * time.Second
+	for {
+		err := p.runShard(ctx, source)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrStop):
+			return fmt.Errorf("shard %d: %w", source.Shard(), err)
+		case errors.Is(err, ErrFenced):
+			p.log.Warn("shard was claimed by another owner", "shard", source.Shard())
+		default:
+			p.log.Error("shard stopped, claiming it anew", "shard", source.Shard(), "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (p *Processor) runShard(ctx context.Context, source Source) error {
+	s := NewShard(source, p.edges, p.options, p.metrics, p.log)
+	p.mu.Lock()
+	p.shards[s] = struct{}{}
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.shards, s)
+		p.mu.Unlock()
+	}()
+	return s.Run(ctx)
+}
+
+func (p *Processor) owned() []*Shard {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shards := make([]*Shard, 0, len(p.shards))
+	for s := range p.shards {
+		shards = append(shards, s)
+	}
+	slices.SortFunc(shards, func(a, b *Shard) int { return int(a.source.Shard() - b.source.Shard()) })
+	return shards
+}
+
+// Ready reports whether the processor can take records, or why not.
+func (p *Processor) Ready() error {
+	switch {
+	case p.edges.Catalogue.Current() == nil:
+		return errors.New("no catalogue yet: publish one with `ristourne offers publish`")
+	case !p.joined.Load():
+		return errors.New("no shard was assigned yet")
+	}
+	return nil
+}
+
+// Live reports whether every shard has moved within the last stall: its offsets
+// were committed, or there was nothing to read. A process that is up and
+// doesn't move is not alive.
+func (p *Processor) Live(stall time.Duration) error {
+	now := p.edges.Now()
+	var errs []error
+	for _, s := range p.owned() {
+		if idle := now.Sub(time.Unix(0, s.moved.Load())); idle > stall {
+			errs = append(errs, fmt.Errorf("shard %d has not moved for %s", s.source.Shard(), idle.Round(time.Second)))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,240 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"ristourne/processor/feed"
+	"ristourne/rules"
+)
+
+// ErrStop wraps an error that no waiting can mend.
+var ErrStop = errors.New("stopped")
+
+// Rebuild makes the account states anew from the ledger's store, for a shard
+// that this owner has claimed.
+//
+// The rows of each account's set go through the engine in the order in which
+// they were decided, which gives the states and, for the rows behind the
+// marker, the very lines and instructions that may be missing: they are booked
+// and paid again under the same ids. Records that were read but not yet
+// committed are read again, and found to be duplicates.
+func (s *Shard) Rebuild(ctx context.Context) error {
+	marker, _, err := s.marker(ctx)
+	if err != nil {
+		return err
+	}
+	committed := rules.Heads(s.source.Committed())
+	if err := s.retry(ctx, "begin rebuild", func(ctx context.Context) error {
+		return s.edges.Accounts.BeginRebuild(ctx, s.source.Shard(), s.epoch)
+	}); err != nil {
+		return err
+	}
+	s.useCatalogue()
+	r := rebuild{shard: s, marker: marker, tail: rules.Decision{
+		Shard: marker.Shard, Batch: marker.Batch, Heads: marker.Heads, LastSeq: marker.LastSeq,
+	}}
+	if err := s.edges.Ledger.Histories(ctx, s.source.Shard(), func(h *rules.AccountHistory) error {
+		return r.account(ctx, h)
+	}); err != nil {
+		return fmt.Errorf("rebuild from the ledger: %w", err)
+	}
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	if err := r.settleTail(ctx, committed); err != nil {
+		return err
+	}
+	return r.finish(ctx, headsAfter(marker.Heads, feed.Offsets(committed)))
+}
+
+// rebuild is the work of one Rebuild.
+type rebuild struct {
+	shard  *Shard
+	marker rules.Marker
+	tail   rules.Decision // what the rows behind the marker, and repairs, decide
+
+	states         []AccountState
+	members, known []uint64
+	accounts       int
+	bytes          int
+	repaired       int
+}
+
+const (
+	restoreAccounts = 500
+	restoreBytes    = 1 << 20
+)
+
+func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
+	if h.AccountID == "" {
+		return nil // erased: its sums stay in the ledger, its events are no more
+	}
+	a, behindMarker, err := r.replay(h)
+	if err != nil {
+		return fmt.Errorf("account reference %x: %w", h.Ref, err)
+	}
+	if !behindMarker && !agrees(a, h) {
+		if err := r.repair(a, h); err != nil {
+			return fmt.Errorf("account reference %x: %w", h.Ref, err)
+		}
+	}
+	r.states = append(r.states, AccountState{ID: h.AccountID, Value: a.AppendBinary(nil)})
+	r.bytes += len(r.states[len(r.states)-1].Value)
+	r.accounts++
+	if len(r.states) < restoreAccounts && r.bytes < restoreBytes {
+		return nil
+	}
+	return r.flush(ctx)
+}
+
+func (r *rebuild) replay(h *rules.AccountHistory) (a *rules.Account, behindMarker bool, err error) {
+	a = rules.NewAccount(h.AccountID)
+	member := memberHash(h.AccountID)
+	var out rules.Output
+	for i := range h.Set {
+		row := &h.Set[i]
+		out.Reset()
+		if row.Cause.Kind == rules.CauseFact {
+			err = r.replayFact(a, member, row, &out)
+		} else {
+			err = r.replayEvent(a, member, row, &out)
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("%s %q: %w", row.Cause.Kind, row.Cause.ID, err)
+		}
+		r.tail.LastSeq = max(r.tail.LastSeq, row.Seq)
+		if row.Seq > r.marker.LastSeq {
+			behindMarker = true
+			r.take(h, &out)
+		}
+	}
+	return a, behindMarker, nil
+}
+
+func (r *rebuild) replayEvent(a *rules.Account, member uint64, row *rules.SetRow, out *rules.Output) error {
+	var ev rules.Event
+	if err := ev.UnmarshalBinary(row.Payload); err != nil {
+		return err
+	}
+	ev.AccountID = a.ID()
+	r.known = append(r.known, knownHash(member, ev.ID), knownHash(member, ev.TransactionID))
+	if ev.OriginalTransactionID != "" {
+		r.known = append(r.known, knownHash(member, ev.OriginalTransactionID))
+	}
+	_, err := r.shard.engine.ApplyEvent(a, &ev, row.Cause, out)
+	return err
+}
+
+func (r *rebuild) replayFact(a *rules.Account, member uint64, row *rules.SetRow, out *rules.Output) error {
+	var f rules.Fact
+	if err := f.UnmarshalBinary(row.Payload); err != nil {
+		return err
+	}
+	f.AccountID = a.ID()
+	if f.Type == rules.Enrolled {
+		r.members = append(r.members, member)
+	}
+	_, err := r.shard.engine.ApplyFact(a, &f, row.Cause, out)
+	return err
+}
+
+// take keeps what is to be booked and paid again.
+func (r *rebuild) take(h *rules.AccountHistory, out *rules.Output) {
+	for _, line := range out.Accruals {
+		line.AccountRef = h.Ref
+		r.tail.Accruals = append(r.tail.Accruals, line)
+	}
+	for _, instruction := range out.Instructions {
+		instruction.AccountRef = h.Ref
+		r.tail.Instructions = append(r.tail.Instructions, instruction)
+	}
+}
+
+// repair takes the ledger's word for what is booked where the engine, working
+// the same set out anew, arrives elsewhere, and books the difference. It is
+// the last resort: a gap in what was booked, or another engine.
+func (r *rebuild) repair(a *rules.Account, h *rules.AccountHistory) error {
+	r.repaired++
+	r.shard.metrics.repairs.Inc()
+	a.AdoptBooked(h.Booked)
+	a.AdoptInstructed(h.InstructedMinor)
+	var out rules.Output
+	if err := r.shard.engine.Repair(a, h.Set[len(h.Set)-1].Cause, &out); err != nil {
+		return err
+	}
+	r.take(h, &out)
+	return nil
+}
+
+// agrees reports whether the state's booked sums are the ledger's.
+func agrees(a *rules.Account, h *rules.AccountHistory) bool {
+	return maps.Equal(bookedSums(a.Booked()), bookedSums(h.Booked))
+}
+
+func bookedSums(lines []rules.Accrual) map[rules.LineKey]rules.Sums {
+	sums := make(map[rules.LineKey]rules.Sums, len(lines))
+	for i := range lines {
+		key := lines[i].Key()
+		sum := sums[key].Plus(&lines[i])
+		if sum == (rules.Sums{}) {
+			delete(sums, key)
+			continue
+		}
+		sums[key] = sum
+	}
+	return sums
+}
+
+func (r *rebuild) flush(ctx context.Context) error {
+	if len(r.states) == 0 {
+		return nil
+	}
+	s := r.shard
+	err := s.retry(ctx, "restore", func(ctx context.Context) error {
+		return s.edges.Accounts.Restore(ctx, s.source.Shard(), s.epoch, r.states, r.members, r.known)
+	})
+	r.states, r.members, r.known, r.bytes = r.states[:0], r.members[:0], r.known[:0], 0
+	s.log.Info("rebuilding the shard", "accounts", r.accounts)
+	return err
+}
+
+// settleTail books what the replay found missing and pays whatever may not
+// have been paid: all instructions whose cause was not committed.
+func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
+	s := r.shard
+	if !r.tail.Empty() {
+		if err := s.book(ctx, []*rules.Decision{&r.tail}); err != nil {
+			return err
+		}
+	}
+	var unpaid rules.Decision
+	err := s.retry(ctx, "unpaid", func(ctx context.Context) error {
+		unpaid.Instructions = unpaid.Instructions[:0]
+		return s.edges.Ledger.InstructionsFrom(ctx, s.source.Shard(), committed, func(i rules.Instruction) error {
+			unpaid.Instructions = append(unpaid.Instructions, i)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return s.pay(ctx, []*rules.Decision{&r.tail, &unpaid})
+}
+
+func (r *rebuild) finish(ctx context.Context, heads rules.Heads) error {
+	s := r.shard
+	marker := rules.Marker{Shard: s.source.Shard(), Batch: r.marker.Batch, Heads: heads, LastSeq: r.tail.LastSeq}
+	err := s.retry(ctx, "finish rebuild", func(ctx context.Context) error {
+		return s.edges.Accounts.FinishRebuild(ctx, s.source.Shard(), s.epoch, marker)
+	})
+	if err != nil {
+		return err
+	}
+	s.heads, s.batch, s.lastSeq = marker.Heads, marker.Batch, marker.LastSeq
+	s.metrics.rebuilds.Inc()
+	s.log.Info("shard rebuilt", "accounts", r.accounts, "repaired", r.repaired, "heads", s.heads)
+	return nil
+}

@@ -1,0 +1,314 @@
+package processor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ristourne/processor/feed"
+	"ristourne/processor/outbox"
+	"ristourne/processor/wire"
+	"ristourne/rules"
+)
+
+// Catalogue is what is offered, as far as it is known.
+type Catalogue interface {
+	// Current is the newest snapshot; never nil once the processor runs.
+	Current() *rules.Snapshot
+	// CompleteUntil is the purchase time up to which Current is complete.
+	CompleteUntil() rules.Instant
+	// Await returns when CompleteUntil has reached t.
+	Await(ctx context.Context, t rules.Instant) error
+}
+
+// Edges are the parts of the world that a shard touches.
+type Edges struct {
+	Accounts    Accounts
+	Ledger      Ledger
+	Payer       Payer
+	DeadLetters DeadLetters
+	Catalogue   Catalogue
+	Now         func() time.Time
+}
+
+// Options bound a shard's work. All are needed; DefaultOptions has good ones.
+type Options struct {
+	Topics         [rules.NumTopics]string // names, for dead letters
+	AccountRefKey  []byte                  // secret of the account references
+	MaxAccounts    int                     // accounts of one script: it blocks Redis for a few milliseconds
+	MaxAhead       int                     // batches decided but not settled
+	CommitInterval time.Duration           // how long offsets of records that changed nothing wait
+	RetryMax       time.Duration           // longest pause between tries of a failing step
+	DrainTimeout   time.Duration           // how long a shard that must stop may go on settling
+}
+
+// DefaultOptions are the bounds that were measured to work well.
+func DefaultOptions() Options {
+	return Options{
+		MaxAccounts:    500,
+		MaxAhead:       8,
+		CommitInterval: time.Second,
+		RetryMax:       5 * time.Second,
+		DrainTimeout:   10 * time.Second,
+	}
+}
+
+// Shard takes the records of one partition number the whole way. Deciding may
+// run ahead of settling by MaxAhead batches, in order: a saved batch is in the
+// outbox, so whoever owns the shard next settles it.
+//
+// Claim comes first. Then Run does everything; or a test calls Decide and
+// Settle by turns. Decide and Settle may run in two goroutines.
+type Shard struct {
+	source  Source
+	edges   Edges
+	options Options
+	metrics *Metrics
+	log     *slog.Logger
+
+	engine  *rules.Engine
+	decoder *wire.Decoder
+	refs    *referrer
+
+	epoch    int64
+	heads    rules.Heads // saved
+	batch    uint64      // number of the last saved batch
+	lastSeq  uint64
+	members  filter
+	known    filter
+	snapshot *rules.Snapshot
+
+	feedBatch feed.Batch
+	window    window
+	lastSave  time.Time
+	oldest    atomic.Int64 // Kafka milliseconds of the oldest record that is not committed; 0: none
+	moved     atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
+}
+
+// NewShard makes a shard that owns nothing yet.
+func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log *slog.Logger) *Shard {
+	s := &Shard{
+		source: source, edges: edges, options: options, metrics: metrics,
+		log:     log.With("shard", source.Shard()),
+		engine:  rules.NewEngine(edges.Catalogue.Current()),
+		decoder: wire.NewDecoder(wire.Options{}),
+		refs:    newReferrer(options.AccountRefKey),
+		window:  newWindow(),
+	}
+	s.moved.Store(edges.Now().UnixNano())
+	return s
+}
+
+// Run claims the shard and takes its records until ctx ends or the shard is
+// lost (ErrFenced).
+func (s *Shard) Run(ctx context.Context) error {
+	if err := s.Claim(ctx); err != nil {
+		return err
+	}
+	settling, stop := outlive(ctx, s.options.DrainTimeout)
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	settlements := make(chan Settlement, s.options.MaxAhead)
+	group.Go(func() error {
+		defer close(settlements)
+		for {
+			if err := s.Decide(ctx, settlements); err != nil {
+				return err
+			}
+		}
+	})
+	group.Go(func() error {
+		for first := range settlements {
+			if err := s.Settle(settling, drain(first, settlements)...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// outlive is a context that goes on for a while after its parent has ended: a
+// shard that must stop still settles what it has decided, so that the next
+// owner finds an empty outbox.
+func outlive(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() { time.AfterFunc(grace, cancel) })
+	return ctx, func() { stop(); cancel() }
+}
+
+// drain takes what waits behind first, without waiting for more: a slow sink
+// gets larger batches.
+func drain(first Settlement, queue <-chan Settlement) []Settlement {
+	taken := []Settlement{first}
+	for {
+		select {
+		case next, open := <-queue:
+			if !open {
+				return taken
+			}
+			taken = append(taken, next)
+		default:
+			return taken
+		}
+	}
+}
+
+// Settlement is a saved batch that must be booked, paid and committed.
+type Settlement struct {
+	batch  uint64
+	heads  rules.Heads
+	outbox []byte // what was saved, byte for byte; nil: the batch moved heads alone
+	oldest int64
+}
+
+// Decide takes the next records from the feed to the saved outbox, and hands
+// what is to be settled to queue.
+func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
+	if err := s.source.Next(ctx, &s.feedBatch); err != nil {
+		return fmt.Errorf("read the input topics: %w", err)
+	}
+	if len(s.feedBatch.Records) == 0 && s.oldest.Load() == 0 {
+		s.moved.Store(s.edges.Now().UnixNano())
+	}
+	s.useCatalogue()
+	s.decoder.Reset()
+	for from := 0; ; {
+		w := &s.window
+		next, err := s.match(ctx, w, s.feedBatch.Records[from:])
+		if err != nil {
+			return err
+		}
+		from += next
+		last := from == len(s.feedBatch.Records)
+		if last {
+			w.heads = headsAfter(w.heads, s.feedBatch.Next)
+		}
+		if w.mustSave() || s.commitIsDue(w) {
+			if err := s.finish(ctx, w, queue); err != nil {
+				return err
+			}
+		}
+		if last {
+			return nil
+		}
+	}
+}
+
+// finish takes a matched window from its accounts to the queue.
+func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) error {
+	if err := s.load(ctx, w); err != nil {
+		return err
+	}
+	s.decide(w)
+	if err := s.setAside(ctx, w); err != nil {
+		return err
+	}
+	settlement, err := s.save(ctx, w)
+	if err != nil {
+		return err
+	}
+	w.reset(s.heads)
+	select {
+	case queue <- settlement:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Settle books, pays and commits saved batches, oldest first, and then deletes
+// them from the outbox. It decodes what was saved, so that the usual way and
+// the way after a crash are one.
+func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
+	decisions := make([]*rules.Decision, 0, len(batches))
+	for i := range batches {
+		if batches[i].outbox == nil {
+			continue
+		}
+		d := new(rules.Decision)
+		if err := outbox.Decode(batches[i].outbox, d); err != nil {
+			return fmt.Errorf("outbox of batch %d: %w", batches[i].batch, err)
+		}
+		decisions = append(decisions, d)
+	}
+	if err := s.book(ctx, decisions); err != nil {
+		return err
+	}
+	if err := s.pay(ctx, decisions); err != nil {
+		return err
+	}
+	newest := batches[len(batches)-1]
+	if err := s.commit(ctx, newest.heads); err != nil {
+		return err
+	}
+	s.oldest.CompareAndSwap(batches[0].oldest, 0)
+	s.moved.Store(s.edges.Now().UnixNano())
+	if len(decisions) == 0 {
+		return nil
+	}
+	return s.clear(ctx, newest.batch)
+}
+
+func (s *Shard) book(ctx context.Context, decisions []*rules.Decision) error {
+	if len(decisions) == 0 {
+		return nil
+	}
+	return s.retry(ctx, "book", func(ctx context.Context) error {
+		return s.edges.Ledger.Book(ctx, decisions...)
+	})
+}
+
+func (s *Shard) pay(ctx context.Context, decisions []*rules.Decision) error {
+	for _, d := range decisions {
+		if len(d.Instructions) == 0 {
+			continue
+		}
+		err := s.retry(ctx, "pay", func(ctx context.Context) error {
+			return s.edges.Payer.Pay(ctx, d.Instructions)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Shard) commit(ctx context.Context, heads rules.Heads) error {
+	return s.retry(ctx, "commit", func(ctx context.Context) error {
+		return s.source.Commit(ctx, feed.Offsets(heads))
+	})
+}
+
+func (s *Shard) clear(ctx context.Context, upToBatch uint64) error {
+	return s.retry(ctx, "clear", func(ctx context.Context) error {
+		return s.edges.Accounts.Clear(ctx, s.source.Shard(), s.epoch, upToBatch)
+	})
+}
+
+// useCatalogue swaps in the newest snapshot, between batches.
+func (s *Shard) useCatalogue() {
+	snapshot := s.edges.Catalogue.Current()
+	if snapshot == s.snapshot {
+		return
+	}
+	s.snapshot = snapshot
+	s.engine.Use(snapshot)
+	s.decoder.SetCardTokenRanges(snapshot.CardTokenRanges())
+}
+
+func (s *Shard) commitIsDue(w *window) bool {
+	return w.heads != s.heads && s.edges.Now().Sub(s.lastSave) >= s.options.CommitInterval
+}
+
+// headsAfter keeps what is known where the feed has no position yet.
+func headsAfter(heads rules.Heads, next feed.Offsets) rules.Heads {
+	for i := range heads {
+		heads[i] = max(heads[i], next[i])
+	}
+	return heads
+}

@@ -1,0 +1,162 @@
+// Package simulate is the stream without Kafka, Redis and ClickHouse: records
+// in, ledger lines out, through the same decoder and the same rules.
+package simulate
+
+import (
+	"cmp"
+	"slices"
+
+	"ristourne/processor/wire"
+	"ristourne/rules"
+)
+
+// Place is where a record stands: a line of a file, or an offset of a topic.
+type Place struct {
+	Topic     string
+	Partition int32
+	Offset    int64
+	// RecordedAt is the Kafka timestamp in milliseconds since 1970. Negative:
+	// the record comes from a file; its own date stands in, and no date is
+	// refused for being ahead.
+	RecordedAt int64
+}
+
+// World holds the accounts of a simulation. It is not safe for concurrent use.
+type World struct {
+	engine   *rules.Engine
+	decoder  *wire.Decoder
+	accounts map[string]*rules.Account
+	out      rules.Output
+
+	// Fates counts the records that were applied.
+	Fates [rules.NumFates]int64
+	// Lines is called for the lines and instructions of a record, if there are
+	// any; they are valid until it returns.
+	Lines func(out *rules.Output)
+	// DeadLetter is called for a record that broke a rule.
+	DeadLetter func(letter *rules.DeadLetter)
+}
+
+// NewWorld makes a world without accounts. keys says that records come with
+// their Kafka key, which must be the account.
+func NewWorld(snapshot *rules.Snapshot, keys bool) *World {
+	return &World{
+		engine:     rules.NewEngine(snapshot),
+		decoder:    wire.NewDecoder(wire.Options{CardTokenRanges: snapshot.CardTokenRanges(), NoKeys: !keys}),
+		accounts:   make(map[string]*rules.Account),
+		Lines:      func(*rules.Output) {},
+		DeadLetter: func(*rules.DeadLetter) {},
+	}
+}
+
+// Fact applies one fact. value must not change afterwards.
+func (w *World) Fact(key, value []byte, at Place) {
+	f := new(rules.Fact)
+	if fault := w.decoder.Fact(value, key, at.RecordedAt, f); fault != nil {
+		w.deadLetter(key, value, at, fault)
+		return
+	}
+	verdict, err := w.engine.ApplyFact(w.account(f.AccountID), f, at.cause(rules.CauseFact, f.ID, f.At), &w.out)
+	w.conclude(key, value, at, "fact_id", verdict, err)
+}
+
+// Event applies one transaction event. value must not change afterwards.
+func (w *World) Event(key, value []byte, at Place) {
+	ev := new(rules.Event)
+	if fault := w.decoder.Event(value, key, at.RecordedAt, ev); fault != nil {
+		w.deadLetter(key, value, at, fault)
+		return
+	}
+	wire.Seal(ev)
+	// The decoder's lists are its own until Reset, which a world never calls.
+	ev.Items = slices.Clone(ev.Items)
+	verdict, err := w.engine.ApplyEvent(w.account(ev.AccountID), ev, at.cause(rules.CauseEvent, ev.ID, ev.OccurredAt), &w.out)
+	w.conclude(key, value, at, "event_id", verdict, err)
+}
+
+// Result counts one word of the bank.
+func (w *World) Result(key, value []byte, at Place) {
+	var result rules.Result
+	if fault := w.decoder.Result(value, key, at.RecordedAt, &result); fault != nil {
+		w.deadLetter(key, value, at, fault)
+		return
+	}
+	w.Fates[rules.NoChange]++
+}
+
+func (w *World) account(id string) *rules.Account {
+	a := w.accounts[id]
+	if a == nil {
+		a = rules.NewAccount(id)
+		w.accounts[id] = a
+	}
+	return a
+}
+
+func (w *World) conclude(key, value []byte, at Place, idField string, verdict rules.Verdict, err error) {
+	switch {
+	case err != nil:
+		w.deadLetter(key, value, at, wire.Overflow(err))
+	case verdict.Conflict:
+		w.deadLetter(key, value, at, wire.Conflict(idField))
+	default:
+		w.Fates[verdict.Fate]++
+	}
+	if len(w.out.Accruals)+len(w.out.Instructions) > 0 {
+		w.Lines(&w.out)
+		w.out.Reset()
+	}
+}
+
+func (w *World) deadLetter(key, value []byte, at Place, fault *wire.Fault) {
+	w.Fates[rules.DeadLettered]++
+	w.DeadLetter(fault.Letter(at.Topic, at.Partition, at.Offset, at.RecordedAt, key, value))
+}
+
+func (at Place) cause(kind rules.CauseKind, id string, own rules.Instant) rules.Cause {
+	c := rules.Cause{Kind: kind, ID: id, Partition: at.Partition, Offset: at.Offset, RecordedAt: at.RecordedAt}
+	if c.RecordedAt < 0 {
+		c.RecordedAt = own.Sec*1000 + int64(own.Nsec)/1_000_000
+	}
+	return c
+}
+
+// Balance is the sum of the lines of one row of a summary.
+type Balance struct {
+	AccountID, TransactionID, OfferID string
+	Role                              rules.Role
+	BeneficiaryID                     string
+	Stage                             rules.Stage
+	Kind                              rules.Kind
+	Unit                              string
+}
+
+// Summary adds lines up.
+type Summary map[Balance]rules.Sums
+
+// Add takes a line in.
+func (s Summary) Add(a *rules.Accrual) {
+	row := Balance{a.AccountID, a.TransactionID, a.OfferID, a.Role, a.BeneficiaryID, a.Stage, a.Kind, a.Unit}
+	if sum := s[row].Plus(a); sum != (rules.Sums{}) {
+		s[row] = sum
+	} else {
+		delete(s, row) // what is 0 all over is left out
+	}
+}
+
+// Rows are the summary's rows, sorted by their fields in order.
+func (s Summary) Rows() []Balance {
+	rows := make([]Balance, 0, len(s))
+	for row := range s {
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b Balance) int {
+		return cmp.Or(
+			cmp.Compare(a.AccountID, b.AccountID), cmp.Compare(a.TransactionID, b.TransactionID),
+			cmp.Compare(a.OfferID, b.OfferID), cmp.Compare(a.Role.String(), b.Role.String()),
+			cmp.Compare(a.BeneficiaryID, b.BeneficiaryID), cmp.Compare(a.Stage.String(), b.Stage.String()),
+			cmp.Compare(a.Kind.String(), b.Kind.String()), cmp.Compare(a.Unit, b.Unit),
+		)
+	})
+	return rows
+}

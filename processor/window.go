@@ -1,0 +1,438 @@
+package processor
+
+import (
+	"context"
+	"fmt"
+
+	"ristourne/processor/feed"
+	"ristourne/processor/outbox"
+	"ristourne/processor/wire"
+	"ristourne/rules"
+)
+
+// window is as much of a feed batch as goes into one save: what its records
+// say, the accounts they touch, and what was decided of them. Its memory is
+// used again for every window of the shard; its strings point into the feed's
+// buffer and end with it.
+type window struct {
+	heads  rules.Heads // after the window
+	fates  [rules.NumFates]int64
+	oldest int64 // Kafka milliseconds of its first record; 0: none
+
+	work     []work
+	events   []rules.Event
+	facts    []rules.Fact
+	letters  []rules.DeadLetter
+	slots    map[string]int // account id to its place in accounts
+	accounts []account
+	ids      []string
+	values   [][]byte
+
+	members, known []uint64 // to append to the filters
+	out            rules.Output
+	decision       rules.Decision
+	states         []AccountState
+	arena          []byte // account states, one behind the other
+	ends           []int
+	payloads       []byte
+}
+
+// work is one record that needs its account.
+type work struct {
+	slot   int
+	cause  rules.Cause
+	event  int // place in events; -1: a fact
+	fact   int
+	record feed.Record // for its dead letter
+}
+
+type account struct {
+	id      string
+	hash    uint64
+	state   *rules.Account
+	existed bool
+	touched bool
+}
+
+func newWindow() window { return window{slots: make(map[string]int), heads: rules.NoHeads} }
+
+func (w *window) reset(heads rules.Heads) {
+	w.heads = heads
+	w.fates = [rules.NumFates]int64{}
+	w.oldest = 0
+	w.work, w.events, w.facts = w.work[:0], w.events[:0], w.facts[:0]
+	w.letters = w.letters[:0]
+	clear(w.slots)
+	w.accounts, w.ids, w.values = w.accounts[:0], w.ids[:0], w.values[:0]
+	w.members, w.known = w.members[:0], w.known[:0]
+	w.out.Reset()
+	w.decision = rules.Decision{
+		Accounts: w.decision.Accounts[:0], Set: w.decision.Set[:0], Results: w.decision.Results[:0],
+	}
+	w.states, w.arena, w.ends, w.payloads = w.states[:0], w.arena[:0], w.ends[:0], w.payloads[:0]
+}
+
+// mustSave reports that the window holds more than moved offsets.
+func (w *window) mustSave() bool {
+	return len(w.work) > 0 || len(w.letters) > 0 || len(w.decision.Results) > 0
+}
+
+// match reads records until the window is full and keeps those that need their
+// account. Most events stop here: no I/O, no allocation. It returns how many
+// records it took.
+func (s *Shard) match(ctx context.Context, w *window, records []feed.Record) (int, error) {
+	for i := range records {
+		if len(w.accounts) >= s.options.MaxAccounts {
+			return i, nil
+		}
+		r := &records[i]
+		if w.oldest == 0 {
+			w.oldest = r.Time
+			s.oldest.CompareAndSwap(0, r.Time)
+		}
+		var fault *wire.Fault
+		switch r.Topic {
+		case feed.Facts:
+			fault = s.takeFact(w, r)
+		case feed.Results:
+			fault = s.takeResult(w, r)
+		case feed.Transactions:
+			var err error
+			if fault, err = s.takeEvent(ctx, w, r); err != nil {
+				return i, err
+			}
+		default:
+			fault = wire.Referral()
+		}
+		if fault != nil {
+			w.deadLetter(s.options.Topics[r.Topic], s.source.Shard(), r, fault)
+		}
+		w.heads[r.Topic] = r.Offset + 1
+	}
+	return len(records), nil
+}
+
+func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire.Fault, error) {
+	w.events = grow(w.events)
+	ev := &w.events[len(w.events)-1]
+	keep := false
+	defer func() {
+		if !keep {
+			w.events = w.events[:len(w.events)-1]
+		}
+	}()
+	if fault := s.decoder.Event(r.Value, r.Key, r.Time, ev); fault != nil {
+		return fault, nil
+	}
+	if ev.Declined {
+		w.fates[rules.Declined]++
+		return nil, nil
+	}
+	member := memberHash(ev.AccountID)
+	if !s.snapshot.Automatic() && !s.members.has(member) {
+		w.fates[rules.NoMember]++
+		return nil, nil
+	}
+	if err := s.awaitCatalogue(ctx, ev.PurchaseTime()); err != nil {
+		return nil, err
+	}
+	if !s.concerns(member, ev) {
+		w.fates[rules.Unmatched]++
+		return nil, nil
+	}
+	keep = true
+	ev.ContentHash = wire.HashEvent(ev)
+	s.remember(member, ev)
+	w.work = append(w.work, work{
+		slot: w.slot(ev.AccountID, member), event: len(w.events) - 1, record: *r,
+		cause: s.cause(rules.CauseEvent, ev.ID, r),
+	})
+	return nil, nil
+}
+
+// concerns reports whether an event of a member may belong to a purchase: it
+// matches, it may wait for its purchase, or one of its ids may be known.
+func (s *Shard) concerns(member uint64, ev *rules.Event) bool {
+	if !ev.Type.Opens() {
+		return true
+	}
+	if _, matched := s.snapshot.Match(ev); matched {
+		return true
+	}
+	return s.known.has(knownHash(member, ev.TransactionID)) ||
+		s.known.has(knownHash(member, ev.ID)) ||
+		ev.OriginalTransactionID != "" && s.known.has(knownHash(member, ev.OriginalTransactionID))
+}
+
+// remember makes the event's ids known to later events of this window and of
+// those that follow. What turns out to be no part of the set stays in the
+// filter until the next claim; it costs a look.
+func (s *Shard) remember(member uint64, ev *rules.Event) {
+	s.known.add(knownHash(member, ev.ID))
+	s.known.add(knownHash(member, ev.TransactionID))
+	if ev.OriginalTransactionID != "" {
+		s.known.add(knownHash(member, ev.OriginalTransactionID))
+	}
+}
+
+// awaitCatalogue holds a purchase back that is later than the snapshot is
+// known to be complete: an offer that was published for its time may be on its way.
+func (s *Shard) awaitCatalogue(ctx context.Context, purchase rules.Instant) error {
+	if !purchase.After(s.edges.Catalogue.CompleteUntil()) {
+		return nil
+	}
+	s.metrics.catalogueWaits.Inc()
+	if err := s.edges.Catalogue.Await(ctx, purchase); err != nil {
+		return fmt.Errorf("wait for a catalogue that is complete up to %s: %w", purchase, err)
+	}
+	s.useCatalogue()
+	return nil
+}
+
+func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
+	w.facts = grow(w.facts)
+	f := &w.facts[len(w.facts)-1]
+	if fault := s.decoder.Fact(r.Value, r.Key, r.Time, f); fault != nil {
+		w.facts = w.facts[:len(w.facts)-1]
+		return fault
+	}
+	member := memberHash(f.AccountID)
+	if f.Type == rules.Enrolled {
+		s.members.add(member)
+	}
+	w.work = append(w.work, work{
+		slot: w.slot(f.AccountID, member), event: -1, fact: len(w.facts) - 1, record: *r,
+		cause: s.cause(rules.CauseFact, f.ID, r),
+	})
+	return nil
+}
+
+func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
+	var result rules.Result
+	if fault := s.decoder.Result(r.Value, r.Key, r.Time, &result); fault != nil {
+		return fault
+	}
+	w.decision.Results = append(w.decision.Results, rules.ResultRow{
+		Result: result, AccountRef: s.refs.ref(result.AccountID),
+		Cause: s.cause(rules.CauseResult, result.InstructionID, r),
+	})
+	w.fates[rules.NoChange]++
+	return nil
+}
+
+func (s *Shard) cause(kind rules.CauseKind, id string, r *feed.Record) rules.Cause {
+	return rules.Cause{Kind: kind, ID: id, Partition: s.source.Shard(), Offset: r.Offset, RecordedAt: r.Time}
+}
+
+func (w *window) slot(accountID string, hash uint64) int {
+	if slot, ok := w.slots[accountID]; ok {
+		return slot
+	}
+	w.accounts = grow(w.accounts)
+	slot := len(w.accounts) - 1
+	a := &w.accounts[slot]
+	a.id, a.hash, a.existed, a.touched = accountID, hash, false, false
+	w.slots[accountID] = slot
+	w.ids = append(w.ids, accountID)
+	return slot
+}
+
+func (w *window) deadLetter(topic string, partition int32, r *feed.Record, fault *wire.Fault) {
+	w.letters = append(w.letters, *fault.Letter(topic, partition, r.Offset, r.Time, r.Key, r.Value))
+	w.fates[rules.DeadLettered]++
+}
+
+// load fetches the states of the window's accounts in one round trip.
+func (s *Shard) load(ctx context.Context, w *window) error {
+	if len(w.ids) == 0 {
+		return nil
+	}
+	err := s.retry(ctx, "load", func(ctx context.Context) (err error) {
+		w.values, err = s.edges.Accounts.Load(ctx, s.source.Shard(), w.ids, w.values[:0])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range w.accounts {
+		a := &w.accounts[i]
+		if a.state == nil {
+			a.state = rules.NewAccount(a.id)
+		}
+		a.state.Reset(a.id)
+		if a.existed = w.values[i] != nil; !a.existed {
+			continue
+		}
+		if err := a.state.UnmarshalBinary(w.values[i]); err != nil {
+			return fmt.Errorf("state of an account in shard %d: %w; rebuild the shard", s.source.Shard(), err)
+		}
+	}
+	return nil
+}
+
+// decide works every record out in order: what its account deserves, less what
+// is booked.
+func (s *Shard) decide(w *window) {
+	for i := range w.work {
+		s.decideOne(w, &w.work[i])
+	}
+	w.decision.Accruals = w.out.Accruals
+	w.decision.Instructions = w.out.Instructions
+}
+
+func (s *Shard) decideOne(w *window, item *work) {
+	a := &w.accounts[item.slot]
+	accruals, instructions := len(w.out.Accruals), len(w.out.Instructions)
+	var verdict rules.Verdict
+	var err error
+	if item.event >= 0 {
+		verdict, err = s.engine.ApplyEvent(a.state, &w.events[item.event], item.cause, &w.out)
+	} else {
+		verdict, err = s.engine.ApplyFact(a.state, &w.facts[item.fact], item.cause, &w.out)
+	}
+	if err != nil || verdict.Conflict {
+		w.deadLetter(s.options.Topics[item.record.Topic], s.source.Shard(), &item.record, refusal(item, err))
+		return
+	}
+	w.fates[verdict.Fate]++
+	if !verdict.Fate.InSet() {
+		return
+	}
+	ref := s.refs.ref(a.id)
+	for i := range w.out.Accruals[accruals:] {
+		w.out.Accruals[accruals+i].AccountRef = ref
+	}
+	for i := range w.out.Instructions[instructions:] {
+		w.out.Instructions[instructions+i].AccountRef = ref
+	}
+	s.lastSeq++
+	if item.event >= 0 {
+		s.setEvent(w, a, &w.events[item.event], item.cause, verdict.Fate, ref)
+	} else {
+		s.setFact(w, a, &w.facts[item.fact], item.cause, verdict.Fate, ref)
+	}
+	a.touched = true
+}
+
+// refusal is the fault of a record that is valid by itself and can't join its
+// account's set.
+func refusal(item *work, err error) *wire.Fault {
+	switch {
+	case err != nil:
+		return wire.Overflow(err)
+	case item.event >= 0:
+		return wire.Conflict("event_id")
+	}
+	return wire.Conflict("fact_id")
+}
+
+func (s *Shard) setEvent(w *window, a *account, ev *rules.Event, cause rules.Cause, fate rules.Fate, ref rules.AccountRef) {
+	row := rules.SetRow{
+		Seq: s.lastSeq, AccountRef: ref, Cause: cause, Fate: fate, Type: ev.Type.String(),
+		TransactionID: ev.TransactionID, AmountMinor: ev.AmountMinor, Currency: ev.Currency, OccurredAt: ev.OccurredAt,
+		MerchantID: ev.Merchant.ID, MCC: ev.Merchant.MCC,
+	}
+	if match, ok := s.snapshot.Match(ev); ok {
+		row.PartnerID, row.StoreID = match.PartnerID(), match.StoreID()
+	}
+	row.Payload = w.payload(ev.AppendBinary)
+	w.decision.Set = append(w.decision.Set, row)
+	w.known = append(w.known, knownHash(a.hash, ev.ID), knownHash(a.hash, ev.TransactionID))
+	if ev.OriginalTransactionID != "" {
+		w.known = append(w.known, knownHash(a.hash, ev.OriginalTransactionID))
+	}
+	if !a.existed && !a.touched {
+		w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{Ref: ref, AccountID: a.id, RecordedAt: cause.RecordedAt})
+	}
+}
+
+func (s *Shard) setFact(w *window, a *account, f *rules.Fact, cause rules.Cause, fate rules.Fate, ref rules.AccountRef) {
+	w.decision.Set = append(w.decision.Set, rules.SetRow{
+		Seq: s.lastSeq, AccountRef: ref, Cause: cause, Fate: fate, Type: f.Type.String(),
+		TransactionID: f.TransactionID, AmountMinor: f.AmountMinor, Currency: f.Currency, OccurredAt: f.At,
+		Payload: w.payload(f.AppendBinary),
+	})
+	if f.Type == rules.Enrolled {
+		w.members = append(w.members, a.hash)
+	}
+	if f.Type == rules.Enrolled || !a.existed && !a.touched {
+		w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{
+			Ref: ref, AccountID: a.id, MemberID: f.MemberID, RecordedAt: cause.RecordedAt,
+		})
+	}
+}
+
+// payload appends to the window's buffer. When that moves to a larger one, the
+// payloads before keep the old one alive.
+func (w *window) payload(appendBinary func([]byte) []byte) []byte {
+	from := len(w.payloads)
+	w.payloads = appendBinary(w.payloads)
+	return w.payloads[from:len(w.payloads):len(w.payloads)]
+}
+
+// setAside writes the window's dead letters, before anything that would move
+// past them is saved: after a crash they are written again, never lost.
+func (s *Shard) setAside(ctx context.Context, w *window) error {
+	if len(w.letters) == 0 {
+		return nil
+	}
+	err := s.retry(ctx, "dead letters", func(ctx context.Context) error {
+		return s.edges.DeadLetters.Write(ctx, w.letters)
+	})
+	if err != nil {
+		return err
+	}
+	for i := range w.letters {
+		s.metrics.deadLetters.WithLabelValues(w.letters[i].Reason).Inc()
+	}
+	return nil
+}
+
+// save writes states, outbox, counts and heads with the batch's one script.
+// When it returns, the batch is decided.
+func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
+	s.encodeStates(w)
+	settlement := Settlement{batch: s.batch, heads: w.heads, oldest: w.oldest}
+	request := Save{
+		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.heads, Batch: s.batch, After: w.heads, LastSeq: s.lastSeq,
+		Accounts: w.states, Fates: w.fates, Members: w.members, Known: w.known,
+	}
+	if !w.decision.Empty() {
+		settlement.batch++
+		request.Batch = settlement.batch
+		w.decision.Shard, w.decision.Batch = s.source.Shard(), settlement.batch
+		w.decision.Heads, w.decision.LastSeq = w.heads, s.lastSeq
+		settlement.outbox = outbox.Encode(nil, &w.decision)
+		request.Outbox = settlement.outbox
+	}
+	err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &request) })
+	if err != nil {
+		return Settlement{}, err
+	}
+	s.heads, s.batch, s.lastSave = w.heads, settlement.batch, s.edges.Now()
+	s.metrics.countFates(&w.fates)
+	return settlement, nil
+}
+
+func (s *Shard) encodeStates(w *window) {
+	for i := range w.accounts {
+		if a := &w.accounts[i]; a.touched {
+			w.arena = a.state.AppendBinary(w.arena)
+			w.ends = append(w.ends, len(w.arena))
+			w.states = append(w.states, AccountState{ID: a.id})
+		}
+	}
+	from := 0
+	for i, end := range w.ends {
+		w.states[i].Value, from = w.arena[from:end], end
+	}
+}
+
+// grow adds one element that keeps whatever memory its last use had.
+func grow[T any](s []T) []T {
+	if len(s) < cap(s) {
+		return s[:len(s)+1]
+	}
+	var zero T
+	return append(s, zero)
+}

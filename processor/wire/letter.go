@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"crypto/sha256"
+
+	"ristourne/rules"
+)
+
+// Reasons of records that are valid by themselves and can't join their
+// account's set, or stand where they must not.
+const (
+	ReasonConflict = "conflict" // an id that came before with other content
+	ReasonOverflow = "overflow" // amounts that no longer fit
+	ReasonTopic    = "topic"    // a record in a topic that is not for it
+)
+
+// Conflict is the fault of a record whose id came before with other content.
+func Conflict(idField string) *Fault {
+	return &Fault{
+		Reason: ReasonConflict, Field: idField, KeepBytes: true,
+		Detail: "this id came before with other content; the first stands: give the correction an id of its own",
+	}
+}
+
+// Overflow is the fault of a record whose amounts can't be worked out with.
+func Overflow(err error) *Fault {
+	return &Fault{Reason: ReasonOverflow, Detail: err.Error(), KeepBytes: true}
+}
+
+// Referral is the fault of whatever stands in the topic of referrals as long
+// as no version of the processor writes it.
+func Referral() *Fault {
+	return &Fault{
+		Reason: ReasonTopic,
+		Detail: "this version of the processor writes no referral facts, so somebody else did: only processors may write this topic",
+	}
+}
+
+// Letter is the dead letter of a record. It holds key and value only where
+// they may be kept; they are not copied.
+func (f *Fault) Letter(topic string, partition int32, offset, timestamp int64, key, value []byte) *rules.DeadLetter {
+	letter := &rules.DeadLetter{
+		Topic: topic, Partition: partition, Offset: offset, Timestamp: timestamp,
+		Reason: f.Reason, Field: f.Field, Detail: f.Detail,
+		Size: len(value), SHA256: sha256.Sum256(value),
+	}
+	if f.KeepBytes {
+		letter.Key, letter.Value = key, value
+	}
+	return letter
+}
