@@ -1,0 +1,169 @@
+package catalog
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ristourne/rules"
+)
+
+// claim is one store's right to a key for a time: that of the key and that of
+// the partner's version which says so.
+type claim struct {
+	key         rules.Key // From and Until: the time in which both hold
+	doc         *document
+	store, at   int // positions in the document
+	partner, id string
+}
+
+// claims refuses a key that two stores have for the same time, over the whole
+// catalogue and all its versions: a purchase there would belong to either.
+func (c *checker) claims(documents []*document, catalogue *rules.Catalogue) {
+	all := c.allClaims(documents, catalogue)
+	slices.SortFunc(all, func(a, b claim) int {
+		return cmp.Or(compareNames(&a.key, &b.key), a.key.From.Compare(b.key.From),
+			strings.Compare(a.doc.file, b.doc.file), cmp.Compare(a.store, b.store), cmp.Compare(a.at, b.at))
+	})
+	// Of the claims to one name that began already, open holds the one that ends
+	// last, for each of the narrower names (network, acquirer) it may have.
+	var open []claim
+	for i, next := range all {
+		if i > 0 && compareNames(&all[i-1].key, &next.key) != 0 {
+			open = open[:0]
+		}
+		c.refuseOverlap(open, next)
+		open = extend(open, next)
+	}
+}
+
+func (c *checker) allClaims(documents []*document, catalogue *rules.Catalogue) []claim {
+	until := map[*document]rules.Instant{}
+	for _, versions := range c.partners {
+		for i, d := range versions {
+			until[d] = rules.MaxInstant
+			if i+1 < len(versions) {
+				until[d] = versions[i+1].version.From
+			}
+		}
+	}
+	var all []claim
+	partners := documents[len(catalogue.Programmes):]
+	for i, d := range partners {
+		if _, inForce := until[d]; !inForce { // of two versions at one time, and said so
+			continue
+		}
+		for j, s := range catalogue.Partners[i].Stores {
+			for k, key := range s.Keys {
+				key.From, key.Until = later(key.From, d.version.From), earlier(key.Until, until[d])
+				if key.From.Before(key.Until) && (key.MID != "" || key.NetworkMerchantID != "") {
+					all = append(all, claim{key, d, j, k, d.subject.ID, s.ID})
+				}
+			}
+		}
+	}
+	return all
+}
+
+func later(a, b rules.Instant) rules.Instant {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b rules.Instant) rules.Instant {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// compareNames orders keys by the name a card message can carry, without what
+// only some keys narrow it by. The acquirer makes a rank of its own where there
+// is no sub-merchant, so a MID with one and without are two names.
+func compareNames(a, b *rules.Key) int {
+	return cmp.Or(strings.Compare(a.NetworkMerchantID, b.NetworkMerchantID), strings.Compare(a.MID, b.MID),
+		strings.Compare(a.SubMerchantID, b.SubMerchantID), strings.Compare(ownRank(a), ownRank(b)))
+}
+
+func ownRank(k *rules.Key) string {
+	if k.SubMerchantID != "" {
+		return ""
+	}
+	return k.AcquirerID
+}
+
+// narrower is what may tell two keys of one name apart: one that has none meets
+// all.
+func narrower(k *rules.Key) string {
+	if k.NetworkMerchantID != "" {
+		return k.Network
+	}
+	if k.SubMerchantID != "" {
+		return k.AcquirerID
+	}
+	return ""
+}
+
+func (c *checker) refuseOverlap(open []claim, next claim) {
+	for _, o := range open {
+		a, b := narrower(&o.key), narrower(&next.key)
+		meet := a == b || a == "" || b == ""
+		sameStore := o.partner == next.partner && o.id == next.id
+		if meet && !sameStore && next.key.From.Before(o.key.Until) {
+			c.fault(next.doc, path{"stores", next.store, "keys", next.at},
+				"%s names two stores %s: %q of partner %s here, and %q of partner %s in %s; end one before the other begins (until, from), or correct the key",
+				describeKey(&next.key), describeTime(next.key.From, earlier(next.key.Until, o.key.Until)), next.id, next.partner, o.id, o.partner, o.place(c.trees))
+			return
+		}
+	}
+}
+
+// place says where the other claim is written.
+func (c *claim) place(trees trees) string {
+	return fmt.Sprintf("%s:%d", c.doc.shownAs, trees.find(c.doc, path{"stores", c.store, "keys", c.at}).Line)
+}
+
+// extend keeps, for each narrower name, the claim of those so far that ends
+// last. A store's own claims may overlap each other.
+func extend(open []claim, next claim) []claim {
+	for i := range open {
+		if narrower(&open[i].key) == narrower(&next.key) {
+			if open[i].key.Until.Before(next.key.Until) {
+				open[i] = next
+			}
+			return open
+		}
+	}
+	return append(open, next)
+}
+
+func describeKey(k *rules.Key) string {
+	var parts []string
+	for _, part := range [...]struct{ name, value string }{
+		{"network", k.Network},
+		{"network_merchant_id", k.NetworkMerchantID},
+		{"mid", k.MID},
+		{"acquirer", k.AcquirerID},
+		{"sub_merchant", k.SubMerchantID},
+	} {
+		if part.value != "" {
+			parts = append(parts, part.name+" "+part.value)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func describeTime(from, until rules.Instant) string {
+	switch {
+	case from == rules.MinInstant && until == rules.MaxInstant:
+		return "for ever"
+	case until == rules.MaxInstant:
+		return "from " + from.String() + " on"
+	case from == rules.MinInstant:
+		return "until " + until.String()
+	}
+	return "from " + from.String() + " until " + until.String()
+}

@@ -1,0 +1,232 @@
+package catalog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	"ristourne/rules"
+)
+
+// Kind is what a file is about.
+type Kind string
+
+// The kinds of a subject.
+const (
+	KindProgramme Kind = "programme"
+	KindPartner   Kind = "partner"
+)
+
+// Subject is what has versions: the programme, or one partner.
+type Subject struct {
+	Kind Kind   `json:"kind"`
+	ID   string `json:"id"`
+}
+
+func (s Subject) String() string { return string(s.Kind) + " " + s.ID }
+
+// document is one file, read: one version of its subject.
+type document struct {
+	file    string // within the folder, with slashes
+	shownAs string // how faults name it
+	text    []byte
+	subject Subject
+	// meaning is the SHA-256 of what the file says, whatever its comments, the
+	// order of its keys and its effective_from: files of one meaning are one
+	// version.
+	meaning string
+	// version is worked out from effective_from, or was stamped when the
+	// document was published.
+	version rules.Version
+	stamped bool
+	// The content, by kind. Both are nil where the subject ended.
+	programme *programmeDoc
+	partner   *partnerDoc
+}
+
+// effective is what the file says of its coming into force.
+func (d *document) effective() effective {
+	switch {
+	case d.programme != nil:
+		return d.programme.effective
+	case d.partner != nil:
+		return d.partner.effective
+	}
+	return effective{}
+}
+
+// maxFileBytes bounds one file: a chain of 50,000 stores fits.
+const maxFileBytes = 8 << 20
+
+// readDocument reads one file. The document is whole as far as there is no
+// fault in it; it is nil where the file says nothing that can be read.
+func readDocument(file, shownAs string, text []byte) (*document, []Fault) {
+	r := &reader{file: shownAs}
+	doc := r.document(text)
+	if doc != nil {
+		doc.file, doc.shownAs, doc.text = file, shownAs, text
+	}
+	showLines(r.faults, text)
+	return doc, r.faults
+}
+
+func (r *reader) document(text []byte) *document {
+	root, err := parseYAML(text)
+	if err != nil {
+		var at *syntaxError
+		if !errors.As(err, &at) {
+			at = &syntaxError{line: 1, message: err.Error()}
+		}
+		r.fault(&yaml.Node{Line: at.line, Column: 1}, "%s", at.message)
+		return nil
+	}
+	if !r.is(root, yaml.MappingNode, "keys and values, beginning with partner: or programme:") {
+		return nil
+	}
+	sum := sha256.New()
+	r.digest(sum, root, 0)
+	doc := &document{meaning: hex.EncodeToString(sum.Sum(nil))}
+	switch {
+	case childOf(root, "partner") != nil:
+		doc.partner = &partnerDoc{}
+		partnerKeys.read(r, root, doc.partner)
+		doc.subject = Subject{KindPartner, doc.partner.id}
+	case childOf(root, "programme") != nil:
+		doc.programme = &programmeDoc{}
+		programmeKeys.read(r, root, doc.programme)
+		doc.subject = Subject{KindProgramme, doc.programme.id}
+	default:
+		r.fault(root, "this file is about neither a partner nor the programme: begin it with `partner: ID` or `programme: ID`")
+		return nil
+	}
+	return doc
+}
+
+// syntaxError is text that is no YAML.
+type syntaxError struct {
+	line    int
+	message string
+}
+
+func (e *syntaxError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.message) }
+
+var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+
+// parseYAML reads the one document of a file.
+func parseYAML(text []byte) (*yaml.Node, error) {
+	if len(text) > maxFileBytes {
+		return nil, &syntaxError{1, fmt.Sprintf("the file has %d bytes and at most %d are allowed: split the partner", len(text), maxFileBytes)}
+	}
+	if !utf8.Valid(text) {
+		return nil, &syntaxError{firstInvalidLine(text), "this isn't UTF-8: save the file in that encoding"}
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var file, second yaml.Node
+	if err := decoder.Decode(&file); errors.Is(err, io.EOF) || (err == nil && len(file.Content) == 0) {
+		return nil, &syntaxError{1, "the file is empty: begin it with `partner: ID` or `programme: ID`, or remove it"}
+	} else if err != nil {
+		return nil, yamlSyntaxError(err)
+	}
+	if err := decoder.Decode(&second); err == nil {
+		return nil, &syntaxError{second.Line, "a second document begins here: one file holds one version of one partner"}
+	} else if !errors.Is(err, io.EOF) {
+		return nil, yamlSyntaxError(err)
+	}
+	return file.Content[0], nil
+}
+
+func yamlSyntaxError(err error) *syntaxError {
+	message, line := err.Error(), 1
+	if m := yamlLine.FindStringSubmatch(message); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		message = message[len(m[0]):]
+	}
+	message = strings.TrimPrefix(message, "yaml: ")
+	return &syntaxError{max(line, 1), "this is no YAML: " + message + "; look at the indentation, quotes and colons around this line"}
+}
+
+func firstInvalidLine(text []byte) int {
+	line := 1
+	for len(text) > 0 {
+		c, size := utf8.DecodeRune(text)
+		if c == utf8.RuneError && size == 1 {
+			break
+		}
+		if c == '\n' {
+			line++
+		}
+		text = text[size:]
+	}
+	return line
+}
+
+// digest hashes what a tree says. It is also the one walk over all nodes, so it
+// refuses on the way what would make a file say more than its reader sees:
+// anchors, aliases, merges and tags (a few lines of them make billions of
+// values).
+func (r *reader) digest(sum hash.Hash, n *yaml.Node, depth int) {
+	switch {
+	case n.Kind == yaml.AliasNode:
+		r.fault(n, "an alias (*) stands for text elsewhere: write the value out")
+		return
+	case n.Anchor != "":
+		r.fault(n, "an anchor (&%s) is not allowed: write the value where it is needed", clip(n.Anchor))
+	case n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!null":
+		r.fault(n, "a tag (%s) is not allowed: write the value alone", clip(n.Tag))
+	case n.Tag == "!!merge":
+		r.fault(n, "a merge (<<) is not allowed: write the keys out")
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		fmt.Fprintf(sum, "{%d ", len(n.Content)/2)
+		for _, i := range keysInOrder(n) {
+			key := n.Content[i]
+			if depth == 0 && key.Value == "effective_from" {
+				continue
+			}
+			r.digest(sum, key, depth+1)
+			r.digest(sum, n.Content[i+1], depth+1)
+		}
+	case yaml.SequenceNode:
+		fmt.Fprintf(sum, "[%d ", len(n.Content))
+		for _, element := range n.Content {
+			r.digest(sum, element, depth+1)
+		}
+	default:
+		fmt.Fprintf(sum, "%q ", n.Value)
+	}
+}
+
+// keysInOrder are the positions of a mapping's keys, by name.
+func keysInOrder(n *yaml.Node) []int {
+	order := make([]int, 0, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		order = append(order, i)
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return strings.Compare(n.Content[a].Value, n.Content[b].Value)
+	})
+	return order
+}
+
+// versionID names a version so that a person finds the file again: the local
+// date from which it holds and the beginning of its meaning's hash.
+func versionID(from rules.Instant, zone *time.Location, meaning string) string {
+	date := "initial"
+	if from != rules.MinInstant {
+		date = from.Time().In(zone).Format(time.DateOnly)
+	}
+	return date + "." + meaning[:6]
+}

@@ -1,0 +1,187 @@
+package catalog
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A Fault is one thing that is wrong with a catalogue, or that is surely not
+// meant where it stands among warnings.
+type Fault struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`   // from 1
+	Column  int    `json:"column"` // from 1, in characters
+	Message string `json:"message"`
+	source  string // the line as it is written; empty: the file has no such line
+}
+
+func (f Fault) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Message)
+}
+
+// maxShownLine bounds the source line under a fault, in characters: one that is
+// longer helps nobody.
+const maxShownLine = 160
+
+// Render writes the fault with its source line and a caret under the place.
+func (f Fault) Render(w io.Writer) error {
+	if _, err := fmt.Fprintln(w, f); err != nil {
+		return err
+	}
+	if f.source == "" || utf8.RuneCountInString(f.source) > maxShownLine {
+		return nil
+	}
+	before := []rune(f.source)
+	before = before[:min(f.Column-1, len(before))]
+	for i, c := range before {
+		if c != '\t' {
+			before[i] = ' '
+		}
+	}
+	_, err := fmt.Fprintf(w, "    %s\n    %s^\n", f.source, string(before))
+	return err
+}
+
+// Faults is everything that is wrong with a catalogue, in the order of files
+// and lines.
+type Faults struct {
+	List []Fault
+}
+
+// Error is one line a fault.
+func (f *Faults) Error() string {
+	lines := make([]string, len(f.List))
+	for i, fault := range f.List {
+		lines[i] = fault.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Render writes all faults, each with a caret under its place.
+func (f *Faults) Render(w io.Writer) error { return renderFaults(w, f.List) }
+
+func renderFaults(w io.Writer, list []Fault) error {
+	for _, fault := range list {
+		if err := fault.Render(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func sortFaults(list []Fault) {
+	slices.SortStableFunc(list, func(a, b Fault) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
+	})
+}
+
+// showLines gives faults of one file the source lines they stand on.
+func showLines(list []Fault, text []byte) {
+	if len(list) == 0 {
+		return
+	}
+	lines := bytes.Split(text, []byte("\n"))
+	for i := range list {
+		if at := list[i].Line - 1; at >= 0 && at < len(lines) {
+			list[i].source = strings.ToValidUTF8(string(bytes.TrimRight(lines[at], "\r")), "?")
+		}
+	}
+}
+
+// A path leads from the top of a file to one of its values: names of keys and
+// positions in lists, such as {"offers", 2, "reward"}.
+type path []any
+
+// find is the node that p leads to, or the innermost one that is there where the
+// value itself isn't written.
+func (p path) find(node *yaml.Node) *yaml.Node {
+	for _, step := range p {
+		next := childOf(node, step)
+		if next == nil {
+			return node
+		}
+		node = next
+	}
+	return node
+}
+
+func childOf(node *yaml.Node, step any) *yaml.Node {
+	switch step := step.(type) {
+	case string:
+		if node.Kind != yaml.MappingNode {
+			return nil
+		}
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == step {
+				return node.Content[i+1]
+			}
+		}
+	case int:
+		if node.Kind == yaml.SequenceNode && step < len(node.Content) {
+			return node.Content[step]
+		}
+	}
+	return nil
+}
+
+// A finding is a fault whose place is known by its path only: nodes are dropped
+// as soon as a file is read (they take ten times the file's size), and the few
+// files that have findings are read once more to find their lines.
+type finding struct {
+	doc     *document
+	path    path
+	message string
+}
+
+// trees are the nodes of the files in which something was looked for.
+type trees map[*document]*yaml.Node
+
+func (t trees) find(doc *document, p path) *yaml.Node {
+	root, ok := t[doc]
+	if !ok {
+		var err error
+		if root, err = parseYAML(doc.text); err != nil { // it was read before: only an ended subject has no text
+			root = &yaml.Node{Line: 1, Column: 1}
+		}
+		t[doc] = root
+	}
+	return p.find(root)
+}
+
+// locate turns findings into faults, in the order of files and lines.
+func (t trees) locate(findings []finding) []Fault {
+	byDocument := map[*document][]Fault{}
+	for _, f := range findings {
+		at := t.find(f.doc, f.path)
+		byDocument[f.doc] = append(byDocument[f.doc], Fault{File: f.doc.shownAs, Line: at.Line, Column: at.Column, Message: f.message})
+	}
+	faults := make([]Fault, 0, len(findings))
+	for doc, list := range byDocument {
+		showLines(list, doc.text)
+		faults = append(faults, list...)
+	}
+	sortFaults(faults)
+	return faults
+}
+
+// parsePath reads a path as the rules write it: "offers[2].caps[0].amount".
+func parsePath(text string) path {
+	var p path
+	for step := range strings.FieldsFuncSeq(text, func(c rune) bool { return strings.ContainsRune(".[]", c) }) {
+		if i, err := strconv.Atoi(step); err == nil {
+			p = append(p, i)
+		} else {
+			p = append(p, step)
+		}
+	}
+	return p
+}

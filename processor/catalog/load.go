@@ -1,0 +1,398 @@
+package catalog
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"ristourne/rules"
+)
+
+// Loaded is a catalogue that was read without a fault.
+type Loaded struct {
+	Catalogue *rules.Catalogue
+	Snapshot  *rules.Snapshot
+	// Warnings are about what is legal but surely not meant.
+	Warnings []Fault
+
+	documents []*document // in the order of subject and version
+}
+
+// Bounds on a folder.
+const (
+	maxFiles       = 100_000
+	maxFolderBytes = 512 << 20
+)
+
+// Load reads a folder of offer files. A version without effective_from holds
+// from ever. The error is a *Faults that joins everything that is wrong with
+// the files, or says why the folder can't be read.
+func Load(dir string) (*Loaded, error) {
+	documents, faults, err := readFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(dir, documents, faults, time.Now())
+}
+
+// readFolder reads every offer file under dir.
+func readFolder(dir string) ([]*document, []Fault, error) {
+	files, err := listFiles(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the catalogue folder: %w", err)
+	}
+	if len(files) == 0 {
+		return nil, nil, fmt.Errorf("no .yaml file in %s: is this the folder of the catalogue?", dir)
+	}
+	documents := make([]*document, len(files))
+	faults := make([][]Fault, len(files))
+	errs := make([]error, len(files))
+	inParallel(len(files), func(i int) {
+		shownAs := filepath.Join(dir, files[i])
+		text, err := readBounded(shownAs)
+		if err != nil {
+			errs[i] = err
+			return
+		}
+		documents[i], faults[i] = readDocument(filepath.ToSlash(files[i]), shownAs, text)
+	})
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, err
+	}
+	documents = slices.DeleteFunc(documents, func(d *document) bool { return d == nil })
+	return documents, slices.Concat(faults...), nil
+}
+
+// listFiles are the offer files under dir, in order, without hidden ones (a
+// mounted ConfigMap keeps its older self in a hidden folder).
+func listFiles(dir string) ([]string, error) {
+	var files []string
+	var bytes int64
+	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name != dir && strings.HasPrefix(entry.Name(), ".") {
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if ext := strings.ToLower(filepath.Ext(name)); entry.IsDir() || (ext != ".yaml" && ext != ".yml") {
+			return nil
+		}
+		info, err := os.Stat(name) // follows the links of a mounted ConfigMap
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is no regular file: remove it from the catalogue", name)
+		}
+		relative, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		files, bytes = append(files, relative), bytes+info.Size()
+		if len(files) > maxFiles || bytes > maxFolderBytes {
+			return fmt.Errorf("%s holds more than %d files or %d MiB: is this the folder of the catalogue?", dir, maxFiles, maxFolderBytes>>20)
+		}
+		return nil
+	})
+	return files, err
+}
+
+// readBounded reads a file, but not more of it than what shows that it is too
+// large.
+func readBounded(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+}
+
+// inParallel calls work for 0 to n-1, on every core.
+func inParallel(n int, work func(i int)) {
+	var workers sync.WaitGroup
+	next := make(chan int)
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for i := range next {
+				work(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+}
+
+// assemble makes one catalogue of documents: puts the versions of each subject
+// in order, states them in the terms of the rules, and checks what no document
+// can know alone. now decides only what is worth a warning.
+func assemble(dir string, documents []*document, faults []Fault, now time.Time) (*Loaded, error) {
+	c := &checker{now: rules.InstantOf(now), trees: trees{}}
+	c.date(documents)
+	slices.SortStableFunc(documents, func(a, b *document) int {
+		return cmp.Or(
+			-cmp.Compare(a.subject.Kind, b.subject.Kind), // programmes first
+			cmp.Compare(a.subject.ID, b.subject.ID),
+			a.version.From.Compare(b.version.From),
+		)
+	})
+	c.group(documents)
+	if len(c.programmes) == 0 && len(faults) == 0 {
+		faults = append(faults, Fault{
+			File: dir, Line: 1, Column: 1,
+			Message: "there is no programme here: add a file that begins with `programme: ID` and says its currency and zone",
+		})
+	}
+	loaded := &Loaded{Catalogue: c.catalogue(documents), documents: documents}
+	c.claims(documents, loaded.Catalogue)
+	if len(faults)+len(c.faults) == 0 {
+		loaded.Snapshot = c.compile(documents, loaded.Catalogue)
+	}
+	if faults = append(faults, c.trees.locate(c.faults)...); len(faults) > 0 {
+		sortFaults(faults)
+		return nil, &Faults{faults}
+	}
+	loaded.Warnings = c.trees.locate(c.warnings)
+	return loaded, nil
+}
+
+// compile makes the snapshot. What the rules still refuse is told in terms of
+// the files.
+func (c *checker) compile(documents []*document, catalogue *rules.Catalogue) *rules.Snapshot {
+	snapshot, err := rules.Compile(catalogue)
+	var refused rules.Faults
+	switch {
+	case errors.As(err, &refused):
+		for _, f := range refused {
+			at := f.Index
+			if f.Subject == rules.SubjectPartner {
+				at += len(catalogue.Programmes)
+			}
+			c.fault(documents[at], parsePath(f.Path), "%s", f.Message)
+		}
+	case err != nil:
+		c.fault(documents[0], path{}, "the catalogue can't be compiled: %v", err)
+	}
+	return snapshot
+}
+
+// checker states documents in the terms of the rules and collects what is wrong
+// with them.
+type checker struct {
+	now              rules.Instant
+	programmes       map[string][]*document // versions in order
+	partners         map[string][]*document
+	faults, warnings []finding
+	trees            trees
+}
+
+func (c *checker) fault(d *document, at path, format string, args ...any) {
+	c.faults = append(c.faults, finding{d, at, fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) warn(d *document, at path, format string, args ...any) {
+	c.warnings = append(c.warnings, finding{d, at, fmt.Sprintf(format, args...)})
+}
+
+// date works out when each document comes into force, programmes first: the
+// dates of partners are midnights of their programme's zone.
+func (c *checker) date(documents []*document) {
+	var programmes []*document
+	for _, d := range documents {
+		if d.programme != nil {
+			d.setVersion(d.zone())
+			programmes = append(programmes, d)
+		}
+	}
+	slices.SortStableFunc(programmes, func(a, b *document) int { return a.version.From.Compare(b.version.From) })
+	for _, d := range documents {
+		if d.partner == nil {
+			continue
+		}
+		zone := time.UTC // a fault says so: no programme
+		for i, p := range programmes {
+			named := d.partner.programme == "" || d.partner.programme == p.subject.ID
+			if named && (i == 0 || !d.partner.effective.at(p.zone()).Before(p.version.From)) {
+				zone = p.zone()
+			}
+		}
+		d.setVersion(zone)
+	}
+}
+
+// zone is the programme's zone as its document says it.
+func (d *document) zone() *time.Location {
+	if d.programme == nil || d.programme.zone == nil {
+		return time.UTC
+	}
+	return d.programme.zone
+}
+
+func (d *document) setVersion(zone *time.Location) {
+	if d.stamped {
+		return
+	}
+	from := d.effective().at(zone)
+	d.version = rules.Version{ID: versionID(from, zone, d.meaning), From: from}
+}
+
+// group collects the versions of each subject; documents are in order.
+func (c *checker) group(documents []*document) {
+	c.programmes, c.partners = map[string][]*document{}, map[string][]*document{}
+	for _, d := range documents {
+		if d.subject.ID == "" { // broken, and said so
+			continue
+		}
+		versions := c.partners
+		if d.subject.Kind == KindProgramme {
+			versions = c.programmes
+		}
+		older := versions[d.subject.ID]
+		if len(older) > 0 && older[len(older)-1].version.From == d.version.From {
+			first := older[len(older)-1]
+			c.fault(d, path{"effective_from"}, "%s of %s comes into force together with %s: give one of them another effective_from, or remove it",
+				d.subject, d.file, first.file)
+			continue
+		}
+		versions[d.subject.ID] = append(older, d)
+	}
+}
+
+// inForce is the version that holds at an instant: the last that began, or the
+// first where none has.
+func inForce(versions []*document, at rules.Instant) *document {
+	found := versions[0]
+	for _, d := range versions[1:] {
+		if !d.version.From.After(at) {
+			found = d
+		}
+	}
+	return found
+}
+
+// catalogue states every document in the terms of the rules, checking it on the
+// way.
+func (c *checker) catalogue(documents []*document) *rules.Catalogue {
+	catalogue := &rules.Catalogue{}
+	for _, d := range documents {
+		switch d.subject.Kind {
+		case KindProgramme:
+			catalogue.Programmes = append(catalogue.Programmes, c.programme(d))
+		case KindPartner:
+			catalogue.Partners = append(catalogue.Partners, c.partner(d))
+		}
+	}
+	return catalogue
+}
+
+func (c *checker) programme(d *document) rules.Programme {
+	p := rules.Programme{
+		ID: d.subject.ID, Version: d.version, Zone: time.UTC, HorizonDays: rules.DefaultHorizonDays, CeilingMillionths: wholeMillionths,
+	}
+	doc := d.programme
+	if doc == nil {
+		return p
+	}
+	p.Name, p.Currency, p.Zone, p.Rounding = cmp.Or(doc.name, doc.id), doc.currency, d.zone(), doc.rounding
+	p.Enrolment, p.AllCards, p.CardTokenRanges = doc.enrolment, doc.allCards, doc.cardTokenRanges
+	p.HorizonDays = cmp.Or(doc.horizonDays, rules.DefaultHorizonDays)
+	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
+	c.checkProgramme(d)
+	return p
+}
+
+func (c *checker) partner(d *document) rules.Partner {
+	p := rules.Partner{ID: d.subject.ID, Version: d.version}
+	doc := d.partner
+	if doc == nil {
+		return p
+	}
+	programme := c.programmeOf(d)
+	p.Name, p.Programme = cmp.Or(doc.name, doc.id), programme.ID
+	p.Currency = cmp.Or(doc.currency, programme.Currency)
+	owed := doc.commission.value
+	p.Commission = rules.Commission{RateMillionths: owed.rateMillionths, FixedMinor: owed.fixed.minor, On: owed.on}
+	p.Stores = make([]rules.Store, len(doc.stores))
+	for i := range doc.stores {
+		p.Stores[i] = doc.stores[i].toRules(programme.Zone)
+	}
+	p.Offers = make([]rules.Offer, len(doc.offers))
+	for i := range doc.offers {
+		p.Offers[i] = doc.offers[i].toRules(programme.Currency)
+	}
+	c.checkPartner(d, &p)
+	return p
+}
+
+// programmeOf is the programme a partner's version belongs to, as it is when
+// that version comes into force. Its zero value with UTC stands for one that is
+// unknown, and said so.
+func (c *checker) programmeOf(d *document) rules.Programme {
+	id := d.partner.programme
+	if id == "" && len(c.programmes) == 1 {
+		for only := range c.programmes {
+			id = only
+		}
+	}
+	versions := c.programmes[id]
+	switch {
+	case len(versions) > 0:
+		in := inForce(versions, d.version.From)
+		if in.programme != nil {
+			return rules.Programme{ID: id, Currency: in.programme.currency, Zone: in.zone()}
+		}
+	case id != "":
+		c.fault(d, path{"programme"}, "there is no programme %q: known are %s%s",
+			id, strings.Join(names(c.programmes), ", "), didYouMean(id, names(c.programmes)))
+	case len(c.programmes) > 1:
+		c.fault(d, path{}, "the catalogue has several programmes: say `programme: ID` with one of %s", strings.Join(names(c.programmes), ", "))
+	}
+	return rules.Programme{ID: id, Zone: time.UTC}
+}
+
+func names[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (s *storeDoc) toRules(zone *time.Location) rules.Store {
+	if s.zone != nil {
+		zone = s.zone
+	}
+	store := rules.Store{ID: s.id, Name: cmp.Or(s.name, s.id), Zone: zone, Keys: make([]rules.Key, len(s.keys))}
+	for i, k := range s.keys {
+		key := rules.Key{
+			MID: k.mid, AcquirerID: k.acquirer, SubMerchantID: k.subMerchant,
+			Network: k.network, NetworkMerchantID: k.networkMerchantID,
+			From: rules.MinInstant, Until: rules.MaxInstant,
+		}
+		if !k.from.IsZero() {
+			key.From = k.from.In(zone)
+		}
+		if !k.until.IsZero() {
+			key.Until = k.until.In(zone)
+		}
+		store.Keys[i] = key
+	}
+	return store
+}

@@ -1,0 +1,125 @@
+package catalog
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ristourne/rules"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected texts under testdata/bad-catalogue")
+
+const lyon = "../../testdata/catalogue/lyon"
+
+// noon is when the warnings of these tests are given.
+var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+func loadAt(dir string, now time.Time) (*Loaded, error) {
+	documents, faults, err := readFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(dir, documents, faults, now)
+}
+
+func TestSampleCatalogueIsSound(t *testing.T) {
+	loaded, err := loadAt(lyon, noon)
+	if err != nil {
+		t.Fatalf("load the sample catalogue:\n%v", err)
+	}
+	for _, w := range loaded.Warnings {
+		t.Errorf("the sample catalogue warns: %s", w)
+	}
+	partner := partnerVersion(t, loaded, "chaussures-berthet", 1)
+	if want := mustInstant(t, "2026-06-01T00:00:00+02:00"); partner.Version.From != want {
+		t.Errorf("second version of the shoe shop holds from %s, want midnight in Paris, %s", partner.Version.From, want)
+	}
+	if !strings.HasPrefix(partner.Version.ID, "2026-06-01.") {
+		t.Errorf("version is called %q, want its date first", partner.Version.ID)
+	}
+	if first := partnerVersion(t, loaded, "chaussures-berthet", 0); !strings.HasPrefix(first.Version.ID, "initial.") {
+		t.Errorf("version from ever is called %q", first.Version.ID)
+	}
+	bike := partnerVersion(t, loaded, "cycles-gerland", 0)
+	if a, b := bike.Stores[0].Keys[0].Until, bike.Stores[0].Keys[1].From; a != b || a != mustInstant(t, "2026-03-01T00:00:00+01:00") {
+		t.Errorf("the bike shop's contracts meet at %s and %s, want midnight of 1 March in Paris", a, b)
+	}
+}
+
+func mustInstant(t *testing.T, text string) rules.Instant {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules.InstantOf(at)
+}
+
+func partnerVersion(t *testing.T, loaded *Loaded, id string, n int) rules.Partner {
+	t.Helper()
+	for _, p := range loaded.Catalogue.Partners {
+		if p.ID != id {
+			continue
+		}
+		if n == 0 {
+			return p
+		}
+		n--
+	}
+	t.Fatalf("the catalogue has no such version of partner %s", id)
+	return rules.Partner{}
+}
+
+// TestBadCatalogues loads each broken catalogue and compares everything that is
+// said of it, carets and all, with the want.txt beside it. Run with -update to
+// write what is said now.
+func TestBadCatalogues(t *testing.T) {
+	folders, err := filepath.Glob("../../testdata/bad-catalogue/*")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no broken catalogues found: %v", err)
+	}
+	for _, dir := range folders {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			got := strings.ReplaceAll(said(t, dir), dir+string(filepath.Separator), "")
+			want := filepath.Join(dir, "want.txt")
+			if *update {
+				if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			expected, err := os.ReadFile(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(expected) {
+				t.Errorf("said:\n%s\nwant:\n%s", got, expected)
+			}
+		})
+	}
+}
+
+// said is everything that loading dir says, faults or warnings.
+func said(t *testing.T, dir string) string {
+	t.Helper()
+	loaded, err := loadAt(dir, noon)
+	var text strings.Builder
+	var faults *Faults
+	switch {
+	case errors.As(err, &faults):
+		err = faults.Render(&text)
+	case err == nil && len(loaded.Warnings) > 0:
+		text.WriteString("warnings\n")
+		err = renderFaults(&text, loaded.Warnings)
+	case err == nil:
+		t.Fatal("nothing is said of this catalogue")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}

@@ -1,0 +1,241 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones mean the same on every machine
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// How each kind of value is written, one function a kind. Their errors are read
+// by whoever wrote the file: what is wrong, and what to write instead.
+
+// amount is money as it is written: `12.50 EUR`. No currency: none was written.
+type amount struct {
+	minor    int64
+	currency money.Currency
+}
+
+func (a amount) String() string { return money.FormatMinor(a.minor, a.currency) }
+
+// wholeMillionths is 100 %.
+const wholeMillionths = 1_000_000
+
+var (
+	amountForm   = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?([A-Z]{3})$`)
+	rateForm     = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?%$`)
+	commaInside  = regexp.MustCompile(`^-?\d+,\d+`)
+	bareNumber   = regexp.MustCompile(`^\d+(\.\d+)?$`)
+	currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
+	idForm       = regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)
+)
+
+func parseAmount(text string) (amount, error) {
+	m := amountForm.FindStringSubmatch(text)
+	switch {
+	case m != nil:
+	case strings.HasPrefix(text, "-"):
+		return amount{}, fmt.Errorf("%q is below zero: amounts are written without sign", clip(text))
+	case commaInside.MatchString(text):
+		return amount{}, fmt.Errorf("%q has a comma: write the decimals after a point and no separators of thousands, such as 12.50 EUR", clip(text))
+	case bareNumber.MatchString(text):
+		return amount{}, fmt.Errorf("%q names no currency: write it behind the amount, such as %s EUR", clip(text), clip(text))
+	default:
+		return amount{}, fmt.Errorf("%q is no amount: write it such as 12.50 EUR", clip(text))
+	}
+	currency, err := parseCurrency(m[2])
+	if err != nil {
+		return amount{}, err
+	}
+	minor, err := money.ParseMinor(m[1], currency)
+	if err != nil {
+		return amount{}, fmt.Errorf("%w: write an amount that a card can be charged, such as %s", err, amount{1250, currency})
+	}
+	return amount{minor, currency}, nil
+}
+
+// parseRate reads a percentage into millionths.
+func parseRate(text string) (int64, error) {
+	m := rateForm.FindStringSubmatch(text)
+	switch {
+	case m != nil:
+	case strings.HasPrefix(text, "-"):
+		return 0, fmt.Errorf("%q is below zero: rates are written without sign", clip(text))
+	case commaInside.MatchString(text):
+		return 0, fmt.Errorf("%q has a comma: write the decimals after a point, such as 2.5%%", clip(text))
+	case bareNumber.MatchString(text):
+		return 0, fmt.Errorf("%q has no percent sign: write %s%% if per cent is meant", clip(text), clip(text))
+	default:
+		return 0, fmt.Errorf("%q is no rate: write it such as 3%% or 2.5%%", clip(text))
+	}
+	millionths, err := money.ParsePercent(m[1])
+	if err != nil {
+		return 0, fmt.Errorf("%w: write at most 4 decimals, such as 2.5125%%", err)
+	}
+	return millionths, nil
+}
+
+// parseCeiling reads a rate over 0 % that is at most the whole.
+func parseCeiling(text string) (int64, error) {
+	rate, err := parseRate(text)
+	if err == nil && (rate == 0 || rate > wholeMillionths) {
+		return 0, fmt.Errorf("a ceiling of %q is not over 0%% and up to 100%% of the purchase: write one that is, or drop the key", text)
+	}
+	return rate, err
+}
+
+// parseReward reads `3%` or `2 EUR`.
+func parseReward(text string) (reward, error) {
+	if strings.Contains(text, "%") {
+		rate, err := parseRate(text)
+		return reward{form: rules.PercentReward, rateMillionths: rate}, err
+	}
+	if bareNumber.MatchString(text) {
+		return reward{}, fmt.Errorf("%q is neither rate nor amount: write %s%% or %s EUR", clip(text), clip(text), clip(text))
+	}
+	fixed, err := parseAmount(text)
+	return reward{form: rules.FixedReward, fixed: fixed}, err
+}
+
+// parseCommission reads `8%` or `0.30 EUR`.
+func parseCommission(text string) (commission, error) {
+	r, err := parseReward(text)
+	return commission{rateMillionths: r.rateMillionths, fixed: r.fixed}, err
+}
+
+func parseCurrency(text string) (money.Currency, error) {
+	c, known := money.ParseCurrency(text)
+	switch {
+	case known:
+		return c, nil
+	case !currencyForm.MatchString(text):
+		return c, fmt.Errorf("%q is no currency: write its ISO 4217 code in capitals, such as EUR", clip(text))
+	}
+	return c, fmt.Errorf("%q is no currency of ISO 4217 that cards are charged in: write one such as EUR", text)
+}
+
+func parseID(text string) (string, error) {
+	if !idForm.MatchString(text) {
+		return "", fmt.Errorf("%q is no id: 1 to 64 of a-z 0-9 - _ . are allowed", clip(text))
+	}
+	return text, nil
+}
+
+// maxTextBytes bounds free text such as a partner's name.
+const maxTextBytes = 200
+
+func parseText(text string) (string, error) {
+	switch {
+	case strings.TrimSpace(text) == "":
+		return "", errors.New("the text is empty: write it, or drop the key")
+	case len(text) > maxTextBytes:
+		return "", fmt.Errorf("the text has %d bytes: at most %d are allowed", len(text), maxTextBytes)
+	case strings.ContainsFunc(text, isControl):
+		return "", errors.New("the text holds a line break or another control character: write it on one line")
+	}
+	return text, nil
+}
+
+func isControl(c rune) bool { return c < ' ' || c == 0x7f }
+
+// parseMID reads a card acceptor id: what a card message carries in ISO 8583
+// field 42, where trailing spaces are filling.
+func parseMID(text string) (string, error) { return parseKeyPart(text, 15) }
+
+// maxKeyPartBytes bounds the other parts of a key.
+const maxKeyPartBytes = 64
+
+func parseKeyText(text string) (string, error) { return parseKeyPart(text, maxKeyPartBytes) }
+
+func parseKeyPart(text string, most int) (string, error) {
+	text = strings.TrimRight(text, " ")
+	if text == "" || len(text) > most || strings.ContainsFunc(text, isControl) {
+		return "", fmt.Errorf("%q can't be in a card message: write 1 to %d characters, exactly as the acquirer states them", clip(text), most)
+	}
+	return text, nil
+}
+
+func parseZone(text string) (*time.Location, error) {
+	// "Local" and "" would mean whatever machine reads the file.
+	zone, err := time.LoadLocation(text)
+	if err != nil || text == "" || text == "Local" {
+		return nil, fmt.Errorf("%q is no time zone of the tz database: write one such as Europe/Paris", clip(text))
+	}
+	return zone, nil
+}
+
+var wallClockLayouts = []string{
+	"2006-01-02", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02T15:04:05",
+}
+
+// parseWallClock reads a date, or a date and a time, of the store's own clock.
+func parseWallClock(text string) (rules.LocalTime, error) {
+	for _, layout := range wallClockLayouts {
+		t, err := time.Parse(layout, text)
+		if err == nil && t.Nanosecond() == 0 && t.Year() > 0 {
+			return rules.LocalTime{
+				Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second(),
+			}, nil
+		}
+	}
+	if _, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return rules.LocalTime{}, fmt.Errorf("%q names an offset, but this is read on the clock of the store: write 2026-01-31, or 2026-01-31 16:00", text)
+	}
+	return rules.LocalTime{}, fmt.Errorf("%q is no date: write 2026-01-31, or 2026-01-31 16:00", clip(text))
+}
+
+// effective is when a version comes into force, as it is written.
+type effective struct {
+	text    string // empty: not written
+	date    rules.LocalTime
+	instant rules.Instant // where date is zero
+}
+
+func parseEffective(text string) (effective, error) {
+	if t, err := time.Parse(time.DateOnly, text); err == nil && t.Year() > 0 {
+		return effective{text: text, date: rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day()}}, nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return effective{text: text, instant: rules.InstantOf(t)}, nil
+	}
+	return effective{}, fmt.Errorf("%q is neither date nor instant: write 2026-01-31 (midnight in the programme's zone) or 2026-01-31T00:00:00+01:00", clip(text))
+}
+
+// at is the instant at which the version comes into force, its dates read in
+// the programme's zone.
+func (e effective) at(zone *time.Location) rules.Instant {
+	switch {
+	case e.text == "":
+		return rules.MinInstant
+	case e.date.IsZero():
+		return e.instant
+	}
+	return e.date.In(zone)
+}
+
+// number makes the parser of a whole number from low to high.
+func number(low, high int) scalar[int] {
+	form := fmt.Sprintf("a whole number from %d to %d", low, high)
+	return scalar[int]{form, func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < low || n > high {
+			return 0, fmt.Errorf("%q is not allowed here: write %s", clip(text), form)
+		}
+		return n, nil
+	}}
+}
+
+var prefixForm = regexp.MustCompile(`^\d{1,12}$`)
+
+func parsePrefix(text string) (string, error) {
+	if !prefixForm.MatchString(text) {
+		return "", fmt.Errorf("%q is no beginning of a token: write 1 to 12 digits", clip(text))
+	}
+	return text, nil
+}
