@@ -61,7 +61,9 @@ func (c *checker) checkStores(d *document) map[string]int {
 			stores[s.id] = i
 		}
 		for j := range s.keys {
-			c.checkKey(d, path{"stores", i, "keys", j}, &s.keys[j])
+			if k := &s.keys[j]; !k.broken {
+				c.checkKey(d, path{"stores", i, "keys", j}, &k.value)
+			}
 		}
 	}
 	return stores

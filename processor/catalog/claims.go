@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ristourne/rules"
 )
@@ -16,6 +17,7 @@ type claim struct {
 	doc         *document
 	store, at   int // positions in the document
 	partner, id string
+	zone        *time.Location
 }
 
 // claims refuses a key that two stores have for the same time, over the whole
@@ -58,7 +60,7 @@ func (c *checker) allClaims(documents []*document, catalogue *rules.Catalogue) [
 			for k, key := range s.Keys {
 				key.From, key.Until = later(key.From, d.version.From), earlier(key.Until, until[d])
 				if key.From.Before(key.Until) && (key.MID != "" || key.NetworkMerchantID != "") {
-					all = append(all, claim{key, d, j, k, d.subject.ID, s.ID})
+					all = append(all, claim{key, d, j, k, d.subject.ID, s.ID, s.Zone})
 				}
 			}
 		}
@@ -115,7 +117,7 @@ func (c *checker) refuseOverlap(open []claim, next claim) {
 		if meet && !sameStore && next.key.From.Before(o.key.Until) {
 			c.fault(next.doc, path{"stores", next.store, "keys", next.at},
 				"%s names two stores %s: %q of partner %s here, and %q of partner %s in %s; end one before the other begins (until, from), or correct the key",
-				describeKey(&next.key), describeTime(next.key.From, earlier(next.key.Until, o.key.Until)), next.id, next.partner, o.id, o.partner, o.place(c.trees))
+				describeKey(&next.key), describeTime(next.key.From, earlier(next.key.Until, o.key.Until), next.zone), next.id, next.partner, o.id, o.partner, o.place(c.trees))
 			return
 		}
 	}
@@ -156,14 +158,24 @@ func describeKey(k *rules.Key) string {
 	return strings.Join(parts, ", ")
 }
 
-func describeTime(from, until rules.Instant) string {
+// describeTime says [from, until) on the clock of the store.
+func describeTime(from, until rules.Instant, zone *time.Location) string {
 	switch {
 	case from == rules.MinInstant && until == rules.MaxInstant:
 		return "for ever"
 	case until == rules.MaxInstant:
-		return "from " + from.String() + " on"
+		return "from " + onClock(from, zone) + " on"
 	case from == rules.MinInstant:
-		return "until " + until.String()
+		return "until " + onClock(until, zone)
 	}
-	return "from " + from.String() + " until " + until.String()
+	return "from " + onClock(from, zone) + " until " + onClock(until, zone)
+}
+
+// onClock is the date, and the time where it isn't midnight.
+func onClock(at rules.Instant, zone *time.Location) string {
+	t := at.Time().In(zone)
+	if h, m, s := t.Clock(); h+m+s == 0 {
+		return t.Format(time.DateOnly)
+	}
+	return t.Format(time.RFC3339)
 }

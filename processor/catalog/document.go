@@ -10,7 +10,6 @@ import (
 	"io"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -122,8 +121,6 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.message) }
 
-var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
-
 // parseYAML reads the one document of a file.
 func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxFileBytes {
@@ -137,24 +134,56 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	if err := decoder.Decode(&file); errors.Is(err, io.EOF) || (err == nil && len(file.Content) == 0) {
 		return nil, &syntaxError{1, "the file is empty: begin it with `partner: ID` or `programme: ID`, or remove it"}
 	} else if err != nil {
-		return nil, yamlSyntaxError(err)
+		return nil, yamlSyntaxError(text, err)
 	}
 	if err := decoder.Decode(&second); err == nil {
 		return nil, &syntaxError{second.Line, "a second document begins here: one file holds one version of one partner"}
 	} else if !errors.Is(err, io.EOF) {
-		return nil, yamlSyntaxError(err)
+		return nil, yamlSyntaxError(text, err)
 	}
 	return file.Content[0], nil
 }
 
-func yamlSyntaxError(err error) *syntaxError {
-	message, line := err.Error(), 1
-	if m := yamlLine.FindStringSubmatch(message); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		message = message[len(m[0]):]
+var yamlPrefix = regexp.MustCompile(`^yaml: (line \d+: )?`)
+
+// yamlSyntaxError finds the line of a syntax error. The line that the library
+// names is where the broken block began, perhaps hundreds of lines above, so the
+// text is given to it once more line by line: it stops at the broken one.
+func yamlSyntaxError(text []byte, err error) *syntaxError {
+	lines := &lineReader{rest: text}
+	decoder := yaml.NewDecoder(lines)
+	for again := error(nil); again == nil; {
+		again = decoder.Decode(&yaml.Node{})
 	}
-	message = strings.TrimPrefix(message, "yaml: ")
-	return &syntaxError{max(line, 1), "this is no YAML: " + message + "; look at the indentation, quotes and colons around this line"}
+	return &syntaxError{
+		max(lines.line, 1),
+		"this is no YAML: " + yamlPrefix.ReplaceAllString(err.Error(), "") + "; look at the indentation, quotes and colons around this line",
+	}
+}
+
+// lineReader gives out one line a call.
+type lineReader struct {
+	rest []byte
+	line int // that was given out last
+	// midLine: the line was longer than what was asked for.
+	midLine bool
+}
+
+func (r *lineReader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := bytes.IndexByte(r.rest, '\n') + 1
+	if n == 0 {
+		n = len(r.rest)
+	}
+	if !r.midLine {
+		r.line++
+	}
+	n = copy(p, r.rest[:n])
+	r.midLine = r.rest[n-1] != '\n'
+	r.rest = r.rest[n:]
+	return n, nil
 }
 
 func firstInvalidLine(text []byte) int {

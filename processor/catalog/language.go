@@ -48,7 +48,7 @@ type commission struct {
 type storeDoc struct {
 	id, name string
 	zone     *time.Location // nil: the programme's
-	keys     []keyDoc
+	keys     []known[keyDoc]
 }
 
 type keyDoc struct {
@@ -177,8 +177,8 @@ var storeKeys = mapping[storeDoc]{"a store", []field[storeDoc]{
 	key("id", idText, func(s *storeDoc) *string { return &s.id }, "the store's id, unique in its partner").must(),
 	key("name", plainText, func(s *storeDoc) *string { return &s.name }, "what people call the store"),
 	key("zone", zoneName, func(s *storeDoc) **time.Location { return &s.zone }, "the store's time zone; the programme's where none is written"),
-	key("keys", list[keyDoc]{"a list of merchant keys", maxKeysPerStore, merchantKeys},
-		func(s *storeDoc) *[]keyDoc { return &s.keys }, "by what card messages name the store, such as [{mid: \"0012345678\"}]").must(),
+	key("keys", list[known[keyDoc]]{"a list of merchant keys", maxKeysPerStore, whetherKnown[keyDoc]{merchantKeys}},
+		func(s *storeDoc) *[]known[keyDoc] { return &s.keys }, "by what card messages name the store, such as [{mid: \"0012345678\"}]").must(),
 }}
 
 var capKeys = mapping[capDoc]{"a cap", []field[capDoc]{

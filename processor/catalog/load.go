@@ -337,6 +337,7 @@ func (c *checker) partner(d *document) rules.Partner {
 		p.Offers[i] = doc.offers[i].toRules(programme.Currency)
 	}
 	c.checkPartner(d, &p)
+	c.warnOfPartner(d, &p)
 	return p
 }
 
@@ -380,7 +381,8 @@ func (s *storeDoc) toRules(zone *time.Location) rules.Store {
 		zone = s.zone
 	}
 	store := rules.Store{ID: s.id, Name: cmp.Or(s.name, s.id), Zone: zone, Keys: make([]rules.Key, len(s.keys))}
-	for i, k := range s.keys {
+	for i := range s.keys {
+		k := &s.keys[i].value
 		key := rules.Key{
 			MID: k.mid, AcquirerID: k.acquirer, SubMerchantID: k.subMerchant,
 			Network: k.network, NetworkMerchantID: k.networkMerchantID,

@@ -85,7 +85,7 @@ func TestBadCatalogues(t *testing.T) {
 	}
 	for _, dir := range folders {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			got := strings.ReplaceAll(said(t, dir), dir+string(filepath.Separator), "")
+			got := strings.NewReplacer(dir+"/", "", dir, "FOLDER").Replace(said(t, dir))
 			want := filepath.Join(dir, "want.txt")
 			if *update {
 				if err := os.WriteFile(want, []byte(got), 0o644); err != nil {

@@ -25,7 +25,7 @@ type amount struct {
 func (a amount) String() string { return money.FormatMinor(a.minor, a.currency) }
 
 // wholeMillionths is 100 %.
-const wholeMillionths = 1_000_000
+const wholeMillionths = money.One
 
 var (
 	amountForm   = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?([A-Z]{3})$`)
