@@ -73,7 +73,7 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 	for i, from := range g.versions(3) {
 		p := rules.Programme{
 			ID: programmeID, Version: rules.Version{ID: fmt.Sprintf("r%d", i+1), From: from}, Name: "Ristourne",
-			Currency: base, Zone: g.zone(), Rounding: rounding, Enrolment: enrolment, AllCards: g.chance(20),
+			Currency: base, Zone: g.zone(), Rounding: rounding, Enrolment: enrolment, AllCards: g.plain || g.chance(20),
 			HorizonDays: g.horizon, CeilingMillionths: 1_000_000,
 		}
 		if g.chance(25) {
@@ -105,7 +105,11 @@ func (g *Generator) makeKeys() [][][]rules.Key {
 	}
 	for _, k := range g.keyNames() {
 		k.From, k.Until = rules.MinInstant, rules.MaxInstant
-		switch g.rng.IntN(5) {
+		change := g.rng.IntN(5)
+		if g.plain {
+			change = -1
+		}
+		switch change {
 		case 0:
 			k.From = g.instant()
 			deal(k)
@@ -180,7 +184,7 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 	var versions []rules.Partner
 	for i, from := range g.versions(4) {
 		version := rules.Version{ID: fmt.Sprintf("p%dv%d", n+1, i+1), From: from}
-		if i > 0 && g.chance(8) {
+		if i > 0 && !g.plain && g.chance(8) {
 			version.Ended = true
 			versions = append(versions, rules.Partner{ID: id, Version: version, Programme: programmeID})
 			continue
@@ -192,7 +196,7 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 		for s := range keys {
 			store := rules.Store{ID: fmt.Sprintf("%s-store%d", id, s+1), Name: "Store", Zone: zones[s]}
 			for _, k := range keys[s] {
-				if !g.chance(6) {
+				if g.plain || !g.chance(6) {
 					store.Keys = append(store.Keys, k)
 				}
 			}
@@ -240,10 +244,10 @@ func (g *Generator) offer(id string, c money.Currency, p *rules.Partner) rules.O
 	if g.chance(60) {
 		o.Caps = append(o.Caps, rules.Cap{Per: rules.PerMonth, AmountMinor: pick[int64](g.rng, 1, 60, 150, 400, 1000)})
 	}
-	if g.chance(12) {
+	if !g.plain && g.chance(12) {
 		o.From = g.localTime()
 	}
-	if g.chance(12) {
+	if !g.plain && g.chance(12) {
 		o.Until = g.localTime()
 	}
 	if !o.From.IsZero() && !o.Until.IsZero() && wallClock(o.Until).Before(wallClock(o.From)) {

@@ -38,11 +38,14 @@ type Generator struct {
 	rng     *rand.Rand
 	o       GenOptions
 	horizon int
-	cat     *rules.Catalogue
-	keys    []rules.Key
-	edges   []rules.Instant
-	minima  []int64
-	lives   []*life
+	// plain cases have little that keeps a purchase from earning, so that
+	// awards meet one another in caps, groups and cuts.
+	plain  bool
+	cat    *rules.Catalogue
+	keys   []rules.Key
+	edges  []rules.Instant
+	minima []int64
+	lives  []*life
 }
 
 // NewGenerator starts a generator from a seed.
@@ -64,8 +67,12 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 	if g.o.Span == 0 {
 		g.o.Span = time.Duration(pick(g.rng, 15, 40, 3*g.horizon, 900)) * 24 * time.Hour
 	}
+	g.plain = g.chance(40)
 	if g.o.Partnered == 0 {
 		g.o.Partnered = 80
+		if g.plain {
+			g.o.Partnered = 95
+		}
 	}
 	if o.Catalogue != nil {
 		g.horizon = o.Catalogue.Programmes[0].HorizonDays
@@ -184,6 +191,26 @@ func enrolmentsFirst(records []Record) []Record {
 		}
 	}
 	return append(first, rest...)
+}
+
+// Timestamps are Kafka timestamps for records, in milliseconds since 1970: they
+// never fall, and no record is ahead of its own.
+func Timestamps(records []Record) []int64 {
+	stamps := make([]int64, 0, len(records))
+	newest := int64(0)
+	for _, r := range records {
+		dates := []rules.Instant{}
+		if r.Fact != nil {
+			dates = append(dates, r.Fact.At)
+		} else {
+			dates = append(dates, r.Event.OccurredAt, r.Event.PurchaseTime())
+		}
+		for _, d := range dates {
+			newest = max(newest, d.Sec*1000+int64(d.Nsec)/1_000_000+1)
+		}
+		stamps = append(stamps, newest)
+	}
+	return stamps
 }
 
 // arrival is a record and when it comes in.
@@ -312,18 +339,18 @@ func (g *Generator) repeats(arrivals []arrival) []arrival {
 // memberLife is what is told of the member himself.
 func (g *Generator) memberLife(l *life) {
 	start := rules.InstantOf(g.o.Start)
-	never := g.chance(4)
+	never := !g.plain && g.chance(4)
 	if !never {
 		at := start
-		if g.chance(30) {
+		if !g.plain && g.chance(30) {
 			at = g.early()
 		}
 		g.sendEnrolled(l, at)
-		if g.chance(80) { // most accounts are known before their first purchase
+		if g.plain || g.chance(80) { // most accounts are known before their first purchase
 			l.arrivals[len(l.arrivals)-1].at = start.AddDays(-1)
 		}
 	}
-	if g.chance(30) {
+	if g.chance(30) && !(g.plain && g.chance(80)) {
 		left := g.instant()
 		g.sendFact(l, rules.Fact{Type: rules.Left, At: left})
 		if g.chance(60) {
@@ -472,7 +499,7 @@ func (g *Generator) merchant() rules.Merchant {
 	}
 	m.AcquirerID, m.SubMerchantID = k.AcquirerID, k.SubMerchantID
 	m.NetworkMerchantID, m.Network = k.NetworkMerchantID, k.Network
-	if g.chance(30) {
+	if !g.plain && g.chance(30) {
 		other := pick(g.rng, g.keys...)
 		switch g.rng.IntN(4) {
 		case 0:

@@ -206,3 +206,17 @@ func TestShrinkKeepsOnlyWhatMatters(t *testing.T) {
 		t.Errorf("left:\n%s", Print(cat, nil))
 	}
 }
+
+func TestNoRecordIsAheadOfItsTimestamp(t *testing.T) {
+	g := NewGenerator(3, GenOptions{})
+	records := g.Records(300)
+	stamps := Timestamps(records)
+	for i, r := range records {
+		if i > 0 && stamps[i] < stamps[i-1] {
+			t.Fatalf("the timestamp of record %d falls", i)
+		}
+		if r.Event != nil && r.Event.OccurredAt.After(rules.InstantOfMillis(stamps[i])) {
+			t.Fatalf("record %d is ahead of its timestamp", i)
+		}
+	}
+}

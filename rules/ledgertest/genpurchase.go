@@ -25,7 +25,7 @@ type basket struct {
 func (g *Generator) purchase(l *life) {
 	b := &basket{life: l, id: g.name(l, "t"), card: pick(g.rng, l.cards...), time: g.purchaseTime(l)}
 	b.merchant = g.merchantAt(b.time)
-	if g.chance(5) {
+	if !g.plain && g.chance(5) {
 		b.card = "card-of-nobody"
 	}
 	b.clock = b.time.Time()
