@@ -1,0 +1,152 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/rules"
+)
+
+// The calls of this file only read. They need no claim and disturb no owner.
+
+// Head is how far a shard has come.
+type Head struct {
+	Epoch   int64 // 0: nobody has ever claimed it
+	Heads   rules.Heads
+	Batch   uint64
+	LastSeq uint64
+	Members int64 // hashes in the filter of members
+	Known   int64 // hashes in the filter of known ids
+	Outbox  int64 // batches that are saved and not cleared
+	// Rebuilding: a rebuild is under way, or broke off.
+	Rebuilding bool
+}
+
+// Head reads how far the shard has come.
+func (s *Store) Head(ctx context.Context, number int32) (Head, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	k := s.of(number).keys
+	// One transaction, so that the parts belong together.
+	var owner, head *redis.SliceCmd
+	var outbox *redis.IntCmd
+	_, err := s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		owner = tx.HMGet(ctx, k.owner, "epoch", "rebuilding")
+		head = tx.HMGet(ctx, k.head, "heads", "batch", "seq", "members", "known")
+		outbox = tx.HLen(ctx, k.outbox)
+		return nil
+	})
+	if err != nil {
+		return Head{}, fmt.Errorf("read head of shard %d from Redis: %w", number, err)
+	}
+	h, err := headOf(texts(owner.Val()), texts(head.Val()))
+	if err != nil {
+		return Head{}, fmt.Errorf("head of shard %d in Redis: %w", number, err)
+	}
+	h.Outbox = outbox.Val()
+	return h, nil
+}
+
+func headOf(owner, head []string) (h Head, err error) {
+	if h.Heads, h.Batch, h.LastSeq, err = parseHead(head[0], head[1], head[2]); err != nil {
+		return h, err
+	}
+	h.Rebuilding = owner[1] != ""
+	for _, field := range []struct {
+		to   *int64
+		text string
+	}{{&h.Epoch, owner[0]}, {&h.Members, head[3]}, {&h.Known, head[4]}} {
+		if field.text == "" {
+			continue
+		}
+		if *field.to, err = strconv.ParseInt(field.text, 10, 64); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// texts gives the empty string for a field that is not there.
+func texts(fields []any) []string {
+	out := make([]string, len(fields))
+	for i, field := range fields {
+		out[i], _ = field.(string)
+	}
+	return out
+}
+
+// Fates reads how many records of the shard have come to each fate, ever.
+func (s *Store) Fates(ctx context.Context, number int32) (fates [rules.NumFates]int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	fields, err := s.client.HGetAll(ctx, s.of(number).fates).Result()
+	if err != nil {
+		return fates, fmt.Errorf("read fates of shard %d from Redis: %w", number, err)
+	}
+	for fate := range fates {
+		text, ok := fields[rules.Fate(fate).String()]
+		if !ok {
+			continue
+		}
+		if fates[fate], err = strconv.ParseInt(text, 10, 64); err != nil {
+			return fates, fmt.Errorf("fates of shard %d in Redis: %w", number, err)
+		}
+	}
+	return fates, nil
+}
+
+// State reads the state of one account; false where it has none.
+func (s *Store) State(ctx context.Context, number int32, accountID string) (state []byte, ok bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	k := s.of(number).keys
+	generation, err := s.client.HGet(ctx, k.owner, "generation").Result()
+	if err == nil {
+		state, err = s.client.Get(ctx, string(k.appendAccount(nil, generation, accountID))).Bytes()
+	}
+	if errors.Is(err, redis.Nil) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read an account of shard %d from Redis: %w", number, err)
+	}
+	return state, true, nil
+}
+
+// Check refuses a Redis that would forget single keys when its memory is full:
+// an account without its state would be taken for one that never bought
+// anything, and no head would tell. A server that won't say how it is set up
+// is let pass.
+func (s *Store) Check(ctx context.Context) error {
+	if cluster, ok := s.client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, server *redis.Client) error {
+			return checkEviction(ctx, server)
+		})
+	}
+	return checkEviction(ctx, s.client)
+}
+
+func checkEviction(ctx context.Context, server redis.Cmdable) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	info, err := server.Info(ctx, "memory").Result()
+	var refused redis.Error
+	if errors.As(err, &refused) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ask Redis how it is set up: %w", err)
+	}
+	for line := range strings.Lines(info) {
+		policy, found := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")
+		if found && strings.HasPrefix(policy, "allkeys-") {
+			return fmt.Errorf("Redis has maxmemory-policy %s and would forget account states when its memory is full: set it to noeviction", policy)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/processor"
+	"ristourne/rules"
+)
+
+// BeginRebuild forgets heads, outbox, filters and account states; the fates
+// stay, for they count what came in. Until FinishRebuild the shard has no
+// heads, so that a rebuild which breaks off begins anew with the next claim.
+func (s *Store) BeginRebuild(ctx context.Context, number int32, epoch int64) error {
+	sh := s.of(number)
+	c := newCall(beginScript, sh.owner, sh.head, sh.outbox, sh.members, sh.known)
+	c.endKeys()
+	c.add(epoch)
+	answer, err := s.run(ctx, beginScript, c)
+	if err == nil {
+		err = refusal(answer, epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("begin rebuild of shard %d in Redis: %w", number, err)
+	}
+	s.setGeneration(number, answer[1])
+	return nil
+}
+
+// Restore writes states and filter hashes, by as many scripts as it takes. It
+// may be repeated: hashes that are in a filter twice do no harm.
+func (s *Store) Restore(ctx context.Context, number int32, epoch int64, states []processor.AccountState, members, known []uint64) error {
+	for len(states)+len(members)+len(known) > 0 {
+		var part restorePart
+		part.states, states = cutStates(states)
+		part.members, members = cutHashes(members)
+		part.known, known = cutHashes(known)
+		if err := s.restore(ctx, number, epoch, &part); err != nil {
+			return fmt.Errorf("restore %d accounts of shard %d in Redis: %w", len(part.states), number, err)
+		}
+	}
+	return nil
+}
+
+// restorePart is what one script writes.
+type restorePart struct {
+	states         []processor.AccountState
+	members, known []uint64
+}
+
+func cutStates(states []processor.AccountState) (part, rest []processor.AccountState) {
+	n, bytes := 0, 0
+	for n < len(states) && n < restoreAccounts && bytes < restoreBytes {
+		bytes += len(states[n].Value)
+		n++
+	}
+	return states[:n], states[n:]
+}
+
+func cutHashes(hashes []uint64) (part, rest []uint64) {
+	n := min(len(hashes), restoreHashes)
+	return hashes[:n], hashes[n:]
+}
+
+func (s *Store) restore(ctx context.Context, number int32, epoch int64, part *restorePart) error {
+	sh := s.of(number)
+	c := newCall(restoreScript, sh.owner, sh.head, sh.members, sh.known)
+	c.nameAccounts(&sh.keys, sh.generation, len(part.states), func(i int) string { return part.states[i].ID })
+	c.endKeys()
+	c.add(epoch, sh.generation)
+	c.addHashes(part.members, part.known)
+	c.addValues(len(part.states), func(i int) []byte { return part.states[i].Value })
+	answer, err := s.run(ctx, restoreScript, c)
+	if err != nil {
+		return err
+	}
+	return refusal(answer, epoch)
+}
+
+// FinishRebuild gives the shard its heads, and then deletes the states of
+// older generations.
+func (s *Store) FinishRebuild(ctx context.Context, number int32, epoch int64, m rules.Marker) error {
+	sh := s.of(number)
+	c := newCall(finishScript, sh.owner, sh.head)
+	c.endKeys()
+	c.add(epoch, sh.generation, formatHeads(m.Heads), m.Batch, m.LastSeq)
+	answer, err := s.run(ctx, finishScript, c)
+	if err == nil {
+		err = refusal(answer, epoch)
+	}
+	if err == nil {
+		err = s.sweep(ctx, &sh)
+	}
+	if err != nil {
+		return fmt.Errorf("finish rebuild of shard %d in Redis: %w", number, err)
+	}
+	return nil
+}
+
+// sweep deletes account states of generations before the shard's. It looks
+// through all keys of the server, a thousand at a time. A zombie's sweep does
+// no harm: newer generations than its own are left alone.
+func (s *Store) sweep(ctx context.Context, sh *shard) error {
+	generation, err := strconv.ParseUint(sh.generation, 10, 64)
+	if err != nil {
+		return fmt.Errorf("generation: %w", err)
+	}
+	server, err := s.serverOf(ctx, sh.owner)
+	if err != nil {
+		return err
+	}
+	for cursor := uint64(0); ; {
+		if cursor, err = s.sweepSome(ctx, server, sh, generation, cursor); err != nil {
+			return fmt.Errorf("delete states of older generations: %w", err)
+		}
+		if cursor == 0 {
+			return nil
+		}
+	}
+}
+
+func (s *Store) sweepSome(ctx context.Context, server redis.Cmdable, sh *shard, generation, cursor uint64) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	names, next, err := server.Scan(ctx, cursor, sh.accounts+"*", 1_000).Result()
+	if err != nil {
+		return 0, err
+	}
+	var old []string
+	for _, name := range names {
+		digits, _, _ := strings.Cut(strings.TrimPrefix(name, sh.accounts), ":")
+		if of, err := strconv.ParseUint(digits, 10, 64); err == nil && of < generation {
+			old = append(old, name)
+		}
+	}
+	if len(old) == 0 {
+		return next, nil
+	}
+	return next, server.Unlink(ctx, old...).Err()
+}
+
+// serverOf is the server that holds the key: SCAN knows no slots.
+func (s *Store) serverOf(ctx context.Context, key string) (redis.Cmdable, error) {
+	cluster, ok := s.client.(*redis.ClusterClient)
+	if !ok {
+		return s.client, nil
+	}
+	return cluster.MasterForKey(ctx, key)
+}

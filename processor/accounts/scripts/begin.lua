@@ -1,0 +1,13 @@
+-- KEYS: owner, head, outbox, members, known. ARGV: epoch. Gives the new
+-- generation: the states of the one before are out of sight at once, and
+-- deleted when the rebuild is finished.
+local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation')
+if owner[1] ~= ARGV[1] then return {'fenced', owner[1] or 'none'} end
+local generation = tonumber(owner[2] or 0) + 1
+redis.call('HSET', KEYS[1], 'generation', generation, 'rebuilding', 1)
+redis.call('DEL', KEYS[2], KEYS[3])
+for i = 4, 5 do
+  local chunk = 0
+  while redis.call('DEL', KEYS[i] .. ':' .. chunk) == 1 do chunk = chunk + 1 end
+end
+return {'done', tostring(generation)}

@@ -1,0 +1,12 @@
+-- KEYS: owner, head. ARGV: epoch, generation, heads, batch, seq.
+local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
+if owner[1] ~= ARGV[1] then return {'fenced', owner[1] or 'none'} end
+if owner[2] ~= ARGV[2] then return {'idle'} end
+if not owner[3] then
+  local head = redis.call('HMGET', KEYS[2], 'heads', 'batch', 'seq')
+  if head[1] == ARGV[3] and head[2] == ARGV[4] and head[3] == ARGV[5] then return {'done'} end
+  return {'idle'}
+end
+redis.call('HSET', KEYS[2], 'heads', ARGV[3], 'batch', ARGV[4], 'seq', ARGV[5])
+redis.call('HDEL', KEYS[1], 'rebuilding')
+return {'done'}

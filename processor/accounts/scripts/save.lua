@@ -1,0 +1,24 @@
+-- KEYS: owner, head, fates, outbox, members, known, then one of each account.
+-- ARGV: epoch, generation, heads before, batch before, heads after, batch,
+-- seq, outbox blob, members, known, number of fates, their names and counts,
+-- then one value of each account.
+--
+-- Nothing is written before everything is checked: Redis does not roll back.
+local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
+if owner[1] ~= ARGV[1] then return {'fenced', owner[1] or 'none'} end
+local head = redis.call('HMGET', KEYS[2], 'heads', 'batch')
+local heads, batch = head[1] or '-1,-1,-1,-1', head[2] or '0'
+if owner[2] ~= ARGV[2] or owner[3] then return {'behind', heads, batch} end
+if heads == ARGV[5] and batch == ARGV[6] then return {'done'} end
+if heads ~= ARGV[3] then return {'behind', heads, batch} end
+if batch ~= ARGV[4] then return {'gap', heads, batch} end
+
+local fates = tonumber(ARGV[11])
+local values = 11 + 2 * fates
+for i = 12, values, 2 do redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1]) end
+for i = 7, #KEYS do redis.call('SET', KEYS[i], ARGV[values + i - 6]) end
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[4], ARGV[6], ARGV[8]) end
+append(KEYS[2], KEYS[5], 'members', ARGV[9])
+append(KEYS[2], KEYS[6], 'known', ARGV[10])
+redis.call('HSET', KEYS[2], 'heads', ARGV[5], 'batch', ARGV[6], 'seq', ARGV[7])
+return {'done'}

@@ -1,0 +1,347 @@
+// Package accounts keeps the account states of the shards in Redis, with what
+// must change together with them: epoch, heads, counts of fates, the outbox
+// and the filters. It is a cache of the ledger, not the ledger: what Redis
+// loses is rebuilt from there.
+//
+// Everything of a shard stands under one hash tag, and changes by one script a
+// step. So the shard is on one server of a cluster, and a failover that loses
+// writes loses the last ones, the heads among them.
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/processor"
+	"ristourne/rules"
+)
+
+// Limits. A script holds up all of Redis while it runs.
+const (
+	// MaxSaveAccounts and MaxSaveBytes bound one Save.
+	MaxSaveAccounts = 4_000
+	MaxSaveBytes    = 32 << 20
+	// callTimeout bounds one call with all its retries.
+	callTimeout = 15 * time.Second
+	// loadAccounts is how many values one MGET asks for.
+	loadAccounts = 500
+	// restoreAccounts and restoreBytes are what one script of Restore writes.
+	restoreAccounts = 500
+	restoreBytes    = 4 << 20
+	restoreHashes   = 1 << 16
+)
+
+// DefaultPrefix begins every key.
+const DefaultPrefix = "rst"
+
+// Store is processor.Accounts in Redis. It may be used by many goroutines.
+type Store struct {
+	client  redis.UniversalClient
+	cluster bool
+	prefix  string
+
+	mu     sync.Mutex
+	shards map[int32]*shard
+}
+
+var _ processor.Accounts = (*Store)(nil)
+
+// shard is what the store remembers of a shard.
+type shard struct {
+	keys
+	// generation of the account states that this process has claimed or begun
+	// to rebuild; empty: none. The scripts refuse one that is not Redis' own.
+	generation string
+}
+
+// New makes a store whose keys begin with prefix, DefaultPrefix where it is
+// empty. Processors that share a prefix share the shards.
+func New(client redis.UniversalClient, prefix string) (*Store, error) {
+	setDefault(&prefix, DefaultPrefix)
+	if err := checkPrefix(prefix); err != nil {
+		return nil, err
+	}
+	_, cluster := client.(*redis.ClusterClient)
+	return &Store{client: client, cluster: cluster, prefix: prefix, shards: make(map[int32]*shard)}, nil
+}
+
+// of gives a copy: the generation may change while a call is under way.
+func (s *Store) of(number int32) shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shards[number]
+	if sh == nil {
+		sh = &shard{keys: keysOf(s.prefix, number)}
+		s.shards[number] = sh
+	}
+	return *sh
+}
+
+func (s *Store) setGeneration(number int32, generation string) {
+	s.of(number)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shards[number].generation = generation
+}
+
+// Claim raises the epoch of the shard, which shuts every other owner out, and
+// reads what the last one left.
+func (s *Store) Claim(ctx context.Context, number int32) (processor.Claim, error) {
+	claim, err := s.claim(ctx, number)
+	if err != nil {
+		return processor.Claim{}, fmt.Errorf("claim shard %d in Redis: %w", number, err)
+	}
+	return claim, nil
+}
+
+func (s *Store) claim(ctx context.Context, number int32) (claim processor.Claim, err error) {
+	sh := s.of(number)
+	c := newCall(claimScript, sh.owner, sh.head)
+	c.endKeys()
+	answer, err := s.run(ctx, claimScript, c)
+	if err != nil {
+		return claim, err
+	}
+	if len(answer) != 5 {
+		return claim, fmt.Errorf("script gave %q", answer)
+	}
+	if claim.Epoch, err = strconv.ParseInt(answer[0], 10, 64); err != nil {
+		return claim, fmt.Errorf("epoch: %w", err)
+	}
+	if claim.Heads, claim.Batch, claim.LastSeq, err = parseHead(answer[2], answer[3], answer[4]); err != nil {
+		return claim, err
+	}
+	s.setGeneration(number, answer[1])
+	claim.Outbox, err = s.outbox(ctx, sh.keys)
+	return claim, err
+}
+
+// outbox gives the blobs in the order of their batches.
+func (s *Store) outbox(ctx context.Context, k keys) ([][]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	blobs, err := s.client.HGetAll(ctx, k.outbox).Result()
+	if err != nil {
+		return nil, fmt.Errorf("read outbox: %w", err)
+	}
+	batches := make([]uint64, 0, len(blobs))
+	for name := range blobs {
+		batch, err := strconv.ParseUint(name, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("outbox %s holds %q, which is no batch: %w", k.outbox, name, err)
+		}
+		batches = append(batches, batch)
+	}
+	slices.Sort(batches)
+	var ordered [][]byte
+	for _, batch := range batches {
+		ordered = append(ordered, []byte(blobs[strconv.FormatUint(batch, 10)]))
+	}
+	return ordered, nil
+}
+
+// Load appends one value for each id to values, nil for an account that has no
+// state. The values are not to be changed.
+func (s *Store) Load(ctx context.Context, number int32, ids []string, values [][]byte) ([][]byte, error) {
+	sh := s.of(number)
+	if sh.generation == "" {
+		return values, fmt.Errorf("load accounts of shard %d: it was not claimed", number)
+	}
+	for part := range slices.Chunk(ids, loadAccounts) {
+		found, err := s.load(ctx, &sh, part)
+		if err != nil {
+			return values, fmt.Errorf("load %d accounts of shard %d from Redis: %w", len(part), number, err)
+		}
+		for _, text := range found {
+			values = append(values, bytesOf(text))
+		}
+	}
+	return values, nil
+}
+
+// load takes the replies as strings: one allocation a value, where MGet's own
+// type makes two. No state is empty, so that an empty string is none.
+func (s *Store) load(ctx context.Context, sh *shard, ids []string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c := calls.Get().(*call)
+	defer c.release()
+	c.nameAccounts(&sh.keys, sh.generation, len(ids), func(i int) string { return ids[i] })
+	c.args = append(c.args, "mget")
+	for i := range c.keys {
+		if s.cluster {
+			c.args = append(c.args, c.keys[i]) // its router wants the keys by value
+		} else {
+			c.args = append(c.args, &c.keys[i])
+		}
+	}
+	cmd := redis.NewStringSliceCmd(ctx, c.args...)
+	if err := s.client.Process(ctx, cmd); err != nil {
+		return nil, err
+	}
+	if found := cmd.Val(); len(found) == len(ids) {
+		return found, nil
+	}
+	return nil, fmt.Errorf("asked for %d values, got %d", len(ids), len(cmd.Val()))
+}
+
+// bytesOf gives the memory of a reply, which nobody else holds; nil for none.
+func bytesOf(text string) []byte {
+	if text == "" {
+		return nil
+	}
+	return unsafe.Slice(unsafe.StringData(text), len(text))
+}
+
+// Save runs the batch's one script. A batch with an outbox is numbered one
+// more than the batch before, one without has its number. The heads must move:
+// by them a repeat of what already succeeded is told, and is a success.
+//
+// Errors: ErrFenced, ErrHeadsFellBack, a batch over the limits or out of its
+// turn; any other means that it is unknown what came of the save: repeat it.
+func (s *Store) Save(ctx context.Context, save *processor.Save) error {
+	if err := s.save(ctx, save); err != nil {
+		return fmt.Errorf("save batch %d of shard %d in Redis: %w", save.Batch, save.Shard, err)
+	}
+	return nil
+}
+
+func (s *Store) save(ctx context.Context, save *processor.Save) error {
+	if err := checkSave(save); err != nil {
+		return err
+	}
+	sh := s.of(save.Shard)
+	c := newCall(saveScript, sh.owner, sh.head, sh.fates, sh.outbox, sh.members, sh.known)
+	c.nameAccounts(&sh.keys, sh.generation, len(save.Accounts), func(i int) string { return save.Accounts[i].ID })
+	c.endKeys()
+	previous := save.Batch
+	if save.Outbox != nil {
+		previous--
+	}
+	c.add(save.Epoch, sh.generation, formatHeads(save.Before), previous, formatHeads(save.After), save.Batch, save.LastSeq, save.Outbox)
+	c.addHashes(save.Members, save.Known)
+	addFates(c, &save.Fates)
+	c.addValues(len(save.Accounts), func(i int) []byte { return save.Accounts[i].Value })
+	answer, err := s.run(ctx, saveScript, c)
+	if err != nil {
+		return err
+	}
+	switch answer[0] {
+	case "done":
+		return nil
+	case "behind":
+		return fmt.Errorf("%w: heads in Redis are %s after batch %s, this save goes on from %s: rebuild the shard",
+			processor.ErrHeadsFellBack, answer[1], answer[2], formatHeads(save.Before))
+	case "gap":
+		return fmt.Errorf("it does not follow batch %s, at which Redis is with the same heads %s", answer[2], answer[1])
+	}
+	return refusal(answer, save.Epoch)
+}
+
+func checkSave(save *processor.Save) error {
+	bytes := len(save.Outbox) + 8*len(save.Members) + 8*len(save.Known)
+	for i := range save.Accounts {
+		if len(save.Accounts[i].Value) == 0 {
+			return errors.New("the state of an account is empty, which would mean that it has none")
+		}
+		bytes += len(save.Accounts[i].Value)
+	}
+	switch {
+	case len(save.Accounts) > MaxSaveAccounts:
+		return fmt.Errorf("it has %d accounts, over the limit of %d: make smaller batches", len(save.Accounts), MaxSaveAccounts)
+	case bytes > MaxSaveBytes:
+		return fmt.Errorf("it has %d bytes, over the limit of %d: make smaller batches", bytes, MaxSaveBytes)
+	case save.After == save.Before:
+		return errors.New("it moves no head: a repeat could not be told")
+	case save.Outbox != nil && len(save.Outbox) == 0:
+		return errors.New("its outbox is empty: one without outbox is nil")
+	case save.Outbox != nil && save.Batch == 0:
+		return errors.New("batches are numbered from 1")
+	}
+	return nil
+}
+
+func addFates(c *call, fates *[rules.NumFates]int64) {
+	at := len(c.args)
+	c.add(0)
+	for fate, n := range fates {
+		if n != 0 {
+			c.add(rules.Fate(fate).String(), n)
+		}
+	}
+	c.args[at] = (len(c.args) - at - 1) / 2
+}
+
+// Clear deletes the outbox up to and with the batch: it is booked, paid and
+// committed.
+func (s *Store) Clear(ctx context.Context, number int32, epoch int64, upToBatch uint64) error {
+	sh := s.of(number)
+	c := newCall(clearScript, sh.owner, sh.outbox)
+	c.endKeys()
+	c.add(epoch, upToBatch)
+	answer, err := s.run(ctx, clearScript, c)
+	if err == nil {
+		err = refusal(answer, epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("clear outbox of shard %d up to batch %d in Redis: %w", number, upToBatch, err)
+	}
+	return nil
+}
+
+// refusal is the error of an answer that says no; nil where it says yes.
+func refusal(answer []string, epoch int64) error {
+	switch answer[0] {
+	case "done":
+		return nil
+	case "fenced":
+		return fmt.Errorf("%w: its epoch is %s, this one's is %d", processor.ErrFenced, strings.Join(answer[1:], " "), epoch)
+	case "idle":
+		return errors.New("no rebuild of this owner is under way: begin it anew")
+	}
+	return fmt.Errorf("script gave %q", answer)
+}
+
+func formatHeads(h rules.Heads) string {
+	text := make([]byte, 0, 48)
+	for i, offset := range h {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, offset, 10)
+	}
+	return string(text)
+}
+
+// parseHead reads the fields of the head; an empty one is a shard without state.
+func parseHead(heads, batch, seq string) (h rules.Heads, b, q uint64, err error) {
+	h = rules.NoHeads
+	if heads == "" {
+		return h, 0, 0, nil
+	}
+	parts := strings.Split(heads, ",")
+	if len(parts) != len(h) {
+		return h, 0, 0, fmt.Errorf("heads %q: want %d numbers", heads, len(h))
+	}
+	for i, part := range parts {
+		if h[i], err = strconv.ParseInt(part, 10, 64); err != nil {
+			return h, 0, 0, fmt.Errorf("heads %q: %w", heads, err)
+		}
+	}
+	if b, err = strconv.ParseUint(batch, 10, 64); err != nil {
+		return h, 0, 0, fmt.Errorf("batch %q: %w", batch, err)
+	}
+	if q, err = strconv.ParseUint(seq, 10, 64); err != nil {
+		return h, 0, 0, fmt.Errorf("seq %q: %w", seq, err)
+	}
+	return h, b, q, nil
+}
