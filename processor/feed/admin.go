@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/segmentio/kafka-go"
@@ -24,10 +25,16 @@ func Committed(ctx context.Context, c Config, shard int32) (Offsets, error) {
 		if answer, err = kc.OffsetFetch(asking, &kafka.OffsetFetchRequest{GroupID: c.GroupID, Topics: ask}); err != nil {
 			return err
 		}
+		if errors.Is(answer.Error, kafka.GroupIdNotFound) {
+			return nil
+		}
 		return answer.Error
 	})
 	if err != nil {
 		return Offsets{}, err
+	}
+	if answer.Error != nil {
+		return Offsets{-1, -1, -1, -1}, nil // there is no such group: nobody has committed yet
 	}
 	var committed Offsets
 	for t, topic := range c.Topics {
