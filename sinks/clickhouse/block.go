@@ -1,0 +1,446 @@
+package clickhouse
+
+import (
+	"github.com/ClickHouse/ch-go/proto"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// block is the rows of one table that go in one INSERT. Rows are appended value
+// by value in the order in which newBlock was given the columns.
+type block struct {
+	table  string
+	insert string // the statement, whole
+	input  proto.Input
+}
+
+// rows is how many the block holds.
+func (b *block) rows() int { return b.input[0].Data.Rows() }
+
+// columns collects the columns of a block as they are declared.
+type columns struct{ input proto.Input }
+
+func (c *columns) add(name string, family proto.ColumnType) *column {
+	col := &column{family: family, typ: family}
+	c.input = append(c.input, proto.InputColumn{Name: name, Data: col})
+	return col
+}
+
+func (c *columns) int8(name string) *column   { return c.add(name, proto.ColumnTypeEnum8) }
+func (c *columns) int32(name string) *column  { return c.add(name, proto.ColumnTypeInt32) }
+func (c *columns) int64(name string) *column  { return c.add(name, proto.ColumnTypeInt64) }
+func (c *columns) uint64(name string) *column { return c.add(name, proto.ColumnTypeUInt64) }
+func (c *columns) time(name string) *column   { return c.add(name, proto.ColumnTypeDateTime64) }
+func (c *columns) uuid(name string) *column   { return c.add(name, proto.ColumnTypeUUID) }
+func (c *columns) id(name string) *column     { return c.add(name, proto.ColumnTypeFixedString) }
+func (c *columns) text(name string) *column   { return c.add(name, proto.ColumnTypeString) }
+
+func (c *columns) dict(name string) *dictColumn {
+	col := &dictColumn{}
+	c.input = append(c.input, proto.InputColumn{Name: name, Data: col})
+	return col
+}
+
+func (c *columns) words(name string) *wordsColumn {
+	col := &wordsColumn{}
+	c.input = append(c.input, proto.InputColumn{Name: name, Data: col})
+	return col
+}
+
+func (c *columns) into(table string) block {
+	c.input.Reset() // a dictionary counts its blocks from 1
+	return block{table: table, insert: c.input.Into(table), input: c.input}
+}
+
+// instant is an instant for dates and charts and, beside it, exactly.
+type instant struct{ at, sec, nsec *column }
+
+func (i *instant) append(v rules.Instant) {
+	i.at.appendInt64(calendarMillis(v))
+	i.sec.appendInt64(v.Sec)
+	i.nsec.appendInt32(v.Nsec)
+}
+
+// calendarMillis is the instant in milliseconds, held within the years over
+// which every date function of ClickHouse is right.
+func calendarMillis(v rules.Instant) int64 {
+	switch {
+	case v.Sec < 0:
+		return 0
+	case v.Sec > latestMillis/1000:
+		return latestMillis
+	default:
+		return v.Sec*1000 + int64(v.Nsec)/1_000_000
+	}
+}
+
+// cause is the record that made a row.
+type cause struct {
+	kind              *column // nil: the table's rows have one kind
+	id                *column
+	partition, offset *column
+	recordedMillis    *column
+}
+
+func (c *columns) cause() cause {
+	return cause{
+		id:        c.text("cause_id"),
+		partition: c.int32("cause_partition"), offset: c.int64("cause_offset"),
+		recordedMillis: c.int64("recorded_ms"),
+	}
+}
+
+func (c *columns) causeOfKind() cause {
+	kind := c.int8("cause_kind")
+	of := c.cause()
+	of.kind = kind
+	return of
+}
+
+func (c *cause) append(v *rules.Cause) {
+	if c.kind != nil {
+		c.kind.appendInt8(int8(v.Kind))
+	}
+	c.id.appendString(v.ID)
+	c.partition.appendInt32(v.Partition)
+	c.offset.appendInt64(v.Offset)
+	c.recordedMillis.appendInt64(v.RecordedAt)
+}
+
+// currencyColumn spares a string per row.
+func appendCurrency(c *dictColumn, v money.Currency) {
+	if v == (money.Currency{}) {
+		c.append("")
+		return
+	}
+	// A slice of three bytes on the stack, compared with the word before and
+	// looked up without being kept.
+	c.append(string(v[:]))
+}
+
+type accrualsBlock struct {
+	block
+	shard                                               *column
+	programme                                           *dictColumn
+	accountRef, beneficiaryRef                          *column
+	role                                                *column
+	transactionID                                       *column
+	partnerID, storeID, offerID, offerVersion           *dictColumn
+	campaignIDs                                         *wordsColumn
+	stage, kind                                         *column
+	unit                                                *dictColumn
+	basisMinor, rewardMinor, commissionMinor, costMinor *column
+	currency                                            *dictColumn
+	purchased                                           instant
+	cause                                               cause
+	level                                               *dictColumn
+	channel                                             *column
+	mcc                                                 *dictColumn
+	reasons                                             *wordsColumn
+	engine                                              *dictColumn
+	accrualID                                           *column
+}
+
+func newAccrualsBlock() *accrualsBlock {
+	var c columns
+	b := &accrualsBlock{
+		shard: c.int32("shard"), programme: c.dict("programme"),
+		accountRef: c.uuid("account_ref"), beneficiaryRef: c.uuid("beneficiary_ref"), role: c.int8("role"),
+		transactionID: c.text("transaction_id"),
+		partnerID:     c.dict("partner_id"), storeID: c.dict("store_id"),
+		offerID: c.dict("offer_id"), offerVersion: c.dict("offer_version"), campaignIDs: c.words("campaign_ids"),
+		stage: c.int8("stage"), kind: c.int8("kind"), unit: c.dict("unit"),
+		basisMinor: c.int64("basis_minor"), rewardMinor: c.int64("reward_minor"),
+		commissionMinor: c.int64("commission_minor"), costMinor: c.int64("cost_minor"),
+		currency:  c.dict("currency"),
+		purchased: instant{at: c.time("purchased_at"), sec: c.int64("purchased_sec"), nsec: c.int32("purchased_nsec")},
+		cause:     c.causeOfKind(),
+		level:     c.dict("level"), channel: c.int8("channel"), mcc: c.dict("mcc"),
+		reasons: c.words("reasons"), engine: c.dict("engine"), accrualID: c.id("accrual_id"),
+	}
+	b.block = c.into("accruals_log")
+	return b
+}
+
+func (b *accrualsBlock) append(shard int32, a *rules.Accrual, engine string) {
+	b.shard.appendInt32(shard)
+	b.programme.append(a.Programme)
+	b.accountRef.appendUUID((*[16]byte)(&a.AccountRef))
+	beneficiary := beneficiaryRef(a)
+	b.beneficiaryRef.appendUUID((*[16]byte)(&beneficiary))
+	b.role.appendInt8(int8(a.Role))
+	b.transactionID.appendString(a.TransactionID)
+	b.partnerID.append(a.PartnerID)
+	b.storeID.append(a.StoreID)
+	b.offerID.append(a.OfferID)
+	b.offerVersion.append(a.OfferVersion)
+	b.campaignIDs.append(a.CampaignIDs)
+	b.stage.appendInt8(int8(a.Stage))
+	b.kind.appendInt8(int8(a.Kind))
+	b.unit.append(a.Unit)
+	b.basisMinor.appendInt64(a.BasisMinor)
+	b.rewardMinor.appendInt64(a.RewardMinor)
+	b.commissionMinor.appendInt64(a.CommissionMinor)
+	b.costMinor.appendInt64(a.CostMinor)
+	appendCurrency(b.currency, a.Currency)
+	b.purchased.append(a.PurchasedAt)
+	b.cause.append(&a.Cause)
+	b.level.append(a.Level)
+	b.channel.appendInt8(int8(a.Channel))
+	b.mcc.append(a.MCC)
+	b.reasons.append(a.Reasons)
+	b.engine.append(engine)
+	b.accrualID.appendFixed((*[16]byte)(&a.ID))
+}
+
+// beneficiaryRef is the account whose money a line is; a partner has none. (A
+// sponsor's will have to come with the line: see check.)
+func beneficiaryRef(a *rules.Accrual) rules.AccountRef {
+	if a.Role == rules.RolePartner {
+		return rules.AccountRef{}
+	}
+	return a.AccountRef
+}
+
+type setBlock struct {
+	block
+	shard, accountRef, seq     *column
+	cause                      cause
+	fate                       *column
+	typ                        *dictColumn
+	transactionID, amountMinor *column
+	currency                   *dictColumn
+	occurred                   instant
+	merchantID                 *column
+	mcc, partnerID, storeID    *dictColumn
+	payload                    *column
+}
+
+func newSetBlock() *setBlock {
+	var c columns
+	b := &setBlock{
+		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), seq: c.uint64("seq"),
+		cause: c.causeOfKind(), fate: c.int8("fate"), typ: c.dict("type"),
+		transactionID: c.text("transaction_id"), amountMinor: c.int64("amount_minor"), currency: c.dict("currency"),
+		occurred:   instant{at: c.time("occurred_at"), sec: c.int64("occurred_sec"), nsec: c.int32("occurred_nsec")},
+		merchantID: c.text("merchant_id"),
+		mcc:        c.dict("mcc"), partnerID: c.dict("partner_id"), storeID: c.dict("store_id"),
+		payload: c.text("payload"),
+	}
+	b.block = c.into("set_log")
+	return b
+}
+
+func (b *setBlock) append(shard int32, r *rules.SetRow) {
+	b.shard.appendInt32(shard)
+	b.accountRef.appendUUID((*[16]byte)(&r.AccountRef))
+	b.seq.appendInt64(int64(r.Seq))
+	b.cause.append(&r.Cause)
+	b.fate.appendInt8(int8(r.Fate))
+	b.typ.append(r.Type)
+	b.transactionID.appendString(r.TransactionID)
+	b.amountMinor.appendInt64(r.AmountMinor)
+	appendCurrency(b.currency, r.Currency)
+	b.occurred.append(r.OccurredAt)
+	b.merchantID.appendString(r.MerchantID)
+	b.mcc.append(r.MCC)
+	b.partnerID.append(r.PartnerID)
+	b.storeID.append(r.StoreID)
+	b.payload.appendBytes(r.Payload)
+}
+
+type instructionsBlock struct {
+	block
+	shard, accountRef, instructionID, direction, amountMinor *column
+	currency                                                 *dictColumn
+	statementText                                            *column
+	programme, cycle, reason                                 *dictColumn
+	createdMillis, causeTopic                                *column
+	cause                                                    cause
+}
+
+func newInstructionsBlock() *instructionsBlock {
+	var c columns
+	b := &instructionsBlock{
+		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), instructionID: c.text("instruction_id"),
+		direction: c.int8("direction"), amountMinor: c.int64("amount_minor"), currency: c.dict("currency"),
+		statementText: c.text("statement_text"),
+		programme:     c.dict("programme"), cycle: c.dict("cycle"), reason: c.dict("reason"),
+		createdMillis: c.int64("created_ms"), causeTopic: c.int8("cause_topic"), cause: c.causeOfKind(),
+	}
+	b.block = c.into("instructions_log")
+	return b
+}
+
+func (b *instructionsBlock) append(shard int32, i *rules.Instruction) {
+	b.shard.appendInt32(shard)
+	b.accountRef.appendUUID((*[16]byte)(&i.AccountRef))
+	b.instructionID.appendString(i.ID)
+	b.direction.appendInt8(int8(i.Direction))
+	b.amountMinor.appendInt64(i.AmountMinor)
+	appendCurrency(b.currency, i.Currency)
+	b.statementText.appendString(i.StatementText)
+	b.programme.append(i.Programme)
+	b.cycle.append(i.Cycle)
+	b.reason.append(i.Reason)
+	b.createdMillis.appendInt64(i.CreatedAt)
+	b.causeTopic.appendInt8(int8(causeTopic(i.Cause.Kind)))
+	b.cause.append(&i.Cause)
+}
+
+// causeTopic is the input topic of a cause. Facts of programme.referrals make no
+// instruction yet; when they do, the cause must say which topic it came from.
+func causeTopic(kind rules.CauseKind) int {
+	switch kind {
+	case rules.CauseFact:
+		return rules.TopicFacts
+	case rules.CauseResult:
+		return rules.TopicResults
+	default:
+		return rules.TopicTransactions
+	}
+}
+
+type resultsBlock struct {
+	block
+	shard, accountRef, instructionID, status, reason *column
+	at                                               instant
+	cause                                            cause
+}
+
+func newResultsBlock() *resultsBlock {
+	var c columns
+	b := &resultsBlock{
+		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), instructionID: c.text("instruction_id"),
+		status: c.int8("status"), reason: c.text("reason"),
+		at:    instant{at: c.time("at"), sec: c.int64("at_sec"), nsec: c.int32("at_nsec")},
+		cause: c.cause(),
+	}
+	b.block = c.into("results_log")
+	return b
+}
+
+func (b *resultsBlock) append(shard int32, r *rules.ResultRow) {
+	b.shard.appendInt32(shard)
+	b.accountRef.appendUUID((*[16]byte)(&r.AccountRef))
+	b.instructionID.appendString(r.Result.InstructionID)
+	b.status.appendInt8(int8(r.Result.Status))
+	b.reason.appendString(r.Result.Reason)
+	b.at.append(r.Result.At)
+	b.cause.append(&r.Cause)
+}
+
+type accountsBlock struct {
+	block
+	shard, accountRef, accountID, memberID, recordedMillis, version *column
+}
+
+func newAccountsBlock() *accountsBlock {
+	var c columns
+	b := &accountsBlock{
+		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), accountID: c.text("account_id"),
+		memberID: c.text("member_id"), recordedMillis: c.int64("recorded_ms"), version: c.uint64("version"),
+	}
+	b.block = c.into("accounts_log")
+	return b
+}
+
+func (b *accountsBlock) append(shard int32, r *rules.AccountRow) {
+	b.shard.appendInt32(shard)
+	b.accountRef.appendUUID((*[16]byte)(&r.Ref))
+	b.accountID.appendString(r.AccountID)
+	b.memberID.appendString(r.MemberID)
+	b.recordedMillis.appendInt64(r.RecordedAt)
+	b.version.appendInt64(int64(accountVersion(r)))
+}
+
+// accountVersion orders the rows of one reference: one with a member id stands
+// over one without, then the later one.
+func accountVersion(r *rules.AccountRow) uint64 {
+	const stated = 1 << 63
+	version := uint64(max(r.RecordedAt, 0))
+	if r.MemberID != "" {
+		version |= stated
+	}
+	return version
+}
+
+type markersBlock struct {
+	block
+	shard, batch *column
+	heads        [rules.NumTopics]*column
+	lastSeq      *column
+}
+
+func newMarkersBlock() *markersBlock {
+	var c columns
+	b := &markersBlock{shard: c.int32("shard"), batch: c.uint64("batch"), lastSeq: c.uint64("last_seq")}
+	b.heads[rules.TopicFacts] = c.int64("facts_head")
+	b.heads[rules.TopicReferrals] = c.int64("referrals_head")
+	b.heads[rules.TopicResults] = c.int64("results_head")
+	b.heads[rules.TopicTransactions] = c.int64("transactions_head")
+	b.block = c.into("markers_log")
+	return b
+}
+
+func (b *markersBlock) append(d *rules.Decision) {
+	b.shard.appendInt32(d.Shard)
+	b.batch.appendInt64(int64(d.Batch))
+	b.lastSeq.appendInt64(int64(d.LastSeq))
+	for topic, head := range d.Heads {
+		b.heads[topic].appendInt64(head)
+	}
+}
+
+// blocks are the tables of one group of decisions.
+type blocks struct {
+	engine       string
+	accounts     *accountsBlock
+	set          *setBlock
+	accruals     *accrualsBlock
+	instructions *instructionsBlock
+	results      *resultsBlock
+	markers      *markersBlock
+}
+
+func newBlocks(engine string) *blocks {
+	return &blocks{
+		engine: engine, accounts: newAccountsBlock(), set: newSetBlock(), accruals: newAccrualsBlock(),
+		instructions: newInstructionsBlock(), results: newResultsBlock(), markers: newMarkersBlock(),
+	}
+}
+
+// inOrder are the blocks as they are inserted: a marker says that all before it
+// is there.
+func (b *blocks) inOrder() []*block {
+	return []*block{
+		&b.accounts.block, &b.set.block, &b.accruals.block,
+		&b.instructions.block, &b.results.block, &b.markers.block,
+	}
+}
+
+func (b *blocks) reset() {
+	for _, of := range b.inOrder() {
+		of.input.Reset()
+	}
+}
+
+func (b *blocks) append(d *rules.Decision) {
+	for i := range d.Accounts {
+		b.accounts.append(d.Shard, &d.Accounts[i])
+	}
+	for i := range d.Set {
+		b.set.append(d.Shard, &d.Set[i])
+	}
+	for i := range d.Accruals {
+		b.accruals.append(d.Shard, &d.Accruals[i], b.engine)
+	}
+	for i := range d.Instructions {
+		b.instructions.append(d.Shard, &d.Instructions[i])
+	}
+	for i := range d.Results {
+		b.results.append(d.Shard, &d.Results[i])
+	}
+	b.markers.append(d)
+}
