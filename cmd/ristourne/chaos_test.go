@@ -1,0 +1,367 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ristourne/processor"
+	"ristourne/processor/feed"
+	"ristourne/rules"
+)
+
+// The pipeline is killed before and after every call it makes to the world,
+// one point a run, and must end with the ledger of a run without a kill.
+func TestTheLedgerIsTheSameWhicheverStepIsKilled(t *testing.T) {
+	for _, point := range []string{
+		"claim", "filters", "marker", "next", "load", "save", "book", "pay", "commit", "clear",
+	} {
+		for _, moment := range []string{"before", "after"} {
+			t.Run(moment+" "+point, func(t *testing.T) {
+				t.Parallel()
+				w := newChaosWorld(t, 1)
+				w.run(t, 1, func(int) *faults { return killAt(moment+" "+point, 2) })
+				w.check(t)
+			})
+		}
+	}
+}
+
+// Anything may fail, stop, fall asleep and wake up when another owner has gone
+// on, and Redis may lose what it was told last, or everything.
+func TestTheLedgerSurvivesKillsZombiesAndALostRedis(t *testing.T) {
+	for seed := range uint64(chaosSeeds) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			w := newChaosWorld(t, seed)
+			rng := rand.New(rand.NewPCG(seed, 7))
+			w.loseRedis = true
+			w.run(t, 12, func(int) *faults { return randomFaults(rng.Uint64()) })
+			w.check(t)
+		})
+	}
+}
+
+const chaosSeeds = 6
+
+// Errors that a part gives and that waiting mends block the shard and lose
+// nothing, whether or not the call had its effect.
+func TestTransientErrorsLoseNothing(t *testing.T) {
+	w := newChaosWorld(t, 99)
+	w.run(t, 1, func(int) *faults {
+		rng := rand.New(rand.NewPCG(99, 1))
+		var mutex sync.Mutex
+		return &faults{at: func(string) verdict {
+			mutex.Lock()
+			defer mutex.Unlock()
+			if rng.IntN(5) == 0 {
+				return failOnce
+			}
+			return goOn
+		}}
+	})
+	w.check(t)
+}
+
+// verdict is what befalls a call.
+type verdict int
+
+const (
+	goOn verdict = iota
+	failOnce
+	kill
+	sleep
+)
+
+var (
+	errKilled    = fmt.Errorf("killed by the test: %w", processor.ErrStop)
+	errTransient = errors.New("transient, says the test")
+)
+
+// faults decide what befalls each call of one incarnation of a shard's owner.
+// A dead incarnation does nothing any more; a sleeping one does nothing until
+// it is woken, when its session in Kafka is over.
+type faults struct {
+	at func(point string) verdict
+
+	dead    atomic.Bool
+	revoked atomic.Bool
+	asleep  sync.Once
+	sleeps  chan struct{} // closed when it falls asleep
+	wake    chan struct{}
+	resting atomic.Bool
+}
+
+func (f *faults) init() *faults {
+	f.sleeps, f.wake = make(chan struct{}), make(chan struct{})
+	return f
+}
+
+// call runs do between the two moments at which something can happen.
+func (f *faults) call(point string, do func() error) error {
+	if err := f.happen("before " + point); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return f.happen("after " + point)
+}
+
+func (f *faults) happen(moment string) error {
+	if f.resting.Load() {
+		<-f.wake
+	}
+	if f.dead.Load() {
+		return errKilled
+	}
+	switch f.at(moment) {
+	case kill:
+		f.dead.Store(true)
+		return errKilled
+	case failOnce:
+		return errTransient
+	case sleep:
+		f.asleep.Do(func() {
+			f.resting.Store(true)
+			close(f.sleeps)
+		})
+		<-f.wake
+	}
+	return nil
+}
+
+// session guards calls that need the generation in Kafka: a zombie's is over.
+func (f *faults) session() error {
+	if f.revoked.Load() {
+		return fmt.Errorf("%w: %w", feed.ErrGenerationOver, processor.ErrStop)
+	}
+	return nil
+}
+
+func killAt(moment string, occurrence int32) *faults {
+	var seen atomic.Int32
+	return (&faults{at: func(m string) verdict {
+		if m == moment && seen.Add(1) == occurrence {
+			return kill
+		}
+		return goOn
+	}}).init()
+}
+
+func randomFaults(seed uint64) *faults {
+	rng := rand.New(rand.NewPCG(seed, 3))
+	var mutex sync.Mutex
+	return (&faults{at: func(string) verdict {
+		mutex.Lock()
+		defer mutex.Unlock()
+		switch n := rng.IntN(200); {
+		case n < 3:
+			return kill
+		case n < 5:
+			return sleep
+		case n < 12:
+			return failOnce
+		}
+		return goOn
+	}}).init()
+}
+
+// The wrappers put faults around the real parts.
+
+type faultySource struct {
+	processor.Source
+	faults *faults
+}
+
+func (s faultySource) Next(ctx context.Context, b *feed.Batch) error {
+	return s.faults.call("next", func() error {
+		if err := s.faults.session(); err != nil {
+			return err
+		}
+		return s.Source.Next(ctx, b)
+	})
+}
+
+func (s faultySource) Commit(ctx context.Context, o feed.Offsets) error {
+	return s.faults.call("commit", func() error {
+		if err := s.faults.session(); err != nil {
+			return err
+		}
+		return s.Source.Commit(ctx, o)
+	})
+}
+
+type faultyAccounts struct {
+	processor.Accounts
+	faults *faults
+}
+
+func (a faultyAccounts) Claim(ctx context.Context, shard int32) (c processor.Claim, err error) {
+	err = a.faults.call("claim", func() (err error) { c, err = a.Accounts.Claim(ctx, shard); return err })
+	return c, err
+}
+
+func (a faultyAccounts) Load(ctx context.Context, shard int32, ids []string, values [][]byte) (v [][]byte, err error) {
+	err = a.faults.call("load", func() (err error) { v, err = a.Accounts.Load(ctx, shard, ids, values); return err })
+	return v, err
+}
+
+func (a faultyAccounts) Save(ctx context.Context, s *processor.Save) error {
+	return a.faults.call("save", func() error { return a.Accounts.Save(ctx, s) })
+}
+
+func (a faultyAccounts) Clear(ctx context.Context, shard int32, epoch int64, upTo uint64) error {
+	return a.faults.call("clear", func() error { return a.Accounts.Clear(ctx, shard, epoch, upTo) })
+}
+
+func (a faultyAccounts) Filters(ctx context.Context, shard int32, members, known func([]uint64)) error {
+	return a.faults.call("filters", func() error { return a.Accounts.Filters(ctx, shard, members, known) })
+}
+
+func (a faultyAccounts) BeginRebuild(ctx context.Context, shard int32, epoch int64) error {
+	return a.faults.call("begin rebuild", func() error { return a.Accounts.BeginRebuild(ctx, shard, epoch) })
+}
+
+func (a faultyAccounts) Restore(ctx context.Context, shard int32, epoch int64, s []processor.AccountState, m, k []uint64) error {
+	return a.faults.call("restore", func() error { return a.Accounts.Restore(ctx, shard, epoch, s, m, k) })
+}
+
+func (a faultyAccounts) FinishRebuild(ctx context.Context, shard int32, epoch int64, m rules.Marker) error {
+	return a.faults.call("finish rebuild", func() error { return a.Accounts.FinishRebuild(ctx, shard, epoch, m) })
+}
+
+type faultyLedger struct {
+	processor.Ledger
+	faults *faults
+}
+
+func (l faultyLedger) Book(ctx context.Context, d ...*rules.Decision) error {
+	return l.faults.call("book", func() error { return l.Ledger.Book(ctx, d...) })
+}
+
+func (l faultyLedger) Marker(ctx context.Context, shard int32) (m rules.Marker, found bool, err error) {
+	err = l.faults.call("marker", func() (err error) { m, found, err = l.Ledger.Marker(ctx, shard); return err })
+	return m, found, err
+}
+
+type faultyPayer struct {
+	processor.Payer
+	faults *faults
+}
+
+func (p faultyPayer) Pay(ctx context.Context, i []rules.Instruction) error {
+	return p.faults.call("pay", func() error { return p.Payer.Pay(ctx, i) })
+}
+
+type faultyDeadLetters struct {
+	processor.DeadLetters
+	faults *faults
+}
+
+func (d faultyDeadLetters) Write(ctx context.Context, l []rules.DeadLetter) error {
+	return d.faults.call("dead letters", func() error { return d.DeadLetters.Write(ctx, l) })
+}
+
+func (f *faults) around(e processor.Edges) processor.Edges {
+	e.Accounts = faultyAccounts{e.Accounts, f}
+	e.Ledger = faultyLedger{e.Ledger, f}
+	e.Payer = faultyPayer{e.Payer, f}
+	e.DeadLetters = faultyDeadLetters{e.DeadLetters, f}
+	return e
+}
+
+// staticCatalogue is a catalogue that is complete for ever.
+type staticCatalogue struct{ snapshot *rules.Snapshot }
+
+func (c staticCatalogue) Current() *rules.Snapshot                 { return c.snapshot }
+func (staticCatalogue) CompleteUntil() rules.Instant               { return rules.MaxInstant }
+func (staticCatalogue) Await(context.Context, rules.Instant) error { return nil }
+
+// run takes all records through one shard after another incarnation of its
+// owner: the given number of them with faults, then one without.
+func (w *chaosWorld) run(t *testing.T, incarnations int, next func(int) *faults) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	err := feed.Run(ctx, w.feed, func(ctx context.Context, source *feed.Source) error {
+		var zombies []zombie
+		for n := range incarnations {
+			if w.finished(ctx, t) {
+				break
+			}
+			zombies = append(zombies, w.incarnation(ctx, t, source, next(n).init())...)
+			w.maybeLoseRedis(t)
+			if n%2 == 1 {
+				wakeAll(zombies)
+				zombies = nil
+			}
+		}
+		w.last(ctx, t, source)
+		wakeAll(zombies)
+		cancel()
+		return nil
+	})
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if !w.done.Load() {
+		t.Fatal("the records were not all taken in time")
+	}
+}
+
+// zombie is an incarnation that sleeps.
+type zombie struct {
+	faults *faults
+	ended  chan error
+}
+
+func wakeAll(zombies []zombie) {
+	for _, z := range zombies {
+		close(z.faults.wake)
+		<-z.ended
+	}
+}
+
+// incarnation runs one owner until it dies, falls asleep or is done.
+func (w *chaosWorld) incarnation(ctx context.Context, t *testing.T, source *feed.Source, f *faults) []zombie {
+	owner := processor.NewShard(faultySource{source, f}, f.around(w.edges(t)), w.options, w.metrics, quiet())
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- owner.Run(ctx) }()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			cancel()
+			if !errors.Is(err, processor.ErrStop) && !errors.Is(err, processor.ErrHeadsFellBack) && !errors.Is(err, context.Canceled) {
+				t.Errorf("the owner ended with: %v", err)
+			}
+			return nil
+		case <-f.sleeps:
+			f.revoked.Store(true)
+			t.Cleanup(cancel)
+			return []zombie{{f, ended}}
+		case <-tick.C:
+			if w.finished(ctx, t) {
+				cancel()
+			}
+		}
+	}
+}
+
+// last runs an owner without faults until every record is committed.
+func (w *chaosWorld) last(ctx context.Context, t *testing.T, source *feed.Source) {
+	f := (&faults{at: func(string) verdict { return goOn }}).init()
+	w.incarnation(ctx, t, source, f)
+	w.done.Store(w.finished(ctx, t))
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

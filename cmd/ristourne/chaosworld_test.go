@@ -1,0 +1,323 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
+
+	"ristourne/deploy/parts/partstest"
+	"ristourne/processor"
+	"ristourne/processor/accounts"
+	"ristourne/processor/feed"
+	"ristourne/rules"
+	"ristourne/rules/ledgertest"
+	"ristourne/sinks/clickhouse"
+	"ristourne/sinks/credits"
+	"ristourne/sinks/deadletters"
+)
+
+// chaosRecords is how many records a run takes, before duplicates.
+const chaosRecords = 300
+
+// chaosWorld is a pipeline on parts of its own, the records it is given, and
+// the ledger that must come out.
+type chaosWorld struct {
+	feed    feed.Config
+	options processor.Options
+	metrics *processor.Metrics
+	want    ledgertest.Result
+	ends    feed.Offsets
+
+	brokers       []string
+	instructions  string // topic
+	deadLetters   string
+	redis         redis.UniversalClient
+	ledgerOptions clickhouse.Options
+	ledger        *clickhouse.Ledger
+	catalogue     staticCatalogue
+
+	rng       *rand.Rand
+	loseRedis bool
+	dump      map[string]any // Redis as it once was
+	losses    int
+	done      atomic.Bool
+}
+
+func newChaosWorld(t *testing.T, seed uint64) *chaosWorld {
+	t.Helper()
+	w := &chaosWorld{rng: rand.New(rand.NewPCG(seed, 5)), options: processor.DefaultOptions(), metrics: processor.NewMetrics(prometheus.NewRegistry())}
+	w.options.AccountRefKey = []byte("a secret of the test, 32 bytes +")
+	w.options.MaxAccounts = 1 + w.rng.IntN(4)
+	w.options.CommitInterval, w.options.RetryMax, w.options.DrainTimeout = 5*time.Millisecond, 20*time.Millisecond, 50*time.Millisecond
+
+	generator := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 8, Orderless: true})
+	records := generator.Records(chaosRecords)
+	w.want = ledgertest.Oracle(generator.Catalogue(), records)
+	snapshot, err := rules.Compile(generator.Catalogue())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.catalogue = staticCatalogue{snapshot}
+	w.startParts(t)
+	records = ledgertest.Duplicate(w.rng, ledgertest.Shuffle(w.rng, records), 15)
+	w.produce(t, records)
+	return w
+}
+
+func (w *chaosWorld) startParts(t *testing.T) {
+	t.Helper()
+	broker := partstest.Kafka(t)
+	w.brokers = broker.Brokers
+	w.feed = feed.Config{
+		Brokers: w.brokers, GroupID: partstest.Unique(t, "group"), Log: quiet(),
+		MaxRecords: 5 + w.rng.IntN(40), MaxWait: 20 * time.Millisecond,
+	}
+	for i, name := range []string{"facts", "referrals", "results", "transactions"} {
+		w.feed.Topics[i] = partstest.Unique(t, name)
+	}
+	w.instructions, w.deadLetters = partstest.Unique(t, "instructions"), partstest.Unique(t, "dead-letters")
+	topics := append(slices.Clone(w.feed.Topics[:]), w.instructions, w.deadLetters)
+	if err := broker.CreateTopics(t.Context(), 1, topics...); err != nil {
+		t.Fatal(err)
+	}
+	w.options.Topics = w.feed.Topics
+
+	w.redis = accounts.Connect(accounts.Options{Addrs: []string{partstest.Redis(t).Addr}})
+	t.Cleanup(func() { _ = w.redis.Close() }) // the server goes with the test
+
+	server, database := partstest.ClickHouse(t)
+	w.ledgerOptions = clickhouse.DefaultOptions()
+	w.ledgerOptions.Addresses, w.ledgerOptions.Database = []string{server.Addr}, database
+	w.ledgerOptions.User, w.ledgerOptions.Password = server.User, server.Password
+	w.ledgerOptions.GroupInterval = 0
+	ledger, err := clickhouse.Open(t.Context(), w.ledgerOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ledger.Close() })
+	if err := ledger.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.ledger = ledger
+}
+
+// edges are a new process' connections to the same parts.
+func (w *chaosWorld) edges(t *testing.T) processor.Edges {
+	t.Helper()
+	store, err := accounts.New(w.redis, "chaos")
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &kafka.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	payer := credits.New(w.brokers, w.instructions, transport)
+	letters := deadletters.New(w.brokers, w.deadLetters, transport)
+	t.Cleanup(func() { _, _ = payer.Close(), letters.Close() })
+	return processor.Edges{
+		Accounts: store, Ledger: w.ledger, Payer: payer, DeadLetters: letters, Catalogue: w.catalogue, Now: time.Now,
+	}
+}
+
+func (w *chaosWorld) produce(t *testing.T, records []ledgertest.Record) {
+	t.Helper()
+	writer := &kafka.Writer{
+		Addr: kafka.TCP(w.brokers...), Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll,
+		BatchTimeout: time.Millisecond, BatchSize: 50, Compression: kafka.Lz4,
+	}
+	defer writer.Close()
+	var facts, events []kafka.Message
+	for _, r := range records {
+		m := kafka.Message{Key: []byte(r.AccountID()), Value: r.JSON()}
+		if r.Fact != nil {
+			m.Topic = w.feed.Topics[feed.Facts]
+			facts = append(facts, m)
+		} else {
+			m.Topic = w.feed.Topics[feed.Transactions]
+			events = append(events, m)
+		}
+	}
+	for _, messages := range [][]kafka.Message{facts, events} {
+		if err := writer.WriteMessages(t.Context(), messages...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.ends = feed.Offsets{int64(len(facts)), 0, 0, int64(len(events))}
+}
+
+// finished reports whether everything was committed.
+func (w *chaosWorld) finished(ctx context.Context, t *testing.T) bool {
+	t.Helper()
+	committed, err := feed.Committed(ctx, w.feed, 0)
+	if err != nil {
+		return false
+	}
+	return committed[feed.Facts] >= w.ends[feed.Facts] && committed[feed.Transactions] >= w.ends[feed.Transactions]
+}
+
+// maybeLoseRedis keeps what Redis holds, sets it back to what was kept, or
+// empties it.
+func (w *chaosWorld) maybeLoseRedis(t *testing.T) {
+	t.Helper()
+	if !w.loseRedis {
+		return
+	}
+	switch w.rng.IntN(6) {
+	case 0, 1:
+		w.dump = dumpRedis(t, w.redis)
+	case 2:
+		w.losses++
+		restoreRedis(t, w.redis, w.dump)
+	case 3:
+		w.losses++
+		restoreRedis(t, w.redis, nil)
+	}
+}
+
+func dumpRedis(t *testing.T, client redis.UniversalClient) map[string]any {
+	t.Helper()
+	ctx := t.Context()
+	dump := make(map[string]any)
+	for _, key := range client.Keys(ctx, "*").Val() {
+		switch kind := client.Type(ctx, key).Val(); kind {
+		case "string":
+			dump[key] = client.Get(ctx, key).Val()
+		case "hash":
+			dump[key] = client.HGetAll(ctx, key).Val()
+		case "none": // deleted meanwhile, by a zombie
+		default:
+			t.Fatalf("key %q is a %s: the test does not know how to set it back", key, kind)
+		}
+	}
+	return dump
+}
+
+func restoreRedis(t *testing.T, client redis.UniversalClient, dump map[string]any) {
+	t.Helper()
+	ctx := t.Context()
+	if err := client.FlushAll(ctx).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range dump {
+		var err error
+		switch value := value.(type) {
+		case string:
+			err = client.Set(ctx, key, value, 0).Err()
+		case map[string]string:
+			err = client.HSet(ctx, key, value).Err()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// check compares everything that came out with what must come out.
+func (w *chaosWorld) check(t *testing.T) {
+	t.Helper()
+	w.checkSums(t)
+	w.checkInstructions(t)
+	conflicts, err := w.ledger.Conflicts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, conflict := range conflicts {
+		t.Errorf("one id with two contents: %+v", conflict)
+	}
+	if w.losses == 0 {
+		w.checkFates(t)
+	}
+}
+
+// checkSums: the same sums per key as the oracle's, no line missing, none twice.
+func (w *chaosWorld) checkSums(t *testing.T) {
+	t.Helper()
+	got := make(map[ledgertest.Key]ledgertest.Sums)
+	err := w.ledger.Histories(t.Context(), 0, func(h *rules.AccountHistory) error {
+		for i := range h.Booked {
+			a := h.Booked[i]
+			sum := got[a.Key()].Add(ledgertest.Sums{Reward: a.RewardMinor, Commission: a.CommissionMinor, Cost: a.CostMinor, Basis: a.BasisMinor})
+			if got[a.Key()] = sum; sum == (ledgertest.Sums{}) {
+				delete(got, a.Key())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ledgertest.Result{Sums: w.want.Sums, Instructed: w.want.Instructed}
+	if difference := ledgertest.Difference(want, ledgertest.Result{Sums: got, Instructed: w.want.Instructed}); difference != "" {
+		t.Errorf("the ledger is not that of one clean pass:\n%s", head(difference, 20))
+	}
+}
+
+// checkInstructions: no id with two amounts, and what was paid is what is due.
+func (w *chaosWorld) checkInstructions(t *testing.T) {
+	t.Helper()
+	byID := make(map[string]rules.Instruction)
+	paid := make(map[ledgertest.Payee]int64)
+	err := feed.ReadTopic(t.Context(), w.feed, w.instructions, func(_ int32, r feed.Record) error {
+		i, err := credits.Decode(r.Value)
+		if err != nil {
+			return err
+		}
+		if former, again := byID[i.ID]; again {
+			if former.AmountMinor != i.AmountMinor || former.Direction != i.Direction || former.AccountID != i.AccountID {
+				t.Errorf("instruction %s has two contents: %+v and %+v", i.ID, former, i)
+			}
+			return nil
+		}
+		byID[strings.Clone(i.ID)] = i
+		amount := i.AmountMinor
+		if i.Direction == rules.Debit {
+			amount = -amount
+		}
+		paid[ledgertest.Payee{AccountID: i.AccountID, Currency: i.Currency}] += amount
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.DeleteFunc(paid, func(_ ledgertest.Payee, amount int64) bool { return amount == 0 })
+	if !maps.Equal(paid, w.want.Instructed) {
+		t.Errorf("instructed %v, want %v", paid, w.want.Instructed)
+	}
+}
+
+// checkFates: every record that came in has exactly one fate.
+func (w *chaosWorld) checkFates(t *testing.T) {
+	t.Helper()
+	store, err := accounts.New(w.redis, "chaos")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fates, err := store.Fates(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum, in int64
+	for _, n := range fates {
+		sum += n
+	}
+	for _, end := range w.ends {
+		in += end
+	}
+	if sum != in {
+		t.Errorf("%d records came in, %d have a fate: %v", in, sum, fates)
+	}
+}
+
+// head is the first lines of a text.
+func head(text string, lines int) string {
+	all := strings.SplitN(text, "\n", lines+1)
+	return strings.Join(all[:min(len(all), lines)], "\n")
+}
