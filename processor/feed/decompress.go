@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
@@ -26,13 +25,14 @@ const (
 	keptBlockBytes = 4 << 20
 )
 
-var errBlockSize = fmt.Errorf("decompressed batch exceeds %d bytes: let producers write smaller batches", maxBlockBytes)
+var errBlockSize = errors.New("the decompressed batch is too large: let producers write smaller batches")
 
 // arena holds the decompressed record batches that records of the present Batch
 // point into, and the decoders, all reused.
 type arena struct {
-	used [][]byte // in the order of their batches
-	free [][]byte
+	used  [][]byte // in the order of their batches
+	free  [][]byte
+	limit int // bytes of one block, maxBlockBytes unless a test asks for less
 
 	source bytes.Reader
 	gzip   *gzip.Reader
@@ -70,6 +70,7 @@ func (a *arena) decompress(codec uint16, compressed []byte) ([]byte, error) {
 }
 
 func (a *arena) decode(codec uint16, block, compressed []byte) ([]byte, error) {
+	orDefault(&a.limit, maxBlockBytes)
 	a.source.Reset(compressed)
 	switch codec {
 	case codecGzip:
@@ -79,19 +80,19 @@ func (a *arena) decode(codec uint16, block, compressed []byte) ([]byte, error) {
 		if err := a.gzip.Reset(&a.source); err != nil {
 			return nil, fmt.Errorf("gzip: %w", err)
 		}
-		return readBlock(block, a.gzip, len(compressed))
+		return a.readBlock(block, a.gzip, len(compressed))
 	case codecSnappy:
-		return decodeSnappy(block, compressed)
+		return a.decodeSnappy(block, compressed)
 	case codecLZ4:
 		if a.lz4 == nil {
 			a.lz4 = lz4.NewReader(nil)
 		}
 		a.lz4.Reset(&a.source)
-		return readBlock(block, a.lz4, len(compressed))
+		return a.readBlock(block, a.lz4, len(compressed))
 	case codecZstd:
 		if a.zstd == nil {
 			var err error
-			if a.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlockBytes)); err != nil {
+			if a.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(a.limit))); err != nil {
 				return nil, fmt.Errorf("zstd: %w", err)
 			}
 		}
@@ -106,7 +107,7 @@ func (a *arena) decode(codec uint16, block, compressed []byte) ([]byte, error) {
 }
 
 // readBlock appends all that r has.
-func readBlock(block []byte, r io.Reader, compressedSize int) ([]byte, error) {
+func (a *arena) readBlock(block []byte, r io.Reader, compressedSize int) ([]byte, error) {
 	for {
 		if len(block) == cap(block) {
 			grown := make([]byte, len(block), max(2*cap(block), 4*compressedSize, 4096))
@@ -116,7 +117,7 @@ func readBlock(block []byte, r io.Reader, compressedSize int) ([]byte, error) {
 		n, err := r.Read(block[len(block):cap(block)])
 		block = block[:len(block)+n]
 		switch {
-		case len(block) > maxBlockBytes:
+		case len(block) > a.limit:
 			return nil, errBlockSize
 		case errors.Is(err, io.EOF):
 			return block, nil
@@ -134,9 +135,9 @@ const (
 	xerialHeaderSize = len(xerialMagic) + 8
 )
 
-func decodeSnappy(block, compressed []byte) ([]byte, error) {
+func (a *arena) decodeSnappy(block, compressed []byte) ([]byte, error) {
 	if !bytes.HasPrefix(compressed, []byte(xerialMagic)) {
-		return appendSnappy(block, compressed)
+		return a.appendSnappy(block, compressed)
 	}
 	d := decoder{rest: compressed}
 	d.bytes(xerialHeaderSize)
@@ -146,24 +147,24 @@ func decodeSnappy(block, compressed []byte) ([]byte, error) {
 			return nil, errors.New("snappy: the framing ends too early")
 		}
 		var err error
-		if block, err = appendSnappy(block, chunk); err != nil {
+		if block, err = a.appendSnappy(block, chunk); err != nil {
 			return nil, err
 		}
 	}
 	return block, nil
 }
 
-func appendSnappy(block, chunk []byte) ([]byte, error) {
+func (a *arena) appendSnappy(block, chunk []byte) ([]byte, error) {
 	n, err := snappy.DecodedLen(chunk)
 	if err != nil {
 		return nil, fmt.Errorf("snappy: %w", err)
 	}
 	size := len(block) + n
-	if n > math.MaxInt32 || size > maxBlockBytes {
+	if size > a.limit {
 		return nil, errBlockSize
 	}
 	if size > cap(block) {
-		grown := make([]byte, len(block), max(size, min(2*cap(block), maxBlockBytes)))
+		grown := make([]byte, len(block), max(size, min(2*cap(block), a.limit)))
 		copy(grown, block)
 		block = grown
 	}

@@ -189,25 +189,12 @@ func (m *member) ownShard(ctx context.Context, s *Source) error {
 		return nil
 	}
 	err = fmt.Errorf("shard %d: %w", s.shard, err)
-	if ctx.Err() != nil && endsWithGeneration(err) {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ErrGenerationOver)) {
 		m.config.Log.Info("kafka: shard let go", "shard", s.shard, "error", err)
 		return nil
 	}
 	m.config.Log.Error("kafka: shard failed", "shard", s.shard, "error", err)
 	return err
-}
-
-// endsWithGeneration tells the errors that the end of a generation brings with it.
-func endsWithGeneration(err error) bool {
-	for _, expected := range []error{
-		context.Canceled, ErrGenerationOver, kafka.ErrGenerationEnded,
-		kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.RebalanceInProgress,
-	} {
-		if errors.Is(err, expected) {
-			return true
-		}
-	}
-	return false
 }
 
 // assignedShards turns kafka-go's assignment by topic into committed offsets by

@@ -236,12 +236,19 @@ func (s *Source) Lag() [NumTopics]int64 {
 
 // Commit commits where the group reads on after a restart, -1 leaving a topic as it
 // is, and returns when the broker has acknowledged. Commits that wait together, of
-// all shards of the generation, go in one request. It works while own returns
-// after the generation's end, as long as the broker hasn't given the shard to
-// another member; then it is refused, and the error says so.
+// all shards of the generation, go in one request. Transient failures are retried
+// until ctx or the generation ends.
+//
+// After the generation's end it is tried once more, so that a shard can be let go
+// of cleanly: brokers take commits of the former owner until the next one has
+// joined. A commit that comes too late is ErrGenerationOver.
 func (s *Source) Commit(ctx context.Context, o Offsets) error {
-	if err := s.commits.commit(ctx, s.shard, o); err != nil {
-		return fmt.Errorf("commit offsets of shard %d: %w", s.shard, err)
-	}
-	return nil
+	return retry(ctx, s.client.log, fmt.Sprintf("commit offsets of shard %d", s.shard), func() error {
+		err := s.commits.commit(ctx, s.shard, o)
+		fenced := errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.UnknownMemberId)
+		if err != nil && (fenced || s.ctx.Err() != nil) && !errors.Is(err, ErrGenerationOver) {
+			return fmt.Errorf("%w: %w", ErrGenerationOver, err)
+		}
+		return err
+	})
 }

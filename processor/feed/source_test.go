@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,13 +73,15 @@ func TestNoTransactionComesBeforeTheFactsThatWereThereBeforeIt(t *testing.T) {
 			}
 			facts := 1000
 			w.write(Transactions, 0, strconv.Itoa(facts))
-			go func() {
+			var writing sync.WaitGroup
+			defer writing.Wait()
+			writing.Go(func() {
 				for range 200 {
 					w.write(Facts, 0, "f")
 					facts++
 					w.write(Transactions, 0, strconv.Itoa(facts))
 				}
-			}()
+			})
 			s := source(t, c, 0, fromFirst)
 			var b Batch
 			for seen, transactions := 0, 0; transactions < 201; {
@@ -402,5 +405,28 @@ func TestReadRangeReadsNoMoreThanItWasAskedFor(t *testing.T) {
 	full := errors.New("enough")
 	if err := ReadRange(testContext(t), c, c.Topics[Facts], 0, -1, -1, func(Record) error { return full }); !errors.Is(err, full) {
 		t.Errorf("fn's error: %v", err)
+	}
+}
+
+func TestAnOpenTransactionOfAFactsProducerHoldsNothingElseBack(t *testing.T) {
+	c := onBroker(t, 1)
+	open := newWriter(t, c, kgo.TransactionalID(c.GroupID))
+	if err := open.client.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	open.write(Facts, 0, "not committed yet")
+	newWriter(t, c).write(Transactions, 0, "t0")
+	s := source(t, c, 0, fromFirst)
+	var b Batch
+	next(t, s, &b)
+	if got := texts(&b); !slices.Equal(got, []string{"transactions:t0"}) {
+		t.Errorf("got %v", got)
+	}
+	if err := open.client.EndTransaction(testContext(t), kgo.TryCommit); err != nil {
+		t.Fatal(err)
+	}
+	next(t, s, &b)
+	if got := texts(&b); !slices.Equal(got, []string{"facts:not committed yet"}) {
+		t.Errorf("after the commit: %v", got)
 	}
 }
