@@ -39,7 +39,7 @@ func servers() []server {
 		{"redis", func(tb testing.TB) Options { return Options{Addrs: []string{partstest.Redis(tb).Addr}} }},
 	}
 	if path, err := exec.LookPath("redis-server"); err == nil {
-		all = append(all, server{"cluster", func(tb testing.TB) Options { return startCluster(tb, path) }})
+		all = append(all, server{"cluster", func(tb testing.TB) Options { return sharedCluster.get(tb, path) }})
 	}
 	return all
 }
@@ -59,7 +59,7 @@ func each(t *testing.T, test func(w *world)) {
 		t.Run(server.name, func(t *testing.T) {
 			client := Connect(server.options(t))
 			t.Cleanup(func() { _ = client.Close() })
-			w := &world{T: t, client: client, prefix: "test-" + server.name}
+			w := &world{T: t, client: client, prefix: partstest.Prefix(t)}
 			w.store = w.another()
 			w.claim = w.claimBy(w.store)
 			test(w)
@@ -748,7 +748,7 @@ func benchmarkLoad(b *testing.B, o Options) {
 func benchmarkStore(b *testing.B, o Options) (*Store, processor.Claim, *processor.Save) {
 	client := Connect(o)
 	b.Cleanup(func() { _ = client.Close() })
-	store, err := New(client, "bench")
+	store, err := New(client, partstest.Prefix(b))
 	if err != nil {
 		b.Fatal(err)
 	}
