@@ -1,0 +1,254 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+
+	"ristourne/rules/money"
+)
+
+// Bounds of one account. They are far beyond what a cardholder does in a
+// lifetime and keep every sum within int64: no sum of awards or commissions
+// can be more than the volume plus a fixed amount a purchase.
+const (
+	maxAccountVolumeMinor = 1 << 62
+	maxAccountEvents      = 1 << 20
+	maxAccountFacts       = 1 << 16
+	// WaitingDays and WaitingLimit bound what waits for its purchase.
+	WaitingDays  = 90
+	WaitingLimit = 200
+)
+
+// Account is the set of one account's events and facts, and what is booked of
+// it: all that its ledger follows from. The strings of records that are
+// applied to it are kept as they are: they must live as long as the account.
+// The zero value is not ready; use NewAccount or Reset.
+type Account struct {
+	id    string
+	facts []Fact // in order of (At, ID)
+	// purchases, the known ones first, in the order in which things fill up:
+	// (purchase time, purchase id). Then those that only waiting events name,
+	// in order of id.
+	purchases []purchase
+	events    []setEvent // of all purchases, chained by next
+	lines     []line     // booked, of all purchases, chained by next
+	free      int32      // first unused line, chained by next; -1: none
+
+	enrolments int     // how many enrolled facts
+	links      int     // how many events name an original transaction other than their own
+	newest     Instant // the latest OccurredAt of the set
+	volume     int64   // the sum of all amounts ever stated, in whatever currency
+
+	factLines int32 // booked of facts alone: the head of a chain
+	cash      []cashTotal
+	// unsettled says that booked sums may differ from what is deserved
+	// anywhere: they came from elsewhere.
+	unsettled bool
+	snapshot  *Snapshot // that terms of purchases were looked up in
+	arena     []string  // behind the card tokens and segments of decoded facts
+	codec     *dictionary
+}
+
+// setEvent is what the ledger needs of one event of the set.
+type setEvent struct {
+	id            string
+	transactionID string
+	originalID    string // empty: none
+	hash          uint64
+	occurredAt    Instant
+	purchasedAt   Instant // its own purchase time
+	amountMinor   int64
+	billingMinor  int64
+	currency      money.Currency
+	billing       money.Currency
+	typ           EventType
+	channel       Channel
+	late          bool // dated more than H days after its purchase
+	// Only of events that open a purchase at a merchant that matches:
+	match Match
+	card  string
+	mcc   string
+	next  int32
+}
+
+// opens reports whether the event can give its purchase time and place.
+func (e *setEvent) opens() bool { return e.match.PartnerID != "" }
+
+// byDate orders events by when they happened.
+func (e *setEvent) byDate(o *setEvent) int {
+	return cmp.Or(e.occurredAt.Compare(o.occurredAt), cmp.Compare(e.id, o.id))
+}
+
+// purchase is the set of its events. It is known once one of them opens it.
+type purchase struct {
+	id        string
+	at        Instant // purchase time, where known
+	giver     int32   // the event that gave it; -1: unknown
+	events    int32   // head of the chain
+	lines     int32   // head of the chain
+	expired   bool    // by a fact
+	lateAlone bool    // no event that opens it is in time: it has late events alone
+	late      bool    // some events are late
+	dirty     bool    // to be worked out anew
+	// What spares working a purchase out anew when room before it changes: the
+	// most room an award of it asked for, and whether it got less than that.
+	wantedMinor int64
+	bound       bool
+
+	terms *partnerVersion // of the account's snapshot; nil where not looked up
+	month int32           // of the programme's zone; looked up with terms
+}
+
+func (p *purchase) known() bool { return p.giver >= 0 }
+
+// inFillingOrder orders known purchases by time, then id; unknown ones last.
+func inFillingOrder(p, o *purchase) int {
+	switch {
+	case p.known() != o.known():
+		if p.known() {
+			return -1
+		}
+		return 1
+	case p.known():
+		return cmp.Or(p.at.Compare(o.at), cmp.Compare(p.id, o.id))
+	}
+	return cmp.Compare(p.id, o.id)
+}
+
+// line is the booked sum of one key of the ledger.
+type line struct {
+	lineKey
+	sums
+	programme string // says where it was booked; no part of the key
+	next      int32
+}
+
+// lineKey is what the difference is booked by, within a purchase of an
+// account. The beneficiary follows from the role: the account, or the partner.
+type lineKey struct {
+	partner string
+	store   string
+	offer   string // empty: the partner's terms, or a fact
+	version string
+	unit    string
+	role    Role
+	kind    Kind
+	stage   Stage
+}
+
+// sums are the amounts of a line, in minor units.
+type sums struct{ basisMinor, rewardMinor, commissionMinor, costMinor int64 }
+
+func (s sums) minus(o sums) sums {
+	return sums{s.basisMinor - o.basisMinor, s.rewardMinor - o.rewardMinor, s.commissionMinor - o.commissionMinor, s.costMinor - o.costMinor}
+}
+
+func (s sums) plus(o sums) sums {
+	return sums{s.basisMinor + o.basisMinor, s.rewardMinor + o.rewardMinor, s.commissionMinor + o.commissionMinor, s.costMinor + o.costMinor}
+}
+
+// cashTotal is what the account was confirmed in one currency, and what of it
+// the bank was told to pay: credits less debits.
+type cashTotal struct {
+	currency        money.Currency
+	confirmedMinor  int64
+	instructedMinor int64
+}
+
+// NewAccount is an account of which nothing is known.
+func NewAccount(id string) *Account {
+	a := new(Account)
+	a.Reset(id)
+	return a
+}
+
+// Reset makes a the account id, of which nothing is known, and keeps its memory.
+func (a *Account) Reset(id string) {
+	*a = Account{
+		id: id, facts: a.facts[:0], purchases: a.purchases[:0], events: a.events[:0], lines: a.lines[:0],
+		cash: a.cash[:0], arena: a.arena[:0], codec: a.codec, free: -1, factLines: -1, newest: MinInstant,
+	}
+}
+
+// ID is the account's id.
+func (a *Account) ID() string { return a.id }
+
+// IsMember reports that an enrolment of the account is known, of whatever date.
+func (a *Account) IsMember() bool { return a.enrolments > 0 }
+
+// IsEmpty reports that nothing of the account is known: it need not be stored.
+func (a *Account) IsEmpty() bool {
+	return len(a.facts) == 0 && len(a.purchases) == 0 && len(a.cash) == 0 && a.factLines < 0
+}
+
+// MemberID is the member id of the latest enrolment; empty where none is known.
+func (a *Account) MemberID() string {
+	for i := len(a.facts) - 1; i >= 0; i-- {
+		if a.facts[i].Type == Enrolled {
+			return a.facts[i].MemberID
+		}
+	}
+	return ""
+}
+
+// Knows reports whether the account has a purchase of this id, or something
+// that waits for it.
+func (a *Account) Knows(purchaseID string) bool { return a.find(purchaseID) >= 0 }
+
+// Purchases is how many purchases are known, and Events how many events are in
+// the set: the size of the state, for limits and metrics.
+func (a *Account) Purchases() int {
+	n := len(a.purchases)
+	for n > 0 && !a.purchases[n-1].known() {
+		n--
+	}
+	return n
+}
+
+// Events is how many events are in the set, those that wait included.
+func (a *Account) Events() int {
+	n := 0
+	for i := range a.purchases {
+		for e := a.purchases[i].events; e >= 0; e = a.events[e].next {
+			n++
+		}
+	}
+	return n
+}
+
+// find is the index of the purchase, or -1.
+func (a *Account) find(id string) int {
+	for i := range a.purchases {
+		if a.purchases[i].id == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// factBefore orders facts as they apply.
+func factBefore(f, o *Fact) bool {
+	return cmp.Or(f.At.Compare(o.At), cmp.Compare(f.ID, o.ID)) < 0
+}
+
+func (a *Account) insertFact(f *Fact) {
+	i := len(a.facts)
+	for i > 0 && factBefore(f, &a.facts[i-1]) {
+		i--
+	}
+	a.facts = slices.Insert(a.facts, i, *f)
+	if f.Type == Enrolled {
+		a.enrolments++
+	}
+}
+
+// cashIn is the total of a currency, made where there is none yet.
+func (a *Account) cashIn(c money.Currency) *cashTotal {
+	for i := range a.cash {
+		if a.cash[i].currency == c {
+			return &a.cash[i]
+		}
+	}
+	a.cash = append(a.cash, cashTotal{currency: c})
+	return &a.cash[len(a.cash)-1]
+}

@@ -1,0 +1,357 @@
+package rules
+
+// AppendBinary appends the account's state: its version byte, then facts,
+// purchases with their events and booked lines, and totals. The account id is
+// not in it: it is the name under which the state is kept.
+func (a *Account) AppendBinary(dst []byte) []byte {
+	if a.codec == nil {
+		a.codec = new(dictionary)
+	}
+	a.codec.reset()
+	w := encoder{b: append(dst, accountFormat), dictionary: a.codec}
+	w.byte(mark(a.unsettled))
+	w.count(len(a.facts))
+	for i := range a.facts {
+		w.fact(&a.facts[i])
+	}
+	w.count(len(a.purchases))
+	for i := range a.purchases {
+		w.purchase(a, &a.purchases[i])
+	}
+	w.lines(a, a.factLines, Match{})
+	w.count(len(a.cash))
+	for i := range a.cash {
+		w.currency(a.cash[i].currency)
+		w.int(a.cash[i].confirmedMinor)
+		w.int(a.cash[i].instructedMinor)
+	}
+	return w.b
+}
+
+const (
+	purchaseExpired = 1 << iota
+	purchaseBound
+)
+
+func (e *encoder) purchase(a *Account, p *purchase) {
+	e.unique(p.id)
+	var flags byte
+	if p.expired {
+		flags |= purchaseExpired
+	}
+	if p.bound {
+		flags |= purchaseBound
+	}
+	e.byte(flags)
+	e.amount(p.wantedMinor)
+	n := 0
+	for i := p.events; i >= 0; i = a.events[i].next {
+		n++
+	}
+	e.count(n)
+	for i := p.events; i >= 0; i = a.events[i].next {
+		e.setEvent(&a.events[i], p.id)
+	}
+	place := Match{}
+	if p.known() {
+		place = a.events[p.giver].match
+	}
+	e.lines(a, p.lines, place)
+}
+
+// The first two bytes of an event: its type, and which fields follow.
+const (
+	eventTypeMask    = 1<<3 - 1
+	eventOwnID       = 1 << 3 // its transaction is not the purchase
+	eventOriginal    = 1 << 4 // it names an original transaction
+	eventOriginalID  = 1 << 5 // which is not the purchase
+	eventPurchasedAt = 1 << 6 // its own purchase time is not when it happened
+	eventOpens       = 1 << 7 // it has a match
+
+	eventLate         = 1 << 0
+	eventBilling      = 1 << 1
+	eventChannelShift = 2
+)
+
+func (e *encoder) setEvent(x *setEvent, purchaseID string) {
+	first, second := byte(x.typ), byte(x.channel)<<eventChannelShift
+	set := func(flags *byte, flag byte, is bool) {
+		if is {
+			*flags |= flag
+		}
+	}
+	set(&first, eventOwnID, x.transactionID != purchaseID)
+	set(&first, eventOriginal, x.originalID != "")
+	set(&first, eventOriginalID, x.originalID != "" && x.originalID != purchaseID)
+	set(&first, eventPurchasedAt, x.purchasedAt != x.occurredAt)
+	set(&first, eventOpens, x.opens())
+	set(&second, eventLate, x.late)
+	set(&second, eventBilling, x.billing != [3]byte{})
+	e.byte(first)
+	e.byte(second)
+	e.unique(x.id)
+	e.hash(x.hash)
+	if first&eventOwnID != 0 {
+		e.unique(x.transactionID)
+	}
+	if first&eventOriginalID != 0 {
+		e.unique(x.originalID)
+	}
+	e.instant(x.occurredAt)
+	if first&eventPurchasedAt != 0 {
+		e.instant(x.purchasedAt)
+	}
+	e.amount(x.amountMinor)
+	e.currency(x.currency)
+	if second&eventBilling != 0 {
+		e.amount(x.billingMinor)
+		e.currency(x.billing)
+	}
+	if first&eventOpens != 0 {
+		e.string(x.match.PartnerID)
+		e.string(x.match.StoreID)
+		e.string(x.card)
+		e.string(x.mcc)
+	}
+}
+
+// The first byte of a line has its role, kind and stage; the second which
+// fields follow.
+const (
+	lineElsewhere  = 1 << iota // not at the purchase's own store
+	lineBasis                  // its basis is not that of the line before
+	lineReward                 // not 0
+	lineCommission             // not 0
+	lineCost                   // its cost is not its reward
+)
+
+func (e *encoder) lines(a *Account, head int32, place Match) {
+	n := 0
+	for i := head; i >= 0; i = a.lines[i].next {
+		n++
+	}
+	e.count(n)
+	basisMinor := int64(0)
+	for i := head; i >= 0; i = a.lines[i].next {
+		e.line(&a.lines[i], place, basisMinor)
+		basisMinor = a.lines[i].basisMinor
+	}
+}
+
+func (e *encoder) line(l *line, place Match, basisMinor int64) {
+	var flags byte
+	set := func(flag byte, is bool) {
+		if is {
+			flags |= flag
+		}
+	}
+	set(lineElsewhere, place != Match{l.partner, l.store})
+	set(lineBasis, l.basisMinor != basisMinor)
+	set(lineReward, l.rewardMinor != 0)
+	set(lineCommission, l.commissionMinor != 0)
+	set(lineCost, l.costMinor != l.rewardMinor)
+	e.byte(byte(l.role)<<5 | byte(l.kind)<<2 | byte(l.stage))
+	e.byte(flags)
+	if flags&lineElsewhere != 0 {
+		e.string(l.partner)
+		e.string(l.store)
+	}
+	e.string(l.programme)
+	e.string(l.offer)
+	e.string(l.version)
+	e.string(l.unit)
+	for _, field := range [...]struct {
+		flag  byte
+		minor int64
+	}{{lineBasis, l.basisMinor}, {lineReward, l.rewardMinor}, {lineCommission, l.commissionMinor}, {lineCost, l.costMinor}} {
+		if flags&field.flag != 0 {
+			e.int(field.minor)
+		}
+	}
+}
+
+// UnmarshalBinary reads what AppendBinary wrote into a, whose id stays. Its
+// strings point into src, which must not be changed as long as the account is
+// used. An error leaves the account empty.
+func (a *Account) UnmarshalBinary(src []byte) error {
+	a.Reset(a.id)
+	if a.codec == nil {
+		a.codec = new(dictionary)
+	}
+	a.codec.reset()
+	r := decoder{b: src, dictionary: a.codec}
+	if r.byte() != accountFormat {
+		r.fail("account state of an unknown format")
+	}
+	a.unsettled = r.byte() != 0
+	r.facts(a)
+	r.purchases(a)
+	a.factLines = r.lines(a, Match{})
+	for range r.count(3) {
+		a.cash = append(a.cash, cashTotal{currency: r.currency(), confirmedMinor: r.int(), instructedMinor: r.int()})
+	}
+	err := r.done()
+	if err != nil {
+		a.Reset(a.id)
+	}
+	return err
+}
+
+// Least sizes of what is counted, for decoder.count.
+const (
+	minFactBytes     = 11
+	minPurchaseBytes = 5
+	minEventBytes    = 14
+	minLineBytes     = 6
+)
+
+func (d *decoder) facts(a *Account) {
+	for i := range d.count(minFactBytes) {
+		f := d.fact(&a.arena)
+		if i > 0 && !factBefore(&a.facts[i-1], &f) {
+			d.fail("facts out of order")
+		}
+		if d.err != nil {
+			return
+		}
+		a.facts = append(a.facts, f)
+		if f.Type == Enrolled {
+			a.enrolments++
+		}
+		d.volume(a, max(f.AmountMinor, -f.AmountMinor))
+	}
+}
+
+func (d *decoder) volume(a *Account, minor int64) {
+	if minor > maxAccountVolumeMinor-a.volume {
+		d.fail("amounts beyond the account's limit")
+		return
+	}
+	a.volume += minor
+}
+
+func (d *decoder) purchases(a *Account) {
+	for i := range d.count(minPurchaseBytes) {
+		p := purchase{id: d.unique(), giver: -1, events: -1, lines: -1}
+		flags := d.byte()
+		p.expired, p.bound = flags&purchaseExpired != 0, flags&purchaseBound != 0
+		p.wantedMinor = d.amount()
+		d.events(a, &p)
+		if d.err != nil {
+			return
+		}
+		a.choose(&p)
+		place := Match{}
+		if p.known() {
+			place = a.events[p.giver].match
+		}
+		p.lines = d.lines(a, place)
+		if i > 0 && inFillingOrder(&a.purchases[i-1], &p) >= 0 {
+			d.fail("purchases out of order")
+		}
+		if d.err != nil {
+			return
+		}
+		a.purchases = append(a.purchases, p)
+	}
+}
+
+func (d *decoder) events(a *Account, p *purchase) {
+	tail := &p.events
+	for range d.count(minEventBytes) {
+		x := d.setEvent(p.id)
+		if x.isLink() {
+			a.links++
+		}
+		a.newest = later(a.newest, x.occurredAt)
+		d.volume(a, max(x.amountMinor, x.billingMinor))
+		if d.err != nil {
+			return
+		}
+		*tail = int32(len(a.events))
+		a.events = append(a.events, x)
+		tail = &a.events[len(a.events)-1].next
+	}
+}
+
+func (d *decoder) setEvent(purchaseID string) setEvent {
+	first, second := d.byte(), d.byte()
+	x := setEvent{
+		typ:     EventType(d.enum(first&eventTypeMask, byte(Authorization), byte(ChargebackReversal), "bad event type")),
+		channel: Channel(d.enum(second>>eventChannelShift, 0, byte(OtherChannel), "bad channel")),
+		late:    second&eventLate != 0,
+		id:      d.unique(), hash: d.hash(), transactionID: purchaseID, next: -1,
+	}
+	if first&eventOwnID != 0 {
+		x.transactionID = d.unique()
+	}
+	if first&eventOriginal != 0 {
+		x.originalID = purchaseID
+	}
+	if first&eventOriginalID != 0 {
+		x.originalID = d.unique()
+	}
+	x.occurredAt = d.instant()
+	x.purchasedAt = x.occurredAt
+	if first&eventPurchasedAt != 0 {
+		x.purchasedAt = d.instant()
+	}
+	x.amountMinor, x.currency = d.amount(), d.currency()
+	if second&eventBilling != 0 {
+		x.billingMinor, x.billing = d.amount(), d.currency()
+	}
+	if first&eventOpens != 0 {
+		x.match = Match{d.string(), d.string()}
+		x.card, x.mcc = d.string(), d.string()
+		if !x.typ.Opens() || x.match.PartnerID == "" {
+			d.fail("bad match")
+		}
+	}
+	return x
+}
+
+// lines reads a chain of booked lines and gives its head.
+func (d *decoder) lines(a *Account, place Match) int32 {
+	head := int32(-1)
+	tail := &head
+	basisMinor := int64(0)
+	for range d.count(minLineBytes) {
+		l := d.line(place, basisMinor)
+		if d.err != nil {
+			return -1
+		}
+		basisMinor = l.basisMinor
+		*tail = int32(len(a.lines))
+		a.lines = append(a.lines, l)
+		tail = &a.lines[len(a.lines)-1].next
+	}
+	return head
+}
+
+func (d *decoder) line(place Match, basisMinor int64) line {
+	l := line{next: -1}
+	b, flags := d.byte(), d.byte()
+	l.role = Role(d.enum(b>>5, byte(RoleMember), byte(RolePartner), "bad role"))
+	l.kind = Kind(d.enum(b>>2&7, byte(Cash), byte(CommissionKind), "bad kind"))
+	l.stage = Stage(d.enum(b&3, byte(Expected), byte(Confirmed), "bad stage"))
+	l.partner, l.store = place.PartnerID, place.StoreID
+	if flags&lineElsewhere != 0 {
+		l.partner, l.store = d.string(), d.string()
+	}
+	l.programme, l.offer, l.version, l.unit = d.string(), d.string(), d.string(), d.string()
+	l.basisMinor = basisMinor
+	if flags&lineBasis != 0 {
+		l.basisMinor = d.int()
+	}
+	if flags&lineReward != 0 {
+		l.rewardMinor = d.int()
+	}
+	if flags&lineCommission != 0 {
+		l.commissionMinor = d.int()
+	}
+	l.costMinor = l.rewardMinor
+	if flags&lineCost != 0 {
+		l.costMinor = d.int()
+	}
+	return l
+}

@@ -1,0 +1,153 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"ristourne/rules/money"
+)
+
+// This file says what is due. In the programme as it is, what is confirmed is
+// due at once: one instruction for what one record has booked. Cycles, holds
+// and thresholds belong here: due is then what is confirmed and past its hold,
+// less what was instructed.
+
+// errOverpaid stops the stream: a credit above what is confirmed must never
+// reach the bank, and only a broken account state can ask for it.
+var errOverpaid = errors.New("credits less debits would be above the confirmed cash")
+
+const (
+	instructionPrefix    = "RI-"
+	maxStatementRunes    = 140
+	defaultProgrammeName = "Cashback"
+)
+
+// net is what a record has confirmed in one programme and currency.
+type net struct {
+	programme string
+	currency  money.Currency
+	minor     int64
+	statement string // what the cardholder reads
+	several   bool   // more than one statement: none can name its partner
+}
+
+func (e *Engine) net(programme string, c money.Currency, minor int64, worked *workedPurchase) {
+	for i := range e.nets {
+		n := &e.nets[i]
+		if n.programme != programme || n.currency != c {
+			continue
+		}
+		n.minor += minor
+		if n.statement == "" {
+			n.statement = worked.statement
+		}
+		n.several = n.several || (worked.statement != "" && n.statement != worked.statement)
+		return
+	}
+	e.nets = append(e.nets, net{programme, c, minor, worked.statement, false})
+}
+
+// pay makes what is due an instruction.
+func (e *Engine) pay(a *Account, d decision, out *Output) error {
+	if a.unsettled {
+		e.netsOfTotals(a)
+	}
+	for i := range e.nets {
+		n := &e.nets[i]
+		if n.minor == 0 {
+			continue
+		}
+		total := a.cashIn(n.currency)
+		total.instructedMinor += n.minor
+		if n.minor > 0 && total.instructedMinor > total.confirmedMinor {
+			return fmt.Errorf("account %s in %s: %w (%d above %d)", a.id, n.currency, errOverpaid, total.instructedMinor, total.confirmedMinor)
+		}
+		out.Instructions = append(out.Instructions, e.instruction(a, n, d))
+	}
+	return nil
+}
+
+// netsOfTotals makes what is confirmed and not instructed due, where sums came
+// from elsewhere and the lines of this decision don't tell the whole.
+func (e *Engine) netsOfTotals(a *Account) {
+	programme := e.programmeOf(a, MaxInstant)
+	if len(e.nets) > 0 {
+		programme = e.nets[0].programme
+	}
+	e.nets = e.nets[:0]
+	for i := range a.cash {
+		total := &a.cash[i]
+		e.nets = append(e.nets, net{
+			programme: programme, currency: total.currency, minor: total.confirmedMinor - total.instructedMinor,
+		})
+	}
+}
+
+func (e *Engine) instruction(a *Account, n *net, d decision) Instruction {
+	x := Instruction{
+		Direction: Credit, AccountID: a.id, AmountMinor: n.minor, Currency: n.currency, StatementText: n.statement,
+		Programme: n.programme, Reason: "cashback", CreatedAt: d.cause.RecordedAt, Cause: d.cause,
+	}
+	if n.several || n.statement == "" {
+		x.StatementText = e.snapshot.programmeTitle(n.programme, InstantOfMillis(d.cause.RecordedAt))
+	}
+	if n.minor < 0 {
+		x.Direction, x.AmountMinor, x.Reason = Debit, -n.minor, "take_back"
+	}
+	x.ID = e.instructionID(a, n, d)
+	return x
+}
+
+var instructionEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// instructionID hashes what the instruction is for. The amount is no part of
+// it: one id has one amount because the same cause always gives the same.
+func (e *Engine) instructionID(a *Account, n *net, d decision) string {
+	b := appendString(e.buf[:0], a.id)
+	b = appendString(b, n.programme)
+	b = append(b, n.currency[:]...)
+	b = appendString(b, d.cause.ID)
+	b = append(b, byte(d.cause.Kind), mark(d.repair))
+	e.buf = b
+	sum := sha256.Sum256(b)
+	var id [len(instructionPrefix) + 26]byte
+	copy(id[:], instructionPrefix)
+	instructionEncoding.Encode(id[len(instructionPrefix):], sum[:16])
+	return string(id[:])
+}
+
+// Repair books what is deserved less what is booked, and instructs what is
+// confirmed less what was instructed, without a new record: after a rebuild
+// whose last batch had been booked in part. c is the newest cause of the
+// account. Ids of what it books can't be those of the cause's own lines, and
+// are the same when the same repair runs again.
+func (e *Engine) Repair(a *Account, c Cause, out *Output) error {
+	e.adopt(a)
+	a.unsettled = true
+	_, err := e.decide(a, decision{cause: c, facts: true, repair: true}, out)
+	return err
+}
+
+// programmeTitle is what a statement calls the programme at t.
+func (s *Snapshot) programmeTitle(id string, t Instant) string {
+	if i, ok := s.programmeIndex[id]; ok {
+		return s.programmeName(i, t)
+	}
+	return defaultProgrammeName
+}
+
+// statementText is what a cardholder reads of a partner's rewards, cut to what
+// a statement holds.
+func statementText(programme, partner string) string {
+	text := programme
+	if partner != "" {
+		text += ": " + partner
+	}
+	if utf8.RuneCountInString(text) <= maxStatementRunes {
+		return text
+	}
+	return string([]rune(text)[:maxStatementRunes])
+}

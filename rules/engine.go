@@ -1,0 +1,221 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// EngineVersion names the meaning of the rules. Lines carry it; a change of
+// meaning applies to purchases from a date on.
+const EngineVersion = "1"
+
+// Engine decides records against accounts. It holds scratch memory that is
+// reused from record to record, so one engine serves one goroutine. The same
+// account, snapshot and records give the same output, always.
+type Engine struct {
+	snapshot *Snapshot
+	worth    [numWorlds]worth
+	terms    terms
+	bases    []basis
+	fills    fills
+	months   months
+	// bestOfGroup is the index of the award that leads its group; -1: none.
+	bestOfGroup []int
+	recorded    []recordedAward
+	deserved    []deservedLine
+	worked      []workedPurchase
+	nets        []net
+	buf         []byte
+	reasons     reasonCache
+}
+
+// NewEngine decides by s.
+func NewEngine(s *Snapshot) *Engine {
+	return &Engine{snapshot: s, reasons: reasonCache{}}
+}
+
+// Use goes over to another snapshot, between batches. Accounts that were
+// decided by the former one may go on.
+func (e *Engine) Use(s *Snapshot) { e.snapshot = s }
+
+// Verdict is what became of a record. Its fate is DeadLettered only with
+// Conflict: an id came again with other content, and the first accepted stands.
+type Verdict struct {
+	Fate     Fate
+	Conflict bool
+}
+
+// ErrLimit is a record that would take its account beyond its bounds (2^62
+// minor units in all, 2^20 events, 2^16 facts). The account and the output are
+// unchanged: the record is a dead letter, and the stream goes on.
+var ErrLimit = errors.New("the account is at its limit")
+
+// ErrForeign is a record of another account: a fault of the caller.
+var ErrForeign = errors.New("the record is of another account")
+
+// ApplyEvent takes an event into the account's set, works out what changes,
+// and appends the differences to out. Strings in out point into the account,
+// the snapshot and ev.
+//
+// An error that is ErrLimit leaves account and output as they were: the caller
+// makes the record a dead letter. Any other error is a broken invariant, never
+// a property of the record: the caller throws account and output away, saves
+// nothing, and stops.
+func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdict, error) {
+	if ev.AccountID != "" && ev.AccountID != a.id {
+		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrForeign)
+	}
+	if ev.Declined {
+		return Verdict{Fate: Declined}, nil
+	}
+	if !e.snapshot.takesEvents(a, ev.PurchaseTime()) {
+		return Verdict{Fate: NoMember}, nil
+	}
+	if known := a.eventByID(ev.ID); known != nil {
+		return sameID(known.hash == ev.ContentHash), nil
+	}
+	purchaseID := a.resolve(ev.TransactionID, ev.OriginalTransactionID, link{})
+	known := a.knowsWith(ev, purchaseID)
+	var m Match
+	if ev.Type.Opens() {
+		m, _ = e.snapshot.Match(ev)
+	}
+	fate := e.admit(a, ev, known, m)
+	if !fate.InSet() {
+		return Verdict{Fate: fate}, nil
+	}
+	if volumeOf(ev) > maxAccountVolumeMinor-a.volume || len(a.events) >= maxAccountEvents {
+		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
+	}
+	e.adopt(a)
+	e.insertEvent(a, ev, m, purchaseID)
+	booked, err := e.decide(a, decision{cause: c}, out)
+	if booked && fate == NoChange {
+		fate = Booked
+	}
+	return Verdict{Fate: fate}, err
+}
+
+// admit decides whether an event that is new to the account enters its set.
+// NoChange stands for yes.
+func (e *Engine) admit(a *Account, ev *Event, known bool, m Match) Fate {
+	switch {
+	case known:
+		return NoChange
+	case ev.Type.Opens() && m.PartnerID == "":
+		return Unmatched
+	case ev.Type.Opens() && olderThan(ev.OccurredAt, e.snapshot.horizonDays(a, ev.PurchaseTime()), a.newest):
+		return TooLate
+	case ev.Type.Opens():
+		return NoChange
+	case olderThan(ev.OccurredAt, WaitingDays, a.newest):
+		return TooLate
+	}
+	return Waiting
+}
+
+func sameID(sameContent bool) Verdict {
+	if sameContent {
+		return Verdict{Fate: Duplicate}
+	}
+	return Verdict{Fate: DeadLettered, Conflict: true}
+}
+
+// ApplyFact takes a fact into the account's set; as ApplyEvent.
+func (e *Engine) ApplyFact(a *Account, f *Fact, c Cause, out *Output) (Verdict, error) {
+	if f.AccountID != "" && f.AccountID != a.id {
+		return Verdict{}, fmt.Errorf("fact %s: %w", f.ID, ErrForeign)
+	}
+	for i := range a.facts {
+		if a.facts[i].ID == f.ID {
+			return sameID(a.facts[i].ContentHash == f.ContentHash), nil
+		}
+	}
+	if olderThan(f.At, e.snapshot.horizonDays(a, f.At), a.newest) {
+		return Verdict{Fate: TooLate}, nil
+	}
+	volume := max(f.AmountMinor, -f.AmountMinor)
+	if volume > maxAccountVolumeMinor-a.volume || len(a.facts) >= maxAccountFacts {
+		return Verdict{}, fmt.Errorf("fact %s: %w", f.ID, ErrLimit)
+	}
+	e.adopt(a)
+	a.volume += volume
+	a.insertFact(f)
+	e.markByFact(a, f)
+	booked, err := e.decide(a, decision{cause: c, facts: true}, out)
+	if booked {
+		return Verdict{Fate: Booked}, err
+	}
+	return Verdict{Fate: NoChange}, err
+}
+
+// markByFact marks the purchases that a new fact can change.
+func (e *Engine) markByFact(a *Account, f *Fact) {
+	switch f.Type {
+	case AuthorizationExpired:
+		if i := a.find(a.resolve("", f.TransactionID, link{})); i >= 0 {
+			a.purchases[i].expired, a.purchases[i].dirty = true, true
+		}
+	case Enrolled:
+		e.resettle(a)
+		a.markFrom(f.At)
+	case Left, CardLinked, CardUnlinked, LevelChanged, OfferActivated, OfferDeactivated, SegmentAdded, SegmentRemoved:
+		a.markFrom(f.At)
+	case CycleClosed, PointsSpent, WalletSpent, Adjustment, Erased:
+	}
+}
+
+// resettle looks anew at all purchases: which events are late depends on the
+// horizon of the programme that the account is in.
+func (e *Engine) resettle(a *Account) {
+	changed := false
+	for i := range a.purchases {
+		p := &a.purchases[i]
+		before := *p
+		e.markLate(a, p)
+		a.choose(p)
+		p.terms = nil
+		changed = changed || before.late || p.late
+	}
+	if changed {
+		slices.SortFunc(a.purchases, func(x, y purchase) int { return inFillingOrder(&x, &y) })
+		a.markFrom(MinInstant)
+	}
+}
+
+// markFrom marks all purchases made at t or later.
+func (a *Account) markFrom(t Instant) {
+	for i := range a.purchases {
+		if p := &a.purchases[i]; p.known() && !p.at.Before(t) {
+			p.dirty = true
+		}
+	}
+}
+
+// adopt makes what the account remembers of another snapshot void.
+func (e *Engine) adopt(a *Account) {
+	if a.snapshot == e.snapshot {
+		return
+	}
+	a.snapshot = e.snapshot
+	for i := range a.purchases {
+		a.purchases[i].terms = nil
+	}
+}
+
+// partnerOf is the version of the purchase's partner in force at purchase
+// time, looked up once a snapshot; nil where there is none any more.
+func (e *Engine) partnerOf(a *Account, p *purchase) *partnerVersion {
+	if p.terms != nil {
+		return p.terms
+	}
+	p.terms = e.snapshot.partnerAt(a.events[p.giver].match.PartnerID, p.at)
+	p.month = 0
+	if p.terms != nil && p.terms.capped {
+		if v := e.snapshot.programmeAt(p.terms.programme, p.at); v != nil {
+			p.month = e.months.of(p.at, v.Zone)
+		}
+	}
+	return p.terms
+}

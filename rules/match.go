@@ -1,0 +1,251 @@
+package rules
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// Match is the store at which an event's merchant was found, in force at the
+// event's own purchase time.
+type Match struct {
+	PartnerID string
+	StoreID   string
+}
+
+// Match finds the store whose merchant key the event names. By rank: network
+// merchant id, MID with sub-merchant, MID with acquirer, MID alone; the first
+// rank with a key valid at the event's own purchase time decides. Most events
+// of a bank are at no partner, so that answer is made to be the fastest.
+func (s *Snapshot) Match(ev *Event) (Match, bool) {
+	m, k := &ev.Merchant, &s.keys
+	if m.NetworkMerchantID != "" && len(k.network) > 0 {
+		if place := find(k.network[m.NetworkMerchantID], m.Network, ev.PurchaseTime()); place != nil {
+			return place.Match, true
+		}
+	}
+	if m.SubMerchantID != "" {
+		// Behind an aggregator's MID are many shops: without its sub-merchant
+		// the MID alone says nothing.
+		if len(k.sub) == 0 {
+			return Match{}, false
+		}
+		if place := find(k.sub[subKey{m.ID, m.SubMerchantID}], m.AcquirerID, ev.PurchaseTime()); place != nil {
+			return place.Match, true
+		}
+		return Match{}, false
+	}
+	if places := k.mids.find(m.ID); places != nil {
+		if place := find(places, m.AcquirerID, ev.PurchaseTime()); place != nil {
+			return place.Match, true
+		}
+	}
+	return Match{}, false
+}
+
+// keyIndex finds the places behind a merchant key.
+type keyIndex struct {
+	network map[string][]place
+	sub     map[subKey][]place
+	mids    midTable
+}
+
+type subKey struct{ mid, sub string }
+
+// place is one store under one key for as long as both the key and the
+// version of the partner that states it are in force: [from, until).
+type place struct {
+	qualifier   string // the network or acquirer that the key needs; empty: any
+	from, until Instant
+	Match
+}
+
+// find is the place in force at t: one whose qualifier is the event's, else
+// one that takes any.
+func find(places []place, qualifier string, t Instant) *place {
+	var anyQualifier *place
+	for i := range places {
+		p := &places[i]
+		if t.Before(p.from) || !t.Before(p.until) {
+			continue
+		}
+		if p.qualifier == "" {
+			anyQualifier = p
+		} else if p.qualifier == qualifier {
+			return p
+		}
+	}
+	return anyQualifier
+}
+
+// midTable is an open-addressing table from MIDs to their places, behind a
+// filter of bits that fits in the processor's cache and turns most events away
+// with one load.
+type midTable struct {
+	filter []uint64
+	slots  []midSlot
+	places []place
+}
+
+type midSlot struct {
+	lo, hi     uint64 // the packed MID; 0, 0: free
+	start, end uint32 // in places
+}
+
+// packMID makes a MID of at most 15 bytes two words: its bytes, then its
+// length in the last one. Longer ones, which no event may carry, give 0, 0.
+func packMID(mid string) (lo, hi uint64) {
+	n := len(mid)
+	if n >= 8 && n <= maxMerchantID {
+		return load8(mid), load8(mid[n-8:])>>(8*(16-n)) | uint64(n)<<56
+	}
+	if n > maxMerchantID {
+		return 0, 0
+	}
+	for i := n - 1; i >= 0; i-- {
+		lo = lo<<8 | uint64(mid[i])
+	}
+	return lo, uint64(n) << 56
+}
+
+func load8(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+func hashMID(lo, hi uint64) uint64 {
+	a, b := bits.Mul64(lo^0x9e3779b97f4a7c15, hi^0xd1b54a32d192ed03)
+	return (a ^ b) * 0x9fb21c651e98df25
+}
+
+// find gives the places of a MID, or nil. Filter and slots have sizes of a
+// power of two; a table without keys has neither.
+func (t *midTable) find(mid string) []place {
+	if len(t.filter) == 0 {
+		return nil
+	}
+	lo, hi := packMID(mid)
+	h := hashMID(lo, hi)
+	if t.filter[h>>38&uint64(len(t.filter)-1)]&(1<<(h>>32&63)) == 0 {
+		return nil
+	}
+	for i := h; ; i++ {
+		slot := &t.slots[i&uint64(len(t.slots)-1)]
+		if slot.lo == lo && slot.hi == hi {
+			if hi == 0 {
+				return nil
+			}
+			return t.places[slot.start:slot.end]
+		}
+		if slot.hi == 0 {
+			return nil
+		}
+	}
+}
+
+func newMIDTable(byMID map[string][]place) midTable {
+	if len(byMID) == 0 {
+		return midTable{}
+	}
+	slots := 1 << bits.Len(uint(len(byMID))*2-1)
+	t := midTable{filter: make([]uint64, max(1, slots/8)), slots: make([]midSlot, slots)}
+	for mid, places := range byMID {
+		lo, hi := packMID(mid)
+		h := hashMID(lo, hi)
+		t.filter[h>>38&uint64(len(t.filter)-1)] |= 1 << (h >> 32 & 63)
+		i := h
+		for t.slots[i&uint64(slots-1)].hi != 0 {
+			i++
+		}
+		t.slots[i&uint64(slots-1)] = midSlot{lo, hi, uint32(len(t.places)), uint32(len(t.places) + len(places))}
+		t.places = append(t.places, places...)
+	}
+	return t
+}
+
+// statedKey is a key with where it is written, while the index is built.
+type statedKey struct {
+	place
+	partnerIndex int // in Catalogue.Partners
+	path         string
+}
+
+// compileKeys builds the index and refuses two stores with one key at one time.
+func compileKeys(s *Snapshot, c *Catalogue, faults *Faults) keyIndex {
+	network, sub, mids := map[string][]statedKey{}, map[subKey][]statedKey{}, map[string][]statedKey{}
+	for i := range c.Partners {
+		p := &c.Partners[i]
+		if p.Version.Ended {
+			continue
+		}
+		v := s.partnerAt(p.ID, p.Version.From)
+		for n := range p.Stores {
+			for m := range p.Stores[n].Keys {
+				k := &p.Stores[n].Keys[m]
+				stated := statedKey{partnerIndex: i, path: fmt.Sprintf("stores[%d].keys[%d]", n, m)}
+				stated.Match = Match{PartnerID: p.ID, StoreID: p.Stores[n].ID}
+				stated.from, stated.until = later(k.From, v.from), earlier(k.Until, v.until)
+				if !stated.from.Before(stated.until) {
+					continue
+				}
+				mid := strings.TrimRight(k.MID, " ")
+				switch {
+				case k.NetworkMerchantID != "":
+					stated.qualifier = k.Network
+					network[k.NetworkMerchantID] = append(network[k.NetworkMerchantID], stated)
+				case k.SubMerchantID != "":
+					stated.qualifier = k.AcquirerID
+					sub[subKey{mid, k.SubMerchantID}] = append(sub[subKey{mid, k.SubMerchantID}], stated)
+				default:
+					stated.qualifier = k.AcquirerID
+					mids[mid] = append(mids[mid], stated)
+				}
+			}
+		}
+	}
+	return keyIndex{
+		network: placesOf(network, c, faults, true),
+		sub:     placesOf(sub, c, faults, true),
+		mids:    newMIDTable(placesOf(mids, c, faults, false)),
+	}
+}
+
+// placesOf checks the keys of one kind for two stores at one time. oneRank
+// says that a key with a qualifier and one without are of one rank, so that
+// both would decide; of MIDs the one with the acquirer goes first.
+func placesOf[K comparable](stated map[K][]statedKey, c *Catalogue, faults *Faults, oneRank bool) map[K][]place {
+	places := make(map[K][]place, len(stated))
+	for name, keys := range stated {
+		slices.SortStableFunc(keys, func(a, b statedKey) int { return a.from.Compare(b.from) })
+		for i := range keys {
+			for j := range keys[:i] {
+				a, b := &keys[j], &keys[i]
+				sameRank := a.qualifier == b.qualifier || oneRank && (a.qualifier == "" || b.qualifier == "")
+				if sameRank && a.Match != b.Match && b.from.Before(a.until) {
+					faults.add(Fault{
+						Subject: SubjectPartner, Index: b.partnerIndex, ID: b.PartnerID, Path: b.path,
+						Message: fmt.Sprintf("store %s of partner %s has the same key at the same time (from %s); end one of them with until", a.StoreID, a.PartnerID, b.from),
+					})
+				}
+			}
+			places[name] = append(places[name], keys[i].place)
+		}
+	}
+	return places
+}
+
+func later(a, b Instant) Instant {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func earlier(a, b Instant) Instant {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

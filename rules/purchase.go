@@ -1,0 +1,131 @@
+package rules
+
+import "ristourne/rules/money"
+
+// world is one of the two in which awards are worked out: on what is cleared,
+// and on what is expected to be.
+type world int
+
+const (
+	confirmedWorld world = iota
+	expectedWorld
+	numWorlds
+)
+
+// tally is what a purchase's events say of it whatever the currency.
+type tally struct {
+	withLate bool  // late events are looked at too
+	latest   int32 // of the authorizations and updates; -1: none
+	cleared  bool  // there is a clearing
+	expired  bool  // the authorised amount is 0 for good
+	lowered  bool  // something was given back
+	late     bool  // a late event is looked at
+}
+
+// tallyOf looks at the events of p, at those that are late too or not.
+func (a *Account) tallyOf(p *purchase, withLate bool) tally {
+	t := tally{withLate: withLate, latest: -1, expired: p.expired}
+	for i := p.events; i >= 0; i = a.events[i].next {
+		e := &a.events[i]
+		if e.late {
+			if !withLate {
+				continue
+			}
+			t.expired, t.late = true, true
+		}
+		switch e.typ {
+		case Authorization, AuthorizationUpdate:
+			if t.latest < 0 || a.events[t.latest].byDate(e) < 0 {
+				t.latest = i
+			}
+		case Clearing:
+			t.cleared = true
+		case Refund, Chargeback, Reversal:
+			t.lowered = true
+		}
+	}
+	return t
+}
+
+// basis is what a purchase comes to in one currency, in each world. Where
+// stated is false, an amount that counts is not stated in that currency.
+type basis struct {
+	currency money.Currency
+	minor    [numWorlds]int64
+	stated   [numWorlds]bool
+	trace    amounts
+}
+
+// amounts are the sums behind a basis, before the floors at 0.
+type amounts struct {
+	authorisedMinor, reversedMinor        int64
+	clearedMinor, refundedMinor           int64
+	chargedBackMinor, chargebackBackMinor int64
+	authorisedStated, clearedStated       bool
+}
+
+// basisIn states the purchase's events in the currency and adds them up. Sums
+// are within the account's volume, which is within int64.
+func (a *Account) basisIn(c money.Currency, p *purchase, t tally) basis {
+	s := amounts{authorisedStated: true, clearedStated: true}
+	for i := p.events; i >= 0; i = a.events[i].next {
+		e := &a.events[i]
+		if e.late && !t.withLate {
+			continue
+		}
+		minor, stated := e.in(c)
+		switch e.typ {
+		case Authorization, AuthorizationUpdate:
+			if i == t.latest {
+				s.authorisedMinor += minor
+				s.authorisedStated = s.authorisedStated && stated
+			}
+		case Reversal:
+			if t.latest >= 0 && !e.occurredAt.Before(a.events[t.latest].occurredAt) {
+				s.reversedMinor += minor
+				s.authorisedStated = s.authorisedStated && stated
+			}
+		case Clearing:
+			s.clearedMinor += minor
+			s.clearedStated = s.clearedStated && stated
+		case Refund:
+			s.refundedMinor += minor
+			s.clearedStated = s.clearedStated && stated
+		case Chargeback:
+			s.chargedBackMinor += minor
+			s.clearedStated = s.clearedStated && stated
+		case ChargebackReversal:
+			s.chargebackBackMinor += minor
+			s.clearedStated = s.clearedStated && stated
+		}
+	}
+	return s.basis(c, t)
+}
+
+func (s amounts) basis(c money.Currency, t tally) basis {
+	b := basis{currency: c, trace: s, stated: [numWorlds]bool{true, true}}
+	if t.cleared {
+		// Once something was cleared, the uncleared rest is no longer expected.
+		// Without a clearing nothing can be over 0, whatever was refunded.
+		minor := max(0, s.clearedMinor-s.refundedMinor-max(0, s.chargedBackMinor-s.chargebackBackMinor))
+		b.minor = [numWorlds]int64{minor, minor}
+		b.stated = [numWorlds]bool{s.clearedStated, s.clearedStated}
+		return b
+	}
+	if !t.expired {
+		b.minor[expectedWorld] = max(0, s.authorisedMinor-s.reversedMinor)
+		b.stated[expectedWorld] = s.authorisedStated
+	}
+	return b
+}
+
+// in is the event's amount in the currency, and whether the event states it.
+func (e *setEvent) in(c money.Currency) (minor int64, stated bool) {
+	switch c {
+	case e.currency:
+		return e.amountMinor, true
+	case e.billing:
+		return e.billingMinor, true
+	}
+	return 0, false
+}

@@ -1,0 +1,314 @@
+package rules
+
+import "slices"
+
+// This file keeps the set: which events belong to which purchase. All of it is
+// a function of the events, whatever the order in which they came; only what
+// was let in and what was dropped from waiting depends on that.
+
+// eventByID is the event of the set with this id, or nil.
+func (a *Account) eventByID(id string) *setEvent {
+	for i := range a.events {
+		if a.events[i].id == id {
+			return &a.events[i]
+		}
+	}
+	return nil
+}
+
+// link is what an event that names an original transaction says: events that
+// name its own transaction belong to the original too.
+type link struct {
+	from, to   string
+	occurredAt Instant
+	id         string
+}
+
+func linkOf(ev *Event) link {
+	if ev.OriginalTransactionID == "" || ev.OriginalTransactionID == ev.TransactionID {
+		return link{}
+	}
+	return link{ev.TransactionID, ev.OriginalTransactionID, ev.OccurredAt, ev.ID}
+}
+
+func (e *setEvent) isLink() bool { return e.originalID != "" && e.originalID != e.transactionID }
+
+// resolve is the purchase of an event that has these ids: its own transaction
+// where it names no other, else the original; where that is the transaction of
+// events that name an original themselves, the one that the earliest of them
+// names. added is a link that is looked at as if it were in the set.
+func (a *Account) resolve(transactionID, originalID string, added link) string {
+	if originalID == "" {
+		return transactionID
+	}
+	if a.links == 0 && added.from == "" {
+		return originalID
+	}
+	first := link{}
+	if added.from == originalID {
+		first = added
+	}
+	for i := range a.events {
+		e := &a.events[i]
+		if e.transactionID != originalID || !e.isLink() {
+			continue
+		}
+		c := e.occurredAt.Compare(first.occurredAt)
+		if first.from == "" || c < 0 || (c == 0 && e.id < first.id) {
+			first = link{e.transactionID, e.originalID, e.occurredAt, e.id}
+		}
+	}
+	if first.from == "" {
+		return originalID
+	}
+	return first.to
+}
+
+// knowsWith reports whether the purchase of ev is opened by an event of the
+// set, judged with the link that ev itself may bring.
+func (a *Account) knowsWith(ev *Event, purchaseID string) bool {
+	added := linkOf(ev)
+	if added.from == "" {
+		i := a.find(purchaseID)
+		return i >= 0 && a.purchases[i].known()
+	}
+	for i := range a.events {
+		e := &a.events[i]
+		if e.opens() && a.resolve(e.transactionID, e.originalID, added) == purchaseID {
+			return true
+		}
+	}
+	return false
+}
+
+// insertEvent puts ev into the set and marks what is to be worked out anew.
+func (e *Engine) insertEvent(a *Account, ev *Event, m Match, purchaseID string) {
+	i := int32(len(a.events))
+	a.events = append(a.events, setEvent{
+		id: ev.ID, transactionID: ev.TransactionID, originalID: ev.OriginalTransactionID, hash: ev.ContentHash,
+		occurredAt: ev.OccurredAt, purchasedAt: ev.PurchaseTime(), amountMinor: ev.AmountMinor, currency: ev.Currency,
+		billingMinor: ev.BillingAmountMinor, billing: ev.BillingCurrency, typ: ev.Type, match: m,
+	})
+	if m.PartnerID != "" {
+		a.events[i].card, a.events[i].mcc, a.events[i].channel = ev.CardToken, ev.Merchant.MCC, ev.Channel
+	}
+	a.newest = later(a.newest, ev.OccurredAt)
+	a.volume += volumeOf(ev)
+	e.attach(a, i, purchaseID)
+	if a.events[i].isLink() {
+		a.links++
+		e.relink(a, ev.TransactionID)
+	}
+	e.dropWaiting(a)
+}
+
+// volumeOf is the most that an event can add to a sum.
+func volumeOf(ev *Event) int64 { return max(ev.AmountMinor, ev.BillingAmountMinor) }
+
+// attach chains the event to its purchase, made where there is none yet.
+func (e *Engine) attach(a *Account, event int32, purchaseID string) {
+	i := a.find(purchaseID)
+	if i < 0 {
+		i = a.insertPurchase(purchase{id: purchaseID, giver: -1, events: -1, lines: -1})
+		a.purchases[i].expired = a.expiredByFact(purchaseID)
+	}
+	p := &a.purchases[i]
+	a.events[event].next = p.events
+	p.events = event
+	e.settle(a, i)
+}
+
+// insertPurchase puts p where it belongs in order and gives its index.
+func (a *Account) insertPurchase(p purchase) int {
+	i, _ := slices.BinarySearchFunc(a.purchases, &p, func(x purchase, p *purchase) int { return inFillingOrder(&x, p) })
+	a.purchases = slices.Insert(a.purchases, i, p)
+	return i
+}
+
+// expiredByFact reports whether an authorization_expired fact names the purchase.
+func (a *Account) expiredByFact(purchaseID string) bool {
+	for i := range a.facts {
+		if f := &a.facts[i]; f.Type == AuthorizationExpired && a.resolve("", f.TransactionID, link{}) == purchaseID {
+			return true
+		}
+	}
+	return false
+}
+
+// relink moves what names the transaction, whose meaning has changed, to the
+// purchases it belongs to now. Rare: a link came late, or was dropped.
+func (e *Engine) relink(a *Account, transactionID string) {
+	var moved []int32
+	var left []string
+	for i := range a.purchases {
+		p := &a.purchases[i]
+		for at := &p.events; *at >= 0; {
+			event := &a.events[*at]
+			if event.originalID != transactionID || a.resolve(event.transactionID, event.originalID, link{}) == p.id {
+				at = &event.next
+				continue
+			}
+			moved = append(moved, *at)
+			left = append(left, p.id)
+			*at = event.next
+		}
+	}
+	for n, event := range moved {
+		e.settle(a, a.find(left[n]))
+		e.attach(a, event, a.resolve(a.events[event].transactionID, a.events[event].originalID, link{}))
+	}
+	e.reexpire(a)
+}
+
+// reexpire looks anew at which purchases the authorization_expired facts name.
+func (e *Engine) reexpire(a *Account) {
+	for i := range a.purchases {
+		p := &a.purchases[i]
+		if expired := a.expiredByFact(p.id); expired != p.expired {
+			p.expired, p.dirty = expired, true
+		}
+	}
+}
+
+// settle finds purchase i's time, place and late events after its events have
+// changed, puts it where it belongs in order, and marks what must be worked
+// out anew: itself, and everything after it where it moved.
+func (e *Engine) settle(a *Account, i int) {
+	before := a.purchases[i]
+	p := &a.purchases[i]
+	e.markLate(a, p)
+	a.choose(p)
+	p.dirty = true
+	stays := before.known() == p.known() && before.at == p.at && a.sameMatch(before.giver, p.giver)
+	if stays {
+		return
+	}
+	p.terms = nil
+	settled := *p
+	a.purchases = slices.Delete(a.purchases, i, i+1)
+	n := a.insertPurchase(settled)
+	if before.known() {
+		for k := min(i, n); k < len(a.purchases); k++ {
+			a.purchases[k].dirty = true
+		}
+	}
+}
+
+func (a *Account) sameMatch(x, y int32) bool {
+	return x == y || (x >= 0 && y >= 0 && a.events[x].match == a.events[y].match)
+}
+
+// markLate tells which events are dated more than H days after the purchase,
+// as all its events date it.
+func (e *Engine) markLate(a *Account, p *purchase) {
+	giver := a.earliestGiver(p, true)
+	end := MaxInstant
+	if giver >= 0 {
+		at := a.events[giver].purchasedAt
+		end = at.AddDays(e.snapshot.horizonDays(a, at))
+	}
+	for i := p.events; i >= 0; i = a.events[i].next {
+		a.events[i].late = a.events[i].occurredAt.After(end)
+	}
+}
+
+// choose finds the purchase time and the event that gives it. Late events
+// change no terms: they are looked at only where no other event opens the
+// purchase.
+func (a *Account) choose(p *purchase) {
+	p.late, p.lateAlone = false, false
+	for i := p.events; i >= 0; i = a.events[i].next {
+		p.late = p.late || a.events[i].late
+	}
+	p.giver = a.earliestGiver(p, false)
+	if p.giver < 0 {
+		p.giver = a.earliestGiver(p, true)
+		p.lateAlone = p.giver >= 0
+	}
+	if p.giver >= 0 {
+		p.at = a.events[p.giver].purchasedAt
+	}
+}
+
+// earliestGiver is of the authorizations and updates whose merchant matches
+// the one with the earliest purchase time, or where there is none, of such
+// clearings; -1: neither.
+func (a *Account) earliestGiver(p *purchase, withLate bool) int32 {
+	best := int32(-1)
+	for i := p.events; i >= 0; i = a.events[i].next {
+		e := &a.events[i]
+		if !e.opens() || (e.late && !withLate) {
+			continue
+		}
+		if best < 0 || givesBefore(e, &a.events[best]) {
+			best = i
+		}
+	}
+	return best
+}
+
+func givesBefore(e, o *setEvent) bool {
+	if clearing := e.typ == Clearing; clearing != (o.typ == Clearing) {
+		return !clearing
+	}
+	if c := e.purchasedAt.Compare(o.purchasedAt); c != 0 {
+		return c < 0
+	}
+	return e.byDate(o) < 0
+}
+
+// dropWaiting takes out of the set what has waited for its purchase too long,
+// or is the oldest beyond the limit.
+func (e *Engine) dropWaiting(a *Account) {
+	for {
+		waiting, oldest := 0, int32(-1)
+		for i := a.Purchases(); i < len(a.purchases); i++ {
+			for n := a.purchases[i].events; n >= 0; n = a.events[n].next {
+				if a.events[n].typ.Opens() {
+					continue
+				}
+				waiting++
+				if oldest < 0 || a.events[n].byDate(&a.events[oldest]) < 0 {
+					oldest = n
+				}
+			}
+		}
+		if oldest < 0 || (waiting <= WaitingLimit && !olderThan(a.events[oldest].occurredAt, WaitingDays, a.newest)) {
+			return
+		}
+		e.removeEvent(a, oldest)
+	}
+}
+
+// olderThan reports whether t is more than days before newest.
+func olderThan(t Instant, days int, newest Instant) bool {
+	return t.AddDays(days).Before(newest)
+}
+
+func (e *Engine) removeEvent(a *Account, event int32) {
+	for i := range a.purchases {
+		for at := &a.purchases[i].events; *at >= 0; at = &a.events[*at].next {
+			if *at != event {
+				continue
+			}
+			*at = a.events[event].next
+			removed := a.events[event]
+			a.events[event] = setEvent{next: -1}
+			a.volume -= max(removed.amountMinor, removed.billingMinor)
+			e.settle(a, i)
+			if removed.isLink() {
+				a.links--
+				e.relink(a, removed.transactionID)
+			}
+			a.dropEmptyPurchases()
+			return
+		}
+	}
+}
+
+// dropEmptyPurchases forgets purchases without events and without booked lines.
+func (a *Account) dropEmptyPurchases() {
+	first := a.Purchases()
+	kept := slices.DeleteFunc(a.purchases[first:], func(p purchase) bool { return p.events < 0 && p.lines < 0 })
+	a.purchases = a.purchases[:first+len(kept)]
+}
