@@ -142,6 +142,14 @@ func (d *Decoder) verdict() *Fault {
 	return &d.fault
 }
 
+// MayKeep reports whether the bytes of a record that was decoded without a
+// fault, and is refused for what other records say, may be kept: an unknown
+// field, which decoding ignores, may hold a card number.
+func (d *Decoder) MayKeep(value []byte) bool {
+	d.src, d.fault = value, Fault{}
+	return !d.looksLikeCardAnywhere()
+}
+
 // looksLikeCardAnywhere looks at every text, name and number of a record that
 // is whole JSON.
 func (d *Decoder) looksLikeCardAnywhere() bool {
@@ -155,6 +163,9 @@ func (d *Decoder) looksLikeCardAnywhere() bool {
 		default:
 			i++
 			continue
+		}
+		if i < 0 {
+			return true // no JSON after all: nothing is known of it
 		}
 		s := view(appendUnescaped(nil, d.src[t.start:t.end]))
 		if holdsCardNumber(s) && !allowedToken(s, d.options.CardTokenRanges) {
@@ -175,14 +186,15 @@ func (r *record) pathOf(f uint8) string {
 	return r.fields[f].name
 }
 
-// refuse notes the first fault of the record; a card number hides any other.
+// refuse notes what is wrong with a field.
 func (d *Decoder) refuse(r *record, f uint8, reason, detail string) {
-	d.refuseAt(reason, detail, func() string { return r.pathOf(f) })
+	d.refuseAt(r.pathOf(f), reason, detail)
 }
 
-func (d *Decoder) refuseAt(reason, detail string, path func() string) {
+// refuseAt notes the first fault of the record; a card number hides any other.
+func (d *Decoder) refuseAt(path, reason, detail string) {
 	if d.fault.Reason == "" || reason == ReasonCardNumber && d.fault.Reason != ReasonCardNumber {
-		d.fault = Fault{Reason: reason, Field: path(), Detail: detail}
+		d.fault = Fault{Reason: reason, Field: path, Detail: detail}
 	}
 }
 
@@ -190,25 +202,33 @@ func (d *Decoder) refuseAt(reason, detail string, path func() string) {
 // the fault where it is needed and absent, or of another kind.
 func (d *Decoder) has(r *record, f uint8, want kind) bool {
 	t := r.token(f)
-	if t.kind == want {
-		return true
-	}
-	if t.kind != absent && t.kind != null {
-		d.refuse(r, f, ReasonType, "it must be "+kindNames[want]+", not "+kindNames[t.kind])
+	return t.kind == want || d.lacks(r, f, want)
+}
+
+// lacks is has for a value that is not of kind want; it returns false.
+func (d *Decoder) lacks(r *record, f uint8, want kind) bool {
+	if is := r.token(f).kind; is != absent && is != null {
+		d.refuse(r, f, ReasonType, mustBe(want, is))
 	} else if r.needed>>f&1 == 1 {
 		d.refuse(r, f, ReasonMissing, "it is needed: send "+kindNames[want])
 	}
 	return false
 }
 
+func mustBe(want, is kind) string { return "it must be " + kindNames[want] + ", not " + kindNames[is] }
+
 // text is the value of a text field; empty where it is absent.
 func (d *Decoder) text(r *record, f uint8) string {
-	if !d.has(r, f, text) {
+	t := r.token(f)
+	if t.kind != text {
+		d.lacks(r, f, text)
 		return ""
 	}
-	s := d.textOf(r.token(f))
-	d.checkLength(r, f, s)
-	if !d.mayHold(r, f, s) {
+	s := d.textOf(t)
+	if rule := &r.fields[f]; int64(len(s)) < rule.min || int64(len(s)) > rule.max {
+		d.checkLength(r, f, s)
+	}
+	if len(s) >= minCardDigits && !d.mayHold(r, f, s) {
 		d.refuse(r, f, ReasonCardNumber, cardNumberDetail)
 	}
 	return s
@@ -247,10 +267,11 @@ const cardNumberDetail = "it holds a card number: send a token in its place " +
 // word is the value of a field that holds one of a closed set of words or a
 // code; ok where it is there.
 func (d *Decoder) word(r *record, f uint8) (s string, ok bool) {
-	if !d.has(r, f, text) {
-		return "", false
+	t := r.token(f)
+	if t.kind != text {
+		return "", d.lacks(r, f, text)
 	}
-	return d.textOf(r.token(f)), true
+	return d.textOf(t), true
 }
 
 // integer is the value of an integer field; 0 where it is absent.
@@ -340,7 +361,6 @@ func (d *Decoder) textList(r *record, f uint8) []string {
 	for i := skipSpace(d.src, int(r.token(f).start)+1); d.src[i] != ']'; {
 		var t token
 		n := len(d.texts) - first
-		element := func() string { return fmt.Sprintf("%s[%d]", r.pathOf(f), n) }
 		if i = skipSpace(d.src, d.lexValue(i, &t, 1)); d.src[i] == ',' {
 			i = skipSpace(d.src, i+1)
 		}
@@ -348,13 +368,13 @@ func (d *Decoder) textList(r *record, f uint8) []string {
 			d.refuse(r, f, ReasonLength, fmt.Sprintf("it must have at most %d elements", maxListed))
 			break
 		}
-		s := ""
+		s, element := "", func() string { return fmt.Sprintf("%s[%d]", r.pathOf(f), n) }
 		if t.kind != text {
-			d.refuseAt(ReasonType, "it must be "+kindNames[text]+", not "+kindNames[t.kind], element)
+			d.refuseAt(element(), ReasonType, mustBe(text, t.kind))
 		} else if s = d.textOf(&t); len(s) == 0 || utf8.RuneCountInString(s) > int(rule.max) {
-			d.refuseAt(ReasonLength, lengthDetail(rule), element)
+			d.refuseAt(element(), ReasonLength, lengthDetail(rule))
 		} else if !d.mayHold(r, f, s) {
-			d.refuseAt(ReasonCardNumber, cardNumberDetail, element)
+			d.refuseAt(element(), ReasonCardNumber, cardNumberDetail)
 		}
 		d.texts = append(d.texts, s)
 	}

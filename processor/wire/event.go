@@ -188,7 +188,7 @@ func (d *Decoder) acceptorID(r *record) string {
 
 func (d *Decoder) mcc(r *record) string {
 	s, ok := d.word(r, merchantMCC)
-	if ok && (len(s) != 4 || countDigits(s) != 4) {
+	if ok && (len(s) != 4 || skipDigits([]byte(s), 0) != 4) {
 		d.refuse(r, merchantMCC, ReasonFormat, "it must be a merchant category code of 4 digits")
 	}
 	return s
@@ -210,8 +210,7 @@ func (d *Decoder) itemList(event *record) []rules.Item {
 	}
 	for r.row = 0; r.row < len(r.tokens); r.row += len(r.fields) {
 		if element := r.token(unknown).kind; element != object {
-			d.refuseAt(ReasonType, "it must be "+kindNames[object]+", not "+kindNames[element],
-				func() string { return fmt.Sprintf("%s[%d]", r.path, r.row/len(r.fields)) })
+			d.refuseAt(fmt.Sprintf("%s[%d]", r.path, r.row/len(r.fields)), ReasonType, mustBe(object, element))
 			continue
 		}
 		d.items = append(d.items, rules.Item{

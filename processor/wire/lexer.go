@@ -48,7 +48,7 @@ type record struct {
 	isList bool
 	inner  []*record // by field: the record that is its value, or the rows
 	byName map[string]uint8
-	quoted []string // by field: the name in its quotes
+	quoted []string // by field: the name in its quotes, and the colon
 	// next guesses which field follows which, from the objects before: a bank
 	// writes its fields in one order, so one comparison finds the name. The
 	// last entry stands for the start of the object.
@@ -68,7 +68,7 @@ func newRecord(path string, fields []field) *record {
 	}
 	for f := 1; f < n; f++ {
 		r.byName[fields[f].name] = uint8(f)
-		r.quoted[f] = `"` + fields[f].name + `"`
+		r.quoted[f] = `"` + fields[f].name + `":`
 		r.next[f] = uint8(f%(n-1) + 1)
 		if fields[f].needed {
 			r.needed |= 1 << f
@@ -147,20 +147,25 @@ func (d *Decoder) lexRecord(i int, r *record, depth int) int {
 		f := r.next[before]
 		if q := r.quoted[f]; len(b)-i >= len(q) && string(b[i:i+len(q)]) == q {
 			i += len(q)
-		} else if f, i = d.lexName(i, r); i < 0 {
-			return -1
-		} else if f != unknown {
-			r.next[before] = f
+			if i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
+		} else {
+			if f, i = d.lexName(i, r); i < 0 {
+				return -1
+			}
+			if f != unknown {
+				r.next[before] = f
+			}
 		}
 		before = f
 		t := &tokens[f]
 		if t.kind != absent && f != unknown {
 			d.duplicate(i)
 		}
-		if i = d.skipColon(i); i < 0 {
-			return -1
-		}
-		if inner := r.inner[f]; inner == nil {
+		if i < len(b) && b[i] == '"' {
+			i = d.lexText(i, t)
+		} else if inner := r.inner[f]; inner == nil {
 			i = d.lexValue(i, t, depth)
 		} else {
 			i = d.lexInner(i, t, inner, depth)
@@ -183,8 +188,8 @@ func (d *Decoder) lexRecord(i int, r *record, depth int) int {
 	}
 }
 
-// lexName reads a name that was not the one guessed.
-func (d *Decoder) lexName(i int, r *record) (uint8, int) {
+// lexName reads a name that was not the one guessed, and its colon.
+func (d *Decoder) lexName(i int, r *record) (f uint8, end int) {
 	s, i := d.lexNameText(i)
 	if i < 0 {
 		return unknown, -1
@@ -193,7 +198,7 @@ func (d *Decoder) lexName(i int, r *record) (uint8, int) {
 	if !known {
 		d.names = append(d.names, name{s, i})
 	}
-	return f, i
+	return f, d.skipColon(i)
 }
 
 func (d *Decoder) lexNameText(i int) (string, int) {
@@ -524,17 +529,10 @@ func (d *Decoder) skipList(i, depth int) int {
 
 func (d *Decoder) skipColon(i int) int {
 	b := d.src
-	if i < len(b) && b[i] <= ' ' {
-		i = skipSpace(b, i)
-	}
-	if i >= len(b) || b[i] != ':' {
+	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
 		return d.badJSON(i, "a colon")
 	}
-	i++
-	if i < len(b) && b[i] <= ' ' {
-		i = skipSpace(b, i)
-	}
-	return i
+	return skipSpace(b, i+1)
 }
 
 func skipSpace(b []byte, i int) int {
