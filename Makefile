@@ -46,8 +46,8 @@ fuzz: ## Fuzz every decoder for FUZZTIME (default 30s) each
 
 ##@ Measure
 .PHONY: bench
-bench: ## Measure the stream against kafka-go's group Reader, on the same broker and events
-	go run ./cmd/bench $(ARGS)
+bench: build ## Measure the stream against kafka-go's group Reader, on the same broker and events (ARGS="-h")
+	$(BIN)/bench $(ARGS)
 
 .PHONY: bench-go
 bench-go: ## Run the Go benchmarks: decode, match, decide

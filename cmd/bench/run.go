@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"ristourne/deploy/parts"
+)
+
+type options struct {
+	events, members, stores, partitions int
+	shares                              []int
+	kind, ristourne, profiles           string
+	json                                bool
+}
+
+type topics struct {
+	Facts, Referrals, Results, Transactions, Instructions, DeadLetters string
+}
+
+func (t topics) all() []string {
+	return []string{t.Facts, t.Referrals, t.Results, t.Transactions, t.Instructions, t.DeadLetters}
+}
+
+// bench is the parts and the folder of one run.
+type bench struct {
+	options
+	dir        string
+	kafka      *parts.Kafka
+	redis      *parts.Redis
+	clickhouse *parts.ClickHouse
+	log        io.Writer
+}
+
+func run(ctx context.Context, stdout, stderr io.Writer, o options) error {
+	dir, err := os.MkdirTemp("", "ristourne-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{options: o, dir: dir, log: stderr}
+	defer b.stop()
+	if err := b.start(ctx); err != nil {
+		return err
+	}
+	catalogue := filepath.Join(dir, "catalogue")
+	if err := errors.Join(os.Mkdir(catalogue, 0o700), writeCatalogue(catalogue, o.stores)); err != nil {
+		return err
+	}
+	var measures []measure
+	for i, share := range o.shares {
+		fmt.Fprintf(stderr, "writing %d events, %d %% at partner shops\n", o.events, share)
+		found, err := b.share(ctx, share, catalogue, i == 0)
+		if err != nil {
+			return err
+		}
+		measures = append(measures, found...)
+	}
+	return report(stdout, o, measures)
+}
+
+func (b *bench) start(ctx context.Context) (err error) {
+	progress := func(format string, args ...any) { fmt.Fprintf(b.log, format+"\n", args...) }
+	o := parts.Options{Kind: parts.Kind(b.kind), Log: progress}
+	if b.kafka, err = parts.StartKafka(ctx, o); err != nil {
+		return err
+	}
+	o.Kind = parts.Real // miniredis is no server to measure with
+	if b.redis, err = parts.StartRedis(ctx, o); err != nil {
+		return err
+	}
+	b.clickhouse, err = parts.StartClickHouse(ctx, o)
+	return err
+}
+
+func (b *bench) stop() {
+	if b.clickhouse != nil {
+		_ = b.clickhouse.Close()
+	}
+	if b.redis != nil {
+		_ = b.redis.Close()
+	}
+	if b.kafka != nil {
+		_ = b.kafka.Close()
+	}
+}
+
+// share measures one share: the group Reader first where asked, so that the
+// broker's pages are warm for both.
+func (b *bench) share(ctx context.Context, share int, catalogue string, withReader bool) ([]measure, error) {
+	name := fmt.Sprintf("s%d", share)
+	t := topics{
+		name + ".facts", name + ".referrals", name + ".results", name + ".transactions",
+		name + ".instructions", name + ".dead-letters",
+	}
+	if err := b.kafka.CreateTopics(ctx, b.partitions, t.all()...); err != nil {
+		return nil, err
+	}
+	if err := produce(ctx, b.kafka.Brokers, t, b.options, share); err != nil {
+		return nil, err
+	}
+	var measures []measure
+	if withReader {
+		fmt.Fprintln(b.log, "kafka-go's group Reader")
+		m, err := b.reader(ctx, t, name)
+		if err != nil {
+			return nil, err
+		}
+		measures = append(measures, m)
+	}
+	fmt.Fprintf(b.log, "ristourne at %d %%\n", share)
+	m, err := b.ristourneAt(ctx, t, name, catalogue)
+	m.Name = fmt.Sprintf("ristourne %d %%", share)
+	return append(measures, m), err
+}
+
+func (b *bench) reader(ctx context.Context, t topics, name string) (m measure, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return m, err
+	}
+	child := exec.CommandContext(ctx, self, "read", "--brokers", strings.Join(b.kafka.Brokers, ","),
+		"--topic", t.Transactions, "--group", name+"-reader", "--events", fmt.Sprint(b.events))
+	child.Stderr = b.log
+	out, err := child.Output()
+	if err != nil {
+		return m, fmt.Errorf("measure the group Reader: %w", err)
+	}
+	return m, json.Unmarshal(out, &m)
+}
+
+func (b *bench) ristourneAt(ctx context.Context, t topics, name, catalogue string) (measure, error) {
+	config, address, err := b.configure(t, name)
+	if err != nil {
+		return measure{}, err
+	}
+	if out, err := exec.CommandContext(ctx, b.ristourne, "offers", "publish", catalogue, "--config", config).CombinedOutput(); err != nil {
+		return measure{}, fmt.Errorf("publish the catalogue: %w\n%s", err, out)
+	}
+	var log bytes.Buffer
+	child := exec.CommandContext(ctx, b.ristourne, "run", "--config", config)
+	child.Stderr = &log
+	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
+	if err := child.Start(); err != nil {
+		return measure{}, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	m, err := b.watch(ctx, address, ended)
+	_ = child.Process.Signal(syscall.SIGTERM) // it may have ended
+	<-ended
+	if b.profiles != "" {
+		err = errors.Join(err, os.WriteFile(filepath.Join(b.profiles, name+".log"), log.Bytes(), 0o600))
+	}
+	if err != nil {
+		return m, fmt.Errorf("%w\n%s", err, log.String())
+	}
+	return m, nil
+}
+
+// configure writes the configuration of one share: topics, group, keys and
+// database of its own.
+func (b *bench) configure(t topics, name string) (path, address string, err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	address = listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return "", "", err
+	}
+	secret, password := filepath.Join(b.dir, "account-ref-key"), filepath.Join(b.dir, "clickhouse-password")
+	if err := errors.Join(
+		os.WriteFile(secret, []byte(strings.Repeat("bench", 10)), 0o600),
+		os.WriteFile(password, []byte(b.clickhouse.Password), 0o600),
+	); err != nil {
+		return "", "", err
+	}
+	path = filepath.Join(b.dir, name+".yaml")
+	text := fmt.Sprintf(`kafka:
+  brokers: [%q]
+  group: %s
+  topics: {facts: %s, referrals: %s, results: %s, transactions: %s, instructions: %s, dead_letters: %s}
+redis: {addresses: [%q], prefix: %s}
+clickhouse: {addresses: [%q], database: bench_%s, user: %s, password: {file: %s}}
+privacy: {account_ref_key: {file: %s}}
+http: {listen: %q}
+`, b.kafka.Brokers[0], name, t.Facts, t.Referrals, t.Results, t.Transactions, t.Instructions, t.DeadLetters,
+		b.redis.Addr, name, b.clickhouse.Addr, name, b.clickhouse.User, password, secret, address)
+	return path, address, os.WriteFile(path, []byte(text), 0o600)
+}
+
+// watch reads the process' own metrics from when it is warm until it has taken
+// every record.
+func (b *bench) watch(ctx context.Context, address string, ended <-chan error) (measure, error) {
+	total := float64(b.members + b.events)
+	begin := float64(b.members) + float64(b.events)*warm
+	var from, to sample
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return measure{}, fmt.Errorf("ristourne ended early: %w", err)
+		case <-ctx.Done():
+			return measure{}, ctx.Err()
+		case <-tick.C:
+		}
+		s, err := scrape(ctx, address)
+		if err != nil {
+			continue // it has not begun to listen yet
+		}
+		if from.records == 0 && s.records >= begin {
+			from = s
+		}
+		if to.rss = max(to.rss, s.rss); s.records < total {
+			continue
+		}
+		return measure{
+			Events: s.records - from.records, Seconds: s.at.Sub(from.at).Seconds(),
+			CPUMicros: (s.cpuSeconds - from.cpuSeconds) * 1e6, Mallocs: s.mallocs - from.mallocs, RSSBytes: to.rss,
+		}, nil
+	}
+}
+
+type sample struct {
+	at                                time.Time
+	records, cpuSeconds, mallocs, rss float64
+}
+
+func scrape(ctx context.Context, address string) (sample, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		return sample{}, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return sample{}, err
+	}
+	defer response.Body.Close()
+	s := sample{at: time.Now()}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return sample{}, err
+	}
+	for _, m := range families["ristourne_records_total"].GetMetric() {
+		s.records += m.GetCounter().GetValue()
+	}
+	for _, m := range families["process_cpu_seconds_total"].GetMetric() {
+		s.cpuSeconds = m.GetCounter().GetValue()
+	}
+	for _, m := range families["go_memstats_mallocs_total"].GetMetric() {
+		s.mallocs = m.GetCounter().GetValue()
+	}
+	for _, m := range families["process_resident_memory_bytes"].GetMetric() {
+		s.rss = m.GetGauge().GetValue()
+	}
+	return s, nil
+}
+
+func report(w io.Writer, o options, measures []measure) error {
+	if o.json {
+		return json.NewEncoder(w).Encode(measures)
+	}
+	fmt.Fprintf(w, "%d events of each share, %d members, %d store keys, %d partitions\n\n", o.events, o.members, o.stores, o.partitions)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "\tevents/s\tx reader\tCPU us/event\tx reader\tallocs/event\tresident MB\t")
+	reader := measures[0]
+	for _, m := range measures {
+		fmt.Fprintf(table, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t\n", m.Name, m.perSecond(), m.perSecond()/reader.perSecond(),
+			m.cpuPerEvent(), m.cpuPerEvent()/reader.cpuPerEvent(), m.mallocsPerEvent(), m.RSSBytes/1e6)
+	}
+	return table.Flush()
+}
