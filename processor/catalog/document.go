@@ -50,9 +50,19 @@ type document struct {
 	// document was published.
 	version rules.Version
 	stamped bool
+	// zone is the programme's, in which its dates are read.
+	zone *time.Location
 	// The content, by kind. Both are nil where the subject ended.
 	programme *programmeDoc
 	partner   *partnerDoc
+}
+
+// clock is the zone in which the document's dates are told.
+func (d *document) clock() *time.Location {
+	if d.zone == nil {
+		return time.UTC
+	}
+	return d.zone
 }
 
 // effective is what the file says of its coming into force.

@@ -145,13 +145,7 @@ func inParallel(n int, work func(i int)) {
 func assemble(dir string, documents []*document, faults []Fault, now time.Time) (*Loaded, error) {
 	c := &checker{now: rules.InstantOf(now), trees: trees{}}
 	c.date(documents)
-	slices.SortStableFunc(documents, func(a, b *document) int {
-		return cmp.Or(
-			-cmp.Compare(a.subject.Kind, b.subject.Kind), // programmes first
-			cmp.Compare(a.subject.ID, b.subject.ID),
-			a.version.From.Compare(b.version.From),
-		)
-	})
+	sortDocuments(documents)
 	c.group(documents)
 	if len(c.programmes) == 0 && len(faults) == 0 {
 		faults = append(faults, Fault{
@@ -170,6 +164,17 @@ func assemble(dir string, documents []*document, faults []Fault, now time.Time) 
 	}
 	loaded.Warnings = c.trees.locate(c.warnings)
 	return loaded, nil
+}
+
+// sortDocuments puts programmes first, then partners, each by id and version.
+func sortDocuments(documents []*document) {
+	slices.SortStableFunc(documents, func(a, b *document) int {
+		return cmp.Or(
+			-cmp.Compare(a.subject.Kind, b.subject.Kind),
+			cmp.Compare(a.subject.ID, b.subject.ID),
+			a.version.From.Compare(b.version.From),
+		)
+	})
 }
 
 // compile makes the snapshot. What the rules still refuse is told in terms of
@@ -216,7 +221,7 @@ func (c *checker) date(documents []*document) {
 	var programmes []*document
 	for _, d := range documents {
 		if d.programme != nil {
-			d.setVersion(d.zone())
+			d.setVersion(d.ownZone())
 			programmes = append(programmes, d)
 		}
 	}
@@ -228,16 +233,16 @@ func (c *checker) date(documents []*document) {
 		zone := time.UTC // a fault says so: no programme
 		for i, p := range programmes {
 			named := d.partner.programme == "" || d.partner.programme == p.subject.ID
-			if named && (i == 0 || !d.partner.effective.at(p.zone()).Before(p.version.From)) {
-				zone = p.zone()
+			if named && (i == 0 || !d.partner.effective.at(p.ownZone()).Before(p.version.From)) {
+				zone = p.ownZone()
 			}
 		}
 		d.setVersion(zone)
 	}
 }
 
-// zone is the programme's zone as its document says it.
-func (d *document) zone() *time.Location {
+// ownZone is the programme's zone as its document says it.
+func (d *document) ownZone() *time.Location {
 	if d.programme == nil || d.programme.zone == nil {
 		return time.UTC
 	}
@@ -245,6 +250,7 @@ func (d *document) zone() *time.Location {
 }
 
 func (d *document) setVersion(zone *time.Location) {
+	d.zone = zone
 	if d.stamped {
 		return
 	}
@@ -309,7 +315,7 @@ func (c *checker) programme(d *document) rules.Programme {
 	if doc == nil {
 		return p
 	}
-	p.Name, p.Currency, p.Zone, p.Rounding = cmp.Or(doc.name, doc.id), doc.currency, d.zone(), doc.rounding
+	p.Name, p.Currency, p.Zone, p.Rounding = cmp.Or(doc.name, doc.id), doc.currency, d.ownZone(), doc.rounding
 	p.Enrolment, p.AllCards, p.CardTokenRanges = doc.enrolment, doc.allCards, doc.cardTokenRanges
 	p.HorizonDays = cmp.Or(doc.horizonDays, rules.DefaultHorizonDays)
 	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
@@ -356,7 +362,7 @@ func (c *checker) programmeOf(d *document) rules.Programme {
 	case len(versions) > 0:
 		in := inForce(versions, d.version.From)
 		if in.programme != nil {
-			return rules.Programme{ID: id, Currency: in.programme.currency, Zone: in.zone()}
+			return rules.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone()}
 		}
 	case id != "":
 		c.fault(d, path{"programme"}, "there is no programme %q: known are %s%s",

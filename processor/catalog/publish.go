@@ -1,0 +1,342 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/rules"
+)
+
+// leadSeconds is how far ahead of its publication a version comes into force: a
+// snapshot that was read at Redis time t is complete up to t + leadSeconds.
+const leadSeconds = 60
+
+// Archive keeps every version for ever: what Redis loses is brought back from it.
+type Archive interface {
+	// PutCatalogueVersion stores a version; again changes nothing. A version may
+	// be put that never gets into Redis, since another one was faster: the chain
+	// of hashes tells which ones did.
+	PutCatalogueVersion(ctx context.Context, v Version) error
+}
+
+// PublishOptions say how a folder is published.
+type PublishOptions struct {
+	Prefix string // of the keys in Redis
+	// RemoveMissing ends partners that the folder doesn't have, and withdraws
+	// versions to come that it doesn't have. Without it they are an error: an
+	// incomplete checkout must not end a programme.
+	RemoveMissing bool
+	Archive       Archive // nil: none
+}
+
+// Published is what came of it.
+type Published struct {
+	Number  uint64   // the newest version now
+	Hash    string   // of that version
+	Changes []Change // none: the folder says what was published already
+}
+
+// ErrLostRace says that another publication was faster.
+var ErrLostRace = errors.New("somebody else published meanwhile: look at what they did (ristourne offers history), bring the folder up to date, and publish again")
+
+// errTooLate says that the archive took longer than the time between now and
+// when undated documents come into force.
+var errTooLate = errors.New("the archive took too long")
+
+// Publish makes the folder the state of the catalogue: what it changes comes
+// into force at its effective_from, or a minute from now where a file says none.
+// The first publication of all may lie in the past, or hold from ever. Nothing
+// that was in force can be changed. The error is a *Faults where the files are
+// to blame, ErrLostRace where another publication was faster; then nothing was
+// published.
+func Publish(ctx context.Context, client redis.UniversalClient, loaded *Loaded, options PublishOptions) (Published, error) {
+	const attempts = 4
+	slackSeconds := int64(5)
+	for range attempts {
+		published, err := publishOnce(ctx, client, loaded, options, slackSeconds)
+		if !errors.Is(err, errTooLate) {
+			return published, err
+		}
+		slackSeconds *= 3
+	}
+	return Published{}, fmt.Errorf("publish the catalogue: %w, %d times: is ClickHouse overloaded?", errTooLate, attempts)
+}
+
+func publishOnce(ctx context.Context, client redis.UniversalClient, loaded *Loaded, options PublishOptions, slackSeconds int64) (Published, error) {
+	k := keysOf(options.Prefix)
+	newest, err := readHead(ctx, client, k)
+	if err != nil {
+		return Published{}, err
+	}
+	before := newHistory()
+	if err := before.catchUp(ctx, client, k, newest); err != nil && !errors.Is(err, ErrEmpty) {
+		return Published{}, err
+	}
+	p := &plan{
+		before: before, after: before.clone(), now: newest.now, earliest: newest.now.AddSeconds(leadSeconds),
+		stamp: newest.now.AddSeconds(leadSeconds + slackSeconds), removeMissing: options.RemoveMissing, trees: trees{},
+	}
+	if !before.stamp.Before(p.stamp) { // stamps only go up, whatever the slack was
+		p.stamp = before.stamp.AddSeconds(1)
+	}
+	if err := p.make(loaded.documents); err != nil {
+		return Published{}, err
+	}
+	if len(p.documents) == 0 {
+		return Published{Number: before.number, Hash: before.hash}, nil
+	}
+	version, err := p.seal()
+	if err != nil {
+		return Published{}, fmt.Errorf("encode the catalogue: %w", err)
+	}
+	if options.Archive != nil {
+		if err := options.Archive.PutCatalogueVersion(ctx, version); err != nil {
+			return Published{}, fmt.Errorf("archive the catalogue before it is published (nothing is published): %w", err)
+		}
+	}
+	if err := p.publish(ctx, client, k, version); err != nil {
+		return Published{}, err
+	}
+	return Published{version.Number, version.Hash, version.Changes}, nil
+}
+
+// plan works out what a folder changes.
+type plan struct {
+	before, after *history
+	now           rules.Instant // Redis' time
+	earliest      rules.Instant // before which nothing may come into force any more
+	stamp         rules.Instant // when what is undated comes into force
+	removeMissing bool
+	documents     []storedDocument
+	refused       []finding
+	missing       []string
+	trees         trees
+}
+
+// make fills in documents and after, or says why it can't.
+func (p *plan) make(folder []*document) error {
+	bySubject := map[Subject][]*document{}
+	for _, d := range folder { // in order of version
+		bySubject[d.subject] = append(bySubject[d.subject], d)
+	}
+	var subjects []Subject
+	for s := range bySubject {
+		subjects = append(subjects, s)
+	}
+	for s := range p.before.subjects {
+		if bySubject[s] == nil {
+			subjects = append(subjects, s)
+		}
+	}
+	slices.SortFunc(subjects, func(a, b Subject) int {
+		if a.Kind != b.Kind {
+			return -strings.Compare(string(a.Kind), string(b.Kind)) // the programme first
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	for _, s := range subjects {
+		switch {
+		case p.before.number == 0:
+			p.addAll(bySubject[s])
+		case bySubject[s] == nil:
+			p.endMissing(s)
+		default:
+			p.change(bySubject[s])
+		}
+	}
+	if len(p.refused) > 0 {
+		return &Faults{p.trees.locate(p.refused)}
+	}
+	if len(p.missing) > 0 {
+		return fmt.Errorf("the folder lacks what is published: %s; restore the files, or publish with --remove-missing to end them", strings.Join(p.missing, ", "))
+	}
+	return p.check()
+}
+
+// addAll takes the first publication as the files have it.
+func (p *plan) addAll(files []*document) {
+	for _, d := range files {
+		p.put(d, Added, d.version.ID, d.version.From)
+	}
+}
+
+func (p *plan) put(d *document, kind ChangeKind, version string, from rules.Instant) {
+	stored := store(d, kind, version, from)
+	p.documents = append(p.documents, stored)
+	copied := *d
+	copied.version = rules.Version{ID: version, From: from, Ended: kind == Ended}
+	copied.stamped = true
+	if kind == Ended {
+		copied.partner, copied.text = nil, nil
+	}
+	p.after.put(&copied, kind)
+}
+
+func (p *plan) refuse(d *document, format string, args ...any) {
+	p.refused = append(p.refused, finding{d, path{"effective_from"}, fmt.Sprintf(format, args...)})
+}
+
+// endMissing ends a subject that the folder doesn't have.
+func (p *plan) endMissing(s Subject) {
+	versions := p.before.subjects[s]
+	inForce := at(versions, p.stamp)
+	coming := slices.ContainsFunc(versions, func(d *document) bool { return d.version.From.After(p.stamp) })
+	switch {
+	case inForce == nil && !coming:
+	case s.Kind == KindProgramme:
+		p.missing = append(p.missing, s.String()+" (a programme can't be ended by leaving it out)")
+	case !p.removeMissing:
+		p.missing = append(p.missing, s.String())
+	default:
+		p.withdraw(s, nil)
+		if inForce != nil {
+			p.put(inForce, Ended, versionID(p.stamp, inForce.clock(), inForce.meaning), p.stamp)
+		}
+	}
+}
+
+// change brings one subject from what is published to what its files say.
+func (p *plan) change(files []*document) {
+	subject := files[0].subject
+	current := at(files, p.stamp)
+	for _, d := range files {
+		if d.effective().text != "" && d.version.From.Before(p.earliest) {
+			p.past(d)
+		}
+	}
+	if first := files[0]; first.effective().text == "" {
+		p.undated(first, current)
+	}
+	for _, d := range files {
+		if d.effective().text != "" && !d.version.From.Before(p.earliest) && !p.says(d.version.From, d) {
+			p.put(d, Added, d.version.ID, d.version.From)
+		}
+	}
+	p.withdraw(subject, files)
+}
+
+// says reports whether the subject of d is what d says at t already.
+func (p *plan) says(t rules.Instant, d *document) bool {
+	published := at(p.after.subjects[d.subject], t)
+	return published != nil && published.meaning == d.meaning
+}
+
+// past holds a file whose date has gone by to what was in force then.
+func (p *plan) past(d *document) {
+	if p.says(d.version.From, d) {
+		return
+	}
+	for _, published := range p.before.subjects[d.subject] {
+		if published.version.From == d.version.From {
+			p.refuse(d, "%s from %s on was published with other terms (%s), and purchases may be decided by them: put that file back, and write what changes as a new file whose effective_from lies at least %d seconds ahead",
+				d.subject, d.effective().text, published.version.ID, leadSeconds)
+			return
+		}
+	}
+	p.refuse(d, "%s from %s on would change the past (it is %s now): write an effective_from at least %d seconds ahead, or drop the key to publish it as from now",
+		d.subject, d.effective().text, p.now, leadSeconds)
+}
+
+// undated brings a file without effective_from into force, unless it holds
+// already, or a dated file of the folder has taken its place.
+func (p *plan) undated(d, current *document) {
+	known := slices.ContainsFunc(p.before.subjects[d.subject], func(v *document) bool { return v.meaning == d.meaning })
+	switch {
+	case d == current:
+		if !p.says(p.stamp, d) {
+			p.put(d, Added, versionID(p.stamp, d.clock(), d.meaning), p.stamp)
+		}
+	case !known:
+		p.refused = append(p.refused, finding{d, path{}, fmt.Sprintf(
+			"this change would never come into force: %s is what holds since %s; change that file, or give this one an effective_from at least %d seconds ahead",
+			current.file, current.effective().text, leadSeconds)})
+	}
+}
+
+// withdraw takes back versions to come that the folder doesn't have.
+func (p *plan) withdraw(s Subject, files []*document) {
+	for _, published := range p.before.subjects[s] {
+		from := published.version.From
+		if !from.After(p.stamp) {
+			continue
+		}
+		wanted := at(files, from)
+		switch {
+		case wanted != nil && (wanted.version.From == from || wanted.meaning == published.meaning):
+		case !p.removeMissing:
+			p.missing = append(p.missing, fmt.Sprintf("%s from %s on (%s)", s, from, published.version.ID))
+		default:
+			p.put(published, Withdrawn, published.version.ID, from)
+		}
+	}
+}
+
+// check refuses a catalogue that is sound in the folder but not together with
+// the versions that were published before.
+func (p *plan) check() error {
+	if len(p.documents) == 0 {
+		return nil
+	}
+	_, err := assemble("", p.after.documents(), nil, p.now.Time())
+	return err
+}
+
+func (p *plan) seal() (Version, error) {
+	body := publication{
+		Format: bodyFormat, Number: p.before.number + 1, Previous: p.before.hash,
+		PublishedAt: p.now.Time(), Stamp: p.stamp.Time(), Documents: p.documents,
+	}
+	return body.seal()
+}
+
+// publishScript writes one version: only onto the one it was made for, and only
+// as long as nothing in it comes into force within a minute. A client that
+// doesn't know whether its first try succeeded tries again and is told so.
+var publishScript = `
+local number, hash = ARGV[1], ARGV[2]
+local before_number, before_hash = ARGV[3], ARGV[4]
+local head = redis.call('HMGET', KEYS[1], 'number', 'hash')
+if head[2] == hash then
+  return 'published'
+end
+if (head[1] or '0') ~= before_number or (head[2] or '') ~= before_hash then
+  return 'lost'
+end
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+if before_number ~= '0' and tonumber(ARGV[5]) < now_ms + tonumber(ARGV[6]) then
+  return 'late'
+end
+redis.call('HSET', KEYS[2], number, ARGV[7])
+redis.call('HSET', KEYS[1], 'number', number, 'hash', hash, 'at_ms', string.format('%.0f', now_ms))
+redis.call('PUBLISH', KEYS[3], number)
+return 'published'`
+
+func (p *plan) publish(ctx context.Context, client redis.UniversalClient, k keys, v Version) error {
+	earliest := rules.MaxInstant
+	for _, c := range v.Changes {
+		earliest = earlier(earliest, c.From)
+	}
+	// Rounded down, so that the script is never less strict than the promise.
+	earliestMillis := earliest.Sec*1000 + int64(earliest.Nsec/1_000_000)
+	if earliest == rules.MinInstant {
+		earliestMillis = 0
+	}
+	reply, err := client.Eval(ctx, publishScript, []string{k.head, k.versions, k.nudge},
+		v.Number, v.Hash, p.before.number, p.before.hash, earliestMillis, leadSeconds*time.Second.Milliseconds(), v.Body).Text()
+	switch {
+	case err != nil:
+		return fmt.Errorf("publish the catalogue to Redis: %w", err)
+	case reply == "published":
+		return nil
+	case reply == "late":
+		return errTooLate
+	}
+	return ErrLostRace
+}

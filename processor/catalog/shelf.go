@@ -1,0 +1,78 @@
+package catalog
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/rules"
+)
+
+// What people ask of a published catalogue.
+
+// History is every publication, oldest first, without bodies.
+func History(ctx context.Context, client redis.UniversalClient, prefix string) ([]Version, error) {
+	k := keysOf(prefix)
+	newest, err := readHead(ctx, client, k)
+	if err != nil {
+		return nil, err
+	}
+	var versions []Version
+	err = readVersions(ctx, client, k, 0, newest.number, func(_ *publication, v Version) error {
+		v.Body = nil
+		versions = append(versions, v)
+		return nil
+	})
+	return versions, err
+}
+
+// Entry is one version of a subject, as it was published.
+type Entry struct {
+	Subject
+	Name    string
+	Version string
+	From    rules.Instant
+	Ended   bool
+	InForce bool // now
+	Stores  int
+	Offers  int
+	Text    string // of the file; empty where the subject ended
+}
+
+// Entries are all versions of all subjects in the order of subject and time,
+// told at Redis' time. ErrEmpty: nothing was ever published.
+func Entries(ctx context.Context, client redis.UniversalClient, prefix string) ([]Entry, error) {
+	k := keysOf(prefix)
+	newest, err := readHead(ctx, client, k)
+	if err != nil {
+		return nil, err
+	}
+	published := newHistory()
+	if err := published.catchUp(ctx, client, k, newest); err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	documents := published.documents()
+	sortDocuments(documents)
+	for _, d := range documents {
+		entries = append(entries, entryOf(d, at(published.subjects[d.subject], newest.now) == d))
+	}
+	return entries, nil
+}
+
+func entryOf(d *document, inForce bool) Entry {
+	e := Entry{
+		Subject: d.subject, Name: d.subject.ID, Version: d.version.ID, From: d.version.From,
+		Ended: d.version.Ended, InForce: inForce, Text: string(d.text),
+	}
+	switch {
+	case d.partner != nil:
+		e.Stores, e.Offers = len(d.partner.stores), len(d.partner.offers)
+		if d.partner.name != "" {
+			e.Name = d.partner.name
+		}
+	case d.programme != nil && d.programme.name != "":
+		e.Name = d.programme.name
+	}
+	return e
+}
