@@ -1,0 +1,200 @@
+// Package topic writes messages to one Kafka topic for the sinks: it returns
+// when every message is acknowledged by all replicas in sync, sends again only
+// what is not, and keeps the order of messages with the same key.
+package topic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// Options say where to write.
+type Options struct {
+	Brokers   []string // host:port
+	Topic     string
+	Transport *kafka.Transport // TLS, SASL, client id; nil: plain, without them
+}
+
+const (
+	// chunkMessages and chunkBytes bound what is on its way at a time. kafka-go
+	// takes memory for chunkMessages messages a batch and partition, however
+	// few there are.
+	chunkMessages = 256
+	chunkBytes    = 800_000
+	// batchBytes keeps a batch under the 1,048,588 bytes that a topic takes by
+	// default, also where compression gains nothing.
+	batchBytes = 1_000_000
+	// messageOverhead is more than what a message has beside key and value.
+	messageOverhead = 64
+
+	batchTimeout   = time.Millisecond // how long a batch waits for more: nothing more comes
+	requestTimeout = 10 * time.Second
+	writers        = 16 // calls of Write that send at the same time; more wait
+
+	attempts   = 8
+	backoffMin = 100 * time.Millisecond
+	backoffMax = 2 * time.Second
+)
+
+// Writer writes to one topic. It may be used by many goroutines.
+//
+// kafka-go cuts the messages of concurrent calls into batches as they come. If
+// a batch failed and the next one of its partition did not, an account's
+// messages would change places. So each call has a kafka.Writer to itself and
+// gives it no more than fits into one batch a partition: what fails of a key
+// fails together.
+type Writer struct {
+	topic   string
+	idle    chan *kafka.Writer
+	make    func() *kafka.Writer
+	closing sync.WaitGroup // writers that were given up with messages on their way
+	pause   time.Duration  // before the second attempt
+}
+
+// New makes a writer; it connects with the first message.
+func New(o Options) *Writer {
+	transport := o.Transport
+	if transport == nil {
+		transport = &kafka.Transport{ClientID: "ristourne"}
+	}
+	w := &Writer{topic: o.Topic, idle: make(chan *kafka.Writer, writers), pause: backoffMin}
+	w.make = func() *kafka.Writer {
+		return &kafka.Writer{
+			Addr:         kafka.TCP(o.Brokers...),
+			Topic:        o.Topic,
+			Transport:    transport,
+			RequiredAcks: kafka.RequireAll,        // kafka-go's own default is none at all
+			Balancer:     kafka.Murmur2Balancer{}, // as Java clients have it
+			Compression:  kafka.Lz4,
+			BatchSize:    chunkMessages,
+			BatchBytes:   batchBytes,
+			BatchTimeout: batchTimeout,
+			ReadTimeout:  requestTimeout,
+			WriteTimeout: requestTimeout,
+			MaxAttempts:  1, // Write tries again itself
+		}
+	}
+	for range writers {
+		w.idle <- w.make()
+	}
+	return w
+}
+
+// Close waits for what is on its way. No call of Write may be under way or follow.
+func (w *Writer) Close() error {
+	var faults []error
+	for range writers {
+		faults = append(faults, (<-w.idle).Close())
+	}
+	w.closing.Wait()
+	return errors.Join(faults...)
+}
+
+// Write returns when every message is acknowledged. An error means that some
+// may be written and some not: write all of them again, and let the reader
+// tell repeats. The messages' bytes must not change until then, and after an
+// error never.
+func (w *Writer) Write(ctx context.Context, messages []kafka.Message) error {
+	if len(messages) == 0 {
+		return nil
+	}
+	var out *kafka.Writer
+	select {
+	case out = <-w.idle:
+	case <-ctx.Done():
+		return w.fault(len(messages), context.Cause(ctx))
+	}
+	for len(messages) > 0 {
+		n := chunk(messages)
+		if left, err := w.send(ctx, out, messages[:n]); err != nil {
+			w.giveUp(out)
+			return w.fault(len(messages)-n+left, err)
+		}
+		messages = messages[n:]
+	}
+	w.idle <- out
+	return nil
+}
+
+// giveUp puts a new writer in the place of one that may still have messages on
+// its way, which must not get into a batch with those of another call.
+func (w *Writer) giveUp(out *kafka.Writer) {
+	w.closing.Go(func() { _ = out.Close() })
+	w.idle <- w.make()
+}
+
+func (w *Writer) fault(left int, err error) error {
+	return fmt.Errorf("write to topic %s: %d messages are not acknowledged: %w", w.topic, left, err)
+}
+
+// chunk is how many messages fit into one batch, if all had one partition.
+func chunk(messages []kafka.Message) int {
+	bytes := 0
+	for i := range messages {
+		bytes += len(messages[i].Key) + len(messages[i].Value) + messageOverhead
+		if i == chunkMessages || i > 0 && bytes > chunkBytes {
+			return i
+		}
+	}
+	return len(messages)
+}
+
+// send sends a chunk, and what fails of it again. It returns how many messages
+// are not acknowledged in the end.
+func (w *Writer) send(ctx context.Context, out *kafka.Writer, pending []kafka.Message) (left int, err error) {
+	pause := w.pause
+	for attempt := 1; ; attempt++ {
+		err = out.WriteMessages(ctx, pending...)
+		if err == nil {
+			return 0, nil
+		}
+		var each kafka.WriteErrors
+		if errors.As(err, &each) {
+			pending, err = failed(pending, each)
+		}
+		if ctx.Err() != nil || permanent(err) {
+			return len(pending), err
+		}
+		if attempt == attempts {
+			return len(pending), fmt.Errorf("after %d attempts: %w", attempts, err)
+		}
+		select {
+		case <-ctx.Done():
+			return len(pending), errors.Join(context.Cause(ctx), err)
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, backoffMax)
+	}
+}
+
+// failed keeps the messages that have an error, in their order, and joins the
+// errors that differ.
+func failed(messages []kafka.Message, each kafka.WriteErrors) (pending []kafka.Message, err error) {
+	var kinds []error
+	seen := make(map[string]bool)
+	for i, fault := range each {
+		if fault == nil {
+			continue
+		}
+		pending = append(pending, messages[i])
+		if text := fault.Error(); !seen[text] {
+			seen[text] = true
+			kinds = append(kinds, fault)
+		}
+	}
+	return pending, errors.Join(kinds...)
+}
+
+// permanent reports an answer that will be the same next time: no right to
+// write, a message too large. All else may pass: a broker that is gone, a
+// leader that moves, replicas that lag.
+func permanent(err error) bool {
+	var answer kafka.Error
+	var tooLarge kafka.MessageTooLargeError
+	return errors.As(err, &tooLarge) || errors.As(err, &answer) && !answer.Temporary()
+}
