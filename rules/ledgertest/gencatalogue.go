@@ -77,7 +77,7 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 			HorizonDays: g.horizon, CeilingMillionths: 1_000_000,
 		}
 		if g.chance(25) {
-			p.CeilingMillionths = pick[int64](g.rng, 20_000, 100_000, 333_333, 2_000_000)
+			p.CeilingMillionths = pick[int64](g.rng, 20_000, 100_000, 333_333, 1)
 		}
 		if g.chance(30) {
 			rounding = pick(g.rng, money.HalfEven, money.HalfUp, money.Down, money.Up)
