@@ -10,7 +10,7 @@ import (
 // account's set, or stand where they must not.
 const (
 	ReasonConflict = "conflict" // an id that came before with other content
-	ReasonOverflow = "overflow" // amounts that no longer fit
+	ReasonLimit    = "limit"    // an account that can't take more
 	ReasonTopic    = "topic"    // a record in a topic that is not for it
 )
 
@@ -22,9 +22,9 @@ func Conflict(idField string) *Fault {
 	}
 }
 
-// Overflow is the fault of a record whose amounts can't be worked out with.
-func Overflow(err error) *Fault {
-	return &Fault{Reason: ReasonOverflow, Detail: err.Error(), KeepBytes: true}
+// Limit is the fault of a record that would take its account beyond its bounds.
+func Limit(err error) *Fault {
+	return &Fault{Reason: ReasonLimit, Detail: err.Error(), KeepBytes: true}
 }
 
 // Referral is the fault of whatever stands in the topic of referrals as long
