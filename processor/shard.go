@@ -204,7 +204,9 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 	if err := s.load(ctx, w); err != nil {
 		return err
 	}
-	s.decide(w)
+	if err := s.decide(w); err != nil {
+		return err
+	}
 	if err := s.setAside(ctx, w); err != nil {
 		return err
 	}

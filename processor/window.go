@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"ristourne/processor/feed"
@@ -272,15 +273,21 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 
 // decide works every record out in order: what its account deserves, less what
 // is booked.
-func (s *Shard) decide(w *window) {
+func (s *Shard) decide(w *window) error {
 	for i := range w.work {
-		s.decideOne(w, &w.work[i])
+		if err := s.decideOne(w, &w.work[i]); err != nil {
+			c := &w.work[i].cause
+			return fmt.Errorf("decide %s at offset %d: %w", c.Kind, c.Offset, err)
+		}
 	}
 	w.decision.Accruals = w.out.Accruals
 	w.decision.Instructions = w.out.Instructions
+	return nil
 }
 
-func (s *Shard) decideOne(w *window, item *work) {
+// decideOne fails only for a broken invariant: then nothing of the window may
+// be saved, and the shard stops for a person to look at.
+func (s *Shard) decideOne(w *window, item *work) error {
 	a := &w.accounts[item.slot]
 	accruals, instructions := len(w.out.Accruals), len(w.out.Instructions)
 	var verdict rules.Verdict
@@ -290,13 +297,16 @@ func (s *Shard) decideOne(w *window, item *work) {
 	} else {
 		verdict, err = s.engine.ApplyFact(a.state, &w.facts[item.fact], item.cause, &w.out)
 	}
+	if err != nil && !errors.Is(err, rules.ErrLimit) {
+		return err
+	}
 	if err != nil || verdict.Conflict {
 		w.deadLetter(s.options.Topics[item.record.Topic], s.source.Shard(), &item.record, refusal(item, err))
-		return
+		return nil
 	}
 	w.fates[verdict.Fate]++
 	if !verdict.Fate.InSet() {
-		return
+		return nil
 	}
 	ref := s.refs.ref(a.id)
 	for i := range w.out.Accruals[accruals:] {
@@ -312,6 +322,7 @@ func (s *Shard) decideOne(w *window, item *work) {
 		s.setFact(w, a, &w.facts[item.fact], item.cause, verdict.Fate, ref)
 	}
 	a.touched = true
+	return nil
 }
 
 // refusal is the fault of a record that is valid by itself and can't join its
@@ -319,7 +330,7 @@ func (s *Shard) decideOne(w *window, item *work) {
 func refusal(item *work, err error) *wire.Fault {
 	switch {
 	case err != nil:
-		return wire.Overflow(err)
+		return wire.Limit(err)
 	case item.event >= 0:
 		return wire.Conflict("event_id")
 	}
@@ -333,7 +344,7 @@ func (s *Shard) setEvent(w *window, a *account, ev *rules.Event, cause rules.Cau
 		MerchantID: ev.Merchant.ID, MCC: ev.Merchant.MCC,
 	}
 	if match, ok := s.snapshot.Match(ev); ok {
-		row.PartnerID, row.StoreID = match.PartnerID(), match.StoreID()
+		row.PartnerID, row.StoreID = match.PartnerID, match.StoreID
 	}
 	row.Payload = w.payload(ev.AppendBinary)
 	w.decision.Set = append(w.decision.Set, row)

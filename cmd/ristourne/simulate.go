@@ -87,7 +87,7 @@ func loadSnapshot(dir string) (*rules.Snapshot, error) {
 
 // eachLine hands over the lines of a JSON Lines file. A line that is too long
 // is handed over too: the decoder says so, and the file goes on.
-func eachLine(stdin io.Reader, name string, each func(key, value []byte, at simulate.Place)) error {
+func eachLine(stdin io.Reader, name string, each func(key, value []byte, at simulate.Place) error) error {
 	in := stdin
 	if name != "-" {
 		file, err := os.Open(name)
@@ -101,7 +101,10 @@ func eachLine(stdin io.Reader, name string, each func(key, value []byte, at simu
 	for line := int64(0); ; line++ {
 		text, err := reader.ReadBytes('\n')
 		if value := bytes.TrimSpace(text); len(value) > 0 {
-			each(nil, value, simulate.Place{Topic: name, Offset: line, RecordedAt: -1})
+			place := simulate.Place{Topic: name, Offset: line, RecordedAt: -1}
+			if err := each(nil, value, place); err != nil {
+				return err
+			}
 		}
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -4,6 +4,8 @@ package simulate
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 
 	"ristourne/processor/wire"
@@ -49,39 +51,41 @@ func NewWorld(snapshot *rules.Snapshot, keys bool) *World {
 	}
 }
 
-// Fact applies one fact. value must not change afterwards.
-func (w *World) Fact(key, value []byte, at Place) {
+// Fact applies one fact. value must not change afterwards. An error is a broken
+// invariant of the rules, never a property of the record.
+func (w *World) Fact(key, value []byte, at Place) error {
 	f := new(rules.Fact)
 	if fault := w.decoder.Fact(value, key, at.RecordedAt, f); fault != nil {
 		w.deadLetter(key, value, at, fault)
-		return
+		return nil
 	}
 	verdict, err := w.engine.ApplyFact(w.account(f.AccountID), f, at.cause(rules.CauseFact, f.ID, f.At), &w.out)
-	w.conclude(key, value, at, "fact_id", verdict, err)
+	return w.conclude(key, value, at, "fact_id", verdict, err)
 }
 
-// Event applies one transaction event. value must not change afterwards.
-func (w *World) Event(key, value []byte, at Place) {
+// Event applies one transaction event, as Fact does a fact.
+func (w *World) Event(key, value []byte, at Place) error {
 	ev := new(rules.Event)
 	if fault := w.decoder.Event(value, key, at.RecordedAt, ev); fault != nil {
 		w.deadLetter(key, value, at, fault)
-		return
+		return nil
 	}
 	wire.Seal(ev)
 	// The decoder's lists are its own until Reset, which a world never calls.
 	ev.Items = slices.Clone(ev.Items)
 	verdict, err := w.engine.ApplyEvent(w.account(ev.AccountID), ev, at.cause(rules.CauseEvent, ev.ID, ev.OccurredAt), &w.out)
-	w.conclude(key, value, at, "event_id", verdict, err)
+	return w.conclude(key, value, at, "event_id", verdict, err)
 }
 
 // Result counts one word of the bank.
-func (w *World) Result(key, value []byte, at Place) {
+func (w *World) Result(key, value []byte, at Place) error {
 	var result rules.Result
 	if fault := w.decoder.Result(value, key, at.RecordedAt, &result); fault != nil {
 		w.deadLetter(key, value, at, fault)
-		return
+		return nil
 	}
 	w.Fates[rules.NoChange]++
+	return nil
 }
 
 func (w *World) account(id string) *rules.Account {
@@ -93,10 +97,12 @@ func (w *World) account(id string) *rules.Account {
 	return a
 }
 
-func (w *World) conclude(key, value []byte, at Place, idField string, verdict rules.Verdict, err error) {
+func (w *World) conclude(key, value []byte, at Place, idField string, verdict rules.Verdict, err error) error {
 	switch {
+	case errors.Is(err, rules.ErrLimit):
+		w.deadLetter(key, value, at, wire.Limit(err))
 	case err != nil:
-		w.deadLetter(key, value, at, wire.Overflow(err))
+		return fmt.Errorf("record at %s:%d: %w", at.Topic, at.Offset+1, err)
 	case verdict.Conflict:
 		w.deadLetter(key, value, at, wire.Conflict(idField))
 	default:
@@ -106,6 +112,7 @@ func (w *World) conclude(key, value []byte, at Place, idField string, verdict ru
 		w.Lines(&w.out)
 		w.out.Reset()
 	}
+	return nil
 }
 
 func (w *World) deadLetter(key, value []byte, at Place, fault *wire.Fault) {

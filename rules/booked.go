@@ -1,0 +1,42 @@
+package rules
+
+// Booked gives what the account believes to be booked: one line a key, with
+// the fields of the key and the amounts alone. A rebuild holds it against what
+// the ledger's store knows.
+func (a *Account) Booked() []Accrual {
+	var booked []Accrual
+	for i := range a.purchases {
+		booked = a.appendBooked(booked, a.purchases[i].id, a.purchases[i].lines)
+	}
+	return a.appendBooked(booked, "", a.factLines)
+}
+
+func (a *Account) appendBooked(booked []Accrual, transactionID string, head int32) []Accrual {
+	for i := head; i >= 0; i = a.lines[i].next {
+		l := &a.lines[i]
+		x := Accrual{
+			Programme: l.programme, AccountID: a.id, BeneficiaryID: a.id, TransactionID: transactionID,
+			PartnerID: l.partner, StoreID: l.store, OfferID: l.offer, OfferVersion: l.version,
+			Role: l.role, Kind: l.kind, Unit: l.unit, Stage: l.stage,
+			BasisMinor: l.basisMinor, RewardMinor: l.rewardMinor, CommissionMinor: l.commissionMinor, CostMinor: l.costMinor,
+		}
+		if l.role == RolePartner {
+			x.BeneficiaryID = l.partner
+		}
+		booked = append(booked, x)
+	}
+	return booked
+}
+
+// CardTokenRanges are the card tokens that look like card numbers and that any
+// version of any programme allows. Which version is in force can't be asked:
+// the token is looked at before it is known whose it is.
+func (s *Snapshot) CardTokenRanges() []TokenRange {
+	var ranges []TokenRange
+	for i := range s.programmes {
+		for j := range s.programmes[i].versions {
+			ranges = append(ranges, s.programmes[i].versions[j].CardTokenRanges...)
+		}
+	}
+	return ranges
+}
