@@ -179,11 +179,14 @@ func inRandomHex(s string, start, end int) bool {
 	}
 	letters, all := 0, 0
 	for i := start; i < end; i++ {
-		if s[i] != '-' {
-			all++
-		}
-		if s[i] >= 'A' {
+		switch c := s[i]; {
+		case !isHexOrDash(c):
+			return false // a space between the digits: no word
+		case c >= 'A':
 			letters++
+			all++
+		case c != '-':
+			all++
 		}
 	}
 	return all >= 24 && letters >= 2
