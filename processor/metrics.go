@@ -85,8 +85,7 @@ func (p *Processor) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
 	gauge(shardsDesc, float64(len(shards)))
-	if p.edges.Catalogue.Current() != nil {
-		complete := p.edges.Catalogue.CompleteUntil()
+	if snapshot, complete := p.edges.Catalogue.Current(); snapshot != nil {
 		gauge(snapshotAgeDesc, max(0, now.Sub(complete.Time()).Seconds()+CompleteAhead.Seconds()))
 	}
 	for _, s := range shards {

@@ -98,8 +98,9 @@ func (p *Processor) owned() []*Shard {
 
 // Ready reports whether the processor can take records, or why not.
 func (p *Processor) Ready() error {
+	snapshot, _ := p.edges.Catalogue.Current()
 	switch {
-	case p.edges.Catalogue.Current() == nil:
+	case snapshot == nil:
 		return errors.New("no catalogue yet: publish one with `ristourne offers publish`")
 	case !p.joined.Load():
 		return errors.New("no shard was assigned yet")

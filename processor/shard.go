@@ -17,11 +17,10 @@ import (
 
 // Catalogue is what is offered, as far as it is known.
 type Catalogue interface {
-	// Current is the newest snapshot; never nil once the processor runs.
-	Current() *rules.Snapshot
-	// CompleteUntil is the purchase time up to which Current is complete.
-	CompleteUntil() rules.Instant
-	// Await returns when CompleteUntil has reached t.
+	// Current is the newest snapshot, and the purchase time before which it is
+	// complete: a purchase at or after it has to wait. Nil before the first.
+	Current() (snapshot *rules.Snapshot, completeUntil rules.Instant)
+	// Await returns when Current is complete for a purchase at t.
 	Await(ctx context.Context, t rules.Instant) error
 }
 
@@ -81,6 +80,7 @@ type Shard struct {
 	members  filter
 	known    filter
 	snapshot *rules.Snapshot
+	complete rules.Instant // the snapshot is complete for purchases before it
 
 	feedBatch feed.Batch
 	window    window
@@ -94,11 +94,12 @@ func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log
 	s := &Shard{
 		source: source, edges: edges, options: options, metrics: metrics,
 		log:     log.With("shard", source.Shard()),
-		engine:  rules.NewEngine(edges.Catalogue.Current()),
+		engine:  rules.NewEngine(nil),
 		decoder: wire.NewDecoder(wire.Options{}),
 		refs:    newReferrer(options.AccountRefKey),
 		window:  newWindow(),
 	}
+	s.useCatalogue()
 	s.moved.Store(edges.Now().UnixNano())
 	return s
 }
@@ -292,10 +293,10 @@ func (s *Shard) clear(ctx context.Context, upToBatch uint64) error {
 	})
 }
 
-// useCatalogue swaps in the newest snapshot, between batches.
+// useCatalogue swaps in the newest snapshot.
 func (s *Shard) useCatalogue() {
-	snapshot := s.edges.Catalogue.Current()
-	if snapshot == s.snapshot {
+	var snapshot *rules.Snapshot
+	if snapshot, s.complete = s.edges.Catalogue.Current(); snapshot == s.snapshot {
 		return
 	}
 	s.snapshot = snapshot

@@ -179,7 +179,10 @@ func (s *Shard) remember(member uint64, ev *rules.Event) {
 // awaitCatalogue holds a purchase back that is later than the snapshot is
 // known to be complete: an offer that was published for its time may be on its way.
 func (s *Shard) awaitCatalogue(ctx context.Context, purchase rules.Instant) error {
-	if !purchase.After(s.edges.Catalogue.CompleteUntil()) {
+	if purchase.Before(s.complete) {
+		return nil
+	}
+	if s.useCatalogue(); purchase.Before(s.complete) {
 		return nil
 	}
 	s.metrics.catalogueWaits.Inc()

@@ -280,8 +280,9 @@ func (f *faults) around(e processor.Edges) processor.Edges {
 // staticCatalogue is a catalogue that is complete for ever.
 type staticCatalogue struct{ snapshot *rules.Snapshot }
 
-func (c staticCatalogue) Current() *rules.Snapshot                 { return c.snapshot }
-func (staticCatalogue) CompleteUntil() rules.Instant               { return rules.MaxInstant }
+func (c staticCatalogue) Current() (*rules.Snapshot, rules.Instant) {
+	return c.snapshot, rules.MaxInstant
+}
 func (staticCatalogue) Await(context.Context, rules.Instant) error { return nil }
 
 // run takes all records through one shard after another incarnation of its

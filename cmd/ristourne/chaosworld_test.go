@@ -119,8 +119,8 @@ func (w *chaosWorld) edges(t *testing.T) processor.Edges {
 	}
 	transport := &kafka.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	payer := credits.New(w.brokers, w.instructions, transport)
-	letters := deadletters.New(w.brokers, w.deadLetters, transport)
+	payer := credits.New(credits.Options{Brokers: w.brokers, Topic: w.instructions, Transport: transport})
+	letters := deadletters.New(deadletters.Options{Brokers: w.brokers, Topic: w.deadLetters, Transport: transport})
 	t.Cleanup(func() { _, _ = payer.Close(), letters.Close() })
 	return processor.Edges{
 		Accounts: store, Ledger: w.ledger, Payer: payer, DeadLetters: letters, Catalogue: w.catalogue, Now: time.Now,

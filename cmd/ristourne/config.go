@@ -292,9 +292,9 @@ func (r *redisConfig) options() (accounts.Options, error) {
 
 func (c *clickhouseConfig) options() (clickhouse.Options, error) {
 	tlsClient, err := c.TLS.client()
-	return clickhouse.Options{
-		Addrs: c.Addresses, Database: c.Database, User: c.User, Password: c.Password.value, TLS: tlsClient,
-	}, err
+	o := clickhouse.DefaultOptions()
+	o.Addresses, o.Database, o.User, o.Password, o.TLS = c.Addresses, c.Database, c.User, c.Password.value, tlsClient
+	return o, err
 }
 
 func (c *config) processorOptions() processor.Options {

@@ -115,7 +115,7 @@ type openedEdges struct {
 func (e *openedEdges) edges() processor.Edges {
 	return processor.Edges{
 		Accounts: e.accounts, Ledger: e.ledger, Payer: e.payer, DeadLetters: e.deadLetters,
-		Catalogue: e.watcher, Now: time.Now,
+		Catalogue: watchedCatalogue{e.watcher}, Now: time.Now,
 	}
 }
 
@@ -136,7 +136,9 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 		return nil, err
 	}
 	e.redis = client
-	e.accounts = accounts.New(client, c.Redis.Prefix)
+	if e.accounts, err = accounts.New(client, c.Redis.Prefix); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
 	e.watcher = catalog.NewWatcher(client, catalog.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
 	if e.ledger, err = openLedger(ctx, c, log); err != nil {
 		return nil, errors.Join(err, client.Close())
@@ -145,8 +147,8 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	if err != nil {
 		return nil, errors.Join(err, client.Close(), e.ledger.Close())
 	}
-	e.payer = credits.NewWriter(c.Kafka.Brokers, c.Kafka.Topics.Instructions, transport)
-	e.deadLetters = deadletters.NewWriter(c.Kafka.Brokers, c.Kafka.Topics.DeadLetters, transport)
+	e.payer = credits.New(credits.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Instructions, Transport: transport})
+	e.deadLetters = deadletters.New(deadletters.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.DeadLetters, Transport: transport})
 	e.closers = []io.Closer{e.payer, e.deadLetters, e.ledger, client}
 	return e, nil
 }
