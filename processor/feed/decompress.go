@@ -84,11 +84,7 @@ func (a *arena) decode(codec uint16, block, compressed []byte) ([]byte, error) {
 	case codecSnappy:
 		return a.decodeSnappy(block, compressed)
 	case codecLZ4:
-		if a.lz4 == nil {
-			a.lz4 = lz4.NewReader(nil)
-		}
-		a.lz4.Reset(&a.source)
-		return a.readBlock(block, a.lz4, len(compressed))
+		return a.decodeLZ4(block, compressed)
 	case codecZstd:
 		if a.zstd == nil {
 			var err error
