@@ -1,0 +1,110 @@
+// Package credits gives credit instructions to the bank, through a Kafka topic
+// with the account id as key.
+package credits
+
+import (
+	"context"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/segmentio/kafka-go"
+
+	"ristourne/rules"
+	"ristourne/sinks/internal/topic"
+)
+
+// Topic is the usual name of the topic.
+const Topic = "credit.instructions"
+
+// Options say where to write. Topic is needed.
+type Options = topic.Options
+
+// Writer pays by writing instructions to the topic. It may be used by many
+// goroutines.
+type Writer struct{ out *topic.Writer }
+
+// New makes a writer; it connects with the first instruction.
+func New(o Options) *Writer { return &Writer{out: topic.New(o)} }
+
+// Close waits for what is on its way.
+func (w *Writer) Close() error { return w.out.Close() }
+
+// Pay returns when every instruction is acknowledged by all replicas in sync.
+// The instructions of an account keep their order. An error means that some
+// may be with the bank and some not: pay all again, the bank dedupes by id.
+// An instruction that breaks the contract is refused before any is sent.
+func (w *Writer) Pay(ctx context.Context, instructions []rules.Instruction) error {
+	messages, err := messagesOf(instructions)
+	if err != nil {
+		return fmt.Errorf("pay: %w", err)
+	}
+	if err := w.out.Write(ctx, messages); err != nil {
+		return fmt.Errorf("pay %d instructions: %w", len(instructions), err)
+	}
+	return nil
+}
+
+// messagesOf puts all values into one piece of memory. It can't be used again:
+// kafka-go may still be reading it when a call was cancelled.
+func messagesOf(instructions []rules.Instruction) ([]kafka.Message, error) {
+	const usualBytes = 400
+	buffer := make([]byte, 0, usualBytes*len(instructions))
+	messages := make([]kafka.Message, len(instructions))
+	for n := range instructions {
+		i := &instructions[n]
+		if err := check(i); err != nil {
+			return nil, err
+		}
+		from := len(buffer)
+		buffer = append(buffer, i.AccountID...)
+		value := len(buffer)
+		buffer = Append(buffer, i)
+		messages[n] = kafka.Message{Key: buffer[from:value:value], Value: buffer[value:len(buffer):len(buffer)]}
+	}
+	return messages, nil
+}
+
+const (
+	maxID        = 35 // what an ISO 20022 EndToEndId holds
+	maxStatement = 140
+)
+
+// check is the last look at an instruction before the bank executes it.
+func check(i *rules.Instruction) error {
+	fault := ""
+	switch {
+	case !validID(i.ID):
+		fault = "its id is not 1 to 35 of A-Z a-z 0-9 -"
+	case i.Direction != rules.Credit && i.Direction != rules.Debit:
+		fault = "it is neither credit nor debit"
+	case i.AccountID == "":
+		fault = "it names no account"
+	case i.AmountMinor <= 0:
+		fault = fmt.Sprintf("its amount %d is not over 0", i.AmountMinor)
+	case !validCurrency(i.Currency):
+		fault = fmt.Sprintf("its currency %q is not three letters", i.Currency.String())
+	case utf8.RuneCountInString(i.StatementText) > maxStatement:
+		fault = "its statement text has more than 140 characters"
+	default:
+		return nil
+	}
+	return fmt.Errorf("instruction %q breaks the contract: %s; it is held back, and what comes after it in its shard", i.ID, fault)
+}
+
+func validID(id string) bool {
+	for _, c := range []byte(id) {
+		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return len(id) >= 1 && len(id) <= maxID
+}
+
+func validCurrency(code [3]byte) bool {
+	for _, c := range code {
+		if c < 'A' || c > 'Z' {
+			return false
+		}
+	}
+	return true
+}
