@@ -8,10 +8,11 @@ import (
 )
 
 // Bounds of one account. They are far beyond what a cardholder does in a
-// lifetime and keep every sum within int64: no sum of awards or commissions
-// can be more than the volume plus a fixed amount a purchase.
+// lifetime and keep every sum within int64: awards are within eight times the
+// volume (the highest ceiling), commissions within the volume and a fixed
+// amount a purchase.
 const (
-	maxAccountVolumeMinor = 1 << 62
+	maxAccountVolumeMinor = 1 << 59
 	maxAccountEvents      = 1 << 20
 	maxAccountFacts       = 1 << 16
 	// WaitingDays and WaitingLimit bound what waits for its purchase.

@@ -46,7 +46,7 @@ type Verdict struct {
 	Conflict bool
 }
 
-// ErrLimit is a record that would take its account beyond its bounds (2^62
+// ErrLimit is a record that would take its account beyond its bounds (2^59
 // minor units in all, 2^20 events, 2^16 facts). The account and the output are
 // unchanged: the record is a dead letter, and the stream goes on.
 var ErrLimit = errors.New("the account is at its limit")

@@ -82,12 +82,13 @@ func (c checker) fault(path, format string, args ...any) {
 // Bounds of the catalogue's settings. With them no sum over an account within
 // maxAccountVolumeMinor can leave int64.
 const (
-	maxFixedMinor     = 1_000_000_000_000 // of a fixed reward or commission
-	maxHorizonDays    = 3660
-	maxMerchantID     = 15
-	maxIDLength       = 64
-	maxStoresPerShop  = 1_000_000
-	maxOffersPerStore = 10_000
+	maxFixedMinor        = 1_000_000_000_000 // of a fixed reward or commission
+	maxCeilingMillionths = 8 * money.One
+	maxHorizonDays       = 3660
+	maxMerchantID        = 15
+	maxIDLength          = 64
+	maxStoresPerPartner  = 1_000_000
+	maxOffersPerPartner  = 10_000
 )
 
 type versionName struct {
@@ -116,8 +117,8 @@ func checkProgrammes(c *Catalogue, faults *Faults) {
 		if p.HorizonDays < 1 || p.HorizonDays > maxHorizonDays {
 			check.fault("horizon_days", "%d is not within 1 to %d days", p.HorizonDays, maxHorizonDays)
 		}
-		if p.CeilingMillionths < 1 || p.CeilingMillionths > money.One {
-			check.fault("ceiling", "%s is not over 0%% and up to 100%% of the basis", money.FormatPercent(p.CeilingMillionths))
+		if p.CeilingMillionths < 1 || p.CeilingMillionths > maxCeilingMillionths {
+			check.fault("ceiling", "%s is not over 0%% and up to %s of the basis", money.FormatPercent(p.CeilingMillionths), money.FormatPercent(maxCeilingMillionths))
 		}
 	}
 }
@@ -194,8 +195,8 @@ func (c checker) share(path string, rateMillionths, fixedMinor int64) {
 }
 
 func (c checker) stores(p *Partner) {
-	if len(p.Stores) > maxStoresPerShop {
-		c.fault("stores", "more than %d stores", maxStoresPerShop)
+	if len(p.Stores) > maxStoresPerPartner {
+		c.fault("stores", "more than %d stores", maxStoresPerPartner)
 		return
 	}
 	ids := make(map[string]bool, len(p.Stores))
@@ -239,8 +240,8 @@ func (c checker) key(path string, k *Key) {
 }
 
 func (c checker) offers(p *Partner) {
-	if len(p.Offers) > maxOffersPerStore {
-		c.fault("offers", "more than %d offers", maxOffersPerStore)
+	if len(p.Offers) > maxOffersPerPartner {
+		c.fault("offers", "more than %d offers", maxOffersPerPartner)
 		return
 	}
 	stores := make(map[string]bool, len(p.Stores))

@@ -265,7 +265,7 @@ func (e *Engine) commissionOf(w world, a *Account, p *purchase) error {
 func (e *Engine) cutToCeiling(w world) {
 	for i := range e.bases {
 		b := &e.bases[i]
-		// Rates of at most 100 % of what is in int64: no overflow.
+		// The volume and the highest ceiling leave this within int64.
 		limit, _ := money.Share(b.minor[w], e.terms.programme.CeilingMillionths, 0, money.Down)
 		e.cut(w, b.currency, limit, whyCeiling, func(*award) bool { return true })
 	}
@@ -288,24 +288,20 @@ func (e *Engine) cutToCommission(w world) {
 	}
 }
 
-// cut lowers the awards in a currency, the weakest first, until together they
-// are within the limit.
+// cut lowers the awards in a currency until together they are within the
+// limit, the weakest first: so the strongest keep what there is.
 func (e *Engine) cut(w world, c money.Currency, limitMinor int64, why reasons, counts func(*award) bool) {
 	awards := e.worth[w].awards
-	over := -limitMinor
+	left := limitMinor
 	for i := range awards {
-		if awards[i].offer.Currency == c && counts(&awards[i]) {
-			over += awards[i].finalMinor
-		}
-	}
-	for i := len(awards) - 1; i >= 0 && over > 0; i-- {
 		aw := &awards[i]
 		if aw.finalMinor == 0 || aw.offer.Currency != c || !counts(aw) {
 			continue
 		}
-		less := min(aw.finalMinor, over)
-		aw.finalMinor -= less
-		aw.why |= why
-		over -= less
+		if aw.finalMinor > left {
+			aw.finalMinor = left
+			aw.why |= why
+		}
+		left -= aw.finalMinor
 	}
 }
