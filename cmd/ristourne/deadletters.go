@@ -80,7 +80,7 @@ func listDeadLetters(ctx context.Context, stdout io.Writer, c *config, o deadLet
 		if listed++; o.output == "json" {
 			err = encoder.Encode(json.RawMessage(r.Value))
 		} else {
-			err = writeLetterRow(table, letter)
+			err = writeLetterRow(table, &letter)
 		}
 		if err == nil && listed == o.limit {
 			err = errEnough

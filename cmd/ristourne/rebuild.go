@@ -62,6 +62,9 @@ func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32,
 		return err
 	}
 	defer e.close(log)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go e.watcher.Run(watching) //nolint:errcheck // Wait gives its error
 	if err := e.watcher.Wait(ctx); err != nil {
 		return err
 	}

@@ -1,0 +1,200 @@
+package processor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ristourne/processor/feed"
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// pureEdges have no Redis, ClickHouse or Kafka: whatever touches one panics.
+func pureEdges(tb testing.TB, c *rules.Catalogue) Edges {
+	tb.Helper()
+	snapshot, err := rules.Compile(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return Edges{Catalogue: wholeCatalogue{snapshot}, Now: time.Now}
+}
+
+type wholeCatalogue struct{ snapshot *rules.Snapshot }
+
+func (c wholeCatalogue) Current() (*rules.Snapshot, rules.Instant) {
+	return c.snapshot, rules.MaxInstant
+}
+func (wholeCatalogue) Await(context.Context, rules.Instant) error { return nil }
+
+// shardZero is a source that is never read.
+type shardZero struct{ Source }
+
+func (shardZero) Shard() int32 { return 0 }
+
+// aTown has a programme and a partner with 1,000 stores.
+func aTown() *rules.Catalogue {
+	eur := money.Currency{'E', 'U', 'R'}
+	partner := rules.Partner{
+		ID: "bakery", Version: rules.Version{ID: "1", From: rules.MinInstant}, Programme: "town", Currency: eur,
+		Commission: rules.Commission{RateMillionths: 80_000},
+		Offers: []rules.Offer{{
+			ID: "everyday", Currency: eur, Group: rules.DefaultGroup,
+			Reward: rules.Reward{Form: rules.PercentReward, RateMillionths: 30_000},
+		}},
+	}
+	for i := range 1000 {
+		partner.Stores = append(partner.Stores, rules.Store{
+			ID: fmt.Sprintf("s%d", i), Zone: time.UTC,
+			Keys: []rules.Key{{MID: fmt.Sprintf("%010d", i), From: rules.MinInstant, Until: rules.MaxInstant}},
+		})
+	}
+	return &rules.Catalogue{
+		Programmes: []rules.Programme{{
+			ID: "town", Version: rules.Version{ID: "1", From: rules.MinInstant}, Currency: eur, Zone: time.UTC,
+			HorizonDays: rules.DefaultHorizonDays, CeilingMillionths: 1_000_000,
+		}},
+		Partners: []rules.Partner{partner},
+	}
+}
+
+func newPureShard(tb testing.TB) *Shard {
+	tb.Helper()
+	options := DefaultOptions()
+	options.AccountRefKey = make([]byte, 32)
+	return NewShard(shardZero{}, pureEdges(tb, aTown()), options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+}
+
+// authorizations of one member each, at the merchant of the given MID.
+func authorizations(n int, mid func(int) string) []feed.Record {
+	records := make([]feed.Record, n)
+	for i := range records {
+		account := fmt.Sprintf("acc-%09d", i%1000)
+		records[i] = feed.Record{
+			Topic: feed.Transactions, Offset: int64(i), Time: 1_800_000_000_000, Key: []byte(account),
+			Value: fmt.Appendf(nil, `{"event_id":"au-%010d","type":"authorization","transaction_id":"txn-%010d","account_id":%q,"card_token":"tok-%09d","amount_minor":%d,"currency":"EUR","occurred_at":"2026-10-05T12:34:56.789Z","approved":true,"merchant":{"id":%q,"acquirer_id":"30004","network":"visa","terminal_id":"T%07d","name":"BOULANGERIE DU MARCHE %04d","mcc":"5462","country":"FR"},"channel":"in_store","card_product":"gold debit"}`,
+				i, i, account, i%1000, 100+i, mid(i), i, i%10_000),
+		}
+	}
+	return records
+}
+
+func (s *Shard) enrolForTest(members int) {
+	for i := range members {
+		s.members.add(memberHash(fmt.Sprintf("acc-%09d", i)))
+	}
+}
+
+// Most events of a bank are at no partner: each costs a decode, a look into
+// two tables, and nothing else.
+func TestAnUnmatchedEventDoesNoIOAndAllocatesNothing(t *testing.T) {
+	s := newPureShard(t)
+	s.enrolForTest(1000)
+	records := authorizations(1000, func(i int) string { return fmt.Sprintf("9%09d", i) })
+	take := func() {
+		s.decoder.Reset()
+		if n, err := s.match(t.Context(), &s.window, records); n != len(records) || err != nil {
+			t.Fatalf("took %d of %d: %v", n, len(records), err)
+		}
+	}
+	take()
+	if allocated := testing.AllocsPerRun(10, take); allocated != 0 {
+		t.Errorf("1,000 unmatched events allocated %v times", allocated)
+	}
+	if got := s.window.fates[rules.Unmatched]; got == 0 || len(s.window.work) != 0 {
+		t.Errorf("%d unmatched, %d to be worked on", got, len(s.window.work))
+	}
+}
+
+// The filters only spare a look at the account: an event that may concern a
+// member's purchase always gets it.
+func TestAnEventThatMayBelongIsNeverStoppedByAFilter(t *testing.T) {
+	s := newPureShard(t)
+	s.enrolForTest(1)
+	at := func(typ, event, txn, original, mid string) feed.Record {
+		return feed.Record{Topic: feed.Transactions, Time: 1_800_000_000_000, Key: []byte("acc-000000000"), Value: fmt.Appendf(nil,
+			`{"event_id":%q,"type":%q,"transaction_id":%q,"original_transaction_id":%s,"account_id":"acc-000000000","card_token":"t","amount_minor":1,"currency":"EUR","occurred_at":"2026-10-05T12:34:56Z","merchant":{"id":%q}}`,
+			event, typ, txn, original, mid)}
+	}
+	known, elsewhere := "0000000007", "999"
+	for _, c := range []struct {
+		name   string
+		record feed.Record
+		works  bool
+	}{
+		{"an authorization that matches", at("authorization", "e1", "t1", "null", known), true},
+		{"one that doesn't", at("authorization", "e2", "t2", "null", elsewhere), false},
+		{"a clearing elsewhere of a purchase that was seen in this batch", at("clearing", "e3", "t1", "null", elsewhere), true},
+		{"a clearing with an id of its own that names it", at("clearing", "e4", "t4", `"t1"`, elsewhere), true},
+		{"an update that names the clearing", at("authorization_update", "e5", "t5", `"t4"`, elsewhere), true},
+		{"a known event id with other content", at("authorization", "e1", "t9", "null", elsewhere), true},
+		{"a refund of nobody knows what", at("refund", "e6", "t6", "null", elsewhere), true},
+	} {
+		before := len(s.window.work)
+		if _, err := s.match(t.Context(), &s.window, []feed.Record{c.record}); err != nil {
+			t.Fatal(err)
+		}
+		if works := len(s.window.work) > before; works != c.works {
+			t.Errorf("%s: worked on = %v, want %v (dead letters %v)", c.name, works, c.works, s.window.letters)
+		}
+	}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, share := range []struct {
+		name string
+		mid  func(int) string
+	}{
+		{"unmatched", func(i int) string { return fmt.Sprintf("9%09d", i) }},
+		{"matched", func(i int) string { return fmt.Sprintf("%010d", i%1000) }},
+	} {
+		b.Run(share.name, func(b *testing.B) {
+			s := newPureShard(b)
+			s.enrolForTest(1000)
+			s.options.MaxAccounts = 1 << 30
+			records := authorizations(1000, share.mid)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for b.Loop() {
+				s.decoder.Reset()
+				s.window.reset(s.heads)
+				if _, err := s.match(b.Context(), &s.window, records); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(records)), "ns/event")
+		})
+	}
+}
+
+func TestAFilterNeverSaysNoWrongly(t *testing.T) {
+	var f filter
+	for i := range 100_000 {
+		f.add(memberHash(fmt.Sprint(i)))
+	}
+	f.addAll([]uint64{0, 0, 1 << 63})
+	for i := range 100_000 {
+		if !f.has(memberHash(fmt.Sprint(i))) {
+			t.Fatalf("%d was added and is not in", i)
+		}
+	}
+	if !f.has(0) || !f.has(1<<63) {
+		t.Error("a hash of addAll is not in")
+	}
+	if want := 100_002; f.count != want {
+		t.Errorf("counts %d, want %d", f.count, want)
+	}
+	wrong := 0
+	for i := range 100_000 {
+		if f.has(memberHash(fmt.Sprint("other", i))) {
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("said yes wrongly %d times of 100,000: 64-bit hashes should collide never so soon", wrong)
+	}
+}
