@@ -36,12 +36,14 @@ type config struct {
 }
 
 type kafkaConfig struct {
-	Brokers  []string     `yaml:"brokers" doc:"host:port of some brokers; the others are found through them"`
-	Group    string       `yaml:"group" doc:"consumer group: processors that share the shards have the same one"`
-	ClientID string       `yaml:"client_id" doc:"shown in the brokers' logs and quotas"`
-	Topics   topicsConfig `yaml:"topics"`
-	TLS      tlsConfig    `yaml:"tls"`
-	SASL     saslConfig   `yaml:"sasl"`
+	Brokers  []string `yaml:"brokers" doc:"host:port of some brokers; the others are found through them"`
+	Group    string   `yaml:"group" doc:"consumer group: processors that share the shards have the same one"`
+	ClientID string   `yaml:"client_id" doc:"shown in the brokers' logs and quotas"`
+	// SessionTimeout: a member that is silent for so long loses its shards.
+	SessionTimeout time.Duration `yaml:"session_timeout" doc:"a processor that is silent for so long loses its shards, 500ms to 10m"`
+	Topics         topicsConfig  `yaml:"topics"`
+	TLS            tlsConfig     `yaml:"tls"`
+	SASL           saslConfig    `yaml:"sasl"`
 }
 
 type topicsConfig struct {
@@ -110,7 +112,7 @@ func defaultConfig() *config {
 	o := processor.DefaultOptions()
 	return &config{
 		Kafka: kafkaConfig{
-			Group: "ristourne", ClientID: "ristourne",
+			Group: "ristourne", ClientID: "ristourne", SessionTimeout: 30 * time.Second,
 			Topics: topicsConfig{
 				Facts: "programme.facts", Referrals: "programme.referrals", Results: "credit.results",
 				Transactions: "card.transactions", Instructions: "credit.instructions", DeadLetters: "ristourne.dead-letters",
@@ -150,6 +152,8 @@ func (c *config) validate(file *yamlFile) {
 	k := &c.Kafka
 	need(len(k.Brokers) == 0, "kafka.brokers", "no broker: name at least one host:port")
 	need(k.Group == "", "kafka.group", "empty: processors that share the shards need the same group")
+	need(k.SessionTimeout < 500*time.Millisecond || k.SessionTimeout > 10*time.Minute, "kafka.session_timeout",
+		"%s is not between 500ms and 10m", k.SessionTimeout)
 	seen := map[string]string{}
 	for _, topic := range k.Topics.all() {
 		need(topic.name == "", "kafka.topics."+topic.key, "empty: name the topic")
@@ -273,6 +277,7 @@ func (k *kafkaConfig) feed(log *slog.Logger) (feed.Config, error) {
 	return feed.Config{
 		Brokers: k.Brokers, GroupID: k.Group, ClientID: k.ClientID, Topics: k.Topics.inputs(),
 		TLS: tlsClient, SASL: mechanism, Log: log,
+		SessionTimeout: k.SessionTimeout, RebalanceTimeout: k.SessionTimeout, HeartbeatInterval: k.SessionTimeout / 10,
 	}, errors.Join(err1, err2)
 }
 
