@@ -378,6 +378,9 @@ func (d *Decoder) textList(r *record, f uint8) []string {
 		}
 		d.texts = append(d.texts, s)
 	}
+	if first == len(d.texts) {
+		return nil
+	}
 	return d.texts[first:len(d.texts):len(d.texts)]
 }
 

@@ -220,6 +220,9 @@ func (d *Decoder) itemList(event *record) []rules.Item {
 			Category:    d.text(r, itemCategory),
 		})
 	}
+	if first == len(d.items) {
+		return nil
+	}
 	return d.items[first:len(d.items):len(d.items)]
 }
 
