@@ -136,10 +136,9 @@ func (c *dictColumn) learn(s string) uint32 {
 	if c.numbers == nil {
 		c.numbers = make(map[string]uint32)
 	}
-	number := uint32(len(c.words))
-	s = strings.Clone(s)
-	c.numbers[s] = number
-	c.words = append(c.words, s)
+	number, word := uint32(len(c.words)), strings.Clone(s)
+	c.numbers[word] = number
+	c.words = append(c.words, word)
 	c.keys = append(c.keys, 0)
 	c.inBlock = append(c.inBlock, c.block-1)
 	return number

@@ -138,6 +138,12 @@ func (o Options) writer(address string) chgo.Options {
 		// A feed with dates all over the calendar must not stop its shard for
 		// ever: its group is split into as many table partitions as it takes.
 		{Key: "max_partitions_per_insert_block", Value: "0", Important: true},
+		// The server's work for a row is halved when it neither looks for repeats
+		// within a block (there are none, and FINAL finds them too) nor builds
+		// indexes of parts that the next merge rewrites (they are small to scan).
+		// Servers that don't know a setting pass over it.
+		{Key: "optimize_on_insert", Value: "0"},
+		{Key: "materialize_skip_indexes_on_insert", Value: "0"},
 	}
 	if o.InsertQuorum > 0 {
 		settings = append(settings, chgo.Setting{

@@ -17,7 +17,9 @@
 -- The sort key: by shard, so that a rebuild reads its shard alone; by partner,
 -- so that a shop's page reads some of each shard's granules alone; the amounts, so that
 -- two contents of one accrual id never collapse into one and hide; the id last.
--- All of it follows from the line itself, never from when it was inserted.
+-- All of it follows from the line itself, never from when it was inserted. There
+-- is no index on transaction_id: it would cost as much as all the rest of an
+-- insert, and set_log's leads from a transaction to its account and partner.
 CREATE TABLE IF NOT EXISTS accruals_log {{.OnCluster}}
 (
     shard            Int32 CODEC(ZSTD(1)),
@@ -54,8 +56,7 @@ CREATE TABLE IF NOT EXISTS accruals_log {{.OnCluster}}
     mcc              LowCardinality(String),
     reasons          Array(LowCardinality(String)),
     engine           LowCardinality(String),
-    accrual_id       FixedString(16) CODEC(NONE),
-    INDEX by_transaction transaction_id TYPE bloom_filter(0.001) GRANULARITY 4
+    accrual_id       FixedString(16) CODEC(NONE)
 )
 ENGINE = {{.Engine "ReplacingMergeTree"}}
 PARTITION BY toYYYYMM(purchased_at)
@@ -90,7 +91,7 @@ CREATE TABLE IF NOT EXISTS set_log {{.OnCluster}}
     partner_id      LowCardinality(String),
     store_id        LowCardinality(String),
     payload         String CODEC(ZSTD(1)),
-    INDEX by_transaction transaction_id TYPE bloom_filter(0.001) GRANULARITY 4
+    INDEX by_transaction transaction_id TYPE bloom_filter(0.01) GRANULARITY 4
 )
 ENGINE = {{.Engine "ReplacingMergeTree"}}
 PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(greatest(0, least(recorded_ms, {{.LatestMillis}})), 'UTC'))
@@ -163,7 +164,7 @@ CREATE TABLE IF NOT EXISTS accounts_log {{.OnCluster}}
     member_id   String CODEC(ZSTD(1)),
     recorded_ms Int64 CODEC(ZSTD(1)),
     version     UInt64 CODEC(ZSTD(1)),
-    INDEX by_account account_id TYPE bloom_filter(0.001) GRANULARITY 4
+    INDEX by_account account_id TYPE bloom_filter(0.01) GRANULARITY 4
 )
 ENGINE = {{.Engine "ReplacingMergeTree" "version"}}
 ORDER BY (shard, account_ref)
