@@ -257,6 +257,7 @@ type keys struct {
 	nudge    string // channel that is told each new number
 }
 
+// keysOf makes the keys under a prefix such as "ristourne".
 func keysOf(prefix string) keys {
 	tag := "{" + prefix + ":catalogue}"
 	return keys{tag + ":head", tag + ":versions", tag + ":nudge"}

@@ -27,7 +27,7 @@ type Archive interface {
 
 // PublishOptions say how a folder is published.
 type PublishOptions struct {
-	Prefix string // of the keys in Redis
+	Prefix string // of the keys in Redis, such as "ristourne"
 	// RemoveMissing ends partners that the folder doesn't have, and withdraws
 	// versions to come that it doesn't have. Without it they are an error: an
 	// incomplete checkout must not end a programme.
@@ -82,7 +82,10 @@ func publishOnce(ctx context.Context, client redis.UniversalClient, loaded *Load
 		before: before, after: before.clone(), now: newest.now, earliest: newest.now.AddSeconds(leadSeconds),
 		stamp: newest.now.AddSeconds(leadSeconds + slackSeconds), removeMissing: options.RemoveMissing, trees: trees{},
 	}
-	if !before.stamp.Before(p.stamp) { // stamps only go up, whatever the slack was
+	switch {
+	case before.number == 0: // nothing waits for a minute to pass
+		p.stamp = newest.now
+	case !before.stamp.Before(p.stamp): // stamps only go up, whatever the slack was
 		p.stamp = before.stamp.AddSeconds(1)
 	}
 	if err := p.make(loaded.documents); err != nil {
@@ -210,15 +213,18 @@ func (p *plan) change(files []*document) {
 			p.past(d)
 		}
 	}
-	if first := files[0]; first.effective().text == "" {
-		p.undated(first, current)
+	if first := files[0]; first.effective().text == "" && first != current {
+		p.overtaken(first, current)
+	}
+	p.withdraw(subject, files) // before what comes is compared with what is to come
+	if current != nil && current.version.From.Before(p.earliest) && !p.says(p.stamp, current) {
+		p.bringBack(current)
 	}
 	for _, d := range files {
 		if d.effective().text != "" && !d.version.From.Before(p.earliest) && !p.says(d.version.From, d) {
 			p.put(d, Added, d.version.ID, d.version.From)
 		}
 	}
-	p.withdraw(subject, files)
 }
 
 // says reports whether the subject of d is what d says at t already.
@@ -243,19 +249,32 @@ func (p *plan) past(d *document) {
 		d.subject, d.effective().text, p.now, leadSeconds)
 }
 
-// undated brings a file without effective_from into force, unless it holds
-// already, or a dated file of the folder has taken its place.
-func (p *plan) undated(d, current *document) {
-	known := slices.ContainsFunc(p.before.subjects[d.subject], func(v *document) bool { return v.meaning == d.meaning })
-	switch {
-	case d == current:
-		if !p.says(p.stamp, d) {
-			p.put(d, Added, versionID(p.stamp, d.clock(), d.meaning), p.stamp)
-		}
-	case !known:
+// overtaken refuses an edit of an undated file where a dated file of the folder
+// has taken its place.
+func (p *plan) overtaken(d, current *document) {
+	if !p.known(d) {
 		p.refused = append(p.refused, finding{d, path{}, fmt.Sprintf(
 			"this change would never come into force: %s is what holds since %s; change that file, or give this one an effective_from at least %d seconds ahead",
 			current.file, current.effective().text, leadSeconds)})
+	}
+}
+
+func (p *plan) known(d *document) bool {
+	return slices.ContainsFunc(p.before.subjects[d.subject], func(v *document) bool { return v.meaning == d.meaning })
+}
+
+// bringBack puts into force, from now, what the folder says holds already: an
+// undated file that was edited, or an older file where the folder lacks the
+// newer one that was published.
+func (p *plan) bringBack(d *document) {
+	published := at(p.before.subjects[d.subject], p.stamp)
+	ended := published == nil
+	edited := d.effective().text == "" && (!p.known(d) || ended || published.effective().text == "")
+	switch {
+	case ended || edited || p.removeMissing:
+		p.put(d, Added, versionID(p.stamp, d.clock(), d.meaning), p.stamp)
+	case p.known(d): // what isn't known was refused as an edit of the past
+		p.missing = append(p.missing, fmt.Sprintf("%s from %s on (%s)", d.subject, published.version.From, published.version.ID))
 	}
 }
 

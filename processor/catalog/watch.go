@@ -31,7 +31,7 @@ type Watcher struct {
 
 // WatcherOptions say how a Watcher looks.
 type WatcherOptions struct {
-	Prefix string        // of the keys in Redis
+	Prefix string        // of the keys in Redis, such as "ristourne"
 	Poll   time.Duration // between two looks where no nudge comes; 2 s where 0
 	Log    *slog.Logger  // nil: slog.Default
 }

@@ -1,0 +1,242 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/deploy/parts/partstest"
+	"ristourne/rules"
+)
+
+// patience bounds what a test waits for; only a failing one waits that long.
+const patience = 20 * time.Second
+
+// watch runs a watcher and gives the channel that tells how it ended.
+func watch(t *testing.T, client redis.UniversalClient, options WatcherOptions) (*Watcher, <-chan error) {
+	t.Helper()
+	options.Prefix = prefix
+	if options.Log == nil {
+		options.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	w := NewWatcher(client, options)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended, stopped := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ended <- w.Run(ctx)
+	}()
+	t.Cleanup(func() { cancel(); <-stopped })
+	return w, ended
+}
+
+func wait(t *testing.T, w *Watcher) *View {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := w.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return w.Current()
+}
+
+// until waits for a view that is as wanted.
+func until(t *testing.T, w *Watcher, wanted func(*View) bool) *View {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if v := w.Current(); v != nil && wanted(v) {
+			return v
+		}
+	}
+	t.Fatalf("the watcher never got there: %+v", w.Current())
+	return nil
+}
+
+func eventAt(mid string, at rules.Instant) *rules.Event {
+	return &rules.Event{Type: rules.Clearing, Merchant: rules.Merchant{ID: mid}, OccurredAt: at}
+}
+
+// lines is a log that tells each line it gets.
+type lines struct {
+	mu    sync.Mutex
+	text  strings.Builder
+	wrote chan struct{}
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case l.wrote <- struct{}{}:
+	default:
+	}
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestAnEmptyRedisIsWaitedFor(t *testing.T) {
+	client := newClient(t)
+	log := &lines{wrote: make(chan struct{}, 1)}
+	w, _ := watch(t, client, WatcherOptions{Poll: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
+	<-log.wrote
+	if w.Current() != nil {
+		t.Fatal("an empty Redis was taken for a catalogue without offers")
+	}
+	if !strings.Contains(log.String(), "no catalogue is published") {
+		t.Errorf("the log doesn't say what is waited for: %s", log)
+	}
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+	view := wait(t, w)
+	if m, ok := view.Match(eventAt("M-a", rules.InstantOf(noon))); !ok || m.PartnerID != "a" {
+		t.Errorf("matched %+v, %v", m, ok)
+	}
+	if age, ever := w.Age(); !ever || age > patience {
+		t.Errorf("the view is %s old (%v)", age, ever)
+	}
+}
+
+func TestAnUnreachableRedisIsWaitedFor(t *testing.T) {
+	server := partstest.Redis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
+	t.Cleanup(func() { client.Close() })
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+	unreachable := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
+	t.Cleanup(func() { unreachable.Close() })
+	log := &lines{wrote: make(chan struct{}, 1)}
+	w, _ := watch(t, unreachable, WatcherOptions{Poll: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
+	<-log.wrote
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := w.Wait(ctx); !errors.Is(err, context.Canceled) || w.Current() != nil {
+		t.Fatalf("Wait says %v with view %+v", err, w.Current())
+	}
+}
+
+func TestANudgeSavesThePoll(t *testing.T) {
+	client := newClient(t)
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+	w, _ := watch(t, client, WatcherOptions{Poll: time.Hour})
+	wait(t, w)
+	// The subscription may still be on its way: publish until it is heard.
+	for percent := 4; w.Current().Number < 2; percent++ {
+		mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", percent%20, "")}), PublishOptions{})
+		time.Sleep(time.Millisecond)
+		if percent > 10_000 {
+			t.Fatal("no nudge was heard")
+		}
+	}
+}
+
+func TestALostNudgeCostsAPoll(t *testing.T) {
+	client := newClient(t)
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+	w := NewWatcher(client, WatcherOptions{Prefix: prefix, Poll: 5 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
+	w.keys.nudge = "a channel that nobody nudges"
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go w.Run(ctx)
+	first := wait(t, w)
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 4, "")}), PublishOptions{})
+	second := until(t, w, func(v *View) bool { return v.Number == 2 })
+	if second.Snapshot == first.Snapshot || second.Hash == first.Hash {
+		t.Error("the second version has the first one's snapshot")
+	}
+}
+
+func TestAViewIsCompleteForAMinute(t *testing.T) {
+	client, server := newClock(t)
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+	w, _ := watch(t, client, WatcherOptions{Poll: time.Millisecond})
+	first := wait(t, w)
+	if want := rules.InstantOf(noon.Add(time.Minute)); first.CompleteUntil != want {
+		t.Errorf("complete until %s, want %s", first.CompleteUntil, want)
+	}
+	server.SetTime(noon.Add(time.Hour))
+	later := until(t, w, func(v *View) bool { return v.CompleteUntil == rules.InstantOf(noon.Add(time.Hour+time.Minute)) })
+	if later.Snapshot != first.Snapshot {
+		t.Error("the same version was compiled twice")
+	}
+}
+
+// An emptied Redis is no fork: the catalogue may be brought back. Until then the
+// old view stands and gets no more complete.
+func TestAnEmptiedRedisKeepsTheView(t *testing.T) {
+	client, server := newClock(t)
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+	log := &lines{wrote: make(chan struct{}, 1)}
+	w, _ := watch(t, client, WatcherOptions{Poll: time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
+	wait(t, w)
+	server.FlushAll()
+	for deadline := time.Now().Add(patience); !strings.Contains(log.String(), "can't be looked up"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody says that the catalogue is gone")
+		}
+	}
+	before := w.Current()
+	server.SetTime(noon.Add(time.Hour))
+	if _, ok := w.Current().Match(eventAt("M-a", rules.InstantOf(noon))); !ok || w.Current().CompleteUntil != before.CompleteUntil {
+		t.Errorf("the view is now %+v", w.Current())
+	}
+}
+
+func TestAnotherHistoryStopsTheWatcher(t *testing.T) {
+	k := keysOf(prefix)
+	cases := []struct {
+		name   string
+		rewind func(ctx context.Context, client redis.UniversalClient) error
+		want   error
+	}{
+		{"another version of the same number", func(ctx context.Context, client redis.UniversalClient) error {
+			return client.HSet(ctx, k.head, "hash", strings.Repeat("0", 64)).Err()
+		}, ErrFork},
+		{"an older version", func(ctx context.Context, client redis.UniversalClient) error {
+			return client.HSet(ctx, k.head, "number", 1).Err()
+		}, ErrFork},
+		{"a newer version on another one", func(ctx context.Context, client redis.UniversalClient) error {
+			body := publication{Format: bodyFormat, Number: 3, Previous: strings.Repeat("0", 64)}
+			v, err := body.seal()
+			if err != nil {
+				return err
+			}
+			return errors.Join(client.HSet(ctx, k.versions, 3, v.Body).Err(), client.HSet(ctx, k.head, "number", 3, "hash", v.Hash).Err())
+		}, ErrFork},
+		{"a version that is missing", func(ctx context.Context, client redis.UniversalClient) error {
+			return client.HSet(ctx, k.head, "number", 3).Err()
+		}, ErrBroken},
+		{"a version that is garbage", func(ctx context.Context, client redis.UniversalClient) error {
+			return errors.Join(client.HSet(ctx, k.versions, 3, "garbage").Err(), client.HSet(ctx, k.head, "number", 3).Err())
+		}, ErrBroken},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			client, _ := newClock(t)
+			mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+			mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 4, "")}), PublishOptions{})
+			w, ended := watch(t, client, WatcherOptions{Poll: time.Millisecond})
+			wait(t, w)
+			if err := c.rewind(context.Background(), client); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-ended:
+				if !errors.Is(err, c.want) {
+					t.Errorf("ended with %v, want %v", err, c.want)
+				}
+			case <-time.After(patience):
+				t.Error("the watcher goes on")
+			}
+		})
+	}
+}
