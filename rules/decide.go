@@ -266,6 +266,9 @@ func (e *Engine) fillBeyondRecorded(p *purchase) {
 // what the confirmed world gives, expected what the expected one gives beyond.
 func (e *Engine) deserve(a *Account, i int) {
 	t := &e.terms
+	if e.explained != nil && e.explainedIndex == i {
+		e.explain(a, e.explained, &a.purchases[i])
+	}
 	worked := workedPurchase{
 		index: int32(i), start: int32(len(e.deserved)), memberID: t.standing.memberID, level: t.standing.level, why: t.why,
 	}

@@ -28,6 +28,10 @@ type Engine struct {
 	nets        []net
 	buf         []byte
 	reasons     reasonCache
+	// explained is the explanation that purchase explainedIndex is taken down
+	// for; nil while deciding.
+	explained      *Explanation
+	explainedIndex int
 }
 
 // NewEngine decides by s.
