@@ -465,6 +465,26 @@ func TestInterruptedRebuild(t *testing.T) {
 	})
 }
 
+// TestFailoverDuringRebuild loses the writes that began a rebuild: heads and
+// epoch may be what they were, but the states in Redis are those of before.
+func TestFailoverDuringRebuild(t *testing.T) {
+	each(t, func(w *world) {
+		ctx, epoch, owner := w.Context(), w.claim.Epoch, keysOf(w.prefix, shard12).owner
+		w.save(w.batch(1))
+		before := w.client.HGet(ctx, owner, "generation").Val()
+		marker := rules.Marker{Shard: shard12, Batch: 1, Heads: w.batch(1).After, LastSeq: 2}
+		w.must(w.store.BeginRebuild(ctx, shard12, epoch))
+		w.must(w.client.HSet(ctx, owner, "generation", before).Err())
+		if err := w.store.FinishRebuild(ctx, shard12, epoch, marker); err == nil {
+			w.Error("a rebuild was finished whose beginning was lost")
+		}
+		w.must(w.store.BeginRebuild(ctx, shard12, epoch))
+		w.must(w.store.FinishRebuild(ctx, shard12, epoch, marker))
+		w.must(w.client.HSet(ctx, owner, "generation", before).Err())
+		w.wantError(w.store.Save(ctx, w.batch(2)), processor.ErrHeadsFellBack)
+	})
+}
+
 func (w *world) accountKeys() (names []string) {
 	w.Helper()
 	server, err := w.store.serverOf(w.Context(), keysOf(w.prefix, shard12).owner)
