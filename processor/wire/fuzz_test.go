@@ -80,7 +80,7 @@ func FuzzResult(f *testing.F) {
 func FuzzCardNumber(f *testing.F) {
 	f.Add("refund to 4111 1111 1111 1111 12/27")
 	f.Fuzz(func(t *testing.T, s string) {
-		if len(s) > 300 {
+		if len(s) > 80 {
 			return // the slow way takes the cube of it
 		}
 		if got, want := holdsCardNumber(s), slowHoldsCardNumber(s); got != want {
