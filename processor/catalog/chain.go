@@ -33,6 +33,16 @@ type Version struct {
 	Body []byte
 }
 
+// EffectiveFrom is when the first change comes into force; rules.MinInstant:
+// from ever.
+func (v *Version) EffectiveFrom() rules.Instant {
+	first := rules.MaxInstant
+	for _, c := range v.Changes {
+		first = earlier(first, c.From)
+	}
+	return first
+}
+
 // ChangeKind is what a publication did to a subject.
 type ChangeKind string
 

@@ -338,10 +338,7 @@ redis.call('PUBLISH', KEYS[3], number)
 return 'published'`
 
 func (p *plan) publish(ctx context.Context, client redis.UniversalClient, k keys, v Version) error {
-	earliest := rules.MaxInstant
-	for _, c := range v.Changes {
-		earliest = earlier(earliest, c.From)
-	}
+	earliest := v.EffectiveFrom()
 	// Rounded down, so that the script is never less strict than the promise.
 	earliestMillis := earliest.Sec*1000 + int64(earliest.Nsec/1_000_000)
 	if earliest == rules.MinInstant {

@@ -137,7 +137,7 @@ func TestChangesComeIntoForceAMinuteAhead(t *testing.T) {
 	wantChanges(t, mustPublish(t, client, edited, PublishOptions{}), "added partner a 2026-05-01T12:01:05Z")
 	server.SetTime(noon.Add(10 * time.Second))
 	wantChanges(t, mustPublish(t, client, edited, PublishOptions{})) // not in force yet, and no second time
-	entries, err := Entries(context.Background(), client, prefix)
+	entries, _, err := Entries(context.Background(), client, prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestArchiveComesFirst(t *testing.T) {
 	if !errors.Is(err, down) {
 		t.Fatalf("error is %v, want the archive's", err)
 	}
-	if _, err := Entries(context.Background(), client, prefix); !errors.Is(err, ErrEmpty) {
+	if _, _, err := Entries(context.Background(), client, prefix); !errors.Is(err, ErrEmpty) {
 		t.Fatalf("something was published before it was archived: %v", err)
 	}
 	var kept []Version

@@ -10,12 +10,16 @@ import (
 
 // What people ask of a published catalogue.
 
-// History is every publication, oldest first, without bodies.
+// History is every publication, oldest first, without bodies. ErrEmpty: nothing
+// was ever published.
 func History(ctx context.Context, client redis.UniversalClient, prefix string) ([]Version, error) {
 	k := keysOf(prefix)
 	newest, err := readHead(ctx, client, k)
 	if err != nil {
 		return nil, err
+	}
+	if newest.number == 0 {
+		return nil, ErrEmpty
 	}
 	var versions []Version
 	err = readVersions(ctx, client, k, 0, newest.number, func(_ *publication, v Version) error {
@@ -40,24 +44,23 @@ type Entry struct {
 }
 
 // Entries are all versions of all subjects in the order of subject and time,
-// told at Redis' time. ErrEmpty: nothing was ever published.
-func Entries(ctx context.Context, client redis.UniversalClient, prefix string) ([]Entry, error) {
+// and Redis' time now. ErrEmpty: nothing was ever published.
+func Entries(ctx context.Context, client redis.UniversalClient, prefix string) (entries []Entry, now rules.Instant, err error) {
 	k := keysOf(prefix)
 	newest, err := readHead(ctx, client, k)
 	if err != nil {
-		return nil, err
+		return nil, now, err
 	}
 	published := newHistory()
 	if err := published.catchUp(ctx, client, k, newest); err != nil {
-		return nil, err
+		return nil, now, err
 	}
-	var entries []Entry
 	documents := published.documents()
 	sortDocuments(documents)
 	for _, d := range documents {
 		entries = append(entries, entryOf(d, at(published.subjects[d.subject], newest.now) == d))
 	}
-	return entries, nil
+	return entries, newest.now, nil
 }
 
 func entryOf(d *document, inForce bool) Entry {

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+
+	"ristourne/processor/catalog"
+	"ristourne/rules"
+)
+
+// offersDeps opens what a published catalogue lies in. Whoever opens one closes
+// it.
+type offersDeps struct {
+	// Redis also gives the prefix of the keys there.
+	Redis   func(ctx context.Context, configPath string) (client redis.UniversalClient, prefix string, err error)
+	Archive func(ctx context.Context, configPath string) (catalogueArchive, error)
+}
+
+// catalogueArchive keeps every version of the catalogue.
+type catalogueArchive interface {
+	catalog.Archive
+	io.Closer
+}
+
+func newOffersCommand(deps offersDeps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "offers",
+		Short: "Check, publish and look up the catalogue of partners and offers",
+	}
+	cmd.AddCommand(
+		newOffersValidateCommand(),
+		newOffersPublishCommand(deps),
+		newOffersListCommand(deps),
+		newOffersShowCommand(deps),
+		newOffersHistoryCommand(deps),
+	)
+	return cmd
+}
+
+func newOffersValidateCommand() *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "validate DIR",
+		Short: "Find every fault in a folder of offer files",
+		Long: `Find every fault in a folder of offer files, and warn of what is surely not
+meant. Each is told as file:line:column: what is wrong, and what to do.
+
+Exit code 0: no fault, perhaps warnings. 1: faults.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			return validateOffers(cmd.OutOrStdout(), cmd.ErrOrStderr(), given[0], output)
+		},
+	}
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// validateOffers prints faults to stdout: they are what was asked for.
+func validateOffers(stdout, stderr io.Writer, dir, output string) error {
+	loaded, err := catalog.Load(dir)
+	var faults *catalog.Faults
+	if err != nil && !errors.As(err, &faults) {
+		return err
+	}
+	switch {
+	case output == "json":
+		err = printVerdict(stdout, loaded, faults)
+	case faults != nil:
+		fmt.Fprintf(stderr, "%s in %s\n", count(len(faults.List), "fault"), dir)
+		err = faults.Render(stdout)
+	default:
+		if err = printWarnings(stdout, loaded); err == nil {
+			_, err = fmt.Fprintf(stdout, "%s is sound: %s\n", dir, summary(loaded))
+		}
+	}
+	if err == nil && faults != nil {
+		return errReported
+	}
+	return err
+}
+
+// printVerdict is --output json.
+func printVerdict(stdout io.Writer, loaded *catalog.Loaded, faults *catalog.Faults) error {
+	verdict := struct {
+		Faults   []catalog.Fault `json:"faults"`
+		Warnings []catalog.Fault `json:"warnings"`
+	}{[]catalog.Fault{}, []catalog.Fault{}}
+	if faults != nil {
+		verdict.Faults = faults.List
+	} else {
+		verdict.Warnings = append(verdict.Warnings, loaded.Warnings...)
+	}
+	return json.NewEncoder(stdout).Encode(verdict)
+}
+
+func printWarnings(w io.Writer, loaded *catalog.Loaded) error {
+	for _, warning := range loaded.Warnings {
+		warning.Message = "warning: " + warning.Message
+		if err := warning.Render(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func summary(loaded *catalog.Loaded) string {
+	partners := map[string]bool{}
+	var stores, offers int
+	for _, p := range loaded.Catalogue.Partners {
+		partners[p.ID] = true
+		stores, offers = stores+len(p.Stores), offers+len(p.Offers)
+	}
+	return fmt.Sprintf("%s in %s with %s and %s; %s", count(len(partners), "partner"),
+		count(len(loaded.Catalogue.Partners), "version"), count(stores, "store"), count(offers, "offer"), count(len(loaded.Warnings), "warning"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func newOffersPublishCommand(deps offersDeps) *cobra.Command {
+	var config string
+	var removeMissing bool
+	cmd := &cobra.Command{
+		Use:   "publish DIR",
+		Short: "Make a folder of offer files the catalogue that processors decide by",
+		Long: `Make a folder of offer files the catalogue that processors decide by.
+
+The folder is all that is to hold. A file that says what is published already
+changes nothing. A new or edited one comes into force at its effective_from,
+which lies at least 60 seconds ahead, or about a minute from now where it has
+none. What was in force can't be changed. The very first publication may begin
+in the past, and holds from ever where a file has no effective_from.`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			return publishOffers(cmd, deps, given[0], config, removeMissing)
+		},
+	}
+	configFlag(cmd, &config)
+	cmd.Flags().BoolVar(&removeMissing, "remove-missing", false, "end partners, and withdraw versions, that the folder doesn't have")
+	return cmd
+}
+
+func publishOffers(cmd *cobra.Command, deps offersDeps, dir, config string, removeMissing bool) (err error) {
+	loaded, err := catalog.Load(dir)
+	if err != nil {
+		return printFaults(cmd.ErrOrStderr(), err)
+	}
+	if err := printWarnings(cmd.ErrOrStderr(), loaded); err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	client, prefix, err := deps.Redis(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	archive, err := deps.Archive(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, archive.Close()) }()
+	published, err := catalog.Publish(ctx, client, loaded, catalog.PublishOptions{
+		Prefix: prefix, RemoveMissing: removeMissing, Archive: archive,
+	})
+	if err != nil {
+		return printFaults(cmd.ErrOrStderr(), err)
+	}
+	return printPublished(cmd.OutOrStdout(), published)
+}
+
+// printFaults shows faults with their lines, and leaves other errors alone.
+func printFaults(stderr io.Writer, err error) error {
+	var faults *catalog.Faults
+	if !errors.As(err, &faults) {
+		return err
+	}
+	if err := faults.Render(stderr); err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "%s: nothing is published\n", count(len(faults.List), "fault"))
+	return errReported
+}
+
+func printPublished(stdout io.Writer, published catalog.Published) error {
+	if len(published.Changes) == 0 {
+		_, err := fmt.Fprintf(stdout, "nothing new: the folder says what catalogue version %d has\n", published.Number)
+		return err
+	}
+	fmt.Fprintf(stdout, "published catalogue version %d (%.12s)\n", published.Number, published.Hash)
+	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	for _, c := range published.Changes {
+		fmt.Fprintf(table, "  %s\t%s\t%s\tfrom %s\n", c.Kind, c.Subject, c.Version, instantText(c.From, "ever"))
+	}
+	return table.Flush()
+}
+
+// instantText is an instant for people, or the given word for one before all
+// time.
+func instantText(at rules.Instant, ever string) string {
+	if at == rules.MinInstant {
+		return ever
+	}
+	return at.Time().Format(time.RFC3339)
+}
+
+// changesText is what a version changed, in one line.
+func changesText(changes []catalog.Change) string {
+	const most = 3
+	var parts []string
+	for i, c := range changes {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(changes)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s", c.Kind, c.Subject))
+	}
+	return strings.Join(parts, ", ")
+}

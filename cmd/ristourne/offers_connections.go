@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/processor/catalog"
+	"ristourne/sinks/clickhouse"
+)
+
+// offersConnections opens what the configuration names.
+func offersConnections() offersDeps {
+	return offersDeps{
+		Redis: func(_ context.Context, configPath string) (redis.UniversalClient, string, error) {
+			c, err := loadConfig(configPath)
+			if err != nil {
+				return nil, "", err
+			}
+			client, err := c.Redis.connect()
+			return client, c.Redis.Prefix, err
+		},
+		Archive: func(ctx context.Context, configPath string) (catalogueArchive, error) {
+			c, err := loadConfig(configPath)
+			if err != nil {
+				return nil, err
+			}
+			ledger, err := openLedger(ctx, c, slog.Default())
+			if err != nil {
+				return nil, err
+			}
+			return ledgerArchive{ledger}, nil
+		},
+	}
+}
+
+// ledgerArchive keeps the catalogue beside the ledger that was decided by it.
+type ledgerArchive struct{ *clickhouse.Ledger }
+
+func (a ledgerArchive) PutCatalogueVersion(ctx context.Context, v catalog.Version) error {
+	return a.Ledger.PutCatalogueVersion(ctx, clickhouse.CatalogueVersion{
+		Hash: v.Hash, Previous: v.Previous, EffectiveFrom: v.EffectiveFrom(), PublishedAt: v.PublishedAt, Body: v.Body,
+	})
+}
