@@ -115,12 +115,9 @@ func compareHistories(tb fataler, got, want map[string]*rules.AccountHistory) {
 func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T) {
 	w := newWorld(t)
 	stopMerges(t, w)
+	shard := int32(0)
 	rapid.Check(t, func(t *rapid.T) {
-		for _, table := range []string{"accruals_log", "set_log", "instructions_log", "accounts_log", "markers_log"} {
-			if err := w.conn.Exec(context.Background(), "TRUNCATE TABLE "+table); err != nil {
-				t.Fatal(err)
-			}
-		}
+		shard += 2 // two that no other check has used
 		var decisions []*rules.Decision
 		for n := range rapid.IntRange(1, 40).Draw(t, "batches") {
 			// Many accounts, so that their references lie in every order.
@@ -133,7 +130,7 @@ func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T
 				d.Accruals[i].PurchasedAt = rules.Instant{Sec: base, Nsec: 7}
 			}
 			// An account lives in one shard.
-			d.Shard = 3 + int32(refOf(account)[0]%2)
+			d.Shard = shard + int32(refOf(account)[0]%2)
 			decisions = append(decisions, d)
 		}
 		if err := w.ledger.Book(context.Background(), decisions...); err != nil {
@@ -146,8 +143,8 @@ func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T
 				t.Fatal(err)
 			}
 		}
-		for _, shard := range []int32{3, 4} {
-			compareHistories(t, histories(t, w, shard), expected(shard, decisions))
+		for _, of := range []int32{shard, shard + 1} {
+			compareHistories(t, histories(t, w, of), expected(of, decisions))
 		}
 	})
 }
