@@ -219,7 +219,6 @@ func (d *Decoder) lexInner(i int, t *token, inner *record, depth int) int {
 	switch {
 	case i >= len(b):
 	case b[i] == '{' && !inner.isList:
-		clear(inner.tokens) // a second object of this name must not mix with the first
 		t.kind = object
 		return d.lexRecord(i, inner, depth+1)
 	case b[i] == '[' && inner.isList:
