@@ -51,7 +51,9 @@ func (g *Generator) purchase(l *life) {
 func (g *Generator) purchaseTime(l *life) rules.Instant {
 	switch n := g.rng.IntN(100); {
 	case n < 20 && len(g.edges) > 0:
-		at := rules.InstantOf(pick(g.rng, g.edges...).Time().Add(time.Duration(g.rng.IntN(3) - 1)))
+		// An hour off is where a clock that jumps is taken at its wrong word.
+		off := pick[time.Duration](g.rng, 0, 0, -1, -1, 1, -40*time.Minute, 20*time.Minute, 40*time.Minute)
+		at := rules.InstantOf(pick(g.rng, g.edges...).Time().Add(off))
 		if !at.Before(rules.InstantOf(g.o.Start)) && !at.After(g.end()) {
 			return at
 		}
@@ -122,7 +124,26 @@ func (g *Generator) pay(b *basket) int64 {
 		g.send(b, rules.Clearing, minor)
 		return minor
 	}
-	switch g.rng.IntN(9) {
+	switch g.rng.IntN(11) {
+	case 9: // less than was taken back is wanted again
+		g.send(b, rules.Authorization, minor)
+		g.later(b, 2*day)
+		g.send(b, rules.Reversal, pick(g.rng, minor, minor/2))
+		g.later(b, 2*day)
+		minor = g.amount()
+		g.send(b, rules.AuthorizationUpdate, minor)
+		if g.chance(50) {
+			b.life.authOnly = append(b.life.authOnly, b.id)
+			return 0
+		}
+		g.send(b, rules.Clearing, minor)
+	case 10: // two tills of one purchase: the first gives its place
+		g.send(b, rules.Authorization, minor/2)
+		b.merchant = g.merchantAt(b.time)
+		g.later(b, time.Hour)
+		g.send(b, rules.Authorization, minor)
+		g.later(b, 2*day)
+		g.send(b, rules.Clearing, minor)
 	case 0: // fuel: a coin is authorised, the tank is cleared
 		g.send(b, rules.Authorization, 1)
 		g.later(b, 3*day)
@@ -214,7 +235,7 @@ func (g *Generator) afterwards(b *basket, total int64) {
 			g.sendBack(b, rules.ChargebackReversal, pick(g.rng, minor, minor/2, minor+3))
 		}
 	}
-	if g.chance(12) {
+	for g.chance(15) {
 		g.late(b, total)
 	}
 }
@@ -244,13 +265,15 @@ func (g *Generator) sendBack(b *basket, t rules.EventType, minor int64) {
 	g.sendEvent(b.life, e)
 }
 
-// late is an event more than H days after the purchase. It names no earlier
-// purchase time, for it could not move the purchase if it did.
+// late is an event more than H days after the purchase.
 func (g *Generator) late(b *basket, total int64) {
 	b.clock = b.time.Time().Add(time.Duration(g.horizon)*24*time.Hour + time.Duration(1+g.rng.Int64N(int64(10*24*time.Hour))))
-	t := pick(g.rng, rules.Refund, rules.Refund, rules.Chargeback, rules.ChargebackReversal, rules.Clearing, rules.Reversal)
-	e := g.event(b, t, pick(g.rng, total, total/2, g.amount()))
-	if t == rules.Clearing && g.chance(50) {
+	t := pick(
+		g.rng, rules.Refund, rules.Refund, rules.Chargeback, rules.ChargebackReversal, rules.Clearing, rules.Clearing,
+		rules.Reversal, rules.AuthorizationUpdate,
+	)
+	e := g.event(b, t, pick(g.rng, total, total/2, 2*total, g.amount()))
+	if t.Opens() && g.chance(50) {
 		e.Merchant = rules.Merchant{ID: "SHOP-LATE"}
 	}
 	g.sendEvent(b.life, e)

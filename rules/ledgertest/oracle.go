@@ -45,6 +45,8 @@ package ledgertest
 //     its keys match for everyone.
 // 16. A local time that the clock never shows is the moment after the gap: the
 //     first instant at which the clock has reached it.
+// 17. Awards of two currencies in one group are compared by the purchase's own
+//     rate: the greater share of the basis is worth more.
 
 import (
 	"cmp"

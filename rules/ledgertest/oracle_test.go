@@ -253,6 +253,21 @@ func TestOracleByHand(t *testing.T) {
 			"no_change booked",
 		},
 		{
+			"in a group of two currencies the purchase's own rate decides", bakery(func(_ *rules.Programme, p *rules.Partner) {
+				yen := percent("yen", 0)
+				yen.Currency, yen.FundedBy = currency("JPY"), rules.FundedByProgramme
+				yen.Reward = rules.Reward{Form: rules.FixedReward, FixedMinor: 250}
+				p.Offers = append(p.Offers, yen)
+			}),
+			[]Record{
+				enrolled(0), ev("e1", clear, "t1", 8_400, 1, inCurrency("JPY", "EUR", 5000)),
+				ev("e2", clear, "t2", 8_300, 1, inCurrency("JPY", "EUR", 5000)),
+			},
+			// 3 % of 8,400 yen are 252, of 8,300 yen 249.
+			"t1 commission confirmed 250\nt1 three confirmed 150\nt2 commission confirmed 250\nt2 yen confirmed 250",
+			"no_change booked booked",
+		},
+		{
 			"rewards stay within the basis", bakery(func(_ *rules.Programme, p *rules.Partner) {
 				p.Offers[0].Reward = rules.Reward{Form: rules.FixedReward, FixedMinor: 500}
 				p.Offers[0].FundedBy = rules.FundedByProgramme

@@ -207,7 +207,8 @@ func or(c, otherwise money.Currency) money.Currency {
 	return c
 }
 
-// bestOfGroups keeps in each group the award worth most.
+// bestOfGroups keeps in each group the award worth most. The purchase itself
+// tells what two currencies are worth: each award is taken as a share of it.
 func bestOfGroups(awards []*award) []*award {
 	best := map[string]*award{}
 	for _, aw := range awards {
@@ -227,7 +228,7 @@ func bestOfGroups(awards []*award) []*award {
 
 func better(x, y *award) bool {
 	return cmp.Or(
-		cmp.Compare(y.minor, x.minor),
+		big.NewRat(y.minor, y.basis).Cmp(big.NewRat(x.minor, x.basis)),
 		cmp.Compare(y.offer.Priority, x.offer.Priority),
 		cmp.Compare(x.offer.ID, y.offer.ID),
 	) < 0
