@@ -3,8 +3,10 @@ package catalog
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -122,4 +124,72 @@ func said(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return text.String()
+}
+
+// A page that shows the language to a newcomer shows this.
+func TestExampleParses(t *testing.T) {
+	loaded := folder(t, map[string]string{"cafe.yaml": `partner: cafe-du-coin
+name: Café du Coin
+commission: 8%
+stores:
+  - {id: bastille, zone: Europe/Paris, keys: [{mid: "0012345678", acquirer: "30004"}]}
+offers:
+  - id: everyday
+    from: 2026-01-01
+    reward: 3%
+    caps: [{per: purchase, amount: 15 EUR}, {per: month, amount: 40 EUR}]
+`})
+	p := partnerVersion(t, loaded, "cafe-du-coin", 0)
+	o := p.Offers[0]
+	if p.Commission.RateMillionths != 80_000 || o.Reward != (rules.Reward{Form: rules.PercentReward, RateMillionths: 30_000}) ||
+		o.Caps[0] != (rules.Cap{Per: rules.PerPurchase, AmountMinor: 1500}) || o.Caps[1] != (rules.Cap{Per: rules.PerMonth, AmountMinor: 4000}) ||
+		o.From != (rules.LocalTime{Year: 2026, Month: 1, Day: 1}) || o.Group != rules.DefaultGroup || o.Currency != p.Currency ||
+		p.Stores[0].Keys[0] != (rules.Key{MID: "0012345678", AcquirerID: "30004", From: rules.MinInstant, Until: rules.MaxInstant}) {
+		t.Errorf("the example means %+v", p)
+	}
+}
+
+// writeLarge writes a catalogue of 5,000 partners with 20 stores and 10 offers
+// each.
+func writeLarge(tb testing.TB) string {
+	dir := tb.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	write("programme.yaml", programmeText)
+	for i := range 5000 {
+		var text strings.Builder
+		fmt.Fprintf(&text, "partner: shop-%d\nname: Boutique numéro %d\ncommission: {percent: 8%%, fixed: 0.10 EUR}\nstores:\n", i, i)
+		for j := range 20 {
+			fmt.Fprintf(&text, "  - {id: store-%d, name: Magasin %d, keys: [{mid: \"%08d%02d\", acquirer: \"30004\"}]}\n", j, j, i, j)
+		}
+		text.WriteString("offers:\n")
+		for j := range 10 {
+			fmt.Fprintf(&text, "  - id: offer-%d\n    name: Offre %d\n    from: 2026-01-01\n    reward: %d%%\n    min_spend: 20 EUR\n    group: g%d\n    caps: [{per: purchase, amount: 15 EUR}, {per: month, amount: 40 EUR}]\n", j, j, j%5+1, j)
+		}
+		write(fmt.Sprintf("shop-%d.yaml", i), text.String())
+	}
+	return dir
+}
+
+// BenchmarkLoad loads 100,000 stores and 50,000 offers; kept-MB is what the
+// loaded catalogue and its snapshot keep in memory.
+func BenchmarkLoad(b *testing.B) {
+	dir := writeLarge(b)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var loaded *Loaded
+	for b.Loop() {
+		var err error
+		if loaded, err = Load(dir); err != nil {
+			b.Fatal(err)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "kept-MB")
+	runtime.KeepAlive(loaded)
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/deploy/parts/partstest"
+	"ristourne/processor/catalog"
+)
+
+// memoryArchive keeps versions, or fails.
+type memoryArchive struct {
+	versions *[]catalog.Version
+	err      error
+}
+
+func (a memoryArchive) PutCatalogueVersion(_ context.Context, v catalog.Version) error {
+	*a.versions = append(*a.versions, v)
+	return a.err
+}
+
+func (memoryArchive) Close() error { return nil }
+
+// offersShell runs offers commands against a Redis of its own.
+type offersShell struct {
+	deps     offersDeps
+	archived []catalog.Version
+}
+
+func newOffersShell(t *testing.T) *offersShell {
+	s, server := new(offersShell), partstest.Redis(t)
+	s.deps = offersDeps{
+		Redis: func(context.Context, string) (redis.UniversalClient, string, error) {
+			return redis.NewClient(&redis.Options{Addr: server.Addr}), "shell", nil
+		},
+		Archive: func(context.Context, string) (catalogueArchive, error) { return memoryArchive{&s.archived, nil}, nil },
+	}
+	return s
+}
+
+func (s *offersShell) run(t *testing.T, arguments ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd := newOffersCommand(s.deps)
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetOut(&out)
+	cmd.SetErr(&errs)
+	cmd.SetArgs(arguments)
+	err = cmd.ExecuteContext(t.Context())
+	return out.String(), errs.String(), err
+}
+
+func (s *offersShell) mustRun(t *testing.T, arguments ...string) string {
+	t.Helper()
+	stdout, stderr, err := s.run(t, arguments...)
+	if err != nil {
+		t.Fatalf("offers %s: %v\n%s", strings.Join(arguments, " "), err, stderr)
+	}
+	return stdout
+}
+
+func wantText(t *testing.T, got string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(got, part) {
+			t.Errorf("%q is not in:\n%s", part, got)
+		}
+	}
+}
+
+const lyonCatalogue = "../../testdata/catalogue/lyon"
+
+func TestOffersArePublishedAndLookedUp(t *testing.T) {
+	s := newOffersShell(t)
+	for _, command := range []string{"list", "history"} {
+		if _, _, err := s.run(t, command, "--config", "c"); !errors.Is(err, catalog.ErrEmpty) {
+			t.Errorf("%s of an empty Redis says %v", command, err)
+		}
+	}
+	wantText(t, s.mustRun(t, "publish", lyonCatalogue, "--config", "c"), "published catalogue version 1", "added  partner cinema-lumiere", "from ever")
+	wantText(t, s.mustRun(t, "publish", lyonCatalogue, "--config", "c"), "nothing new")
+	if len(s.archived) != 1 {
+		t.Errorf("%d versions were archived, want 1", len(s.archived))
+	}
+	wantText(t, s.mustRun(t, "list", "--config", "c"), "partner salon-celestins", "Salon des Célestins", "in force")
+	wantText(t, s.mustRun(t, "show", "chaussures-berthet", "--config", "c"), "version initial.", "version 2026-06-01.", "commission: 8%")
+	wantText(t, s.mustRun(t, "history", "--config", "c"), "added programme cashback-lyon", "and 11 more")
+	var entry shownEntry
+	if err := json.Unmarshal([]byte(s.mustRun(t, "show", "cycles-gerland", "--config", "c", "--output", "json")), &entry); err != nil {
+		t.Fatal(err)
+	}
+	if entry.ID != "cycles-gerland" || !entry.InForce || !strings.Contains(entry.Text, "Nouveau contrat") {
+		t.Errorf("shown as JSON: %+v", entry)
+	}
+	if _, _, err := s.run(t, "show", "nobody", "--config", "c"); err == nil {
+		t.Error("a partner that was never published is shown")
+	}
+}
+
+func TestPublishTellsFaultsAndChangesNothing(t *testing.T) {
+	s := newOffersShell(t)
+	_, stderr, err := s.run(t, "publish", "../../testdata/bad-catalogue/names", "--config", "c")
+	if !errors.Is(err, errReported) {
+		t.Fatalf("error is %v", err)
+	}
+	wantText(t, stderr, "partner.yaml:7:34: ", "nothing is published")
+	if _, _, err := s.run(t, "list", "--config", "c"); !errors.Is(err, catalog.ErrEmpty) {
+		t.Errorf("after a refusal the catalogue is %v", err)
+	}
+}
+
+func TestValidateSaysEveryFault(t *testing.T) {
+	s := new(offersShell)
+	wantText(t, s.mustRun(t, "validate", lyonCatalogue), "is sound: 12 partners")
+	stdout, stderr, err := s.run(t, "validate", "../../testdata/bad-catalogue/words")
+	if !errors.Is(err, errReported) {
+		t.Fatalf("error is %v", err)
+	}
+	wantText(t, stdout, "partner.yaml:1:10: ", "partner.yaml:17:38: ", "    ^\n")
+	wantText(t, stderr, "faults in ")
+	wantText(t, s.mustRun(t, "validate", "../../testdata/bad-catalogue/warnings"), "warning: the bank pays offer")
+
+	stdout, _, err = s.run(t, "validate", "../../testdata/bad-catalogue/keys", "--output", "json")
+	var verdict struct{ Faults []catalog.Fault }
+	if jsonErr := json.Unmarshal([]byte(stdout), &verdict); jsonErr != nil || !errors.Is(err, errReported) {
+		t.Fatal(jsonErr, err)
+	}
+	if len(verdict.Faults) < 5 || verdict.Faults[0].Line != 2 {
+		t.Errorf("faults as JSON: %+v", verdict.Faults)
+	}
+	if _, _, err := s.run(t, "validate", filepath.Join(os.TempDir(), "there is no such folder")); err == nil || errors.Is(err, errReported) {
+		t.Errorf("a folder that isn't there gives %v", err)
+	}
+}
