@@ -29,6 +29,8 @@ type offersDeps struct {
 type catalogueArchive interface {
 	catalog.Archive
 	io.Closer
+	// Bodies are those of all versions that were ever put, in any order.
+	Bodies(ctx context.Context) ([][]byte, error)
 }
 
 func newOffersCommand(deps offersDeps) *cobra.Command {
@@ -42,6 +44,7 @@ func newOffersCommand(deps offersDeps) *cobra.Command {
 		newOffersListCommand(deps),
 		newOffersShowCommand(deps),
 		newOffersHistoryCommand(deps),
+		newOffersRestoreCommand(deps),
 	)
 	return cmd
 }
@@ -172,6 +175,9 @@ func publishOffers(cmd *cobra.Command, deps offersDeps, dir, config string, remo
 		return err
 	}
 	defer func() { err = errors.Join(err, archive.Close()) }()
+	if err := refuseSecondHistory(ctx, client, prefix, archive); err != nil {
+		return err
+	}
 	published, err := catalog.Publish(ctx, client, loaded, catalog.PublishOptions{
 		Prefix: prefix, RemoveMissing: removeMissing, Archive: archive,
 	})
@@ -179,6 +185,23 @@ func publishOffers(cmd *cobra.Command, deps offersDeps, dir, config string, remo
 		return printFaults(cmd.ErrOrStderr(), err)
 	}
 	return printPublished(cmd.OutOrStdout(), published)
+}
+
+// refuseSecondHistory keeps a catalogue that Redis lost from being begun anew:
+// purchases of the past were decided by the one in the archive.
+func refuseSecondHistory(ctx context.Context, client redis.UniversalClient, prefix string, archive catalogueArchive) error {
+	_, err := catalog.History(ctx, client, prefix)
+	if !errors.Is(err, catalog.ErrEmpty) {
+		return err
+	}
+	bodies, err := archive.Bodies(ctx)
+	if err != nil {
+		return err
+	}
+	if len(bodies) > 0 {
+		return fmt.Errorf("there is no catalogue in Redis, but ClickHouse has archived %s: bring it back first (ristourne offers restore)", count(len(bodies), "version"))
+	}
+	return nil
 }
 
 // printFaults shows faults with their lines, and leaves other errors alone.

@@ -43,3 +43,12 @@ func (a ledgerArchive) PutCatalogueVersion(ctx context.Context, v catalog.Versio
 		Hash: v.Hash, Previous: v.Previous, EffectiveFrom: v.EffectiveFrom(), PublishedAt: v.PublishedAt, Body: v.Body,
 	})
 }
+
+func (a ledgerArchive) Bodies(ctx context.Context) ([][]byte, error) {
+	versions, err := a.CatalogueVersions(ctx)
+	bodies := make([][]byte, len(versions))
+	for i := range versions {
+		bodies[i] = versions[i].Body
+	}
+	return bodies, err
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/deploy/parts"
 	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/catalog"
 )
@@ -27,16 +28,26 @@ func (a memoryArchive) PutCatalogueVersion(_ context.Context, v catalog.Version)
 	return a.err
 }
 
+func (a memoryArchive) Bodies(context.Context) ([][]byte, error) {
+	var bodies [][]byte
+	for _, v := range *a.versions {
+		bodies = append(bodies, v.Body)
+	}
+	return bodies, nil
+}
+
 func (memoryArchive) Close() error { return nil }
 
 // offersShell runs offers commands against a Redis of its own.
 type offersShell struct {
 	deps     offersDeps
+	server   *parts.Redis
 	archived []catalog.Version
 }
 
 func newOffersShell(t *testing.T) *offersShell {
-	s, server := new(offersShell), partstest.Redis(t)
+	server := partstest.Redis(t)
+	s := &offersShell{server: server}
 	s.deps = offersDeps{
 		Redis: func(context.Context, string) (redis.UniversalClient, string, error) {
 			return redis.NewClient(&redis.Options{Addr: server.Addr}), "shell", nil
@@ -103,6 +114,21 @@ func TestOffersArePublishedAndLookedUp(t *testing.T) {
 	if _, _, err := s.run(t, "show", "nobody", "--config", "c"); err == nil {
 		t.Error("a partner that was never published is shown")
 	}
+}
+
+func TestALostCatalogueIsRestoredAndNotBegunAnew(t *testing.T) {
+	s := newOffersShell(t)
+	s.mustRun(t, "publish", lyonCatalogue, "--config", "c")
+	client := redis.NewClient(&redis.Options{Addr: s.server.Addr})
+	defer client.Close()
+	if err := client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.run(t, "publish", lyonCatalogue, "--config", "c"); err == nil || !strings.Contains(err.Error(), "offers restore") {
+		t.Errorf("publishing over a lost catalogue says %v", err)
+	}
+	wantText(t, s.mustRun(t, "restore", "--config", "c"), "version 1", "is back in Redis")
+	wantText(t, s.mustRun(t, "publish", lyonCatalogue, "--config", "c"), "nothing new")
 }
 
 func TestPublishTellsFaultsAndChangesNothing(t *testing.T) {
