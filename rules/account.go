@@ -36,6 +36,7 @@ type Account struct {
 	free      int32      // first unused line, chained by next; -1: none
 
 	enrolments int     // how many enrolled facts
+	expiries   int     // how many authorization_expired facts
 	links      int     // how many events name an original transaction other than their own
 	newest     Instant // the latest OccurredAt of the set
 	volume     int64   // the sum of all amounts ever stated, in whatever currency
@@ -238,8 +239,15 @@ func (a *Account) insertFact(f *Fact) {
 		i--
 	}
 	a.facts = slices.Insert(a.facts, i, *f)
-	if f.Type == Enrolled {
+	a.countFact(f)
+}
+
+func (a *Account) countFact(f *Fact) {
+	switch f.Type {
+	case Enrolled:
 		a.enrolments++
+	case AuthorizationExpired:
+		a.expiries++
 	}
 }
 

@@ -215,9 +215,7 @@ func (d *decoder) facts(a *Account) {
 			return
 		}
 		a.facts = append(a.facts, f)
-		if f.Type == Enrolled {
-			a.enrolments++
-		}
+		a.countFact(&f)
 		d.volume(a, max(f.AmountMinor, -f.AmountMinor))
 	}
 }

@@ -109,7 +109,7 @@ func (e *Engine) admit(a *Account, ev *Event, known bool, m Match) Fate {
 		return NoChange
 	case ev.Type.Opens() && m.PartnerID == "":
 		return Unmatched
-	case ev.Type.Opens() && olderThan(ev.OccurredAt, e.snapshot.horizonDays(a, ev.PurchaseTime()), a.newest):
+	case ev.Type.Opens() && e.tooLate(a, ev.OccurredAt, ev.PurchaseTime()):
 		return TooLate
 	case ev.Type.Opens():
 		return NoChange
@@ -117,6 +117,13 @@ func (e *Engine) admit(a *Account, ev *Event, known bool, m Match) Fate {
 		return TooLate
 	}
 	return Waiting
+}
+
+// tooLate reports whether what is dated t is more than H days before the
+// newest event of the set; H is that of the terms in force at the time `at`.
+func (e *Engine) tooLate(a *Account, t, at Instant) bool {
+	// H is at least a day: most records need not look it up.
+	return olderThan(t, 1, a.newest) && olderThan(t, e.snapshot.horizonDays(a, at), a.newest)
 }
 
 func sameID(sameContent bool) Verdict {
@@ -136,7 +143,7 @@ func (e *Engine) ApplyFact(a *Account, f *Fact, c Cause, out *Output) (Verdict, 
 			return sameID(a.facts[i].ContentHash == f.ContentHash), nil
 		}
 	}
-	if olderThan(f.At, e.snapshot.horizonDays(a, f.At), a.newest) {
+	if e.tooLate(a, f.At, f.At) {
 		return Verdict{Fate: TooLate}, nil
 	}
 	volume := max(f.AmountMinor, -f.AmountMinor)

@@ -109,8 +109,13 @@ func volumeOf(ev *Event) int64 { return max(ev.AmountMinor, ev.BillingAmountMino
 func (e *Engine) attach(a *Account, event int32, purchaseID string) {
 	i := a.find(purchaseID)
 	if i < 0 {
-		i = a.insertPurchase(purchase{id: purchaseID, giver: -1, events: -1, lines: -1})
-		a.purchases[i].expired = a.expiredByFact(purchaseID)
+		p := purchase{id: purchaseID, giver: -1, events: event, lines: -1, dirty: true}
+		p.expired = a.expiredByFact(purchaseID)
+		a.events[event].next = -1
+		e.markLate(a, &p)
+		a.choose(&p)
+		a.insertPurchase(p)
+		return
 	}
 	p := &a.purchases[i]
 	a.events[event].next = p.events
@@ -120,13 +125,23 @@ func (e *Engine) attach(a *Account, event int32, purchaseID string) {
 
 // insertPurchase puts p where it belongs in order and gives its index.
 func (a *Account) insertPurchase(p purchase) int {
-	i, _ := slices.BinarySearchFunc(a.purchases, &p, func(x purchase, p *purchase) int { return inFillingOrder(&x, p) })
-	a.purchases = slices.Insert(a.purchases, i, p)
-	return i
+	from, to := 0, len(a.purchases)
+	for from < to {
+		if middle := (from + to) / 2; inFillingOrder(&a.purchases[middle], &p) < 0 {
+			from = middle + 1
+		} else {
+			to = middle
+		}
+	}
+	a.purchases = slices.Insert(a.purchases, from, p)
+	return from
 }
 
 // expiredByFact reports whether an authorization_expired fact names the purchase.
 func (a *Account) expiredByFact(purchaseID string) bool {
+	if a.expiries == 0 {
+		return false
+	}
 	for i := range a.facts {
 		if f := &a.facts[i]; f.Type == AuthorizationExpired && a.resolve("", f.TransactionID, link{}) == purchaseID {
 			return true
@@ -202,11 +217,17 @@ func (a *Account) sameMatch(x, y int32) bool {
 // as all its events date it.
 func (e *Engine) markLate(a *Account, p *purchase) {
 	giver := a.earliestGiver(p, true)
-	end := MaxInstant
-	if giver >= 0 {
-		at := a.events[giver].purchasedAt
-		end = at.AddDays(e.snapshot.horizonDays(a, at))
+	latest := MinInstant
+	for i := p.events; i >= 0; i = a.events[i].next {
+		a.events[i].late = false
+		latest = later(latest, a.events[i].occurredAt)
 	}
+	// H is at least a day: most purchases need not look it up.
+	if giver < 0 || !olderThan(a.events[giver].purchasedAt, 1, latest) {
+		return
+	}
+	at := a.events[giver].purchasedAt
+	end := at.AddDays(e.snapshot.horizonDays(a, at))
 	for i := p.events; i >= 0; i = a.events[i].next {
 		a.events[i].late = a.events[i].occurredAt.After(end)
 	}

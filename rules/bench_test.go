@@ -1,0 +1,176 @@
+package rules_test
+
+import (
+	"fmt"
+	"testing"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// chain is a catalogue of stores with one MID each.
+func chain(tb testing.TB, stores int) *rules.Snapshot {
+	c := cafe(tb)
+	c.Partners[0].Stores = nil
+	for i := range stores {
+		c.Partners[0].Stores = append(c.Partners[0].Stores, rules.Store{
+			ID: fmt.Sprint("s", i), Zone: paris(tb), Keys: []rules.Key{mid(fmt.Sprintf("MERCH%08d", i))},
+		})
+	}
+	s, err := rules.Compile(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+func BenchmarkMatch(b *testing.B) {
+	s := chain(b, 100_000)
+	events := func(format string) []rules.Event {
+		evs := make([]rules.Event, 1<<14)
+		for i := range evs {
+			evs[i] = *parseEvent(rules.Authorization, []string{"P", "100", "d1"}, map[string]string{"mid": fmt.Sprintf(format, i*6)}, i)
+		}
+		return evs
+	}
+	for _, c := range []struct {
+		name, format string
+		want         bool
+	}{{"unmatched", "OTHER%08d", false}, {"matched", "MERCH%08d", true}} {
+		b.Run(c.name, func(b *testing.B) {
+			evs := events(c.format)
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				if _, ok := s.Match(&evs[i&(len(evs)-1)]); ok != c.want {
+					b.Fatal("wrong answer")
+				}
+				i++
+			}
+		})
+	}
+}
+
+// fiveOffers is a shop with five offers, of which two are capped by month.
+func fiveOffers() func(*rules.Catalogue) {
+	return offers(
+		percentOffer("everyday", 30_000, capped(rules.PerPurchase, 1500), capped(rules.PerMonth, 4_000)),
+		percentOffer("big", 50_000, minimum(10_000), capped(rules.PerMonth, 10_000)),
+		fixedOffer("welcome", 100, minimum(2_000)),
+		percentOffer("bonus", 10_000, inGroup("bonus")),
+		fixedOffer("coffee", 20, inGroup("coffee"), byProgramme),
+	)
+}
+
+// ready is the state of an account with so many purchases, one an hour.
+func ready(b *testing.B, e *rules.Engine, purchases int) []byte {
+	b.Helper()
+	a := rules.NewAccount("acc")
+	var out rules.Output
+	if _, err := e.ApplyFact(a, parseFact(rules.Enrolled, []string{"d-300"}, map[string]string{"cards": "card"}, 0), rules.Cause{Kind: rules.CauseFact, ID: "f"}, &out); err != nil {
+		b.Fatal(err)
+	}
+	for i := range purchases {
+		for n, typ := range []rules.EventType{rules.Authorization, rules.Clearing} {
+			ev := parseEvent(typ, []string{fmt.Sprintf("txn-%012d", i), "2550", fmt.Sprintf("d1+%dm", i*20+n)}, nil, 2*i+n)
+			ev.ID = fmt.Sprintf("evt-%012d", 2*i+n)
+			if _, err := e.ApplyEvent(a, ev, rules.Cause{Kind: rules.CauseEvent, ID: ev.ID}, &out); err != nil {
+				b.Fatal(err)
+			}
+			out.Reset()
+		}
+	}
+	return a.AppendBinary(nil)
+}
+
+func engine(b *testing.B, change ...func(*rules.Catalogue)) *rules.Engine {
+	b.Helper()
+	s, err := rules.Compile(cafe(b, change...))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return rules.NewEngine(s)
+}
+
+// BenchmarkDecide applies one event to an account read from its binary form;
+// the reading is measured apart, in BenchmarkState.
+func BenchmarkDecide(b *testing.B) {
+	for _, c := range []struct {
+		name      string
+		purchases int
+		event     *rules.Event
+		change    func(*rules.Catalogue)
+	}{
+		{"authorization, 3 purchases, 1 offer", 3, parseEvent(rules.Authorization, []string{"new", "4200", "d2"}, nil, 1), offers(percentOffer("everyday", 30_000))},
+		{"authorization, 3 purchases, 5 offers", 3, parseEvent(rules.Authorization, []string{"new", "4200", "d2"}, nil, 1), fiveOffers()},
+		{"clearing, 3 purchases, 5 offers", 3, parseEvent(rules.Clearing, []string{"new", "4200", "d2"}, nil, 1), fiveOffers()},
+		{"newest of 1000 purchases under a cap", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d28"}, nil, 1), fiveOffers()},
+		{"oldest of 1000 purchases under a cap", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d1"}, nil, 1), fiveOffers()},
+		{"oldest of 1000 purchases under a cap that is full", 1000, parseEvent(rules.Authorization, []string{"new", "420", "d1"}, nil, 1), offers(percentOffer("everyday", 30_000, capped(rules.PerMonth, 400)))},
+		{"oldest of 1000 purchases under a cap never reached", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d1"}, nil, 1), offers(percentOffer("everyday", 30_000, capped(rules.PerMonth, 4_000_000)))},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			e := engine(b, c.change)
+			state := ready(b, e, c.purchases)
+			b.ReportAllocs()
+			var out rules.Output
+			// Small accounts are read many at a time, to keep the timer out of
+			// the way; a large one just before, as in production.
+			accounts := make([]*rules.Account, max(1, 192/c.purchases))
+			for i := range accounts {
+				accounts[i] = rules.NewAccount("acc")
+			}
+			left := 0
+			for b.Loop() {
+				if left == 0 {
+					b.StopTimer()
+					for _, a := range accounts {
+						if err := a.UnmarshalBinary(state); err != nil {
+							b.Fatal(err)
+						}
+					}
+					left = len(accounts)
+					out.Reset()
+					b.StartTimer()
+				}
+				left--
+				v, err := e.ApplyEvent(accounts[left], c.event, rules.Cause{Kind: rules.CauseEvent, ID: "cause"}, &out)
+				if err != nil || v.Fate != rules.Booked {
+					b.Fatal(v, err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkState(b *testing.B) {
+	for _, purchases := range []int{3, 1000} {
+		e := engine(b, fiveOffers())
+		state := ready(b, e, purchases)
+		a := rules.NewAccount("acc")
+		b.Run(fmt.Sprint("read ", purchases), func(b *testing.B) {
+			b.ReportAllocs()
+			b.ReportMetric(float64(len(state))/float64(purchases), "bytes/purchase")
+			for b.Loop() {
+				if err := a.UnmarshalBinary(state); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprint("write ", purchases), func(b *testing.B) {
+			b.ReportAllocs()
+			dst := make([]byte, 0, len(state)*2)
+			for b.Loop() {
+				dst = a.AppendBinary(dst[:0])
+			}
+		})
+	}
+}
+
+func BenchmarkShare(b *testing.B) {
+	for b.Loop() {
+		if _, err := money.Share(123_456, 30_050, 0, money.HalfEven); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
