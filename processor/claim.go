@@ -17,13 +17,22 @@ import (
 // outbox it finds, byte for byte, makes sure that the account states are not
 // behind the ledger, and loads the filters.
 func (s *Shard) Claim(ctx context.Context) error {
-	if err := s.take(ctx); err != nil {
+	err := s.take(ctx)
+	if errors.Is(err, ErrHeadsFellBack) {
+		err = s.Rebuild(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if err := s.checkHeads(ctx); err != nil {
 		return err
 	}
-	if err := s.loadFilters(ctx); err != nil {
+	if err := s.loadFilters(ctx); errors.Is(err, ErrHeadsFellBack) {
+		s.log.Warn("the filters have lost what was appended last: rebuilding the shard", "error", err)
+		if err := errors.Join(s.Rebuild(ctx), s.loadFilters(ctx)); err != nil {
+			return err
+		}
+	} else if err != nil {
 		return err
 	}
 	s.window.reset(s.heads)
@@ -36,7 +45,7 @@ func (s *Shard) Claim(ctx context.Context) error {
 // ClaimAndRebuild rebuilds the account states though nothing says that they
 // are wrong.
 func (s *Shard) ClaimAndRebuild(ctx context.Context) error {
-	if err := s.take(ctx); err != nil {
+	if err := s.take(ctx); err != nil && !errors.Is(err, ErrHeadsFellBack) {
 		return err
 	}
 	return s.Rebuild(ctx)
@@ -70,7 +79,10 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 	for i, blob := range blobs {
 		decisions[i] = new(rules.Decision)
 		if err := outbox.Decode(blob, decisions[i]); err != nil {
-			return err
+			// What Redis holds can't be trusted; what it stood for is in no
+			// other place but the input topics, from where it comes again.
+			s.log.Error("the outbox can't be read: rebuilding the shard", "error", err)
+			return ErrHeadsFellBack
 		}
 	}
 	if err := s.book(ctx, decisions); err != nil {

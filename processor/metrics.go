@@ -14,6 +14,7 @@ type Metrics struct {
 	records        *prometheus.CounterVec
 	fates          [rules.NumFates]prometheus.Counter // of records, without the lookup
 	deadLetters    *prometheus.CounterVec
+	lookAlikes     *prometheus.CounterVec
 	retries        *prometheus.CounterVec
 	stepSeconds    *prometheus.HistogramVec
 	outboxesFound  prometheus.Counter
@@ -33,6 +34,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		records:     vector("records_total", "Input records by fate; their sum is all that was read.", "fate"),
 		deadLetters: vector("dead_letters_total", "Records that broke a rule, by reason.", "reason"),
+		lookAlikes:  vector("card_number_lookalikes_total", "Ids that look like card numbers and were accepted, by field.", "field"),
 		retries:     vector("retries_total", "Tries of a step that failed and were repeated.", "step"),
 		stepSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "ristourne", Name: "step_seconds", Help: "Duration of a step of a batch, tries and pauses included.",
@@ -46,8 +48,12 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
-	registry.MustRegister(m.records, m.deadLetters, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.repairs, m.catalogueWaits)
+	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.repairs, m.catalogueWaits)
 	return m
+}
+
+func (m *Metrics) countLookAlikes(field string, n uint64) {
+	m.lookAlikes.WithLabelValues(field).Add(float64(n))
 }
 
 func (m *Metrics) countFates(fates *[rules.NumFates]int64) {

@@ -195,6 +195,7 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 			}
 		}
 		if last {
+			s.decoder.DrainLookAlikes(s.metrics.countLookAlikes)
 			return nil
 		}
 	}

@@ -304,7 +304,7 @@ func (s *Shard) decideOne(w *window, item *work) error {
 		return err
 	}
 	if err != nil || verdict.Conflict {
-		w.deadLetter(s.options.Topics[item.record.Topic], s.source.Shard(), &item.record, refusal(item, err))
+		w.deadLetter(s.options.Topics[item.record.Topic], s.source.Shard(), &item.record, s.refusal(item, err))
 		return nil
 	}
 	w.fates[verdict.Fate]++
@@ -330,14 +330,15 @@ func (s *Shard) decideOne(w *window, item *work) error {
 
 // refusal is the fault of a record that is valid by itself and can't join its
 // account's set.
-func refusal(item *work, err error) *wire.Fault {
+func (s *Shard) refusal(item *work, err error) *wire.Fault {
+	mayKeep := s.decoder.MayKeep(item.record.Value)
 	switch {
 	case err != nil:
-		return wire.Limit(err)
+		return wire.Limit(err, mayKeep)
 	case item.event >= 0:
-		return wire.Conflict("event_id")
+		return wire.Conflict("event_id", mayKeep)
 	}
-	return wire.Conflict("fact_id")
+	return wire.Conflict("fact_id", mayKeep)
 }
 
 func (s *Shard) setEvent(w *window, a *account, ev *rules.Event, cause rules.Cause, fate rules.Fate, ref rules.AccountRef) {

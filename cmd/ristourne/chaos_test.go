@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +38,7 @@ func TestTheLedgerIsTheSameWhicheverStepIsKilled(t *testing.T) {
 // Anything may fail, stop, fall asleep and wake up when another owner has gone
 // on, and Redis may lose what it was told last, or everything.
 func TestTheLedgerSurvivesKillsZombiesAndALostRedis(t *testing.T) {
-	for seed := range uint64(chaosSeeds) {
+	for seed := *chaosFirstSeed; seed < *chaosFirstSeed+*chaosSeeds; seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			w := newChaosWorld(t, seed)
@@ -48,7 +50,11 @@ func TestTheLedgerSurvivesKillsZombiesAndALostRedis(t *testing.T) {
 	}
 }
 
-const chaosSeeds = 6
+// A failure names its seed: -chaos.first-seed 17 -chaos.seeds 1 runs it again.
+var (
+	chaosSeeds     = flag.Uint64("chaos.seeds", 6, "how many random runs")
+	chaosFirstSeed = flag.Uint64("chaos.first-seed", 0, "seed of the first random run")
+)
 
 // Errors that a part gives and that waiting mends block the shard and lose
 // nothing, whether or not the call had its effect.
@@ -68,6 +74,9 @@ func TestTransientErrorsLoseNothing(t *testing.T) {
 	})
 	w.check(t)
 }
+
+// chaosTimeout bounds one run; it takes seconds.
+const chaosTimeout = 2 * time.Minute
 
 // verdict is what befalls a call.
 type verdict int
@@ -126,6 +135,9 @@ func (f *faults) happen(moment string) error {
 		f.dead.Store(true)
 		return errKilled
 	case failOnce:
+		if strings.HasSuffix(moment, " next") {
+			return nil // the feed retries by itself: its errors last
+		}
 		return errTransient
 	case sleep:
 		f.asleep.Do(func() {
@@ -289,7 +301,7 @@ func (staticCatalogue) Await(context.Context, rules.Instant) error { return nil 
 // owner: the given number of them with faults, then one without.
 func (w *chaosWorld) run(t *testing.T, incarnations int, next func(int) *faults) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), chaosTimeout)
 	defer cancel()
 	err := feed.Run(ctx, w.feed, func(ctx context.Context, source *feed.Source) error {
 		var zombies []zombie

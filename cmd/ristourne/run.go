@@ -83,6 +83,9 @@ func runProcessor(ctx context.Context, c *config, log *slog.Logger) error {
 		if err := e.watcher.Wait(ctx); err != nil {
 			return err
 		}
+		if err := e.accounts.Check(ctx); err != nil {
+			return err
+		}
 		p := processor.New(e.edges(), c.processorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
 		health.watch(p)

@@ -100,11 +100,11 @@ func (w *World) account(id string) *rules.Account {
 func (w *World) conclude(key, value []byte, at Place, idField string, verdict rules.Verdict, err error) error {
 	switch {
 	case errors.Is(err, rules.ErrLimit):
-		w.deadLetter(key, value, at, wire.Limit(err))
+		w.deadLetter(key, value, at, wire.Limit(err, w.decoder.MayKeep(value)))
 	case err != nil:
 		return fmt.Errorf("record at %s:%d: %w", at.Topic, at.Offset+1, err)
 	case verdict.Conflict:
-		w.deadLetter(key, value, at, wire.Conflict(idField))
+		w.deadLetter(key, value, at, wire.Conflict(idField, w.decoder.MayKeep(value)))
 	default:
 		w.Fates[verdict.Fate]++
 	}

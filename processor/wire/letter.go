@@ -15,16 +15,17 @@ const (
 )
 
 // Conflict is the fault of a record whose id came before with other content.
-func Conflict(idField string) *Fault {
+// mayKeep is what MayKeep says of its bytes.
+func Conflict(idField string, mayKeep bool) *Fault {
 	return &Fault{
-		Reason: ReasonConflict, Field: idField, KeepBytes: true,
+		Reason: ReasonConflict, Field: idField, KeepBytes: mayKeep,
 		Detail: "this id came before with other content; the first stands: give the correction an id of its own",
 	}
 }
 
 // Limit is the fault of a record that would take its account beyond its bounds.
-func Limit(err error) *Fault {
-	return &Fault{Reason: ReasonLimit, Detail: err.Error(), KeepBytes: true}
+func Limit(err error, mayKeep bool) *Fault {
+	return &Fault{Reason: ReasonLimit, Detail: err.Error(), KeepBytes: mayKeep}
 }
 
 // Referral is the fault of whatever stands in the topic of referrals as long

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ristourne/processor/catalog"
+	"ristourne/rules"
+	"ristourne/rules/money"
+	"ristourne/sinks/clickhouse"
+)
+
+type whyOptions struct {
+	config, account, output string
+}
+
+func newWhyCommand() *cobra.Command {
+	var o whyOptions
+	cmd := &cobra.Command{
+		Use:   "why [TRANSACTION]",
+		Short: "Tell what was seen of a purchase and why it earned what it earned, or nothing",
+		Long: `Tell what was seen of a purchase, step by step why it earned what it earned or
+nothing, what is booked of it, and which credit instructions that made.
+
+The account's events and facts are read from ClickHouse and worked out anew by
+the catalogue in Redis. With --account and no transaction, all purchases of the
+account are told.`,
+		Example: `  ristourne why txn-4711 --config ristourne.yaml
+  ristourne why --account acc-17 --config ristourne.yaml --output json`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			if len(given) == 0 && o.account == "" {
+				return usageError{errors.New("name a transaction, or an account with --account")}
+			}
+			c, err := loadConfig(o.config)
+			if err != nil {
+				return err
+			}
+			return tellWhy(cmd.Context(), cmd.OutOrStdout(), c, o, given)
+		},
+	}
+	configFlag(cmd, &o.config)
+	cmd.Flags().StringVar(&o.account, "account", "", "account whose purchase it is, where several have the transaction id")
+	outputFlag(cmd, &o.output)
+	return cmd
+}
+
+// explained is one purchase as it is told.
+type explained struct {
+	*rules.Explanation
+	Lines        []accrualJSON     `json:"lines"`
+	Instructions []instructionJSON `json:"instructions,omitempty"`
+}
+
+type instructionJSON struct {
+	InstructionID string `json:"instruction_id"`
+	Direction     string `json:"direction"`
+	AmountMinor   int64  `json:"amount_minor"`
+	Currency      string `json:"currency"`
+	CauseID       string `json:"cause_id"`
+	CreatedAt     string `json:"created_at"`
+}
+
+func tellWhy(ctx context.Context, stdout io.Writer, c *config, o whyOptions, given []string) error {
+	log := slog.New(slog.DiscardHandler)
+	snapshot, err := catalogueNow(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	ledger, err := openLedger(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	accountIDs := []string{o.account}
+	if o.account == "" {
+		if accountIDs, err = accountsOf(ctx, ledger, given[0]); err != nil {
+			return err
+		}
+	}
+	for _, accountID := range accountIDs {
+		told, err := explainAccount(ctx, ledger, snapshot, accountID, given)
+		if err != nil {
+			return err
+		}
+		for _, x := range told {
+			if err := printExplained(stdout, x, o.output); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// catalogueTimeout is how long a command waits for a catalogue in Redis.
+const catalogueTimeout = 15 * time.Second
+
+// catalogueNow is the newest catalogue in Redis.
+func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*rules.Snapshot, error) {
+	client, err := c.Redis.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, catalogueTimeout)
+	defer cancel()
+	watcher := catalog.NewWatcher(client, catalog.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
+	go watcher.Run(ctx) //nolint:errcheck // Wait gives its error
+	if err := watcher.Wait(ctx); err != nil {
+		return nil, fmt.Errorf("no catalogue in Redis at %v: %w", c.Redis.Addresses, err)
+	}
+	return watcher.Current().Snapshot, nil
+}
+
+func accountsOf(ctx context.Context, ledger *clickhouse.Ledger, transactionID string) ([]string, error) {
+	trace, err := ledger.Transaction(ctx, transactionID)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, row := range trace.Accounts {
+		if row.AccountID != "" && !slices.Contains(ids, row.AccountID) {
+			ids = append(ids, row.AccountID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("nothing of transaction %q was kept: its events were declined, of no member, at no partner, too late, or dead letters (see `ristourne deadletters list`)", transactionID)
+	}
+	return ids, nil
+}
+
+// explainAccount works an account out anew and explains the given
+// transactions; all of the account where none is given.
+func explainAccount(ctx context.Context, ledger *clickhouse.Ledger, snapshot *rules.Snapshot, accountID string, transactions []string) ([]explained, error) {
+	trace, err := ledger.Account(ctx, accountID)
+	if err != nil {
+		return nil, err
+	}
+	if len(trace.Set) == 0 {
+		return nil, fmt.Errorf("nothing is known of account %q", accountID)
+	}
+	if trace.Truncated {
+		return nil, fmt.Errorf("account %q has more events than can be told: ask ClickHouse", accountID)
+	}
+	engine := rules.NewEngine(snapshot)
+	account, err := replay(engine, accountID, trace.Set)
+	if err != nil {
+		return nil, err
+	}
+	if len(transactions) == 0 {
+		transactions = transactionsOf(trace.Set)
+	}
+	var told []explained
+	for _, transactionID := range transactions {
+		x, err := engine.Explain(account, transactionID)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(told, func(e explained) bool { return e.TransactionID == x.TransactionID }) {
+			continue // two ids of one purchase
+		}
+		told = append(told, withLedger(x, trace))
+	}
+	return told, nil
+}
+
+func transactionsOf(set []rules.SetRow) []string {
+	var ids []string
+	for i := range set {
+		if id := set[i].TransactionID; set[i].Cause.Kind == rules.CauseEvent && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// replay works an account out from its set.
+func replay(engine *rules.Engine, accountID string, set []rules.SetRow) (*rules.Account, error) {
+	account := rules.NewAccount(accountID)
+	var out rules.Output
+	for i := range set {
+		row := &set[i]
+		var err error
+		out.Reset()
+		if row.Cause.Kind == rules.CauseFact {
+			f := &rules.Fact{}
+			if err = f.UnmarshalBinary(row.Payload); err == nil {
+				f.AccountID = accountID
+				_, err = engine.ApplyFact(account, f, row.Cause, &out)
+			}
+		} else {
+			ev := &rules.Event{}
+			if err = ev.UnmarshalBinary(row.Payload); err == nil {
+				ev.AccountID = accountID
+				_, err = engine.ApplyEvent(account, ev, row.Cause, &out)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("work out %s %q: %w", row.Cause.Kind, row.Cause.ID, err)
+		}
+	}
+	return account, nil
+}
+
+// withLedger adds what is booked of the purchase, and what its events paid.
+func withLedger(x *rules.Explanation, trace *clickhouse.Trace) explained {
+	e := explained{Explanation: x, Lines: []accrualJSON{}}
+	causes := make(map[string]bool)
+	for i := range trace.Accruals {
+		if trace.Accruals[i].TransactionID == x.TransactionID {
+			e.Lines = append(e.Lines, newAccrualJSON(&trace.Accruals[i]))
+			causes[trace.Accruals[i].Cause.ID] = true
+		}
+	}
+	for _, i := range trace.Instructions {
+		if causes[i.Cause.ID] {
+			e.Instructions = append(e.Instructions, instructionJSON{
+				InstructionID: i.ID, Direction: i.Direction.String(), AmountMinor: i.AmountMinor, Currency: i.Currency.String(),
+				CauseID: i.Cause.ID, CreatedAt: time.UnixMilli(i.CreatedAt).UTC().Format(time.RFC3339),
+			})
+		}
+	}
+	return e
+}
+
+func printExplained(w io.Writer, x explained, output string) error {
+	if output == "json" {
+		return json.NewEncoder(w).Encode(x)
+	}
+	fmt.Fprintln(w, x.Text())
+	if len(x.Lines) > 0 {
+		fmt.Fprintln(w, "Booked, in order:")
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, l := range x.Lines {
+			c, _ := money.ParseCurrency(l.Currency) // of a booked line: known
+			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\treward %s\tcommission %s\tby %s\t%v\n", l.Stage, l.Role, l.Kind, orDash(l.OfferID),
+				money.FormatMinor(l.RewardMinor, c), money.FormatMinor(l.CommissionMinor, c), l.CauseID, l.Reasons)
+		}
+		if err := table.Flush(); err != nil {
+			return err
+		}
+	}
+	for _, i := range x.Instructions {
+		c, _ := money.ParseCurrency(i.Currency) // of an instruction: known
+		fmt.Fprintf(w, "Instructed: %s %s by %s (%s)\n", i.Direction, money.FormatMinor(i.AmountMinor, c), i.CauseID, i.InstructionID)
+	}
+	fmt.Fprintln(w)
+	return nil
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
