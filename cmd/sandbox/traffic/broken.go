@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// testCardNumber is one of those that card schemes publish for tests.
-const testCardNumber = "4111 1111 1111 1111"
+// TestCardNumber is one of those that card schemes publish for tests.
+const TestCardNumber = "4111 1111 1111 1111"
 
 // tooLargeBytes is over the 64 KiB that a record may have.
 const tooLargeBytes = 70_000
@@ -35,7 +35,7 @@ func (g *Generator) brokenRecord(now time.Time) Record {
 		e.CardProduct = strings.Repeat("carte or ", tooLargeBytes/len("carte or "))
 	case CardNumber:
 		g.sentCard = true
-		e.CardToken = testCardNumber
+		e.CardToken = TestCardNumber
 	}
 	value := encode(e)
 	switch kind {

@@ -165,14 +165,17 @@ func TestTheTrafficReachesEveryPartnerAndFate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		world.Fact([]byte(m.AccountID), value, simulate.Place{RecordedAt: begin.UnixMilli()})
+		if err := world.Fact([]byte(m.AccountID), value, simulate.Place{RecordedAt: begin.UnixMilli()}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	span(g, 2*many, func(now time.Time, r Record) {
-		place := simulate.Place{RecordedAt: now.UnixMilli()}
+		apply := world.Event
 		if r.Fact {
-			world.Fact(r.Key, r.Value, place)
-		} else {
-			world.Event(r.Key, r.Value, place)
+			apply = world.Fact
+		}
+		if err := apply(r.Key, r.Value, simulate.Place{RecordedAt: now.UnixMilli()}); err != nil {
+			t.Fatal(err)
 		}
 	})
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"ristourne/rules"
+)
+
+// printSummary prints what came out, for a person.
+func (s *sandbox) printSummary(b *books) error {
+	s.out.title("Accruals by partner and offer, in EUR")
+	if err := s.table(func(w *tabwriter.Writer) { writeOffers(w, b) }); err != nil {
+		return err
+	}
+	s.out.say("  Expected is authorised and not cleared yet. Commission, cost and margin are of what is confirmed.")
+	if instructions := b.distinctInstructions(); len(instructions) > 0 {
+		s.out.title("The latest credit instructions to the bank")
+		if err := s.table(func(w *tabwriter.Writer) { writeInstructions(w, instructions) }); err != nil {
+			return err
+		}
+	}
+	if len(b.letters) > 0 {
+		s.out.title("Dead letters")
+		if err := s.table(func(w *tabwriter.Writer) { writeLetters(w, b.letters) }); err != nil {
+			return err
+		}
+	}
+	s.example = exampleOf(b)
+	return nil
+}
+
+// table prints aligned columns, indented.
+func (s *sandbox) table(write func(*tabwriter.Writer)) error {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.StripEscape)
+	write(w)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		s.out.say("  %s", strings.TrimRight(line, " \n"))
+	}
+	return nil
+}
+
+// amounts are the columns of the table of offers.
+type amounts struct{ expected, confirmed, commission, cost int64 }
+
+func (a *amounts) add(o amounts) {
+	a.expected += o.expected
+	a.confirmed += o.confirmed
+	a.commission += o.commission
+	a.cost += o.cost
+}
+
+func (a amounts) row(name string) string {
+	return fmt.Sprintf("%s\t%12s\t%12s\t%12s\t%12s\t%12s\n", name, cents(a.expected), cents(a.confirmed), cents(a.commission), cents(a.cost), cents(a.commission-a.cost))
+}
+
+// writeOffers lists each partner with its terms' commission, and its offers
+// below it.
+func writeOffers(w *tabwriter.Writer, b *books) {
+	partners := map[string]amounts{}
+	offers := map[string]map[string]amounts{}
+	var all amounts
+	for _, t := range b.totals {
+		var a amounts
+		if t.Stage == rules.Expected {
+			a.expected = t.RewardMinor
+		} else {
+			a = amounts{confirmed: t.RewardMinor, commission: t.CommissionMinor, cost: t.CostMinor}
+		}
+		sum := partners[t.PartnerID]
+		sum.add(a)
+		partners[t.PartnerID] = sum
+		all.add(a)
+		if t.OfferID == "" {
+			continue
+		}
+		if offers[t.PartnerID] == nil {
+			offers[t.PartnerID] = map[string]amounts{}
+		}
+		sum = offers[t.PartnerID][t.OfferID]
+		sum.add(a)
+		offers[t.PartnerID][t.OfferID] = sum
+	}
+	fmt.Fprintf(w, "\t%12s\t%12s\t%12s\t%12s\t%12s\n", "expected", "confirmed", "commission", "cost", "margin")
+	for _, id := range slices.Sorted(maps.Keys(partners)) {
+		fmt.Fprint(w, partners[id].row(cmp.Or(b.names[id], id)))
+		for _, offer := range slices.Sorted(maps.Keys(offers[id])) {
+			a := offers[id][offer]
+			fmt.Fprintf(w, "  %s\t%12s\t%12s\t\t%12s\t\n", offer, cents(a.expected), cents(a.confirmed), cents(a.cost))
+		}
+	}
+	fmt.Fprint(w, all.row("All"))
+}
+
+func writeInstructions(w *tabwriter.Writer, instructions []rules.Instruction) {
+	const shown = 5
+	slices.SortStableFunc(instructions, func(x, y rules.Instruction) int { return cmp.Compare(y.CreatedAt, x.CreatedAt) })
+	fmt.Fprintln(w, "INSTRUCTION\tACCOUNT\tDIRECTION\tAMOUNT\tSTATEMENT")
+	for _, i := range instructions[:min(shown, len(instructions))] {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s %s\t%s\n", i.ID, i.AccountID, i.Direction, cents(i.AmountMinor), i.Currency, i.StatementText)
+	}
+}
+
+// writeLetters counts dead letters by reason and field, with what is to be done.
+func writeLetters(w *tabwriter.Writer, letters []rules.DeadLetter) {
+	const detailWidth = 90
+	type fault struct{ reason, field string }
+	counts, details := map[fault]int{}, map[fault]string{}
+	for i := range letters {
+		f := fault{letters[i].Reason, letters[i].Field}
+		counts[f]++
+		details[f] = letters[i].Detail
+	}
+	fmt.Fprintln(w, "COUNT\tREASON\tFIELD\tWHAT IS WRONG")
+	for _, f := range slices.SortedFunc(maps.Keys(counts), func(x, y fault) int {
+		return cmp.Or(cmp.Compare(counts[y], counts[x]), cmp.Compare(x.reason, y.reason), cmp.Compare(x.field, y.field))
+	}) {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", counts[f], f.reason, cmp.Or(f.field, "-"), cut(details[f], detailWidth))
+	}
+}
+
+// exampleOf is a purchase worth asking about: the one with the most lines, as
+// it is in the ledger.
+func exampleOf(b *books) string {
+	lines := map[string]int{}
+	for k := range b.booked {
+		lines[k.TransactionID]++
+	}
+	best := ""
+	for id, n := range lines {
+		if best == "" || n > lines[best] || n == lines[best] && id < best {
+			best = id
+		}
+	}
+	return best
+}
+
+// printAddresses says where one can look further, and how.
+func (s *sandbox) printAddresses() {
+	binary, config := relative(s.binary), relative(s.config)
+	purchase := cmp.Or(s.example, "TRANSACTION")
+	s.out.title("Look further while it runs")
+	s.out.item("Kafka", "%s: %s, %s, %s, %s", s.kafka.Brokers[0], topicTransactions, topicFacts, topicInstructions, topicDeadLetters)
+	s.out.item("ClickHouse", "native %s, http://%s, database %s, user %s, password %s",
+		s.clickhouse.Addr, s.clickhouse.HTTPAddr, database, s.clickhouse.User, s.clickhouse.Password)
+	for _, p := range s.running {
+		s.out.item("Metrics", "http://%s/metrics", p.metrics)
+	}
+	s.out.say("")
+	s.out.say("  %s why %s --config %s", binary, purchase, config)
+	s.out.say("  %s deadletters list --config %s", binary, config)
+	s.out.say(`  curl -s 'http://%s/?database=%s&user=%s&password=%s' --data-binary \
+    "SELECT partner_id, sum(commission_minor)/100 AS commission, sum(cost_minor)/100 AS cost FROM ledger
+     WHERE stage = 'confirmed' GROUP BY partner_id ORDER BY commission DESC FORMAT PrettyCompact"`,
+		s.clickhouse.HTTPAddr, database, s.clickhouse.User, s.clickhouse.Password)
+}
+
+// relative is a path as short as it can be typed here.
+func relative(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	short, err := filepath.Rel(here, path)
+	if err != nil || strings.HasPrefix(short, "..") {
+		return path
+	}
+	return short
+}
