@@ -150,12 +150,12 @@ func BenchmarkState(b *testing.B) {
 		a := rules.NewAccount("acc")
 		b.Run(fmt.Sprint("read ", purchases), func(b *testing.B) {
 			b.ReportAllocs()
-			b.ReportMetric(float64(len(state))/float64(purchases), "bytes/purchase")
 			for b.Loop() {
 				if err := a.UnmarshalBinary(state); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(float64(len(state))/float64(purchases), "bytes/purchase")
 		})
 		b.Run(fmt.Sprint("write ", purchases), func(b *testing.B) {
 			b.ReportAllocs()

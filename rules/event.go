@@ -1,6 +1,11 @@
 package rules
 
-import "ristourne/rules/money"
+import (
+	"slices"
+	"strings"
+
+	"ristourne/rules/money"
+)
 
 // EventType is what a transaction event says about its purchase. The type
 // gives the sign of the amount.
@@ -107,6 +112,23 @@ func (e *Event) PurchaseTime() Instant {
 		return e.PurchasedAt
 	}
 	return e.OccurredAt
+}
+
+// Clone is a copy of e that shares no memory with it.
+func (e *Event) Clone() *Event {
+	c := *e
+	for _, s := range [...]*string{&c.ID, &c.TransactionID, &c.OriginalTransactionID, &c.AccountID, &c.CardToken, &c.CardProduct} {
+		*s = strings.Clone(*s)
+	}
+	for _, s := range c.Merchant.fields() {
+		*s = strings.Clone(*s)
+	}
+	c.Items = slices.Clone(e.Items)
+	for i := range c.Items {
+		item := &c.Items[i]
+		item.Quantity, item.SKU, item.Category = strings.Clone(item.Quantity), strings.Clone(item.SKU), strings.Clone(item.Category)
+	}
+	return &c
 }
 
 func parseName[T ~uint8](s string, names []string) (T, bool) {

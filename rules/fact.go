@@ -1,6 +1,11 @@
 package rules
 
-import "ristourne/rules/money"
+import (
+	"slices"
+	"strings"
+
+	"ristourne/rules/money"
+)
 
 // FactType is what a dated truth about a member says.
 type FactType uint8
@@ -63,4 +68,23 @@ type Fact struct {
 	ApprovedBy       string         // adjustment
 
 	ContentHash uint64 // as Event.ContentHash
+}
+
+// Clone is a copy of f that shares no memory with it.
+func (f *Fact) Clone() *Fact {
+	c := *f
+	for _, s := range [...]*string{
+		&c.ID, &c.AccountID, &c.MemberID, &c.Programme, &c.Level, &c.SponsorAccountID, &c.CardToken, &c.OfferID, &c.Segment,
+		&c.TransactionID, &c.Cycle, &c.AsOf, &c.Unit, &c.Reason, &c.ApprovedBy,
+	} {
+		*s = strings.Clone(*s)
+	}
+	c.CardTokens, c.Segments = slices.Clone(f.CardTokens), slices.Clone(f.Segments)
+	for i := range c.CardTokens {
+		c.CardTokens[i] = strings.Clone(c.CardTokens[i])
+	}
+	for i := range c.Segments {
+		c.Segments[i] = strings.Clone(c.Segments[i])
+	}
+	return &c
 }

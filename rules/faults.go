@@ -229,7 +229,7 @@ func (c checker) key(path string, k *Key) {
 		c.fault(path, "a network merchant id goes with a network alone; drop acquirer and sub-merchant")
 	case k.MID != "" && k.Network != "":
 		c.fault(path, "a network goes with a network merchant id, not with a mid")
-	case len(k.MID) > maxMerchantID:
+	case len(strings.TrimRight(k.MID, " ")) > maxMerchantID:
 		c.fault(path, "mid %q is longer than %d bytes", k.MID, maxMerchantID)
 	case strings.ContainsRune(k.MID, 0) || (k.MID != "" && strings.TrimRight(k.MID, " ") == ""):
 		c.fault(path, "mid %q names nothing", k.MID)

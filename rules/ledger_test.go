@@ -118,6 +118,7 @@ func TestLinks(t *testing.T) {
 		{name: "two links, the purchase last", records: "refund R 4000 d2 orig=C\nclearing C 10000 d1 orig=P\nauthorization P 10000 d1", want: "P everyday confirmed 180"},
 		{name: "three links are not followed", records: "authorization P 10000 d1\nclearing C 10000 d1 orig=P\nchargeback D 0 d2 orig=C\nrefund R 4000 d2 orig=D", want: "P everyday confirmed 300", fates: "waiting"},
 		{name: "the earliest link decides", records: "clearing P 10000 d1\nclearing Q 10000 d1\nchargeback C 0 d3 orig=Q\nchargeback C 0 d2 orig=P\nrefund R 4000 d4 orig=C", want: "P everyday confirmed 180; Q everyday confirmed 300"},
+		{name: "of one instant, that of the smaller id", records: "clearing P 10000 d1\nclearing Q 10000 d1\nchargeback C 0 d2 id=b orig=Q\nchargeback C 0 d2 id=a orig=P\nrefund R 4000 d4 orig=C", want: "P everyday confirmed 180; Q everyday confirmed 300"},
 		{name: "an event that names itself is no link", records: "clearing P 10000 d1 orig=P\nrefund R 4000 d4 orig=P", want: "P everyday confirmed 180"},
 		{name: "a link that comes late moves money", records: "clearing P 10000 d1\nclearing C 10000 d1\nrefund R 4000 d3 orig=C\nchargeback C 0 d2 orig=P", want: "C everyday confirmed 300; P everyday confirmed 180"},
 	})
@@ -150,6 +151,8 @@ func TestLateEvents(t *testing.T) {
 		{name: "a second more: the freed room is given to nobody", change: change, records: "clearing P 10000 d1\nclearing Q 10000 d2\nrefund P 10000 d6+1s", want: "Q everyday confirmed 200"},
 		{name: "it can't raise beyond the room all others leave", change: change, records: "clearing P 5000 d1\nclearing Q 10000 d2\nclearing P 10000 d7", want: "P everyday confirmed 200; Q everyday confirmed 300"},
 		{name: "it raises within that room", change: change, records: "clearing P 1000 d1\nclearing Q 10000 d2\nclearing P 4000 d7", want: "P everyday confirmed 150; Q everyday confirmed 300"},
+		{name: "what it had is not taken by a limit that others used up", change: append(change, secondVersion("d3", func(p *rules.Partner) { p.Offers[0].Caps = []rules.Cap{{Per: rules.PerMonth, AmountMinor: 1000}} })), records: "clearing P 20000 d1\nclearing Q 20000 d4\nrefund P 10000 d6+1s", want: "P everyday confirmed 300; Q everyday confirmed 500 by c2"},
+		{name: "room that one frees is not another's either", change: change, records: "clearing P 10000 d1\nclearing Q 10000 d2\nrefund P 10000 d6+1s\nclearing Q 5000 d8", want: "Q everyday confirmed 200"},
 		{name: "it finds what nothing had cleared expired", change: change, records: "authorization P 10000 d1\nauthorization_update P 9000 d6+1s", want: ""},
 		{name: "which is expected until then", change: change, records: "authorization P 10000 d1\nauthorization_update P 9000 d6", want: "P everyday expected 270"},
 		{name: "its minimum is looked at anew", change: []func(*rules.Catalogue){short, offers(percentOffer("everyday", 30_000, minimum(5000)))}, records: "clearing P 10000 d1\nrefund P 5001 d7", want: ""},

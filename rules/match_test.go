@@ -1,0 +1,206 @@
+package rules_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"ristourne/rules"
+)
+
+// keysOf is a catalogue in which each store has one key.
+func keysOf(t testing.TB, stores map[string]rules.Key) *rules.Catalogue {
+	return cafe(t, partner(func(p *rules.Partner) {
+		p.Stores = nil
+		for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
+			k, ok := stores[id]
+			if !ok {
+				continue
+			}
+			if k.Until == (rules.Instant{}) {
+				k.From, k.Until = rules.MinInstant, rules.MaxInstant
+			}
+			p.Stores = append(p.Stores, rules.Store{ID: id, Zone: paris(t), Keys: []rules.Key{k}})
+		}
+	}))
+}
+
+func TestMatchByRank(t *testing.T) {
+	s, err := rules.Compile(keysOf(t, map[string]rules.Key{
+		"a": {NetworkMerchantID: "N1", Network: "visa"},
+		"b": {NetworkMerchantID: "N2"},
+		"c": {MID: "M1", SubMerchantID: "S1"},
+		"d": {MID: "M1", AcquirerID: "A1"},
+		"e": {MID: "M1", From: when("d1"), Until: when("d5")},
+		"f": {MID: "123456789012345 "},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name     string
+		merchant rules.Merchant
+		at       string
+		want     string
+	}{
+		{"network merchant id with its network", rules.Merchant{ID: "M1", NetworkMerchantID: "N1", Network: "visa"}, "d3", "a"},
+		{"a key with a network needs it", rules.Merchant{ID: "X", NetworkMerchantID: "N1", Network: "mc"}, "d3", ""},
+		{"and where it doesn't match, the next rank decides", rules.Merchant{ID: "M1", NetworkMerchantID: "N1"}, "d3", "e"},
+		{"a key without a network takes any", rules.Merchant{ID: "X", NetworkMerchantID: "N2", Network: "mc"}, "d3", "b"},
+		{"a sub-merchant", rules.Merchant{ID: "M1", SubMerchantID: "S1", AcquirerID: "A1"}, "d3", "c"},
+		{"another sub-merchant never matches the MID alone", rules.Merchant{ID: "M1", SubMerchantID: "S2", AcquirerID: "A1"}, "d3", ""},
+		{"with the acquirer", rules.Merchant{ID: "M1", AcquirerID: "A1"}, "d3", "d"},
+		{"with another acquirer", rules.Merchant{ID: "M1", AcquirerID: "A2"}, "d3", "e"},
+		{"from, inclusive", rules.Merchant{ID: "M1"}, "d1", "e"},
+		{"before from", rules.Merchant{ID: "M1"}, "d0+86399s", ""},
+		{"until, exclusive", rules.Merchant{ID: "M1"}, "d5", ""},
+		{"trailing spaces of a key are dropped", rules.Merchant{ID: "123456789012345"}, "d3", "f"},
+		{"otherwise exact", rules.Merchant{ID: "12345678901234"}, "d3", ""},
+		{"a longer id", rules.Merchant{ID: "1234567890123456"}, "d3", ""},
+		{"no id", rules.Merchant{}, "d3", ""},
+	} {
+		ev := parseEvent(rules.Authorization, []string{"P", "1", c.at}, nil, 1)
+		ev.Merchant = c.merchant
+		m, ok := s.Match(ev)
+		if m.StoreID != c.want || ok != (c.want != "") {
+			t.Errorf("%s: store %q, %t, want %q", c.name, m.StoreID, ok, c.want)
+		}
+		if n := testing.AllocsPerRun(10, func() { s.Match(ev) }); n != 0 {
+			t.Errorf("%s: %v allocations", c.name, n)
+		}
+	}
+}
+
+// The event's own purchase time is what a key is valid at.
+func TestMatchLooksAtPurchaseTime(t *testing.T) {
+	s, err := rules.Compile(keysOf(t, map[string]rules.Key{"a": {MID: "M", From: when("d1"), Until: when("d5")}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := parseEvent(rules.Clearing, []string{"P", "1", "d7"}, map[string]string{"mid": "M", "purchased": "d4"}, 1)
+	if _, ok := s.Match(ev); !ok {
+		t.Error("a clearing after the key's end, of a purchase within it, must match")
+	}
+}
+
+// Every MID of every length is told from every other.
+func TestEachMIDIsItself(t *testing.T) {
+	c := cafe(t, partner(func(p *rules.Partner) { p.Stores = nil }))
+	var mids []string
+	for n := 1; n <= 15; n++ {
+		for _, letter := range []string{"a", "b", "0", "\xff"} {
+			mids = append(mids, strings.Repeat(letter, n))
+			if n > 1 {
+				mids = append(mids, strings.Repeat(letter, n-1)+"x", "x"+strings.Repeat(letter, n-1))
+			}
+		}
+	}
+	for _, m := range mids {
+		c.Partners[0].Stores = append(c.Partners[0].Stores, rules.Store{ID: m, Zone: paris(t), Keys: []rules.Key{mid(m)}})
+	}
+	s, err := rules.Compile(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mids {
+		ev := &rules.Event{Merchant: rules.Merchant{ID: m}}
+		if got, ok := s.Match(ev); !ok || got.StoreID != m {
+			t.Errorf("%q matches %q, %t", m, got.StoreID, ok)
+		}
+	}
+}
+
+func TestCompileFindsEveryFault(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*rules.Catalogue)
+		path   string
+		want   string // in the message
+	}{
+		{"unknown programme", partner(func(p *rules.Partner) { p.Programme = "nope" }), "programme", "unknown programme"},
+		{"two versions at one time", func(c *rules.Catalogue) { c.Partners = append(c.Partners, c.Partners[0]) }, "effective_from", "two versions"},
+		{"commission over 100 %", partner(func(p *rules.Partner) { p.Commission.RateMillionths = 1_000_001 }), "commission", "100%"},
+		{"commission under 0", partner(func(p *rules.Partner) { p.Commission.FixedMinor = -1 }), "commission", "not within"},
+		{"reward over 100 %", offers(percentOffer("a", 1_000_001)), "offers[0].reward", "100%"},
+		{"reward under 0", offers(percentOffer("a", -1)), "offers[0].reward", "not within"},
+		{"no reward", offers(percentOffer("a", 0)), "offers[0].reward", "over 0%"},
+		{"fixed reward without end", offers(fixedOffer("a", 1<<50)), "offers[0].reward", "not within"},
+		{"no form", offers(rules.Offer{ID: "a", Currency: eur}), "offers[0].reward", "no reward"},
+		{"unknown currency", offers(percentOffer("a", 1, in([3]byte{'X', 'X', 'X'}), byProgramme)), "offers[0].currency", "ISO 4217"},
+		{"minimum under 0", offers(percentOffer("a", 1, minimum(-1))), "offers[0].min_spend", "not within"},
+		{"cap of 0", offers(percentOffer("a", 1, capped(rules.PerMonth, 0))), "offers[0].caps[0]", "not within"},
+		{"unknown period", offers(percentOffer("a", 1, capped(0, 5))), "offers[0].caps[0]", "period"},
+		{"two offers of one id", offers(percentOffer("a", 1), percentOffer("a", 2)), "offers[1]", "two offers"},
+		{"unknown store", offers(percentOffer("a", 1, func(o *rules.Offer) { o.Stores = []string{"moon"} })), "offers[0].stores", "no store"},
+		{"window backwards", offers(percentOffer("a", 1, func(o *rules.Offer) {
+			o.From, o.Until = rules.LocalTime{Year: 2026, Month: 2, Day: 1}, rules.LocalTime{Year: 2026, Month: 2, Day: 1}
+		})), "offers[0]", "ends before"},
+		{"commission that isn't owed can't fund", partner(func(p *rules.Partner) { p.Commission = rules.Commission{} }), "offers[0].funded_by", "no commission"},
+		{"nor can one in another currency", offers(percentOffer("a", 1, in(usd))), "offers[0].funded_by", "currency"},
+		{"two stores of one id", partner(func(p *rules.Partner) { p.Stores[1].ID = "bastille" }), "stores[1]", "two stores"},
+		{"no zone", partner(func(p *rules.Partner) { p.Stores[1].Zone = nil }), "stores[1].zone", "time zone"},
+		{"empty key", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].MID = "" }), "stores[1].keys[0]", "names a mid"},
+		{"key with too much", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].NetworkMerchantID = "N" }), "stores[1].keys[0]", "not both"},
+		{"mid too long", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].MID = "1234567890123456" }), "stores[1].keys[0]", "longer"},
+		{"key backwards", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].Until = rules.MinInstant }), "stores[1].keys[0]", "ends before"},
+		{"two stores with one key at one time", partner(func(p *rules.Partner) { p.Stores[1].Keys = append(p.Stores[1].Keys, mid("CAFE1")) }), "stores[1].keys[1]", "same key"},
+		{"H of 0", programme(func(p *rules.Programme) { p.HorizonDays = 0 }), "horizon_days", "not within"},
+		{"ceiling of 0", programme(func(p *rules.Programme) { p.CeilingMillionths = 0 }), "ceiling", "not over"},
+		{"two automatic programmes", func(c *rules.Catalogue) {
+			c.Programmes[0].Enrolment = rules.EnrolmentAutomatic
+			other := c.Programmes[0]
+			other.ID = "other"
+			c.Programmes = append(c.Programmes, other)
+		}, "enrolment", "only one"},
+	} {
+		_, err := rules.Compile(cafe(t, c.change))
+		var faults rules.Faults
+		if !errors.As(err, &faults) {
+			t.Errorf("%s: %v, want faults", c.name, err)
+			continue
+		}
+		found := false
+		for _, f := range faults {
+			found = found || f.Path == c.path && strings.Contains(f.Message, c.want)
+		}
+		if !found {
+			t.Errorf("%s: no fault at %s with %q in\n%v", c.name, c.path, c.want, err)
+		}
+	}
+}
+
+func TestCompileTellsAllFaultsAtOnce(t *testing.T) {
+	_, err := rules.Compile(cafe(t,
+		programme(func(p *rules.Programme) { p.HorizonDays = 0 }),
+		partner(func(p *rules.Partner) { p.Commission.RateMillionths = -1; p.Offers[0].MinSpendMinor = -1 })))
+	var faults rules.Faults
+	if !errors.As(err, &faults) || len(faults) != 3 {
+		t.Errorf("want three faults, got %v", err)
+	}
+	var one rules.Fault
+	if !errors.As(err, &one) || one.ID != "ristourne" {
+		t.Errorf("a single fault: %+v", one)
+	}
+}
+
+// A key may go from one store to the next, at the very instant.
+func TestKeysMayFollowOneAnother(t *testing.T) {
+	for _, c := range []struct {
+		a, b rules.Key
+		ok   bool
+	}{
+		{rules.Key{MID: "M", From: when("d1"), Until: when("d5")}, rules.Key{MID: "M", From: when("d5"), Until: when("d9")}, true},
+		{rules.Key{MID: "M", From: when("d1"), Until: when("d5+1s")}, rules.Key{MID: "M", From: when("d5"), Until: when("d9")}, false},
+		{rules.Key{MID: "M", AcquirerID: "A"}, rules.Key{MID: "M"}, true},
+		{rules.Key{MID: "M", AcquirerID: "A"}, rules.Key{MID: "M", AcquirerID: "B"}, true},
+		{rules.Key{NetworkMerchantID: "N", Network: "visa"}, rules.Key{NetworkMerchantID: "N", Network: "mc"}, true},
+		{rules.Key{NetworkMerchantID: "N", Network: "visa"}, rules.Key{NetworkMerchantID: "N"}, false},
+		{rules.Key{MID: "M", SubMerchantID: "S"}, rules.Key{MID: "M", SubMerchantID: "T"}, true},
+		{rules.Key{MID: "M", SubMerchantID: "S"}, rules.Key{MID: "M", SubMerchantID: "S"}, false},
+	} {
+		_, err := rules.Compile(keysOf(t, map[string]rules.Key{"a": c.a, "b": c.b}))
+		if (err == nil) != c.ok {
+			t.Errorf("%+v and %+v: %v", c.a, c.b, err)
+		}
+	}
+}
