@@ -108,7 +108,7 @@ func (c *cause) append(v *rules.Cause) {
 	c.recordedMillis.appendInt64(v.RecordedAt)
 }
 
-// currencyColumn spares a string per row.
+// appendCurrency makes no string of a code.
 func appendCurrency(c *dictColumn, v money.Currency) {
 	if v == (money.Currency{}) {
 		c.append("")
@@ -163,7 +163,7 @@ func newAccrualsBlock() *accrualsBlock {
 	return b
 }
 
-func (b *accrualsBlock) append(shard int32, a *rules.Accrual, engine string) {
+func (b *accrualsBlock) append(shard int32, a *rules.Accrual) {
 	b.shard.appendInt32(shard)
 	b.programme.append(a.Programme)
 	b.accountRef.appendUUID((*[16]byte)(&a.AccountRef))
@@ -190,7 +190,7 @@ func (b *accrualsBlock) append(shard int32, a *rules.Accrual, engine string) {
 	b.channel.appendInt8(int8(a.Channel))
 	b.mcc.append(a.MCC)
 	b.reasons.append(a.Reasons)
-	b.engine.append(engine)
+	b.engine.append(rules.EngineVersion)
 	b.accrualID.appendFixed((*[16]byte)(&a.ID))
 }
 
@@ -395,7 +395,6 @@ func (b *markersBlock) append(d *rules.Decision) {
 
 // blocks are the tables of one group of decisions.
 type blocks struct {
-	engine       string
 	accounts     *accountsBlock
 	set          *setBlock
 	accruals     *accrualsBlock
@@ -404,9 +403,9 @@ type blocks struct {
 	markers      *markersBlock
 }
 
-func newBlocks(engine string) *blocks {
+func newBlocks() *blocks {
 	return &blocks{
-		engine: engine, accounts: newAccountsBlock(), set: newSetBlock(), accruals: newAccrualsBlock(),
+		accounts: newAccountsBlock(), set: newSetBlock(), accruals: newAccrualsBlock(),
 		instructions: newInstructionsBlock(), results: newResultsBlock(), markers: newMarkersBlock(),
 	}
 }
@@ -434,7 +433,7 @@ func (b *blocks) append(d *rules.Decision) {
 		b.set.append(d.Shard, &d.Set[i])
 	}
 	for i := range d.Accruals {
-		b.accruals.append(d.Shard, &d.Accruals[i], b.engine)
+		b.accruals.append(d.Shard, &d.Accruals[i])
 	}
 	for i := range d.Instructions {
 		b.instructions.append(d.Shard, &d.Instructions[i])

@@ -121,7 +121,7 @@ type group struct {
 func newBooker(ctx context.Context, o Options) *booker {
 	ctx, cancel := context.WithCancel(ctx)
 	b := &booker{
-		writer: writer{options: o, blocks: newBlocks(o.Engine)},
+		writer: writer{options: o, blocks: newBlocks()},
 		rows:   o.MaxGroupRows, pause: o.GroupInterval, limit: o.BookTimeout,
 		wake: make(chan struct{}, 1), cancel: cancel, ended: make(chan struct{}),
 	}

@@ -45,10 +45,10 @@ func TestEveryFieldOfAnAccrualComesBackByItsName(t *testing.T) {
 	lines := purchase("acc-1", "T1", "bakery", 10_000, rules.Instant{}, rules.Confirmed, eventCause("e1", 1))
 	want(t, "member's line", w.text(t, "SELECT "+line+" FROM accruals WHERE role = 'member'"),
 		fmt.Sprintf("%x|city|acc-1|member of acc-1|acc-1|member|T1|bakery|bakery-1|bakery-offer|v1|['spring']|confirmed|cash|EUR|10000|300|0|300|EUR|"+
-			"2026-03-10 12:00:01.123|%d|123456789|2026-03-10 12:00:00.001|event|e1|3|1|gold|in_store|5812|['percent','cap:month']|test", lines[0].ID, base+1))
+			"2026-03-10 12:00:01.123|%d|123456789|2026-03-10 12:00:00.001|event|e1|3|1|gold|in_store|5812|['percent','cap:month']|%s", lines[0].ID, base+1, rules.EngineVersion))
 	want(t, "partner's line", w.text(t, "SELECT "+line+" FROM accruals WHERE role = 'partner'"),
 		fmt.Sprintf("%x|city|acc-1|member of acc-1|bakery|partner|T1|bakery|bakery-1||v1|[]|confirmed|commission|EUR|10000|0|500|0|EUR|"+
-			"2026-03-10 12:00:01.123|%d|123456789|2026-03-10 12:00:00.001|event|e1|3|1||in_store|5812|[]|test", lines[1].ID, base+1))
+			"2026-03-10 12:00:01.123|%d|123456789|2026-03-10 12:00:00.001|event|e1|3|1||in_store|5812|[]|%s", lines[1].ID, base+1, rules.EngineVersion))
 }
 
 // stopMerges keeps the repeats of a replay apart, as they are just after it.

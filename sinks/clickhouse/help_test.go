@@ -32,7 +32,6 @@ type world struct {
 func optionsFor(server *parts.ClickHouse, database string) clickhouse.Options {
 	o := clickhouse.DefaultOptions()
 	o.Addresses, o.User, o.Password, o.Database = []string{server.Addr}, server.User, server.Password, database
-	o.Engine = "test"
 	o.GroupInterval = 0
 	return o
 }

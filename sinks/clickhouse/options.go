@@ -33,9 +33,6 @@ type Options struct {
 	// acknowledged; 0: the one that took it.
 	InsertQuorum int
 
-	// Engine is the version of the rules, for the column engine of accruals.
-	Engine string
-
 	DialTimeout  time.Duration
 	ReadTimeout  time.Duration // without a byte from the server, while reading
 	BookTimeout  time.Duration // of one group of inserts, all tables
