@@ -166,7 +166,8 @@ func compareWithOracle(t *testing.T, seed uint64, cat *rules.Catalogue, records 
 }
 
 func TestEngineAgreesWithOracle(t *testing.T) {
-	for seed := range cases(t, 1000) {
+	t.Parallel()
+	for seed := range cases(t, 400) {
 		g := NewGenerator(seed, GenOptions{})
 		compareWithOracle(t, seed, g.Catalogue(), g.Records(20+int(seed%100)), int(seed%3)*20)
 	}
@@ -174,14 +175,16 @@ func TestEngineAgreesWithOracle(t *testing.T) {
 
 // Small cases find small faults.
 func TestEngineAgreesWithOracleOnShortLives(t *testing.T) {
-	for seed := range cases(t, 3000) {
+	t.Parallel()
+	for seed := range cases(t, 1800) {
 		g := NewGenerator(seed+1_000_000, GenOptions{Accounts: 1, Partners: 1})
 		compareWithOracle(t, seed, g.Catalogue(), g.Records(20), 0)
 	}
 }
 
 func TestEngineGivesOneLedgerInAnyOrder(t *testing.T) {
-	for seed := range cases(t, 500) {
+	t.Parallel()
+	for seed := range cases(t, 200) {
 		g := NewGenerator(seed, GenOptions{Orderless: true})
 		records := g.Records(80)
 		want := Oracle(g.Catalogue(), records)
@@ -200,7 +203,7 @@ func TestEngineGivesOneLedgerInAnyOrder(t *testing.T) {
 }
 
 func TestEveryGeneratedCatalogueCompiles(t *testing.T) {
-	for seed := range cases(t, 300) {
+	for seed := range cases(t, 200) {
 		g := NewGenerator(seed, GenOptions{Partners: 1 + int(seed%5)})
 		if _, err := rules.Compile(g.Catalogue()); err != nil {
 			t.Fatalf("seed %d: %v\n%s", seed, err, Print(g.Catalogue(), nil))

@@ -10,7 +10,7 @@ import (
 	"ristourne/rules"
 )
 
-const seeds = 200
+const seeds = 150
 
 func TestASeedGivesTheSameCase(t *testing.T) {
 	for seed := range uint64(20) {
@@ -23,6 +23,7 @@ func TestASeedGivesTheSameCase(t *testing.T) {
 
 // What the generator never makes, no comparison can find a fault in.
 func TestTheGeneratorReachesEverything(t *testing.T) {
+	t.Parallel()
 	seen := map[string]int{}
 	for seed := range uint64(seeds) {
 		g := NewGenerator(seed, GenOptions{})
@@ -94,6 +95,7 @@ func setsOf(o oracle, records []Record) map[string]*account {
 }
 
 func TestOrderlessRecordsHaveOneLedger(t *testing.T) {
+	t.Parallel()
 	late := 0
 	for seed := range uint64(seeds) {
 		g := NewGenerator(seed, GenOptions{Orderless: true})
@@ -143,6 +145,7 @@ func TestInterleavingKeepsEachAccountsLedger(t *testing.T) {
 
 // The invariants hold whatever the case.
 func TestWhatIsAlwaysTrueOfTheOracle(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(seeds) {
 		g := NewGenerator(seed, GenOptions{})
 		cat := g.Catalogue()
