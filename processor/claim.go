@@ -35,6 +35,13 @@ func (s *Shard) Claim(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	// All that was decided is settled by now, though it may not be committed:
+	// the former owner may have been stopped just before.
+	if rules.Heads(s.source.Committed()) != s.heads {
+		if err := s.commit(ctx, s.heads); err != nil {
+			return err
+		}
+	}
 	s.window.reset(s.heads)
 	s.lastSave = s.edges.Now()
 	s.source.Seek(feed.Offsets(s.heads))
@@ -69,8 +76,7 @@ func (s *Shard) take(ctx context.Context) error {
 }
 
 // settleFound books and pays what the former owner had decided. Some or all of
-// it may have been booked and paid before: both are the same twice. Its
-// offsets are committed with the first batch that follows.
+// it may have been booked and paid before: both are the same twice.
 func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 	if len(blobs) == 0 {
 		return nil

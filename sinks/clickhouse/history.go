@@ -83,7 +83,7 @@ type stream struct {
 	more bool             // there is one
 }
 
-func (s *stream) open(ctx context.Context, conn driver.Conn, shard int32) (err error) {
+func (s *stream) open(ctx context.Context, conn driver.Conn, shard int32) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"max_block_size":                              historyBlockRows,
 		"max_bytes_before_external_group_by":          historyMemoryBytes,
@@ -92,9 +92,11 @@ func (s *stream) open(ctx context.Context, conn driver.Conn, shard int32) (err e
 		"optimize_aggregation_in_order":               0,
 		"max_execution_time":                          0,
 	}))
-	if s.rows, err = conn.Query(ctx, s.query, shard); err != nil {
-		return err
+	rows, err := conn.Query(ctx, s.query, shard)
+	if err != nil {
+		return err // rows is no nil interface then, and can't be closed
 	}
+	s.rows = rows
 	return s.next()
 }
 
