@@ -174,3 +174,27 @@ func BenchmarkShare(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkCompile(b *testing.B) {
+	zone := paris(b)
+	c := cafe(b)
+	one := c.Partners[0]
+	c.Partners = nil
+	for i := range 10_000 {
+		p := one
+		p.ID, p.Stores, p.Offers = fmt.Sprint("p", i), nil, nil
+		for n := range 10 {
+			p.Stores = append(p.Stores, rules.Store{ID: fmt.Sprint("s", n), Zone: zone, Keys: []rules.Key{mid(fmt.Sprintf("M%06d-%02d", i, n))}})
+		}
+		for n := range 5 {
+			p.Offers = append(p.Offers, percentOffer(fmt.Sprint("o", n), 30_000, capped(rules.PerMonth, 500)))
+		}
+		c.Partners = append(c.Partners, p)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := rules.Compile(c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -149,8 +149,17 @@ func (e *Engine) fillBooked(a *Account, p *purchase, stays bool) {
 	}
 }
 
+// fewOffers is up to where looking at each is faster than a map.
+const fewOffers = 8
+
 // counterOf is the counter that a line of this version's offers fills, or -1.
 func (v *partnerVersion) counterOf(l *line) int32 {
+	if len(v.offers) > fewOffers {
+		if counter, ok := v.counters[offerUnit{l.offer, l.unit}]; ok {
+			return counter
+		}
+		return -1
+	}
 	for i := range v.offers {
 		if o := &v.offers[i]; o.counter >= 0 && o.ID == l.offer && o.unit == l.unit {
 			return o.counter

@@ -219,18 +219,24 @@ func placesOf[K comparable](stated map[K][]statedKey, c *Catalogue, faults *Faul
 	places := make(map[K][]place, len(stated))
 	for name, keys := range stated {
 		slices.SortStableFunc(keys, func(a, b statedKey) int { return a.from.Compare(b.from) })
+		var active []*statedKey // those before that still hold
 		for i := range keys {
-			for j := range keys[:i] {
-				a, b := &keys[j], &keys[i]
-				sameRank := a.qualifier == b.qualifier || oneRank && (a.qualifier == "" || b.qualifier == "")
-				if sameRank && a.Match != b.Match && b.from.Before(a.until) {
+			k := &keys[i]
+			active = slices.DeleteFunc(active, func(other *statedKey) bool { return !k.from.Before(other.until) })
+			for _, other := range active {
+				sameRank := other.qualifier == k.qualifier || oneRank && (other.qualifier == "" || k.qualifier == "")
+				if sameRank && other.Match != k.Match {
 					faults.add(Fault{
-						Subject: SubjectPartner, Index: b.partnerIndex, ID: b.PartnerID, Path: b.path,
-						Message: fmt.Sprintf("store %s of partner %s has the same key at the same time (from %s); end one of them with until", a.StoreID, a.PartnerID, b.from),
+						Subject: SubjectPartner, Index: k.partnerIndex, ID: k.PartnerID, Path: k.path,
+						Message: fmt.Sprintf("store %s of partner %s has the same key at the same time (from %s); end one of them with until", other.StoreID, other.PartnerID, k.from),
 					})
 				}
 			}
-			places[name] = append(places[name], keys[i].place)
+			if len(*faults) >= MaxFaults {
+				return nil
+			}
+			active = append(active, k)
+			places[name] = append(places[name], k.place)
 		}
 	}
 	return places

@@ -204,3 +204,15 @@ func TestKeysMayFollowOneAnother(t *testing.T) {
 		}
 	}
 }
+
+// A partner of many offers goes another way to its counters.
+func TestManyOffersFillTheirCaps(t *testing.T) {
+	all := []rules.Offer{percentOffer("everyday", 30_000, capped(rules.PerMonth, 500))}
+	for i := range 20 {
+		all = append(all, percentOffer("more"+string(rune('a'+i)), 1, minimum(1<<40)))
+	}
+	s := newScene(t, cafe(t, offers(all...))).play("enrolled d0 cards=card\nclearing P 10000 d1\nclearing Q 10000 d2\nrefund P 5000 d3")
+	if got := s.member(); got != "P everyday confirmed 150; Q everyday confirmed 300" {
+		t.Error(got)
+	}
+}

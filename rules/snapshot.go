@@ -52,12 +52,16 @@ type partnerVersion struct {
 	// offers in order of strength: higher priority, then smaller id, first.
 	// Groups break ties in this order, cuts go through it backwards.
 	offers        []offer
-	groups        int    // how many groups the offers name
-	capped        bool   // some offer has a counter
+	groups        int  // how many groups the offers name
+	capped        bool // some offer has a counter
+	counters      map[offerUnit]int32
 	unit          string // of its terms' currency
 	statementText string
 	*Partner
 }
+
+// offerUnit names the offer behind a booked line.
+type offerUnit struct{ offerID, unit string }
 
 // store is one store of one partner version with the offers it takes part in.
 type store struct {
@@ -222,6 +226,7 @@ func (s *Snapshot) compileVersion(p *Partner, counters map[counterName]int32) pa
 	v.statementText = statementText(s.programmeName(v.programme, v.from), p.Name)
 	v.offers = compileOffers(p, counters)
 	groups := map[string]int{}
+	v.counters = map[offerUnit]int32{}
 	for i := range v.offers {
 		o := &v.offers[i]
 		name := cmp.Or(o.Group, DefaultGroup)
@@ -229,7 +234,10 @@ func (s *Snapshot) compileVersion(p *Partner, counters map[counterName]int32) pa
 			groups[name] = len(groups)
 		}
 		o.group = groups[name]
-		v.capped = v.capped || o.counter >= 0
+		if o.counter >= 0 {
+			v.capped = true
+			v.counters[offerUnit{o.ID, o.unit}] = o.counter
+		}
 	}
 	v.groups = len(groups)
 	compileStores(&v)
