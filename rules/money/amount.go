@@ -129,3 +129,10 @@ func FormatMinor(minor int64, c Currency) string {
 func FormatPercent(rateMillionths int64) string {
 	return decimal.New(rateMillionths, -4).String() + "%"
 }
+
+// FormatExact writes rateMillionths of amountMinor plus fixedMinor, before
+// rounding, in minor units: "37.5".
+func FormatExact(amountMinor, rateMillionths, fixedMinor int64) string {
+	exact := decimal.NewFromInt(amountMinor).Mul(decimal.New(rateMillionths, -6))
+	return exact.Add(decimal.NewFromInt(fixedMinor)).String()
+}
