@@ -202,9 +202,9 @@ func TestWorth(t *testing.T) {
 			records: "clearing P 10000 2026-03-31T21:59:59Z\nclearing Q 10000 2026-03-31T22:00:00Z\nclearing R 10000 2026-04-01T22:00:00Z",
 		},
 		{
-			name: "across currencies a group compares shares of the purchase", want: "P a confirmed 400 JPY",
-			// 400 of 10,000 yen is 4 %, 2.40 of 80 euros 3 %.
-			change:  all(percentOffer("a", 40_000, in(jpy), byProgramme), percentOffer("b", 30_000)),
+			name: "across currencies a group compares shares of the purchase", want: "P b confirmed 280",
+			// 300 of 10,000 yen is 3 %, 2.80 of 80 euros 3.5 %.
+			change:  all(percentOffer("a", 30_000, in(jpy), byProgramme), percentOffer("b", 35_000)),
 			records: "clearing P 10000 d1 cur=JPY bill=8000EUR",
 		},
 	})
