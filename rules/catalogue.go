@@ -125,22 +125,22 @@ type LocalTime struct {
 // IsZero reports an open end.
 func (l LocalTime) IsZero() bool { return l == LocalTime{} }
 
-// In is the instant at which the wall clock in zone shows l: the first one
-// where it shows it twice, the moment after the gap where it never does.
+// In is the first instant at which the wall clock in zone has reached l: the
+// first one where it shows l twice, the moment after the gap where it never
+// does.
 func (l LocalTime) In(zone *time.Location) Instant {
-	t := time.Date(l.Year, l.Month, l.Day, l.Hour, l.Min, l.Sec, 0, zone)
-	if back := t.Add(-time.Hour); sameWallClock(back.In(zone), t) {
-		t = back
+	wall := time.Date(l.Year, l.Month, l.Day, l.Hour, l.Min, l.Sec, 0, time.UTC)
+	// No zone is a day off UTC, so the clock shows less than l here. From one
+	// change of its offset to the next, the clock runs straight.
+	for from := wall.Add(-24 * time.Hour).In(zone); ; {
+		_, offsetSeconds := from.Zone()
+		_, until := from.ZoneBounds()
+		at := wall.Add(-time.Duration(offsetSeconds) * time.Second)
+		if until.IsZero() || at.Before(until) {
+			return later(InstantOf(at), InstantOf(from))
+		}
+		from = until
 	}
-	return InstantOf(t)
-}
-
-func sameWallClock(a, b time.Time) bool {
-	ay, am, ad := a.Date()
-	by, bm, bd := b.Date()
-	ah, ai, as := a.Clock()
-	bh, bi, bs := b.Clock()
-	return ay == by && am == bm && ad == bd && ah == bh && ai == bi && as == bs
 }
 
 // RewardForm is how an award is worked out from the basis.
