@@ -136,24 +136,31 @@ func (o options) validate() error {
 
 // stopper turns Ctrl-C and SIGTERM into an end in steps.
 type stopper struct {
-	soft context.Context // the first: no more traffic, draw up the balance sheet
-	hard context.Context // the second: end everything at once
+	soft    context.Context // the first: no more traffic, draw up the balance sheet
+	hard    context.Context // the second, or one after the traffic: end everything at once
+	endSoft context.CancelFunc
 }
 
 func watchSignals() *stopper {
-	soft, endSoft := context.WithCancel(context.Background())
-	hard, endHard := context.WithCancel(context.Background())
+	s := new(stopper)
+	var endHard context.CancelFunc
+	s.soft, s.endSoft = context.WithCancel(context.Background())
+	s.hard, endHard = context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-signals
-		endSoft()
-		<-signals
-		endHard()
-		<-signals
-		os.Exit(exitInterrupted) // the kernel ends the children
+		for range signals {
+			switch {
+			case s.soft.Err() == nil:
+				s.endSoft()
+			case s.hard.Err() == nil:
+				endHard()
+			default:
+				os.Exit(exitInterrupted) // the kernel ends the children
+			}
+		}
 	}()
-	return &stopper{soft: soft, hard: hard}
+	return s
 }
 
 func isTerminal(w io.Writer) bool {

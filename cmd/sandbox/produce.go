@@ -13,8 +13,8 @@ import (
 )
 
 // calendarSpan is how long the calendar takes to catch up with the clock where
-// no duration is given: 40 days pass at two a minute.
-const calendarSpan = 20 * time.Minute
+// no duration is given: of 40 days one passes in 7.5 s.
+const calendarSpan = 5 * time.Minute
 
 // calendar is the simulated time of the traffic: it runs from begin to now.
 type calendar struct {

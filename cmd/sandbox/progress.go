@@ -45,7 +45,8 @@ func (s *sandbox) showProgress(ctx context.Context) error {
 	s.out.say("")
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	var before gauge
+	first := s.gauge(ctx)
+	before := first
 	var asked time.Time
 	for {
 		ended := false
@@ -70,6 +71,9 @@ func (s *sandbox) showProgress(ctx context.Context) error {
 			}
 		}
 		cancel()
+		if ended {
+			before = first // the rate of the whole
+		}
 		if s.out.live {
 			s.out.show(s.block(now, before))
 		} else {
@@ -179,7 +183,7 @@ func (s *sandbox) when(now time.Time) string {
 
 // rate is records a second between two looks.
 func rate(now, before gauge) float64 {
-	if before.at.IsZero() || now.records < before.records {
+	if now.records < before.records { // a processor did not answer
 		return 0
 	}
 	return (now.records - before.records) / now.at.Sub(before.at).Seconds()

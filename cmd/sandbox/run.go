@@ -27,6 +27,7 @@ func run(stop *stopper, o options, out *screen) (err error) {
 	if err := s.play(stop.soft); err != nil {
 		return err
 	}
+	stop.endSoft() // from here on one Ctrl-C ends everything
 	if err := s.drain(stop.hard); err != nil {
 		return err
 	}
@@ -108,13 +109,7 @@ func (s *sandbox) stayUp(stop *stopper) error {
 	}
 	s.printAddresses()
 	s.out.say("\nKafka, Redis, ClickHouse and the processor stay up for you to look around. Ctrl-C ends them.")
-	interrupted := stop.hard
-	if stop.soft.Err() == nil {
-		interrupted = stop.soft
-	}
-	ctx, cancel := context.WithCancel(interrupted)
-	defer cancel()
-	err := s.watchProcessors(ctx)
+	err := s.watchProcessors(stop.hard)
 	s.out.say("")
 	return err
 }

@@ -15,6 +15,10 @@ import (
 
 // printSummary prints what came out, for a person.
 func (s *sandbox) printSummary(b *books) error {
+	s.out.title("What became of the records")
+	if err := s.table(func(w *tabwriter.Writer) { writeFates(w, &b.fates) }); err != nil {
+		return err
+	}
 	s.out.title("Accruals by partner and offer, in EUR")
 	if err := s.table(func(w *tabwriter.Writer) { writeOffers(w, b) }); err != nil {
 		return err
@@ -48,6 +52,29 @@ func (s *sandbox) table(write func(*tabwriter.Writer)) error {
 		s.out.say("  %s", strings.TrimRight(line, " \n"))
 	}
 	return nil
+}
+
+// fateMeanings say what became of a record, in few words.
+var fateMeanings = [rules.NumFates]string{
+	rules.Booked:       "changed what somebody earns or owes",
+	rules.NoChange:     "known from now on, and changes no sum",
+	rules.Waiting:      "a refund or the like of a purchase that is not known: kept for 90 days",
+	rules.Duplicate:    "the same came before",
+	rules.Declined:     "the bank did not approve it",
+	rules.NoMember:     "of a customer who is not enrolled",
+	rules.Unmatched:    "of a member at a shop that is no partner",
+	rules.TooLate:      "of a time for which the books are closed",
+	rules.DeadLettered: "broke a rule, see below",
+}
+
+func fateName(f rules.Fate) string { return strings.ReplaceAll(f.String(), "_", " ") }
+
+func writeFates(w *tabwriter.Writer, fates *[rules.NumFates]int64) {
+	for fate := rules.Booked; fate < rules.NumFates; fate++ {
+		if fates[fate] > 0 {
+			fmt.Fprintf(w, "%12s\t%s\t%s\n", grouped(fates[fate]), fateName(fate), fateMeanings[fate])
+		}
+	}
 }
 
 // amounts are the columns of the table of offers.
