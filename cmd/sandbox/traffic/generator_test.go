@@ -44,7 +44,7 @@ func span(g *Generator, n int, each func(now time.Time, r Record)) {
 	}
 }
 
-const many = 40_000
+const many = 25_000
 
 func TestOneSeedGivesOneTraffic(t *testing.T) {
 	digest := func(seed uint64) (all []byte) {
