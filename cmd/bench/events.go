@@ -91,8 +91,10 @@ func (t *traffic) event(kind string, p purchase, at time.Time) (key, value []byt
 
 // produce fills the topics of one share: the members' enrolments, then events.
 func produce(ctx context.Context, brokers []string, topics topics, o options, share int) error {
+	transport := new(kafka.Transport) // of its own: a former one doesn't know the new topics yet
+	defer transport.CloseIdleConnections()
 	writer := &kafka.Writer{
-		Addr: kafka.TCP(brokers...), Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll,
+		Transport: transport, Addr: kafka.TCP(brokers...), Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll,
 		Compression: kafka.Lz4, BatchSize: 10_000, BatchBytes: 900_000, BatchTimeout: 5 * time.Millisecond,
 	}
 	defer writer.Close()

@@ -206,11 +206,10 @@ http: {listen: %q}
 	return path, address, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// watch reads the process' own metrics from when it is warm until it has taken
-// every record.
+// watch reads the process' own metrics from when it is warm until it has read
+// every event, and waits until each has its fate. Reading is followed by the
+// lag, since fates are counted where batches are saved: now and then.
 func (b *bench) watch(ctx context.Context, address string, ended <-chan error) (measure, error) {
-	total := float64(b.members + b.events)
-	begin := float64(b.members) + float64(b.events)*warm
 	var from, to sample
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
@@ -223,25 +222,32 @@ func (b *bench) watch(ctx context.Context, address string, ended <-chan error) (
 		case <-tick.C:
 		}
 		s, err := scrape(ctx, address)
-		if err != nil {
-			continue // it has not begun to listen yet
+		if err != nil || !s.reads {
+			continue // it has not begun yet
 		}
-		if from.records == 0 && s.records >= begin {
+		s.read = float64(b.events) - s.lag
+		if from.read == 0 && s.read >= float64(b.events)*warm {
 			from = s
 		}
-		if to.rss = max(to.rss, s.rss); s.records < total {
+		if to.read == 0 && s.read == float64(b.events) {
+			to = s
+		}
+		to.rss = max(to.rss, s.rss)
+		if to.read == 0 || s.fates < float64(b.members+b.events) {
 			continue
 		}
 		return measure{
-			Events: s.records - from.records, Seconds: s.at.Sub(from.at).Seconds(),
-			CPUMicros: (s.cpuSeconds - from.cpuSeconds) * 1e6, Mallocs: s.mallocs - from.mallocs, RSSBytes: to.rss,
+			Events: to.read - from.read, Seconds: to.at.Sub(from.at).Seconds(),
+			CPUMicros: (to.cpuSeconds - from.cpuSeconds) * 1e6, Mallocs: to.mallocs - from.mallocs, RSSBytes: to.rss,
 		}, nil
 	}
 }
 
 type sample struct {
-	at                                time.Time
-	records, cpuSeconds, mallocs, rss float64
+	at                       time.Time
+	reads                    bool    // shards are owned, and their lag is known
+	lag, read, fates         float64 // events
+	cpuSeconds, mallocs, rss float64
 }
 
 func scrape(ctx context.Context, address string) (sample, error) {
@@ -261,8 +267,17 @@ func scrape(ctx context.Context, address string) (sample, error) {
 		return sample{}, err
 	}
 	for _, m := range families["ristourne_records_total"].GetMetric() {
-		s.records += m.GetCounter().GetValue()
+		s.fates += m.GetCounter().GetValue()
 	}
+	for _, m := range families["ristourne_lag_records"].GetMetric() {
+		for _, label := range m.GetLabel() {
+			if label.GetName() == "topic" && strings.HasSuffix(label.GetValue(), ".transactions") {
+				s.lag += m.GetGauge().GetValue()
+				s.reads = true
+			}
+		}
+	}
+	s.reads = s.reads && s.fates > 0
 	for _, m := range families["process_cpu_seconds_total"].GetMetric() {
 		s.cpuSeconds = m.GetCounter().GetValue()
 	}
