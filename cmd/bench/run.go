@@ -211,7 +211,7 @@ http: {listen: %q}
 // lag, since fates are counted where batches are saved: now and then.
 func (b *bench) watch(ctx context.Context, address string, ended <-chan error) (measure, error) {
 	var from, to sample
-	tick := time.NewTicker(25 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {

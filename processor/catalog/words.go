@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	_ "time/tzdata" // zones mean the same on every machine
 
@@ -161,7 +162,22 @@ func parseKeyPart(text string, most int) (string, error) {
 	return text, nil
 }
 
+// zones holds each zone once: the same immutable 3 KB for every store in it.
+// There are some 600 names, so it can't grow beyond that.
+var zones sync.Map // name to *time.Location
+
 func parseZone(text string) (*time.Location, error) {
+	if zone, ok := zones.Load(text); ok {
+		return zone.(*time.Location), nil
+	}
+	zone, err := loadZone(text)
+	if err == nil {
+		zones.Store(text, zone)
+	}
+	return zone, err
+}
+
+func loadZone(text string) (*time.Location, error) {
 	// "Local" and "" would mean whatever machine reads the file.
 	zone, err := time.LoadLocation(text)
 	if err != nil || text == "" || text == "Local" {
