@@ -35,7 +35,9 @@ type chaosWorld struct {
 	options processor.Options
 	metrics *processor.Metrics
 	want    ledgertest.Result
-	ends    feed.Offsets
+	shards  int32
+	prefix  string       // of the keys in Redis
+	ends    feed.Offsets // summed over the shards
 
 	brokers       []string
 	instructions  string // topic
@@ -54,7 +56,7 @@ type chaosWorld struct {
 
 func newChaosWorld(t *testing.T, seed uint64) *chaosWorld {
 	t.Helper()
-	w := &chaosWorld{rng: rand.New(rand.NewPCG(seed, 5)), options: processor.DefaultOptions(), metrics: processor.NewMetrics(prometheus.NewRegistry())}
+	w := &chaosWorld{shards: 1, prefix: "chaos", rng: rand.New(rand.NewPCG(seed, 5)), options: processor.DefaultOptions(), metrics: processor.NewMetrics(prometheus.NewRegistry())}
 	w.options.AccountRefKey = []byte("a secret of the test, 32 bytes +")
 	w.options.MaxAccounts = 1 + w.rng.IntN(4)
 	w.options.CommitInterval, w.options.RetryMax, w.options.DrainTimeout = 5*time.Millisecond, 20*time.Millisecond, 50*time.Millisecond
@@ -86,7 +88,7 @@ func (w *chaosWorld) startParts(t *testing.T) {
 	}
 	w.instructions, w.deadLetters = partstest.Unique(t, "instructions"), partstest.Unique(t, "dead-letters")
 	topics := append(slices.Clone(w.feed.Topics[:]), w.instructions, w.deadLetters)
-	if err := broker.CreateTopics(t.Context(), 1, topics...); err != nil {
+	if err := broker.CreateTopics(t.Context(), int(w.shards), topics...); err != nil {
 		t.Fatal(err)
 	}
 	w.options.Topics = w.feed.Topics
@@ -113,7 +115,7 @@ func (w *chaosWorld) startParts(t *testing.T) {
 // edges are a new process' connections to the same parts.
 func (w *chaosWorld) edges(t *testing.T) processor.Edges {
 	t.Helper()
-	store, err := accounts.New(w.redis, "chaos")
+	store, err := accounts.New(w.redis, w.prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,17 +152,24 @@ func (w *chaosWorld) produce(t *testing.T, records []ledgertest.Record) {
 			t.Fatal(err)
 		}
 	}
-	w.ends = feed.Offsets{int64(len(facts)), 0, 0, int64(len(events))}
+	w.ends[feed.Facts] += int64(len(facts))
+	w.ends[feed.Transactions] += int64(len(events))
 }
 
 // finished reports whether everything was committed.
 func (w *chaosWorld) finished(ctx context.Context, t *testing.T) bool {
 	t.Helper()
-	committed, err := feed.Committed(ctx, w.feed, 0)
-	if err != nil {
-		return false
+	var sum feed.Offsets
+	for shard := range w.shards {
+		committed, err := feed.Committed(ctx, w.feed, shard)
+		if err != nil {
+			return false
+		}
+		for topic, offset := range committed {
+			sum[topic] += max(offset, 0)
+		}
 	}
-	return committed[feed.Facts] >= w.ends[feed.Facts] && committed[feed.Transactions] >= w.ends[feed.Transactions]
+	return sum[feed.Facts] >= w.ends[feed.Facts] && sum[feed.Transactions] >= w.ends[feed.Transactions]
 }
 
 // maybeLoseRedis keeps what Redis holds, sets it back to what was kept, or
@@ -241,7 +250,7 @@ func (w *chaosWorld) check(t *testing.T) {
 func (w *chaosWorld) checkSums(t *testing.T) {
 	t.Helper()
 	got := make(map[ledgertest.Key]ledgertest.Sums)
-	err := w.ledger.Histories(t.Context(), 0, func(h *rules.AccountHistory) error {
+	add := func(h *rules.AccountHistory) error {
 		for i := range h.Booked {
 			a := h.Booked[i]
 			sum := got[a.Key()].Add(ledgertest.Sums{Reward: a.RewardMinor, Commission: a.CommissionMinor, Cost: a.CostMinor, Basis: a.BasisMinor})
@@ -250,9 +259,11 @@ func (w *chaosWorld) checkSums(t *testing.T) {
 			}
 		}
 		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	for shard := range w.shards {
+		if err := w.ledger.Histories(t.Context(), shard, add); err != nil {
+			t.Fatal(err)
+		}
 	}
 	want := ledgertest.Result{Sums: w.want.Sums, Instructed: w.want.Instructed}
 	if difference := ledgertest.Difference(want, ledgertest.Result{Sums: got, Instructed: w.want.Instructed}); difference != "" {
@@ -296,17 +307,21 @@ func (w *chaosWorld) checkInstructions(t *testing.T) {
 // checkFates: every record that came in has exactly one fate.
 func (w *chaosWorld) checkFates(t *testing.T) {
 	t.Helper()
-	store, err := accounts.New(w.redis, "chaos")
+	store, err := accounts.New(w.redis, w.prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fates, err := store.Fates(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var fates [rules.NumFates]int64
 	var sum, in int64
-	for _, n := range fates {
-		sum += n
+	for shard := range w.shards {
+		ofShard, err := store.Fates(t.Context(), shard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for fate, n := range ofShard {
+			fates[fate] += n
+			sum += n
+		}
 	}
 	for _, end := range w.ends {
 		in += end
