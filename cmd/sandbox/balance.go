@@ -32,7 +32,8 @@ func (b *books) checkRecords() finding {
 	for _, n := range b.fates {
 		fates += n
 	}
-	f := finding{what: "records in = records that came to a fate", detail: fmt.Sprintf("%s = %s", grouped(in), grouped(fates))}
+	f := finding{what: "records in = records that came to a fate", detail: fmt.Sprintf("%s facts + %s transactions = %s",
+		grouped(b.recordsIn[topicFacts]), grouped(b.recordsIn[topicTransactions]), grouped(fates))}
 	if in != fates {
 		f.differences = append(f.differences, fmt.Sprintf("Kafka holds %d records, %d came to a fate", in, fates))
 	}
@@ -62,16 +63,17 @@ func (b *books) checkFates() finding {
 }
 
 func (b *books) checkAccruals() finding {
-	f := finding{
-		what:   "accruals in ClickHouse = the pure engine's",
-		detail: fmt.Sprintf("%s balances, to the cent", grouped(int64(len(b.booked)))),
-	}
+	f := finding{what: "accruals in ClickHouse = the pure engine's"}
 	keys := maps.Clone(b.booked)
 	maps.Copy(keys, b.deserved)
 	for _, k := range slices.SortedFunc(maps.Keys(keys), compareKeys) {
 		if booked, deserved := b.booked[k], b.deserved[k]; booked != deserved {
 			f.differences = append(f.differences, fmt.Sprintf("%s: ClickHouse has %s, the pure engine %s", describeKey(k), describeSums(booked), describeSums(deserved)))
 		}
+	}
+	f.detail = fmt.Sprintf("%s balances, to the cent", grouped(int64(len(keys))))
+	if wrong := len(f.differences); wrong > 0 {
+		f.detail = fmt.Sprintf("%s of %s balances differ", grouped(int64(wrong)), grouped(int64(len(keys))))
 	}
 	return f
 }
@@ -246,7 +248,7 @@ func (b *books) checkDeadLetters() finding {
 
 // printBalance prints the balance sheet and tells whether it adds up.
 func (s *sandbox) printBalance(b *books) bool {
-	const shown = 5
+	const shown, width = 5, 300
 	balanced := true
 	findings := b.check()
 	s.out.title("Balance sheet")
@@ -257,7 +259,7 @@ func (s *sandbox) printBalance(b *books) bool {
 		}
 		s.out.say("  %s %-66s %s", mark, f.what, f.detail)
 		for _, d := range f.differences[:min(shown, len(f.differences))] {
-			s.out.say("      %s", d)
+			s.out.say("      %s", cut(d, width))
 		}
 		if more := len(f.differences) - shown; more > 0 {
 			s.out.say("      and %s more", grouped(int64(more)))

@@ -121,13 +121,13 @@ func (s *started) leftNothing(t *testing.T) {
 	}
 }
 
-var small = []string{"--members", "300", "--rate", "800", "--hits", "20", "--partitions", "2"}
+var small = []string{"--members", "300", "--rate", "1500", "--hits", "20", "--partitions", "2"}
 
 func TestSandbox(t *testing.T) {
 	binary := build(t)
 
 	t.Run("ends by itself with books that add up", func(t *testing.T) {
-		s := launch(t, binary, append(small, "--duration", "4s", "--processors", "2")...)
+		s := launch(t, binary, append(small, "--duration", "5s", "--processors", "2")...)
 		if code := s.exitCode(t); code != 0 {
 			t.Fatalf("exit code %d:\n%s", code, &s.out)
 		}
@@ -154,7 +154,7 @@ func TestSandbox(t *testing.T) {
 
 	t.Run("ends on an interrupt, and goes on from kept data", func(t *testing.T) {
 		data := filepath.Join(t.TempDir(), "data")
-		recordsIn := regexp.MustCompile(`records in = .* ([0-9,]+) = `)
+		recordsIn := regexp.MustCompile(`records in = .* = ([0-9,]+)`)
 		var came []int
 		for range 2 {
 			s := launch(t, binary, append(small, "--data", data, "--seed", "3")...)

@@ -73,7 +73,7 @@ type processor struct {
 
 func (s *sandbox) start(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.look, s.openFolder, s.startParts, s.createTopics, s.configure, s.openLedger, s.publish, s.enrol, s.startProcessors,
+		s.look, s.openFolder, s.startParts, s.createTopics, s.configure, s.openLedger, s.publish, s.enrol, s.startProcessors, s.awaitCommits,
 	} {
 		if err := step(ctx); err != nil {
 			return err

@@ -176,7 +176,7 @@ func exampleOf(b *books) string {
 func (s *sandbox) printAddresses() {
 	binary, config := relative(s.binary), relative(s.config)
 	purchase := cmp.Or(s.example, "TRANSACTION")
-	s.out.title("Look further while it runs")
+	s.out.title("Look further")
 	s.out.item("Kafka", "%s: %s, %s, %s, %s", s.kafka.Brokers[0], topicTransactions, topicFacts, topicInstructions, topicDeadLetters)
 	s.out.item("ClickHouse", "native %s, http://%s, database %s, user %s, password %s",
 		s.clickhouse.Addr, s.clickhouse.HTTPAddr, database, s.clickhouse.User, s.clickhouse.Password)
