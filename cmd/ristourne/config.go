@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,8 +28,8 @@ import (
 	"ristourne/sinks/clickhouse"
 )
 
-// config is the whole configuration of every command that touches a server.
-// The doc tags are what `ristourne config` prints.
+// config is the whole configuration of every command that touches a server. It
+// can be printed: secrets show where they came from.
 type config struct {
 	Kafka      kafkaConfig      `yaml:"kafka"`
 	Redis      redisConfig      `yaml:"redis"`
@@ -36,11 +41,10 @@ type config struct {
 }
 
 type kafkaConfig struct {
-	Brokers  []string `yaml:"brokers" doc:"host:port of some brokers; the others are found through them"`
-	Group    string   `yaml:"group" doc:"consumer group: processors that share the shards have the same one"`
-	ClientID string   `yaml:"client_id" doc:"shown in the brokers' logs and quotas"`
-	// SessionTimeout: a member that is silent for so long loses its shards.
-	SessionTimeout time.Duration `yaml:"session_timeout" doc:"a processor that is silent for so long loses its shards, 500ms to 10m"`
+	Brokers        []string      `yaml:"brokers"`         // host:port of some brokers; the others are found through them
+	Group          string        `yaml:"group"`           // consumer group: processors that share the shards have the same one
+	ClientID       string        `yaml:"client_id"`       // shown in the brokers' logs and quotas
+	SessionTimeout time.Duration `yaml:"session_timeout"` // a processor that is silent for so long loses its shards, 500ms to 10m
 	Topics         topicsConfig  `yaml:"topics"`
 	TLS            tlsConfig     `yaml:"tls"`
 	SASL           saslConfig    `yaml:"sasl"`
@@ -57,55 +61,60 @@ type topicsConfig struct {
 
 type tlsConfig struct {
 	Enabled    bool   `yaml:"enabled"`
-	CAFile     string `yaml:"ca_file" doc:"PEM; empty: the system's authorities"`
-	CertFile   string `yaml:"cert_file" doc:"PEM; with key_file, the client's own certificate"`
+	CAFile     string `yaml:"ca_file"`   // PEM; empty: the system's authorities
+	CertFile   string `yaml:"cert_file"` // PEM; with key_file, the client's own certificate
 	KeyFile    string `yaml:"key_file"`
-	ServerName string `yaml:"server_name" doc:"name in the server's certificate, where it is not the address"`
+	ServerName string `yaml:"server_name"` // name in the server's certificate, where it is not the address
 }
 
 type saslConfig struct {
-	Mechanism string `yaml:"mechanism" doc:"plain, scram-sha-256 or scram-sha-512; empty: none"`
+	Mechanism string `yaml:"mechanism"` // plain, scram-sha-256 or scram-sha-512; empty: none
 	Username  string `yaml:"username"`
 	Password  secret `yaml:"password"`
 }
 
 type redisConfig struct {
-	Addresses      []string  `yaml:"addresses" doc:"one: a server; several: a cluster, or sentinels where sentinel_master is given"`
-	SentinelMaster string    `yaml:"sentinel_master"`
-	Username       string    `yaml:"username"`
-	Password       secret    `yaml:"password"`
-	TLS            tlsConfig `yaml:"tls"`
-	Prefix         string    `yaml:"prefix" doc:"of every key, so that several systems can share a server"`
+	Addresses        []string  `yaml:"addresses"` // one: a server; several: a cluster, or sentinels where sentinel_master is given
+	Cluster          bool      `yaml:"cluster"`   // the one address is that of a cluster
+	SentinelMaster   string    `yaml:"sentinel_master"`
+	SentinelUsername string    `yaml:"sentinel_username"`
+	SentinelPassword secret    `yaml:"sentinel_password"`
+	Username         string    `yaml:"username"`
+	Password         secret    `yaml:"password"`
+	TLS              tlsConfig `yaml:"tls"`
+	Prefix           string    `yaml:"prefix"` // of every key, so that several systems can share a server
 }
 
 type clickhouseConfig struct {
-	Addresses []string  `yaml:"addresses" doc:"host:port of the native protocol"`
-	Database  string    `yaml:"database"`
-	User      string    `yaml:"user"`
-	Password  secret    `yaml:"password"`
-	TLS       tlsConfig `yaml:"tls"`
+	Addresses    []string  `yaml:"addresses"` // host:port of the native protocol
+	Database     string    `yaml:"database"`
+	User         string    `yaml:"user"`
+	Password     secret    `yaml:"password"`
+	TLS          tlsConfig `yaml:"tls"`
+	Cluster      string    `yaml:"cluster"`       // name of the ClickHouse cluster on which tables are replicated; empty: one node
+	InsertQuorum int       `yaml:"insert_quorum"` // replicas that must have a row before it is acknowledged; 0: the one that took it
 }
 
 type privacyConfig struct {
-	AccountRefKey secret `yaml:"account_ref_key" doc:"secret of at least 32 bytes under which account references are derived; never change it"`
+	AccountRefKey secret `yaml:"account_ref_key"` // secret of at least 32 bytes under which account references are derived; never change it
 }
 
 type processorConfig struct {
-	MaxAccounts    int           `yaml:"max_accounts" doc:"accounts of one Redis script, 1 to 2000"`
-	MaxAhead       int           `yaml:"max_ahead" doc:"batches decided but not settled, 1 to 64"`
-	CommitInterval time.Duration `yaml:"commit_interval" doc:"how long offsets of records that changed nothing wait, 10ms to 1m"`
-	RetryMax       time.Duration `yaml:"retry_max" doc:"longest pause between tries of a failing step, 100ms to 1m"`
-	DrainTimeout   time.Duration `yaml:"drain_timeout" doc:"how long a shard that must stop may go on settling, 1s to 1m"`
-	StallAfter     time.Duration `yaml:"stall_after" doc:"/livez fails when a shard has not moved for so long, 10s to 1h"`
+	MaxAccounts    int           `yaml:"max_accounts"`    // accounts of one Redis script, 1 to 2000
+	MaxAhead       int           `yaml:"max_ahead"`       // batches decided but not settled, 1 to 64
+	CommitInterval time.Duration `yaml:"commit_interval"` // how long offsets of records that changed nothing wait, 10ms to 1m
+	RetryMax       time.Duration `yaml:"retry_max"`       // longest pause between tries of a failing step, 100ms to 1m
+	DrainTimeout   time.Duration `yaml:"drain_timeout"`   // how long a shard that must stop may go on settling, 1s to 1m
+	StallAfter     time.Duration `yaml:"stall_after"`     // /livez fails when a shard has not moved for so long, 10s to 1h
 }
 
 type httpConfig struct {
-	Listen string `yaml:"listen" doc:"address of /metrics, /livez and /readyz"`
+	Listen string `yaml:"listen"` // address of /metrics, /livez and /readyz
 }
 
 type logConfig struct {
-	Level  string `yaml:"level" doc:"debug, info, warn or error"`
-	Format string `yaml:"format" doc:"text or json"`
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // text or json
 }
 
 func defaultConfig() *config {
@@ -129,67 +138,142 @@ func defaultConfig() *config {
 	}
 }
 
+// maxConfigBytes bounds the file: one that is larger is no configuration.
+const maxConfigBytes = 1 << 20
+
 // loadConfig reads and checks a configuration. The error joins every fault,
 // each with its place.
 func loadConfig(path string) (*config, error) {
-	text, err := os.ReadFile(path)
+	c, file, err := readConfig(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		return nil, err
+	}
+	if err := file.err(); err != nil {
+		return nil, fmt.Errorf("%s in the configuration:\n%w", count(len(file.faults), "fault"), err)
+	}
+	return c, nil
+}
+
+// readConfig finds the faults, and where they stand.
+func readConfig(path string) (*config, *yamlFile, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	defer in.Close()
+	text, err := io.ReadAll(io.LimitReader(in, maxConfigBytes+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	if len(text) > maxConfigBytes {
+		return nil, nil, fmt.Errorf("read the configuration: %s has more than %d bytes", path, maxConfigBytes)
 	}
 	c := defaultConfig()
 	file := decodeYAML(path, text, c)
-	c.validate(file)
-	return c, file.err()
+	for _, t := range []*tlsConfig{&c.Kafka.TLS, &c.Redis.TLS, &c.ClickHouse.TLS} {
+		t.resolve(filepath.Dir(path))
+	}
+	if file.readable {
+		c.validate(file)
+	}
+	return c, file, nil
 }
 
 // validate reports to file, which knows where each key stands.
 func (c *config) validate(file *yamlFile) {
-	need := func(bad bool, key, format string, args ...any) {
-		if bad {
-			file.fault(key, format, args...)
-		}
+	c.Kafka.validate(file)
+	c.Redis.validate(file)
+	c.ClickHouse.validate(file)
+	file.need(c.Privacy.AccountRefKey.given(), "privacy.account_ref_key", "missing: {file: PATH} or {env: NAME} of at least 32 random bytes (openssl rand -hex 32)")
+	if key := c.Privacy.AccountRefKey.reveal(); key != "" {
+		file.need(len(key) >= minAccountRefKey, "privacy.account_ref_key",
+			"shorter than %d bytes: account references could be guessed; make one with openssl rand -hex 32", minAccountRefKey)
 	}
-	k := &c.Kafka
-	need(len(k.Brokers) == 0, "kafka.brokers", "no broker: name at least one host:port")
-	need(k.Group == "", "kafka.group", "empty: processors that share the shards need the same group")
-	need(k.SessionTimeout < 500*time.Millisecond || k.SessionTimeout > 10*time.Minute, "kafka.session_timeout",
+	c.Processor.validate(file)
+	file.need(listens(c.HTTP.Listen), "http.listen", "%q is no address to listen on: write such as 127.0.0.1:9600 or :9600", c.HTTP.Listen)
+	var level slog.Level
+	file.need(level.UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", "unknown level %q: debug, info, warn or error", c.Log.Level)
+	file.need(c.Log.Format == "text" || c.Log.Format == "json", "log.format", "unknown format %q: text or json", c.Log.Format)
+}
+
+// minAccountRefKey is the least length of the secret under which account
+// references are derived, in bytes.
+const minAccountRefKey = 32
+
+// topicName is what Kafka allows.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+func (k *kafkaConfig) validate(file *yamlFile) {
+	file.needAddresses("kafka.brokers", k.Brokers, "localhost:9092")
+	file.need(k.Group != "", "kafka.group", "empty: processors that share the shards need the same group")
+	file.need(k.SessionTimeout >= 500*time.Millisecond && k.SessionTimeout <= 10*time.Minute, "kafka.session_timeout",
 		"%s is not between 500ms and 10m", k.SessionTimeout)
 	seen := map[string]string{}
 	for _, topic := range k.Topics.all() {
-		need(topic.name == "", "kafka.topics."+topic.key, "empty: name the topic")
-		if topic.name != "" {
-			need(seen[topic.name] != "", "kafka.topics."+topic.key, "%q is already the topic of %s", topic.name, seen[topic.name])
-			seen[topic.name] = topic.key
+		key := "kafka.topics." + topic.key
+		file.need(topicName.MatchString(topic.name), key, "%q is no name of a topic: 1 to 249 of a-z A-Z 0-9 . _ -", topic.name)
+		if other, twice := seen[topic.name]; twice && topic.name != "" {
+			file.fault(key, "%q is already the topic of %s: each needs one of its own", topic.name, other)
 		}
+		seen[topic.name] = topic.key
 	}
-	switch k.SASL.Mechanism {
+	s := &k.SASL
+	switch s.Mechanism {
 	case "":
+		file.need(s.Username == "" && !s.Password.given(), "kafka.sasl", "has a username or password and no mechanism: plain, scram-sha-256 or scram-sha-512")
 	case "plain", "scram-sha-256", "scram-sha-512":
-		need(k.SASL.Username == "", "kafka.sasl.username", "needed with mechanism %s", k.SASL.Mechanism)
-		need(!k.SASL.Password.given(), "kafka.sasl.password", "needed with mechanism %s: {file: PATH} or {env: NAME}", k.SASL.Mechanism)
+		file.need(s.Username != "", "kafka.sasl.username", "needed with mechanism %s", s.Mechanism)
+		file.need(s.Password.given(), "kafka.sasl.password", "needed with mechanism %s: {file: PATH} or {env: NAME}", s.Mechanism)
+		_, err := s.mechanism()
+		file.need(err == nil, "kafka.sasl", "%v", err)
 	default:
-		file.fault("kafka.sasl.mechanism", "unknown mechanism %q: plain, scram-sha-256 or scram-sha-512", k.SASL.Mechanism)
+		file.fault("kafka.sasl.mechanism", "unknown mechanism %q: plain, scram-sha-256 or scram-sha-512", s.Mechanism)
 	}
-	need(len(c.Redis.Addresses) == 0, "redis.addresses", "no address: name at least one host:port")
-	need(strings.ContainsAny(c.Redis.Prefix, "{}"), "redis.prefix", "must not hold braces: they would decide the cluster's slot")
-	need(c.Redis.Prefix == "", "redis.prefix", "empty")
-	need(len(c.ClickHouse.Addresses) == 0, "clickhouse.addresses", "no address: name at least one host:port")
-	need(c.ClickHouse.Database == "", "clickhouse.database", "empty")
-	need(!c.Privacy.AccountRefKey.given(), "privacy.account_ref_key", "missing: {file: PATH} or {env: NAME} of at least 32 random bytes")
-	need(c.Privacy.AccountRefKey.given() && len(c.Privacy.AccountRefKey.value) < 32, "privacy.account_ref_key",
-		"shorter than 32 bytes: account references could be guessed")
-	for key, t := range map[string]tlsConfig{"kafka.tls": k.TLS, "redis.tls": c.Redis.TLS, "clickhouse.tls": c.ClickHouse.TLS} {
-		need((t.CertFile == "") != (t.KeyFile == ""), key, "cert_file and key_file go together")
-		need(!t.Enabled && t != (tlsConfig{}), key, "has settings and is not enabled: say enabled: true, or take them out")
-		if t.Enabled {
-			_, err := t.client()
-			need(err != nil, key, "%v", err)
-		}
+	k.TLS.validate(file, "kafka.tls")
+}
+
+func (r *redisConfig) validate(file *yamlFile) {
+	file.needAddresses("redis.addresses", r.Addresses, "localhost:6379")
+	file.need(r.Prefix != "", "redis.prefix", "empty: say what every key begins with, such as rst")
+	file.need(!strings.ContainsAny(r.Prefix, "{}"), "redis.prefix", "must not hold braces: they would decide the cluster's slot")
+	file.need(!r.Cluster || r.SentinelMaster == "", "redis.cluster", "true, and there is a sentinel_master: it is one or the other")
+	file.need(r.SentinelMaster != "" || r.SentinelUsername == "" && !r.SentinelPassword.given(), "redis",
+		"has a sentinel_username or sentinel_password and no sentinel_master")
+	r.TLS.validate(file, "redis.tls")
+}
+
+// identifier is what a name in ClickHouse may be, so that no SQL quotes it.
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+func (c *clickhouseConfig) validate(file *yamlFile) {
+	file.needAddresses("clickhouse.addresses", c.Addresses, "localhost:9000")
+	const names = "%q: letters, digits and _, not beginning with a digit"
+	file.need(identifier.MatchString(c.Database), "clickhouse.database", names, c.Database)
+	file.need(c.Cluster == "" || identifier.MatchString(c.Cluster), "clickhouse.cluster", names, c.Cluster)
+	file.need(c.User != "", "clickhouse.user", "empty: name a user of ClickHouse, such as default")
+	file.need(c.InsertQuorum >= 0 && c.InsertQuorum <= 100, "clickhouse.insert_quorum", "%d is not between 0 and 100", c.InsertQuorum)
+	file.need(c.InsertQuorum == 0 || c.Cluster != "", "clickhouse.insert_quorum", "needs a cluster: without one, tables are not replicated")
+	c.TLS.validate(file, "clickhouse.tls")
+}
+
+func (t tlsConfig) validate(file *yamlFile, key string) {
+	file.need((t.CertFile == "") == (t.KeyFile == ""), key, "cert_file and key_file go together")
+	file.need(t.Enabled || t == tlsConfig{}, key, "has settings and is not enabled: say enabled: true, or take them out")
+	if t.Enabled {
+		_, err := t.client()
+		file.need(err == nil, key, "%v", err)
 	}
-	c.Processor.validate(file)
-	var level slog.Level
-	need(level.UnmarshalText([]byte(c.Log.Level)) != nil, "log.level", "unknown level %q: debug, info, warn or error", c.Log.Level)
-	need(c.Log.Format != "text" && c.Log.Format != "json", "log.format", "unknown format %q: text or json", c.Log.Format)
+}
+
+// listens tells whether a server can be told to listen there.
+func listens(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && isPort(port)
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 func (p *processorConfig) validate(file *yamlFile) {
@@ -232,6 +316,12 @@ func (t *topicsConfig) inputs() [rules.NumTopics]string {
 	}
 }
 
+// resolve makes file names begin where the configuration stands, as those of
+// secrets do.
+func (t *tlsConfig) resolve(dir string) {
+	t.CAFile, t.CertFile, t.KeyFile = under(dir, t.CAFile), under(dir, t.CertFile), under(dir, t.KeyFile)
+}
+
 // client is nil where TLS is off.
 func (t tlsConfig) client() (*tls.Config, error) {
 	if !t.Enabled {
@@ -258,16 +348,21 @@ func (t tlsConfig) client() (*tls.Config, error) {
 	return c, nil
 }
 
-func (s saslConfig) mechanism() (sasl.Mechanism, error) {
+// mechanism is nil where none is named. Its error never holds what is in the
+// password, as that of the library does.
+func (s saslConfig) mechanism() (mechanism sasl.Mechanism, err error) {
 	switch s.Mechanism {
 	case "plain":
-		return plain.Mechanism{Username: s.Username, Password: s.Password.value}, nil
+		return plain.Mechanism{Username: s.Username, Password: s.Password.reveal()}, nil
 	case "scram-sha-256":
-		return scram.Mechanism(scram.SHA256, s.Username, s.Password.value)
+		mechanism, err = scram.Mechanism(scram.SHA256, s.Username, s.Password.reveal())
 	case "scram-sha-512":
-		return scram.Mechanism(scram.SHA512, s.Username, s.Password.value)
+		mechanism, err = scram.Mechanism(scram.SHA512, s.Username, s.Password.reveal())
 	}
-	return nil, nil
+	if err != nil {
+		return nil, errors.New("username or password hold characters that SCRAM does not allow (RFC 4013)")
+	}
+	return mechanism, nil
 }
 
 // feed is how the processor reads Kafka.
@@ -288,63 +383,51 @@ func (k *kafkaConfig) transport() (*kafka.Transport, error) {
 	return &kafka.Transport{ClientID: k.ClientID, TLS: tlsClient, SASL: mechanism}, errors.Join(err1, err2)
 }
 
+// look makes sure that a topic is there, for commands that should say so rather
+// than wait until it is.
+func (k *kafkaConfig) look(ctx context.Context, topic string) error {
+	transport, err := k.transport()
+	if err != nil {
+		return err
+	}
+	defer transport.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	client := kafka.Client{Addr: kafka.TCP(k.Brokers...), Transport: transport}
+	answer, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		return fmt.Errorf("ask Kafka at %v for topic %s: %w", k.Brokers, topic, err)
+	}
+	for _, t := range answer.Topics {
+		if t.Error != nil {
+			return fmt.Errorf("topic %s: %w: create the topics first, or correct kafka.topics", topic, t.Error)
+		}
+	}
+	return nil
+}
+
 func (r *redisConfig) options() (accounts.Options, error) {
 	tlsClient, err := r.TLS.client()
 	return accounts.Options{
-		Addrs: r.Addresses, MasterName: r.SentinelMaster, Username: r.Username, Password: r.Password.value, TLS: tlsClient,
+		Addrs: r.Addresses, Cluster: r.Cluster, TLS: tlsClient,
+		Username: r.Username, Password: r.Password.reveal(),
+		MasterName: r.SentinelMaster, SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.reveal(),
 	}, err
 }
 
 func (c *clickhouseConfig) options() (clickhouse.Options, error) {
 	tlsClient, err := c.TLS.client()
 	o := clickhouse.DefaultOptions()
-	o.Addresses, o.Database, o.User, o.Password, o.TLS = c.Addresses, c.Database, c.User, c.Password.value, tlsClient
+	o.Addresses, o.Database, o.User, o.Password, o.TLS = c.Addresses, c.Database, c.User, c.Password.reveal(), tlsClient
+	o.Cluster, o.InsertQuorum = c.Cluster, c.InsertQuorum
 	return o, err
 }
 
 func (c *config) processorOptions() processor.Options {
 	o := processor.DefaultOptions()
 	o.Topics = c.Kafka.Topics.inputs()
-	o.AccountRefKey = []byte(c.Privacy.AccountRefKey.value)
+	o.AccountRefKey = []byte(c.Privacy.AccountRefKey.reveal())
 	o.MaxAccounts, o.MaxAhead = c.Processor.MaxAccounts, c.Processor.MaxAhead
 	o.CommitInterval, o.RetryMax, o.DrainTimeout = c.Processor.CommitInterval, c.Processor.RetryMax, c.Processor.DrainTimeout
 	return o
-}
-
-// secret is read from a file or the environment, and never printed.
-type secret struct {
-	value  string
-	source string // for messages: where it came from
-}
-
-func (s secret) given() bool { return s.source != "" }
-
-// String keeps the value out of logs and errors.
-func (s secret) String() string {
-	if !s.given() {
-		return ""
-	}
-	return "(from " + s.source + ")"
-}
-
-// GoString keeps it out of %#v.
-func (s secret) GoString() string { return s.String() }
-
-func secretFromFile(path, relativeTo string) (secret, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(relativeTo), path)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return secret{source: "file " + path}, fmt.Errorf("read the secret: %w", err)
-	}
-	return secret{value: strings.TrimRight(string(text), "\r\n"), source: "file " + path}, nil
-}
-
-func secretFromEnv(name string) (secret, error) {
-	value, ok := os.LookupEnv(name)
-	if !ok {
-		return secret{source: "environment " + name}, fmt.Errorf("environment variable %s is not set", name)
-	}
-	return secret{value: value, source: "environment " + name}, nil
 }

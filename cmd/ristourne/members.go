@@ -10,15 +10,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"ristourne/processor/catalog"
 	"ristourne/processor/wire"
 	"ristourne/rules"
 )
@@ -42,7 +45,8 @@ func newMembersImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE.csv",
 		Short: "Enrol the members of a file by writing facts to Kafka",
-		Long: `Enrol the members of a CSV file. Its first line names the columns:
+		Long: `Enrol the members of a CSV file by writing facts to Kafka. Its first line names
+the columns, separated by commas:
 
   account_id          needed
   member_id           needed
@@ -52,10 +56,16 @@ func newMembersImportCommand() *cobra.Command {
   sponsor_account_id
   enrolled_at         RFC 3339 with offset; --at where it is missing
 
-The whole file is checked before anything is sent. Importing the same file
-again changes nothing: the same line gives the same fact.`,
+The whole file is checked before anything is sent; each fault is told as
+FILE:LINE. Importing the same file again, with the same --programme and --at,
+changes nothing: the same line gives the same fact.`,
+		Example: `  ristourne members import members.csv --config ristourne.yaml --programme cashback-lyon --at 2026-01-01T00:00:00+01:00
+  ristourne members import members.csv --config ristourne.yaml --programme cashback-lyon --check`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if err := o.validate(); err != nil {
+				return usageError{err}
+			}
 			return importMembers(cmd.Context(), cmd.ErrOrStderr(), given[0], o)
 		},
 	}
@@ -69,9 +79,29 @@ again changes nothing: the same line gives the same fact.`,
 	return cmd
 }
 
+// validate tells what would be wrong with every line.
+func (o *importOptions) validate() error {
+	probe := enrolled([]string{"account_id", "member_id", "enrolled_at"}, []string{"a", "m", "2000-01-01T00:00:00Z"}, *o)
+	if err := newMemberChecker(nil).check("a", probe); err != nil {
+		return fmt.Errorf("--programme %q: %w", o.programme, err)
+	}
+	if o.at == "" {
+		return nil
+	}
+	probe = enrolled([]string{"account_id", "member_id"}, []string{"a", "m"}, *o)
+	if err := newMemberChecker(nil).check("a", probe); err != nil {
+		return fmt.Errorf("--at %q: %w", o.at, err)
+	}
+	return nil
+}
+
 const (
 	maxImportFaults = 100
-	importBatch     = 5_000 // facts of one write
+	importBatch     = 10_000 // facts of one write
+	// importBatchBytes keeps a batch under the 1,048,588 bytes that a topic takes
+	// by default, also where compression gains nothing.
+	importBatchBytes = 900_000
+	catalogueGlance  = 5 * time.Second
 )
 
 func importMembers(ctx context.Context, stderr io.Writer, file string, o importOptions) error {
@@ -79,13 +109,20 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 	if err != nil {
 		return err
 	}
-	count, err := checkMembers(file, o)
+	ranges, err := knownProgramme(ctx, stderr, c, o.programme)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "%s: %d members, no faults\n", file, count)
-	if o.check {
+	members, err := checkMembers(file, o, newMemberChecker(ranges))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "%s: %s, no faults\n", file, count(members, "member"))
+	if o.check || members == 0 {
 		return nil
+	}
+	if err := c.Kafka.look(ctx, c.Kafka.Topics.Facts); err != nil {
+		return err
 	}
 	transport, err := c.Kafka.transport()
 	if err != nil {
@@ -95,16 +132,51 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 	writer := &kafka.Writer{
 		Addr: kafka.TCP(c.Kafka.Brokers...), Topic: c.Kafka.Topics.Facts, Transport: transport,
 		RequiredAcks: kafka.RequireAll, Balancer: kafka.Murmur2Balancer{}, Compression: kafka.Lz4,
-		BatchSize: importBatch, BatchBytes: 900_000, BatchTimeout: 2 * time.Millisecond, MaxAttempts: 10,
+		BatchSize: importBatch, BatchBytes: importBatchBytes, BatchTimeout: time.Millisecond,
+		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxAttempts: 10,
 	}
-	bar := progressbar.NewOptions(count, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("enrolling"),
+	bar := progressbar.NewOptions(members, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("enrolling"),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionThrottle(200*time.Millisecond),
 		progressbar.OptionOnCompletion(func() { fmt.Fprintln(stderr) }))
 	err = sendMembers(ctx, writer, file, o, bar)
 	if err = errors.Join(err, writer.Close()); err != nil {
+		fmt.Fprintln(stderr)
 		return fmt.Errorf("%w; start the same import again: what was sent already changes nothing", err)
 	}
 	return bar.Finish()
+}
+
+// knownProgramme refuses a programme that the catalogue doesn't have, as nobody
+// would notice before the first purchase earns nothing. It gives the card tokens
+// that look like card numbers and are allowed. Members may be enrolled before
+// there is a catalogue; it says so.
+func knownProgramme(ctx context.Context, stderr io.Writer, c *config, programme string) ([]rules.TokenRange, error) {
+	ctx, cancel := context.WithTimeout(ctx, catalogueGlance)
+	defer cancel()
+	client, err := c.Redis.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	entries, _, err := catalog.Entries(ctx, client, c.Redis.Prefix)
+	var snapshot *rules.Snapshot
+	if err == nil {
+		snapshot, err = catalogueNow(ctx, c, slog.New(slog.DiscardHandler))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "there is no catalogue yet that could tell whether programme %q exists, or which card tokens may look like card numbers (%v)\n", programme, err)
+		return nil, nil
+	}
+	var known []string
+	for _, e := range entries {
+		if e.Kind == catalog.KindProgramme && !slices.Contains(known, e.ID) {
+			known = append(known, e.ID)
+		}
+	}
+	if !slices.Contains(known, programme) {
+		return nil, fmt.Errorf("--programme %q is not in the catalogue, which has %s", programme, strings.Join(known, ", "))
+	}
+	return snapshot.CardTokenRanges(), nil
 }
 
 // sendMembers writes the file's facts in batches. A batch that failed is told,
@@ -113,17 +185,21 @@ func sendMembers(ctx context.Context, writer *kafka.Writer, file string, o impor
 	batch := make([]kafka.Message, 0, importBatch)
 	send := func() error {
 		if err := writer.WriteMessages(ctx, batch...); err != nil {
-			return fmt.Errorf("write facts: %w", err)
+			return fmt.Errorf("write facts: %w", firstOf(err))
 		}
 		n := len(batch)
 		batch = batch[:0]
 		return bar.Add(n)
 	}
-	err := eachMember(file, o, func(_ int, accountID string, value []byte, err error) error {
+	err := eachMember(file, o, func(_ int, fact *enrolledJSON, err error) error {
 		if err != nil {
 			return err
 		}
-		if batch = append(batch, kafka.Message{Key: []byte(accountID), Value: value}); len(batch) < importBatch {
+		value, err := json.Marshal(fact)
+		if err != nil {
+			return err
+		}
+		if batch = append(batch, kafka.Message{Key: []byte(fact.AccountID), Value: value}); len(batch) < importBatch {
 			return nil
 		}
 		return send()
@@ -134,27 +210,67 @@ func sendMembers(ctx context.Context, writer *kafka.Writer, file string, o impor
 	return send()
 }
 
-// checkMembers puts every line through the decoder of the stream.
-func checkMembers(file string, o importOptions) (count int, err error) {
-	decoder := wire.NewDecoder(wire.Options{})
-	var faults []error
-	err = eachMember(file, o, func(line int, accountID string, value []byte, err error) error {
-		count++
-		if err == nil {
-			var f rules.Fact
-			if fault := decoder.Fact(value, []byte(accountID), time.Now().UnixMilli(), &f); fault != nil {
-				err = fmt.Errorf("%s:%d: %s: %s", file, line, fault.Field, fault.Detail)
+// firstOf is the first of the errors that kafka-go gives, one a message: their
+// sum says only how many there are.
+func firstOf(err error) error {
+	var each kafka.WriteErrors
+	if errors.As(err, &each) {
+		for _, e := range each {
+			if e != nil {
+				return e
 			}
-			decoder.Reset()
+		}
+	}
+	return err
+}
+
+// memberChecker puts facts through the decoder of the stream.
+type memberChecker struct{ decoder *wire.Decoder }
+
+func newMemberChecker(ranges []rules.TokenRange) *memberChecker {
+	return &memberChecker{wire.NewDecoder(wire.Options{CardTokenRanges: ranges})}
+}
+
+func (m *memberChecker) check(accountID string, fact *enrolledJSON) error {
+	value, err := json.Marshal(fact)
+	if err != nil {
+		return err
+	}
+	var f rules.Fact
+	fault := m.decoder.Fact(value, []byte(accountID), time.Now().UnixMilli(), &f)
+	m.decoder.Reset()
+	switch {
+	case fault == nil:
+		return nil
+	case fault.Field == "at" && fact.At == "":
+		return errors.New("enrolled_at: missing: give it in the file, or --at for all lines")
+	case fault.Field == "at":
+		return fmt.Errorf("enrolled_at: %s", fault.Detail)
+	}
+	return fmt.Errorf("%s: %s", fault.Field, fault.Detail)
+}
+
+// checkMembers looks at every line of the file.
+func checkMembers(file string, o importOptions, checker *memberChecker) (members int, err error) {
+	var faults []error
+	err = eachMember(file, o, func(line int, fact *enrolledJSON, err error) error {
+		members++
+		if err == nil {
+			if err = checker.check(fact.AccountID, fact); err != nil {
+				err = fmt.Errorf("%s:%d: %w", file, line, err)
+			}
 		}
 		if err != nil {
 			if faults = append(faults, err); len(faults) == maxImportFaults {
-				return fmt.Errorf("more than %d faults; the rest of the file was not looked at", maxImportFaults)
+				return fmt.Errorf("these are the first %d faults; the rest of the file was not looked at", maxImportFaults)
 			}
 		}
 		return nil
 	})
-	return count, errors.Join(errors.Join(faults...), err)
+	if err = errors.Join(append(faults, err)...); err != nil {
+		return members, fmt.Errorf("nothing is sent:\n%w", err)
+	}
+	return members, nil
 }
 
 type enrolledJSON struct {
@@ -172,8 +288,9 @@ type enrolledJSON struct {
 
 var memberColumns = []string{"account_id", "member_id", "card_tokens", "level", "segments", "sponsor_account_id", "enrolled_at"}
 
-// eachMember turns the lines of the file into facts.
-func eachMember(file string, o importOptions, each func(line int, accountID string, value []byte, err error) error) error {
+// eachMember turns the lines of the file into facts. A line that is no CSV is
+// handed over as its error; fact is valid until each returns.
+func eachMember(file string, o importOptions, each func(line int, fact *enrolledJSON, err error) error) error {
 	in, err := os.Open(file)
 	if err != nil {
 		return err
@@ -181,41 +298,69 @@ func eachMember(file string, o importOptions, each func(line int, accountID stri
 	defer in.Close()
 	reader := csv.NewReader(bufio.NewReaderSize(in, 1<<16))
 	reader.ReuseRecord = true
-	header, err := reader.Read()
+	columns, err := memberHeader(file, reader)
 	if err != nil {
-		return fmt.Errorf("%s:1: no header line: the first line names the columns %s", file, strings.Join(memberColumns, ", "))
-	}
-	columns := slices.Clone(header)
-	for i, name := range columns {
-		if !slices.Contains(memberColumns, name) {
-			return fmt.Errorf("%s:1: column %d is %q: known are %s", file, i+1, name, strings.Join(memberColumns, ", "))
-		}
+		return err
 	}
 	for {
 		row, err := reader.Read()
-		if errors.Is(err, io.EOF) {
+		var malformed *csv.ParseError
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		line, _ := reader.FieldPos(0)
-		if err != nil {
-			// The csv package's errors say the line and column themselves.
-			if err := each(line, "", nil, fmt.Errorf("%s: %w", file, err)); err != nil {
-				return err
+		case errors.As(err, &malformed):
+			err = each(malformed.Line, nil, fmt.Errorf("%s:%d:%d: %w", file, malformed.Line, malformed.Column, malformed.Err))
+		case err != nil:
+			return fmt.Errorf("read %s: %w", file, err)
+		default:
+			line, _ := reader.FieldPos(0)
+			if i := slices.IndexFunc(row, func(cell string) bool { return !utf8.ValidString(cell) }); i >= 0 {
+				err = each(line, nil, fmt.Errorf("%s:%d: %s: not UTF-8: save the file in that encoding", file, line, columns[i]))
+				break
 			}
-			continue
+			err = each(line, enrolled(columns, row, o), nil)
 		}
-		fact := enrolled(columns, row, o)
-		value, err := json.Marshal(fact)
-		if err := each(line, fact.AccountID, value, err); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 }
 
+// memberHeader reads the first line, which names the columns.
+func memberHeader(file string, reader *csv.Reader) ([]string, error) {
+	header, err := reader.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s:1: no header line: the first line names the columns %s", file, strings.Join(memberColumns, ", "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the header line of %s: %w", file, err)
+	}
+	columns := slices.Clone(header)
+	columns[0] = strings.TrimPrefix(columns[0], "\ufeff") // as spreadsheets begin a file
+	if len(columns) == 1 && strings.ContainsAny(columns[0], ";\t") {
+		return nil, fmt.Errorf("%s:1: the columns must be separated by commas", file)
+	}
+	var faults []error
+	for i, name := range columns {
+		switch {
+		case !slices.Contains(memberColumns, name):
+			faults = append(faults, fmt.Errorf("%s:1: column %d is %q: known are %s", file, i+1, name, strings.Join(memberColumns, ", ")))
+		case slices.Contains(columns[:i], name):
+			faults = append(faults, fmt.Errorf("%s:1: column %q comes twice", file, name))
+		}
+	}
+	for _, needed := range []string{"account_id", "member_id"} {
+		if !slices.Contains(columns, needed) {
+			faults = append(faults, fmt.Errorf("%s:1: column %s is missing: it is needed", file, needed))
+		}
+	}
+	return columns, errors.Join(faults...)
+}
+
 // enrolled is the fact of one line. Its id is derived from what it says, so
 // that the same line, imported twice, is one fact.
-func enrolled(columns, row []string, o importOptions) enrolledJSON {
-	f := enrolledJSON{Type: rules.Enrolled.String(), Programme: o.programme, At: o.at}
+func enrolled(columns, row []string, o importOptions) *enrolledJSON {
+	f := &enrolledJSON{Type: rules.Enrolled.String(), Programme: o.programme, At: o.at}
 	for i, value := range row {
 		switch columns[i] {
 		case "account_id":

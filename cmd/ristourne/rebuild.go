@@ -23,14 +23,18 @@ func newRebuildCommand() *cobra.Command {
 processor does so by itself when it finds Redis empty or behind; this is for
 when you don't trust what Redis holds.
 
-The processor that owns the shard is shut out and claims it anew afterwards.`,
-		Args: args(cobra.NoArgs),
+The processor that owns the shard is shut out. It claims the shard anew some
+seconds later, and then goes on where it was.`,
+		Example: "  ristourne rebuild --config ristourne.yaml --shard 3",
+		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(configPath)
 			if err != nil {
 				return err
 			}
-			return rebuildShard(cmd.Context(), cmd.OutOrStdout(), c, shard, newLogger(cmd.ErrOrStderr(), c.Log))
+			log := newLogger(cmd.ErrOrStderr(), c.Log)
+			logRedis(log)
+			return rebuildShard(cmd.Context(), cmd.OutOrStdout(), c, shard, log)
 		},
 	}
 	configFlag(cmd, &configPath)
@@ -42,6 +46,9 @@ The processor that owns the shard is shut out and claims it anew afterwards.`,
 }
 
 func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32, log *slog.Logger) error {
+	if shard < 0 {
+		return usageError{fmt.Errorf("--shard %d: shards are numbered from 0", shard)}
+	}
 	feedConfig, err := c.Kafka.feed(log)
 	if err != nil {
 		return err
@@ -50,7 +57,7 @@ func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32,
 	if err != nil {
 		return err
 	}
-	if shard < 0 || int(shard) >= partitions {
+	if int(shard) >= partitions {
 		return usageError{fmt.Errorf("--shard %d: the topics have the shards 0 to %d", shard, partitions-1)}
 	}
 	committed, err := feed.Committed(ctx, feedConfig, shard)

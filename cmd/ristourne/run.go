@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/redis/go-redis/v9"
+	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -36,14 +37,20 @@ func newRunCommand() *cobra.Command {
 
 Any number of processors with the same consumer group share the shards. SIGTERM
 settles what was decided, commits and ends. While Kafka, Redis or ClickHouse are
-away it waits and says so; nothing is skipped.`,
-		Args: args(cobra.NoArgs),
+away it waits and says so; nothing is skipped.
+
+http.listen serves /metrics, /livez (fails when a shard stands still) and
+/readyz (fails before the first shard and while stopping).`,
+		Example: "  ristourne run --config ristourne.yaml",
+		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(configPath)
 			if err != nil {
 				return err
 			}
-			return runProcessor(cmd.Context(), c, newLogger(cmd.ErrOrStderr(), c.Log))
+			log := newLogger(cmd.ErrOrStderr(), c.Log)
+			logRedis(log)
+			return runProcessor(cmd.Context(), c, log)
 		},
 	}
 	configFlag(cmd, &configPath)
@@ -62,7 +69,8 @@ func newLogger(w io.Writer, c logConfig) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// runProcessor opens the edges, waits for a catalogue, and runs until ctx ends.
+// runProcessor serves probes and metrics, and processes until ctx ends. Then it
+// settles what was decided; probes and metrics go on until that is done.
 func runProcessor(ctx context.Context, c *config, log *slog.Logger) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -71,41 +79,60 @@ func runProcessor(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("http.listen: %w", err)
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	if c.Kafka.SASL.Mechanism == "plain" && !c.Kafka.TLS.Enabled {
+		log.Warn("kafka.sasl: plain without TLS sends the password in the clear")
+	}
 	health := &health{stallAfter: c.Processor.StallAfter}
-	group.Go(func() error { return serveHTTP(ctx, listener, registry, health) })
+	defer context.AfterFunc(ctx, health.stop)()
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return serveHTTP(serving, listener, registry, health) })
 	group.Go(func() error {
-		e, err := openEdges(ctx, c, log)
-		if err != nil {
-			return err
-		}
-		defer e.close(log)
-		group.Go(func() error { return e.watcher.Run(ctx) })
+		defer stopServing()
+		return process(running, c, registry, health, log)
+	})
+	log.Info("ristourne runs", "version", version(), "metrics", "http://"+listener.Addr().String()+"/metrics")
+	if err := group.Wait(); err != nil && (ctx.Err() == nil || !errors.Is(err, context.Canceled)) {
+		return err
+	}
+	log.Info("ristourne has stopped")
+	return nil
+}
+
+// process waits for every part and for a catalogue, and then takes shards until
+// ctx ends.
+func process(ctx context.Context, c *config, registry *prometheus.Registry, health *health, log *slog.Logger) error {
+	feedConfig, err := c.Kafka.feed(log)
+	if err != nil {
+		return err
+	}
+	e, err := openEdges(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	defer e.close(log)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.watcher.Run(ctx) })
+	group.Go(func() error {
 		if err := e.watcher.Wait(ctx); err != nil {
 			return err
 		}
-		if err := e.accounts.Check(ctx); err != nil {
+		err := waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error { return e.accounts.Check(ctx) })
+		if err != nil {
 			return err
 		}
 		p := processor.New(e.edges(), c.processorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
 		health.watch(p)
-		feedConfig, err := c.Kafka.feed(log)
-		if err != nil {
+		if err := p.Run(ctx, feedConfig); err != nil || ctx.Err() != nil {
 			return err
 		}
-		return p.Run(ctx, feedConfig)
+		return errors.New("the processor ended though nobody asked it to")
 	})
-	log.Info("ristourne runs", "metrics", "http://"+listener.Addr().String()+"/metrics")
-	err = group.Wait()
-	if errors.Is(err, context.Canceled) || err == nil {
-		log.Info("ristourne has stopped")
-		return nil
-	}
-	return err
+	return group.Wait()
 }
 
-// openEdges are the open connections of a process.
+// openedEdges are the open connections of a process.
 type openedEdges struct {
 	redis       redis.UniversalClient
 	accounts    *accounts.Store
@@ -114,6 +141,7 @@ type openedEdges struct {
 	payer       *credits.Writer
 	deadLetters *deadletters.Writer
 	closers     []io.Closer
+	transport   *kafka.Transport
 }
 
 func (e *openedEdges) edges() processor.Edges {
@@ -129,6 +157,7 @@ func (e *openedEdges) close(log *slog.Logger) {
 			log.Warn("close a connection", "error", err)
 		}
 	}
+	e.transport.CloseIdleConnections()
 }
 
 // openEdges connects to everything but the input topics. ClickHouse is waited
@@ -151,6 +180,7 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	if err != nil {
 		return nil, errors.Join(err, client.Close(), e.ledger.Close())
 	}
+	e.transport = transport
 	e.payer = credits.New(credits.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Instructions, Transport: transport})
 	e.deadLetters = deadletters.New(deadletters.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.DeadLetters, Transport: transport})
 	e.closers = []io.Closer{e.payer, e.deadLetters, e.ledger, client}
@@ -171,20 +201,26 @@ func openLedger(ctx context.Context, c *config, log *slog.Logger) (*clickhouse.L
 	if err != nil {
 		return nil, err
 	}
+	ledger, err := clickhouse.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	err = waitFor(ctx, c, log, "ClickHouse", c.ClickHouse.Addresses, func() error { return ledger.Migrate(ctx) })
+	if err != nil {
+		return nil, errors.Join(err, ledger.Close())
+	}
+	return ledger, nil
+}
+
+// waitFor tries until a part is as it must be, and says what it waits for.
+func waitFor(ctx context.Context, c *config, log *slog.Logger, part string, addresses []string, try func() error) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.MaxInterval = c.Processor.RetryMax
-	return backoff.Retry(ctx, func() (*clickhouse.Ledger, error) {
-		ledger, err := clickhouse.Open(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		if err := ledger.Migrate(ctx); err != nil {
-			return nil, errors.Join(err, ledger.Close())
-		}
-		return ledger, nil
-	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
-		log.Warn("ClickHouse is not ready, waiting", "addresses", c.ClickHouse.Addresses, "in", next, "error", err)
-	}))
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, try() },
+		backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
+			log.Warn(part+" is not ready, waiting", "addresses", addresses, "in", next, "error", err)
+		}))
+	return err
 }
 
 func serveHTTP(ctx context.Context, listener net.Listener, registry *prometheus.Registry, h *health) error {

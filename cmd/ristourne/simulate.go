@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/simulate"
+	"ristourne/processor/wire"
 	"ristourne/rules"
 	"ristourne/rules/money"
 )
@@ -29,14 +32,19 @@ func newSimulateCommand() *cobra.Command {
 		Use:   "simulate --catalog DIR --facts FILE EVENTS.jsonl...",
 		Short: "Work out what events would earn, without Kafka, Redis or ClickHouse",
 		Long: `Work out what events would earn: the pure engine, facts first, events in the
-given order. Files hold one JSON object a line; - is standard input.
+given order. Files hold one JSON object a line; one of them may be -, which is
+standard input.
 
-Accruals go to standard output, one a line. Records that broke a rule, and how
-many records had which fate, go to standard error.`,
+Accruals go to standard output, one a line, or with --summary their sums.
+Records that broke a rule, as FILE:LINE, and how many records had which fate go
+to standard error; they are no failure: exit code 0.`,
 		Example: `  ristourne simulate --catalog testdata/catalogue/lyon --facts facts.jsonl events.jsonl
   ristourne simulate --catalog DIR --facts facts.jsonl --output json --summary events.jsonl`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, events []string) error {
+			if inputs := append(slices.Clone(events), o.facts); len(inputs)-len(slices.DeleteFunc(inputs, func(name string) bool { return name == "-" })) > 1 {
+				return usageError{errors.New("standard input (-) can be read once only")}
+			}
 			return runSimulate(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr(), o, events)
 		},
 	}
@@ -62,7 +70,11 @@ func runSimulate(stdin io.Reader, stdout, stderr io.Writer, o simulateOptions, e
 	world := simulate.NewWorld(snapshot, false)
 	world.Lines = printer.lines
 	world.DeadLetter = func(letter *rules.DeadLetter) {
-		fmt.Fprintf(stderr, "%s:%d: dead letter: %s: %s %s\n", letter.Topic, letter.Offset+1, letter.Reason, letter.Field, letter.Detail)
+		what := printable(letter.Detail)
+		if letter.Field != "" {
+			what = printable(letter.Field) + ": " + what
+		}
+		fmt.Fprintf(stderr, "%s:%d: dead letter: %s: %s\n", letter.Topic, letter.Offset+1, letter.Reason, what)
 	}
 	if err := eachLine(stdin, o.facts, world.Fact); err != nil {
 		return err
@@ -79,14 +91,22 @@ func runSimulate(stdin io.Reader, stdout, stderr io.Writer, o simulateOptions, e
 // loadSnapshot reads and compiles a folder of offer files.
 func loadSnapshot(dir string) (*rules.Snapshot, error) {
 	loaded, err := catalog.Load(dir)
+	var faults *catalog.Faults
+	if errors.As(err, &faults) {
+		return nil, fmt.Errorf("%s in %s:\n%w", count(len(faults.List), "fault"), dir, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return rules.Compile(loaded.Catalogue)
+	return loaded.Snapshot, nil
 }
 
+// maxLineBytes is what is kept of a line: more than any record may have, so that
+// the decoder refuses what was cut off.
+const maxLineBytes = 2 * wire.DefaultMaxBytes
+
 // eachLine hands over the lines of a JSON Lines file. A line that is too long
-// is handed over too: the decoder says so, and the file goes on.
+// is handed over too, cut: the decoder says so, and the file goes on.
 func eachLine(stdin io.Reader, name string, each func(key, value []byte, at simulate.Place) error) error {
 	in := stdin
 	if name != "-" {
@@ -99,7 +119,7 @@ func eachLine(stdin io.Reader, name string, each func(key, value []byte, at simu
 	}
 	reader := bufio.NewReaderSize(in, 1<<16)
 	for line := int64(0); ; line++ {
-		text, err := reader.ReadBytes('\n')
+		text, err := readLine(reader)
 		if value := bytes.TrimSpace(text); len(value) > 0 {
 			place := simulate.Place{Topic: name, Offset: line, RecordedAt: -1}
 			if err := each(nil, value, place); err != nil {
@@ -111,6 +131,19 @@ func eachLine(stdin io.Reader, name string, each func(key, value []byte, at simu
 		}
 		if err != nil {
 			return fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+}
+
+// readLine reads a line of any length, keeps the beginning of it, and may give
+// both a line and an error.
+func readLine(reader *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := reader.ReadSlice('\n')
+		line = append(line, part[:min(len(part), maxLineBytes-len(line))]...)
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
 		}
 	}
 }
@@ -135,8 +168,13 @@ type simulatePrinter struct {
 	json    *json.Encoder
 	table   *tabwriter.Writer
 	summary simulate.Summary
-	err     error
+	rows    int   // in the table since it was flushed
+	err     error // the first of writing
 }
+
+// tableRows are printed in columns of the same width; a table is in memory until
+// it is printed.
+const tableRows = 10_000
 
 func newSimulatePrinter(w io.Writer, o simulateOptions) *simulatePrinter {
 	p := &simulatePrinter{options: o, json: json.NewEncoder(w), summary: simulate.Summary{}}
@@ -144,9 +182,9 @@ func newSimulatePrinter(w io.Writer, o simulateOptions) *simulatePrinter {
 	p.table = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if o.output == "text" {
 		if o.summary {
-			fmt.Fprintln(p.table, "ACCOUNT\tTRANSACTION\tOFFER\tROLE\tBENEFICIARY\tSTAGE\tKIND\tREWARD\tCOMMISSION\tCOST\tUNIT")
+			fmt.Fprintln(p.table, "ACCOUNT\tTRANSACTION\tOFFER\tROLE\tBENEFICIARY\tSTAGE\tKIND\tREWARD\tCOMMISSION\tCOST")
 		} else {
-			fmt.Fprintln(p.table, "ACCOUNT\tTRANSACTION\tPARTNER\tOFFER\tROLE\tSTAGE\tKIND\tBASIS\tREWARD\tCOMMISSION\tCOST\tUNIT\tCAUSE\tREASONS")
+			fmt.Fprintln(p.table, "ACCOUNT\tTRANSACTION\tPARTNER\tOFFER\tROLE\tSTAGE\tKIND\tBASIS\tREWARD\tCOMMISSION\tCOST\tCAUSE\tREASONS")
 		}
 	}
 	return p
@@ -159,28 +197,54 @@ func (p *simulatePrinter) lines(out *rules.Output) {
 		case p.options.summary:
 			p.summary.Add(a)
 		case p.options.output == "json":
-			p.err = errors.Join(p.err, p.json.Encode(newAccrualJSON(a)))
+			p.encode(newAccrualJSON(a))
 		default:
-			fmt.Fprintf(p.table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%v\n",
-				a.AccountID, a.TransactionID, a.PartnerID, a.OfferID, a.Role, a.Stage, a.Kind,
-				money.FormatMinor(a.BasisMinor, a.Currency), money.FormatMinor(a.RewardMinor, a.Currency),
-				money.FormatMinor(a.CommissionMinor, a.Currency), money.FormatMinor(a.CostMinor, a.Currency), a.Unit, a.Cause.ID, a.Reasons)
+			p.row(a.AccountID, a.TransactionID, a.PartnerID, orDash(a.OfferID), a.Role, a.Stage, a.Kind,
+				inUnit(a.BasisMinor, a.Currency.String()), inUnit(a.RewardMinor, a.Unit),
+				inUnit(a.CommissionMinor, a.Currency.String()), inUnit(a.CostMinor, a.Currency.String()),
+				a.Cause.ID, strings.Join(a.Reasons, ","))
 		}
 	}
 }
 
+func (p *simulatePrinter) encode(value any) {
+	if p.err == nil {
+		p.err = p.json.Encode(value)
+	}
+}
+
+// row prints the cells of a line; nothing is printed after an error.
+func (p *simulatePrinter) row(cells ...any) {
+	if p.err != nil {
+		return
+	}
+	line := strings.TrimSuffix(strings.Repeat("%v\t", len(cells)), "\t") + "\n"
+	if _, p.err = fmt.Fprintf(p.table, line, cells...); p.err != nil {
+		return
+	}
+	if p.rows++; p.rows == tableRows {
+		p.rows, p.err = 0, p.table.Flush()
+	}
+}
+
 func (p *simulatePrinter) finish() error {
-	if p.options.summary {
-		for _, row := range p.summary.Rows() {
-			sums := p.summary[row]
-			if p.options.output == "json" {
-				p.err = errors.Join(p.err, p.json.Encode(newSummaryJSON(row, sums)))
-				continue
-			}
-			fmt.Fprintf(p.table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n",
-				row.AccountID, row.TransactionID, row.OfferID, row.Role, row.BeneficiaryID, row.Stage, row.Kind,
-				sums.RewardMinor, sums.CommissionMinor, sums.CostMinor, row.Unit)
+	for _, row := range p.summary.Rows() {
+		sums := p.summary[row]
+		if p.options.output == "json" {
+			p.encode(newSummaryJSON(row, sums))
+			continue
 		}
+		p.row(row.AccountID, row.TransactionID, orDash(row.OfferID), row.Role, row.BeneficiaryID, row.Stage, row.Kind,
+			inUnit(sums.RewardMinor, row.Unit), inUnit(sums.CommissionMinor, row.Unit), inUnit(sums.CostMinor, row.Unit))
 	}
 	return errors.Join(p.err, p.table.Flush())
+}
+
+// inUnit is an amount as people write it: with its decimals where the unit is a
+// currency.
+func inUnit(minor int64, unit string) string {
+	if c, ok := money.ParseCurrency(unit); ok {
+		return money.FormatMinor(minor, c)
+	}
+	return fmt.Sprintf("%d %s", minor, unit)
 }

@@ -45,7 +45,7 @@ account are told.`,
 			if err != nil {
 				return err
 			}
-			return tellWhy(cmd.Context(), cmd.OutOrStdout(), c, o, given)
+			return tellWhy(cmd.Context(), cmd.OutOrStdout(), c, o, given, warnings(cmd))
 		},
 	}
 	configFlag(cmd, &o.config)
@@ -70,13 +70,18 @@ type instructionJSON struct {
 	CreatedAt     string `json:"created_at"`
 }
 
-func tellWhy(ctx context.Context, stdout io.Writer, c *config, o whyOptions, given []string) error {
-	log := slog.New(slog.DiscardHandler)
+// warnings is the log of a command that is there for its output: it says what
+// the command waits for.
+func warnings(cmd *cobra.Command) *slog.Logger {
+	return newLogger(cmd.ErrOrStderr(), logConfig{Level: "warn", Format: "text"})
+}
+
+func tellWhy(ctx context.Context, stdout io.Writer, c *config, o whyOptions, given []string, log *slog.Logger) error {
 	snapshot, err := catalogueNow(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	ledger, err := openLedger(ctx, c, log)
+	ledger, err := lookIntoLedger(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -101,8 +106,28 @@ func tellWhy(ctx context.Context, stdout io.Writer, c *config, o whyOptions, giv
 	return nil
 }
 
-// catalogueTimeout is how long a command waits for a catalogue in Redis.
-const catalogueTimeout = 15 * time.Second
+// lookTimeout is how long a command that only looks waits for the first answer
+// of a server.
+const lookTimeout = 15 * time.Second
+
+// lookIntoLedger opens ClickHouse for reading: it neither makes tables nor waits
+// until there are any.
+func lookIntoLedger(ctx context.Context, c *config) (*clickhouse.Ledger, error) {
+	o, err := c.ClickHouse.options()
+	if err != nil {
+		return nil, err
+	}
+	ledger, err := clickhouse.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	asking, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if err := ledger.Ping(asking); err != nil {
+		return nil, errors.Join(err, ledger.Close())
+	}
+	return ledger, nil
+}
 
 // catalogueNow is the newest catalogue in Redis.
 func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*rules.Snapshot, error) {
@@ -111,7 +136,7 @@ func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*rules.Snap
 		return nil, err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, catalogueTimeout)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	watcher := catalog.NewWatcher(client, catalog.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
 	go watcher.Run(ctx) //nolint:errcheck // Wait gives its error
@@ -234,7 +259,9 @@ func withLedger(x *rules.Explanation, trace *clickhouse.Trace) explained {
 
 func printExplained(w io.Writer, x explained, output string) error {
 	if output == "json" {
-		return json.NewEncoder(w).Encode(x)
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(x)
 	}
 	fmt.Fprintln(w, x.Text())
 	if len(x.Lines) > 0 {

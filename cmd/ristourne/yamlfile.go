@@ -1,10 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,9 +20,10 @@ import (
 // yamlFile is a configuration file with the place of each key, and every fault
 // found so far: a person mends them in one go.
 type yamlFile struct {
-	path   string
-	places map[string]*yaml.Node // by dotted key
-	faults []yamlFault
+	path     string
+	places   map[string]*yaml.Node // by dotted key
+	faults   []yamlFault
+	readable bool // it is YAML, so that it can be asked what it says
 }
 
 type yamlFault struct {
@@ -28,31 +35,61 @@ type yamlFault struct {
 // struct does not have, keys given twice and values of another type are faults.
 func decodeYAML(path string, text []byte, into any) *yamlFile {
 	f := &yamlFile{path: path, places: make(map[string]*yaml.Node)}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var document, another yaml.Node
+	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
 		f.faults = append(f.faults, syntaxFault(err))
 		return f
 	}
+	f.readable = true
 	if len(document.Content) == 0 {
 		return f
 	}
 	f.decode("", document.Content[0], reflect.ValueOf(into).Elem())
+	if err := decoder.Decode(&another); !errors.Is(err, io.EOF) {
+		f.faults = append(f.faults, yamlFault{max(another.Line, 1), max(another.Column, 1), "a second document (after ---): one file is one configuration"})
+	}
 	return f
 }
 
 // syntaxFault takes the line out of "yaml: line 3: did not find ...".
 func syntaxFault(err error) yamlFault {
 	fault := yamlFault{line: 1, column: 1, message: strings.TrimPrefix(err.Error(), "yaml: ")}
+	if strings.HasPrefix(fault.message, "unknown anchor") {
+		// The library names it, and it may be a password that begins with *.
+		fault.message = "an alias, a word that begins with *, names no anchor: quote it if it is none"
+	}
 	if n, _ := fmt.Sscanf(fault.message, "line %d:", &fault.line); n == 1 {
 		_, fault.message, _ = strings.Cut(fault.message, ": ")
 	}
 	return fault
 }
 
-func (f *yamlFile) fault(key, format string, args ...any) {
-	fault := yamlFault{line: 1, column: 1, message: key + ": " + fmt.Sprintf(format, args...)}
+// need reports a fault of the key unless ok.
+func (f *yamlFile) need(ok bool, key, format string, args ...any) {
+	if !ok {
+		f.fault(key, format, args...)
+	}
+}
+
+// needAddresses wants at least one host:port.
+func (f *yamlFile) needAddresses(key string, addresses []string, such string) {
+	f.need(len(addresses) > 0, key, "none given: name at least one host:port, such as %s", such)
+	for i, address := range addresses {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || host == "" || !isPort(port) {
+			f.faultAt(key+"."+strconv.Itoa(i), key, "%q is not host:port, such as %s", address, such)
+		}
+	}
+}
+
+func (f *yamlFile) fault(key, format string, args ...any) { f.faultAt(key, key, format, args...) }
+
+// faultAt reports a fault of the key at another place, such as an item of it.
+func (f *yamlFile) faultAt(place, key, format string, args ...any) {
+	fault := yamlFault{line: 1, column: 1, message: strings.TrimPrefix(key+": ", ": ") + fmt.Sprintf(format, args...)}
 	// A key that is missing is reported where its nearest parent stands.
-	for at := key; at != ""; at = at[:max(0, strings.LastIndexByte(at, '.'))] {
+	for at := place; at != ""; at = at[:max(0, strings.LastIndexByte(at, '.'))] {
 		if node := f.places[at]; node != nil {
 			fault.line, fault.column = node.Line, node.Column
 			break
@@ -64,10 +101,7 @@ func (f *yamlFile) fault(key, format string, args ...any) {
 // err joins the faults in the order of the file.
 func (f *yamlFile) err() error {
 	slices.SortStableFunc(f.faults, func(a, b yamlFault) int {
-		if a.line != b.line {
-			return a.line - b.line
-		}
-		return a.column - b.column
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
 	})
 	errs := make([]error, len(f.faults))
 	for i, fault := range f.faults {
@@ -80,6 +114,14 @@ func (f *yamlFile) decode(key string, node *yaml.Node, into reflect.Value) {
 	f.places[key] = node
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
+	}
+	if node.Tag == "!!null" {
+		return // a key without a value: the default
+	}
+	for i, item := range node.Content {
+		if node.Kind == yaml.SequenceNode {
+			f.places[key+"."+strconv.Itoa(i)] = item
+		}
 	}
 	switch target := into.Addr().Interface().(type) {
 	case *secret:
@@ -97,7 +139,7 @@ func (f *yamlFile) decode(key string, node *yaml.Node, into reflect.Value) {
 			return
 		}
 		if err := node.Decode(into.Addr().Interface()); err != nil {
-			f.fault(key, "must be a %s", kindInWords(into))
+			f.fault(key, "must be %s", kindInWords(into))
 		}
 	}
 }
@@ -105,20 +147,18 @@ func (f *yamlFile) decode(key string, node *yaml.Node, into reflect.Value) {
 func kindInWords(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.Slice:
-		return "list of texts, such as [a, b]"
+		return "a list of texts, such as [a, b]"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:
-		return "whole number"
+		return "a whole number"
 	}
-	return "text"
+	return "a text"
 }
 
 func (f *yamlFile) decodeStruct(key string, node *yaml.Node, into reflect.Value) {
 	if node.Kind != yaml.MappingNode {
-		if node.Tag != "!!null" {
-			f.fault(key, "must hold keys, such as %s", strings.Join(yamlKeys(into.Type()), ", "))
-		}
+		f.fault(key, "must hold keys: %s", strings.Join(yamlKeys(into.Type()), ", "))
 		return
 	}
 	seen := map[string]bool{}
@@ -140,22 +180,25 @@ func (f *yamlFile) decodeStruct(key string, node *yaml.Node, into reflect.Value)
 	}
 }
 
+// decodeSecret takes the secret from where the file says. Nothing that stands
+// here is told: it may be the secret itself.
 func (f *yamlFile) decodeSecret(key string, node *yaml.Node, into *secret) {
-	var from struct{ File, Env string }
-	if node.Kind != yaml.MappingNode || node.Decode(&from) != nil || (from.File == "") == (from.Env == "") {
+	*into = secret{source: "nowhere"} // one fault is enough: it is not missing
+	if node.Kind != yaml.MappingNode || len(node.Content) != 2 || node.Content[1].Kind != yaml.ScalarNode || node.Content[1].Value == "" {
 		f.fault(key, "secrets don't stand in the configuration: say {file: PATH} or {env: NAME}")
-		*into = secret{source: "nowhere", value: strings.Repeat(" ", 32)}
 		return
 	}
 	var err error
-	if from.File != "" {
-		*into, err = secretFromFile(from.File, f.path)
-	} else {
-		*into, err = secretFromEnv(from.Env)
+	switch from := node.Content[1].Value; node.Content[0].Value {
+	case "file":
+		*into, err = secretFromFile(from, filepath.Dir(f.path))
+	case "env":
+		*into, err = secretFromEnv(from)
+	default:
+		err = errors.New("say where the secret is: {file: PATH} or {env: NAME}")
 	}
 	if err != nil {
 		f.fault(key, "%v", err)
-		into.value = strings.Repeat(" ", 32) // one fault is enough
 	}
 }
 
