@@ -58,7 +58,8 @@ Both read the same events of about 450 bytes from the same broker.`,
 	flags.IntSliceVar(&o.shares, "shares", []int{0, 5, 20, 100}, "percent of events at partner shops")
 	flags.StringVar(&o.kind, "parts", "real", "real: Apache Kafka and redis-server; embedded: Kafka in this process")
 	flags.StringVar(&o.ristourne, "ristourne", filepath.Join(filepath.Dir(self), "ristourne"), "binary to measure")
-	flags.StringVar(&o.profiles, "log", "", "folder that keeps the logs of the processors")
+	flags.StringVar(&o.keep, "keep", "", "folder for the logs and heap profiles of the processors")
+	flags.StringVar(&o.memoryLimit, "memory-limit", "256MiB", "GOMEMLIMIT of the processor, as a container would set it; empty: none")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	cmd.AddCommand(newReaderCommand())
 	return cmd

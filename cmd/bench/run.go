@@ -26,7 +26,7 @@ import (
 type options struct {
 	events, members, stores, partitions int
 	shares                              []int
-	kind, ristourne, profiles           string
+	kind, ristourne, keep, memoryLimit  string
 	json                                bool
 }
 
@@ -155,6 +155,9 @@ func (b *bench) ristourneAt(ctx context.Context, t topics, name, catalogue strin
 	}
 	var log bytes.Buffer
 	child := exec.CommandContext(ctx, b.ristourne, "run", "--config", config)
+	if b.memoryLimit != "" {
+		child.Env = append(os.Environ(), "GOMEMLIMIT="+b.memoryLimit)
+	}
 	child.Stderr = &log
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	if err := child.Start(); err != nil {
@@ -163,15 +166,36 @@ func (b *bench) ristourneAt(ctx context.Context, t topics, name, catalogue strin
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
 	m, err := b.watch(ctx, address, ended)
+	if b.keep != "" {
+		err = errors.Join(err, save(ctx, "http://"+address+"/debug/pprof/heap", filepath.Join(b.keep, name+".heap.pprof")))
+	}
 	_ = child.Process.Signal(syscall.SIGTERM) // it may have ended
 	<-ended
-	if b.profiles != "" {
-		err = errors.Join(err, os.WriteFile(filepath.Join(b.profiles, name+".log"), log.Bytes(), 0o600))
+	if b.keep != "" {
+		err = errors.Join(err, os.WriteFile(filepath.Join(b.keep, name+".log"), log.Bytes(), 0o600))
 	}
 	if err != nil {
 		return m, fmt.Errorf("%w\n%s", err, log.String())
 	}
 	return m, nil
+}
+
+// save keeps what an address answers in a file.
+func save(ctx context.Context, address, path string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, body, 0o600)
 }
 
 // configure writes the configuration of one share: topics, group, keys and
