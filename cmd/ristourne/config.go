@@ -173,7 +173,7 @@ func readConfig(path string) (*config, *yamlFile, error) {
 	for _, t := range []*tlsConfig{&c.Kafka.TLS, &c.Redis.TLS, &c.ClickHouse.TLS} {
 		t.resolve(filepath.Dir(path))
 	}
-	if file.readable {
+	if !file.unread[""] {
 		c.validate(file)
 	}
 	return c, file, nil

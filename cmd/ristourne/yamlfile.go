@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,10 +21,10 @@ import (
 // yamlFile is a configuration file with the place of each key, and every fault
 // found so far: a person mends them in one go.
 type yamlFile struct {
-	path     string
-	places   map[string]*yaml.Node // by dotted key
-	faults   []yamlFault
-	readable bool // it is YAML, so that it can be asked what it says
+	path   string
+	places map[string]*yaml.Node // by dotted key
+	unread map[string]bool       // keys whose value is none, so that nothing more can be said of it
+	faults []yamlFault
 }
 
 type yamlFault struct {
@@ -34,40 +35,66 @@ type yamlFault struct {
 // decodeYAML reads text into the struct that into points to. Keys that the
 // struct does not have, keys given twice and values of another type are faults.
 func decodeYAML(path string, text []byte, into any) *yamlFile {
-	f := &yamlFile{path: path, places: make(map[string]*yaml.Node)}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	f := &yamlFile{path: path, places: make(map[string]*yaml.Node), unread: make(map[string]bool)}
+	lines := &lineReader{rest: text}
+	decoder := yaml.NewDecoder(lines)
 	var document, another yaml.Node
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		f.faults = append(f.faults, syntaxFault(err))
+		f.faults, f.unread[""] = append(f.faults, syntaxFault(err, lines.line)), true
 		return f
 	}
-	f.readable = true
-	if len(document.Content) == 0 {
-		return f
+	if len(document.Content) > 0 {
+		f.decode("", document.Content[0], reflect.ValueOf(into).Elem())
 	}
-	f.decode("", document.Content[0], reflect.ValueOf(into).Elem())
 	if err := decoder.Decode(&another); !errors.Is(err, io.EOF) {
 		f.faults = append(f.faults, yamlFault{max(another.Line, 1), max(another.Column, 1), "a second document (after ---): one file is one configuration"})
 	}
 	return f
 }
 
-// syntaxFault takes the line out of "yaml: line 3: did not find ...".
-func syntaxFault(err error) yamlFault {
-	fault := yamlFault{line: 1, column: 1, message: strings.TrimPrefix(err.Error(), "yaml: ")}
-	if strings.HasPrefix(fault.message, "unknown anchor") {
+var yamlPrefix = regexp.MustCompile(`^yaml: (line \d+: )?`)
+
+// syntaxFault tells where the library stopped reading: the line that it names
+// is where the broken block began.
+func syntaxFault(err error, line int) yamlFault {
+	message := yamlPrefix.ReplaceAllString(err.Error(), "")
+	if strings.HasPrefix(message, "unknown anchor") {
 		// The library names it, and it may be a password that begins with *.
-		fault.message = "an alias, a word that begins with *, names no anchor: quote it if it is none"
+		message = "an alias, a word that begins with *, names no anchor: quote it if it is none"
 	}
-	if n, _ := fmt.Sscanf(fault.message, "line %d:", &fault.line); n == 1 {
-		_, fault.message, _ = strings.Cut(fault.message, ": ")
+	return yamlFault{line: max(line, 1), column: 1, message: "this is no YAML: " + message + "; look at the indentation, quotes and colons around this line"}
+}
+
+// lineReader gives out one line a call, and counts them.
+type lineReader struct {
+	rest []byte
+	line int
+}
+
+func (r *lineReader) Read(into []byte) (int, error) {
+	if len(r.rest) == 0 {
+		return 0, io.EOF
 	}
-	return fault
+	end := bytes.IndexByte(r.rest, '\n') + 1
+	if end == 0 {
+		end = len(r.rest)
+	}
+	n := copy(into, r.rest[:end])
+	if r.rest = r.rest[n:]; n == end {
+		r.line++
+	}
+	return n, nil
+}
+
+// cannotRead is the fault of a value of the wrong kind.
+func (f *yamlFile) cannotRead(key, format string, args ...any) {
+	f.fault(key, format, args...)
+	f.unread[key] = true
 }
 
 // need reports a fault of the key unless ok.
 func (f *yamlFile) need(ok bool, key, format string, args ...any) {
-	if !ok {
+	if !ok && !f.unread[key] {
 		f.fault(key, format, args...)
 	}
 }
@@ -129,7 +156,7 @@ func (f *yamlFile) decode(key string, node *yaml.Node, into reflect.Value) {
 	case *time.Duration:
 		d, err := time.ParseDuration(node.Value)
 		if err != nil {
-			f.fault(key, "%q is not a duration: write such as 500ms, 10s, 2m", node.Value)
+			f.cannotRead(key, "%q is not a duration: write such as 500ms, 10s, 2m", node.Value)
 			return
 		}
 		*target = d
@@ -138,8 +165,10 @@ func (f *yamlFile) decode(key string, node *yaml.Node, into reflect.Value) {
 			f.decodeStruct(key, node, into)
 			return
 		}
-		if err := node.Decode(into.Addr().Interface()); err != nil {
-			f.fault(key, "must be %s", kindInWords(into))
+		// The library would cut a number with decimals.
+		cut := into.Kind() == reflect.Int && node.Tag != "!!int"
+		if err := node.Decode(into.Addr().Interface()); err != nil || cut {
+			f.cannotRead(key, "must be %s", kindInWords(into))
 		}
 	}
 }
@@ -158,7 +187,7 @@ func kindInWords(v reflect.Value) string {
 
 func (f *yamlFile) decodeStruct(key string, node *yaml.Node, into reflect.Value) {
 	if node.Kind != yaml.MappingNode {
-		f.fault(key, "must hold keys: %s", strings.Join(yamlKeys(into.Type()), ", "))
+		f.cannotRead(key, "must hold keys: %s", strings.Join(yamlKeys(into.Type()), ", "))
 		return
 	}
 	seen := map[string]bool{}
