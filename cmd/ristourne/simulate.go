@@ -202,7 +202,7 @@ func (p *simulatePrinter) lines(out *rules.Output) {
 			p.row(a.AccountID, a.TransactionID, a.PartnerID, orDash(a.OfferID), a.Role, a.Stage, a.Kind,
 				inUnit(a.BasisMinor, a.Currency.String()), inUnit(a.RewardMinor, a.Unit),
 				inUnit(a.CommissionMinor, a.Currency.String()), inUnit(a.CostMinor, a.Currency.String()),
-				a.Cause.ID, strings.Join(a.Reasons, ","))
+				a.Cause.ID, orDash(strings.Join(a.Reasons, ",")))
 		}
 	}
 }
