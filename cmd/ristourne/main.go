@@ -37,11 +37,11 @@ func main() {
 	defer stop()
 	// A second signal ends a command that is slow to stop.
 	context.AfterFunc(ctx, stop)
-	logRedis(slog.Default())
 	os.Exit(execute(ctx, newRootCommand(), os.Args[1:]))
 }
 
 func execute(ctx context.Context, root *cobra.Command, args []string) int {
+	logRedis(slog.Default())
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	var usage usageError

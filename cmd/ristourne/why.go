@@ -138,10 +138,14 @@ func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*rules.Snap
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
+	// A watcher waits until there is a catalogue; this says that there is none.
+	if _, _, err := catalog.Entries(ctx, client, c.Redis.Prefix); err != nil {
+		return nil, fmt.Errorf("look up the catalogue in Redis at %v: %w", c.Redis.Addresses, err)
+	}
 	watcher := catalog.NewWatcher(client, catalog.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
 	go watcher.Run(ctx) //nolint:errcheck // Wait gives its error
 	if err := watcher.Wait(ctx); err != nil {
-		return nil, fmt.Errorf("no catalogue in Redis at %v: %w", c.Redis.Addresses, err)
+		return nil, fmt.Errorf("compile the catalogue in Redis at %v: %w", c.Redis.Addresses, err)
 	}
 	return watcher.Current().Snapshot, nil
 }
