@@ -106,14 +106,14 @@ func TestRulesImportNothingThatTouchesTheWorld(t *testing.T) {
 }
 
 // Only feed reads from Kafka; whoever else imports kafka-go writes to it or
-// needs its types to connect.
+// needs its types to connect. The benchmark measures kafka-go's own Reader.
 func TestOnlyTheFeedConsumes(t *testing.T) {
 	out, err := exec.Command("grep", "-rlE", `kafka\.(NewReader|NewConsumerGroup|ConsumerGroupConfig|ReaderConfig)\b`, "--include=*.go", "--exclude=*_test.go", "..").Output()
 	if err != nil && len(out) > 0 {
 		t.Fatal(err)
 	}
 	for _, file := range strings.Fields(string(out)) {
-		if !strings.HasPrefix(filepath.ToSlash(file), "../processor/feed/") {
+		if name := filepath.ToSlash(file); !strings.HasPrefix(name, "../processor/feed/") && !strings.HasPrefix(name, "../cmd/bench/") {
 			t.Errorf("%s consumes from Kafka: processor/feed is the only reader", file)
 		}
 	}
