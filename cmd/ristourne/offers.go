@@ -40,6 +40,7 @@ func newOffersCommand(deps offersDeps) *cobra.Command {
 	}
 	cmd.AddCommand(
 		newOffersValidateCommand(),
+		newOffersTestCommand(),
 		newOffersPublishCommand(deps),
 		newOffersListCommand(deps),
 		newOffersShowCommand(deps),

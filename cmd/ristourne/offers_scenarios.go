@@ -1,0 +1,136 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"ristourne/processor/scenario"
+)
+
+type scenarioOptions struct {
+	junit, output string
+	update        bool
+}
+
+func newOffersTestCommand() *cobra.Command {
+	var o scenarioOptions
+	cmd := &cobra.Command{
+		Use:   "test DIR...",
+		Short: "Run scenario files: what offers give for what members do",
+		Long: `Run every *.test file in and below the folders. A scenario file holds a
+catalogue, members, card events in the order of their arrival, and what must
+come out:
+
+  catalogue ../catalogue/
+  2026-01-01  anna  enrolled
+  scenario three percent, and the partner owes eight
+  2026-03-02 09:15  anna  authorization  P1  100.00 EUR  at 0012345678
+  2026-03-04        anna  clearing       P1  100.00 EUR
+  expect
+    purchase  offer     role     stage      reward    commission
+    P1        everyday  member   confirmed  3.00 EUR  0
+    P1        -         partner  confirmed  0         8.00 EUR
+
+Nothing is needed but the files: no Kafka, no Redis, no ClickHouse.
+
+Exit code 0: everything holds. 1: something does not, or a file is wrong.
+2: the command line is wrong, or there is no scenario file.`,
+		Example: `  ristourne offers test testdata/scenarios
+  ristourne offers test --junit report.xml scenarios/
+  ristourne offers test --update scenarios/caps.test`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			files, err := scenario.Find(given)
+			if err != nil {
+				return usageError{err}
+			}
+			return testOffers(cmd.OutOrStdout(), cmd.ErrOrStderr(), files, o)
+		},
+	}
+	cmd.Flags().StringVar(&o.junit, "junit", "", "also write a JUnit report to this file")
+	cmd.Flags().BoolVar(&o.update, "update", false, "rewrite what failed to what came out; look at the difference before you keep it")
+	outputFlag(cmd, &o.output)
+	return cmd
+}
+
+// testOffers runs files and tells of them. Failures go to stdout: they are what
+// was asked for.
+func testOffers(stdout, stderr io.Writer, files []string, o scenarioOptions) error {
+	var reports []scenario.Report
+	failed := 0
+	for _, name := range files {
+		report, err := scenario.RunFile(name, o.update)
+		if err != nil {
+			return err
+		}
+		reports, failed = append(reports, report), failed+report.Failed()
+	}
+	err := writeJUnit(o.junit, reports)
+	if o.output == "json" {
+		err = errors.Join(err, json.NewEncoder(stdout).Encode(reports))
+	} else {
+		err = errors.Join(err, printReports(stdout, reports))
+	}
+	if err == nil && failed > 0 {
+		fmt.Fprintf(stderr, "%s failed\n", count(failed, "scenario"))
+		return errReported
+	}
+	return err
+}
+
+func writeJUnit(name string, reports []scenario.Report) error {
+	if name == "" {
+		return nil
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(scenario.WriteJUnit(file, reports), file.Close())
+}
+
+func printReports(w io.Writer, reports []scenario.Report) error {
+	for i := range reports {
+		if err := printFailures(w, &reports[i]); err != nil {
+			return err
+		}
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FILE\tSCENARIOS\tPASSED\tFAILED\t")
+	var scenarios, failed int
+	for i := range reports {
+		r := &reports[i]
+		n := len(r.Scenarios) + min(len(r.Faults), 1)
+		note := ""
+		switch {
+		case len(r.Faults) > 0:
+			note = "can't be read"
+		case r.Updated:
+			note = "updated"
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%s\n", r.File, n, n-r.Failed(), r.Failed(), note)
+		scenarios, failed = scenarios+n, failed+r.Failed()
+	}
+	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", count(len(reports), "file"), scenarios, scenarios-failed, failed)
+	return table.Flush()
+}
+
+func printFailures(w io.Writer, r *scenario.Report) error {
+	if err := (&scenario.Faults{List: r.Faults}).Render(w); err != nil {
+		return err
+	}
+	for _, s := range r.Scenarios {
+		for _, failure := range s.Failures {
+			if _, err := fmt.Fprintf(w, "%s\n\n", failure); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,12 @@
+package simulate
+
+import "ristourne/rules"
+
+// Explain tells why a purchase of the world earned what it earned, or nothing.
+func (w *World) Explain(accountID, transactionID string) (*rules.Explanation, error) {
+	account := w.accounts[accountID]
+	if account == nil {
+		account = rules.NewAccount(accountID) // unknown, and so is the purchase
+	}
+	return w.engine.Explain(account, transactionID)
+}
