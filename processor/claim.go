@@ -42,7 +42,7 @@ func (s *Shard) Claim(ctx context.Context) error {
 			return err
 		}
 	}
-	s.window.reset(s.heads)
+	s.window.reset(progress{heads: s.heads})
 	s.lastSave = s.edges.Now()
 	s.source.Seek(feed.Offsets(s.heads))
 	s.log.Info("shard claimed", "epoch", s.epoch, "heads", s.heads, "batch", s.batch, "members", s.members.count, "known_ids", s.known.count)

@@ -97,7 +97,7 @@ func TestAnUnmatchedEventDoesNoIOAndAllocatesNothing(t *testing.T) {
 	records := authorizations(1000, func(i int) string { return fmt.Sprintf("9%09d", i) })
 	take := func() {
 		s.decoder.Reset()
-		if n, err := s.match(t.Context(), &s.window, records); n != len(records) || err != nil {
+		if n, err := s.match(t.Context(), &s.window, records, 1<<30); n != len(records) || err != nil {
 			t.Fatalf("took %d of %d: %v", n, len(records), err)
 		}
 	}
@@ -135,7 +135,7 @@ func TestAnEventThatMayBelongIsNeverStoppedByAFilter(t *testing.T) {
 		{"a refund of nobody knows what", at("refund", "e6", "t6", "null", elsewhere), true},
 	} {
 		before := len(s.window.work)
-		if _, err := s.match(t.Context(), &s.window, []feed.Record{c.record}); err != nil {
+		if _, err := s.match(t.Context(), &s.window, []feed.Record{c.record}, 1<<30); err != nil {
 			t.Fatal(err)
 		}
 		if works := len(s.window.work) > before; works != c.works {
@@ -155,14 +155,13 @@ func BenchmarkMatch(b *testing.B) {
 		b.Run(share.name, func(b *testing.B) {
 			s := newPureShard(b)
 			s.enrolForTest(1000)
-			s.options.MaxAccounts = 1 << 30
 			records := authorizations(1000, share.mid)
 			b.ReportAllocs()
 			b.ResetTimer()
 			for b.Loop() {
 				s.decoder.Reset()
-				s.window.reset(s.heads)
-				if _, err := s.match(b.Context(), &s.window, records); err != nil {
+				s.window.reset(progress{heads: s.heads})
+				if _, err := s.match(b.Context(), &s.window, records, 1<<30); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -178,23 +179,29 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 	}
 	s.useCatalogue()
 	s.decoder.Reset()
+	w, most := &s.window, s.options.MaxAccounts
 	for from := 0; ; {
-		w := &s.window
-		next, err := s.match(ctx, w, s.feedBatch.Records[from:])
+		before := w.progress
+		next, err := s.match(ctx, w, s.feedBatch.Records[from:], most)
 		if err != nil {
 			return err
 		}
-		from += next
-		last := from == len(s.feedBatch.Records)
+		last := from+next == len(s.feedBatch.Records)
 		if last {
 			w.heads = headsAfter(w.heads, s.feedBatch.Next)
 		}
 		if w.mustSave() || s.commitIsDue(w) {
-			if err := s.finish(ctx, w, queue); err != nil {
+			err := s.finish(ctx, w, queue)
+			if errors.Is(err, errTooMuchState) {
+				most = len(w.accounts) / 2
+				w.reset(before)
+				continue
+			}
+			if err != nil {
 				return err
 			}
 		}
-		if last {
+		if from += next; last {
 			s.decoder.DrainLookAlikes(s.metrics.countLookAlikes)
 			return nil
 		}
@@ -216,7 +223,7 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 	if err != nil {
 		return err
 	}
-	w.reset(s.heads)
+	w.reset(progress{heads: s.heads})
 	select {
 	case queue <- settlement:
 		return nil

@@ -16,9 +16,7 @@ import (
 // used again for every window of the shard; its strings point into the feed's
 // buffer and end with it.
 type window struct {
-	heads  rules.Heads // after the window
-	fates  [rules.NumFates]int64
-	oldest int64 // Kafka milliseconds of its first record; 0: none
+	progress
 
 	work     []work
 	events   []rules.Event
@@ -38,6 +36,13 @@ type window struct {
 	payloads       []byte
 }
 
+// progress is how far a window has come, and what is counted on the way.
+type progress struct {
+	heads  rules.Heads // after the window
+	fates  [rules.NumFates]int64
+	oldest int64 // Kafka milliseconds of its first record; 0: none
+}
+
 // work is one record that needs its account.
 type work struct {
 	slot   int
@@ -55,12 +60,13 @@ type account struct {
 	touched bool
 }
 
-func newWindow() window { return window{slots: make(map[string]int), heads: rules.NoHeads} }
+func newWindow() window {
+	return window{slots: make(map[string]int), progress: progress{heads: rules.NoHeads}}
+}
 
-func (w *window) reset(heads rules.Heads) {
-	w.heads = heads
-	w.fates = [rules.NumFates]int64{}
-	w.oldest = 0
+// reset empties the window, to go on from p.
+func (w *window) reset(p progress) {
+	w.progress = p
 	w.work, w.events, w.facts = w.work[:0], w.events[:0], w.facts[:0]
 	w.letters = w.letters[:0]
 	clear(w.slots)
@@ -78,12 +84,12 @@ func (w *window) mustSave() bool {
 	return len(w.work) > 0 || len(w.letters) > 0 || len(w.decision.Results) > 0
 }
 
-// match reads records until the window is full and keeps those that need their
+// match reads records until the window has mostAccounts accounts and keeps those that need their
 // account. Most events stop here: no I/O, no allocation. It returns how many
 // records it took.
-func (s *Shard) match(ctx context.Context, w *window, records []feed.Record) (int, error) {
+func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mostAccounts int) (int, error) {
 	for i := range records {
-		if len(w.accounts) >= s.options.MaxAccounts {
+		if len(w.accounts) >= mostAccounts {
 			return i, nil
 		}
 		r := &records[i]
@@ -246,6 +252,13 @@ func (w *window) deadLetter(topic string, partition int32, r *feed.Record, fault
 	w.fates[rules.DeadLettered]++
 }
 
+// maxStateBytes bounds the account states of one window: they all go through
+// one script, which blocks Redis. A single account may be larger.
+const maxStateBytes = 8 << 20
+
+// errTooMuchState says that the window's accounts are too large together.
+var errTooMuchState = errors.New("the account states of the window are too large")
+
 // load fetches the states of the window's accounts in one round trip.
 func (s *Shard) load(ctx context.Context, w *window) error {
 	if len(w.ids) == 0 {
@@ -257,6 +270,13 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 	})
 	if err != nil {
 		return err
+	}
+	bytes := 0
+	for _, value := range w.values {
+		bytes += len(value)
+	}
+	if bytes > maxStateBytes && len(w.accounts) > 1 {
+		return errTooMuchState
 	}
 	for i := range w.accounts {
 		a := &w.accounts[i]

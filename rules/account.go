@@ -10,11 +10,13 @@ import (
 // Bounds of one account. They are far beyond what a cardholder does in a
 // lifetime and keep every sum within int64: awards are within eight times the
 // volume (the highest ceiling), commissions within the volume and a fixed
-// amount a purchase.
+// amount a purchase. They keep its state within what one script can save: some
+// 4 MB, and 40 MB where every id is as long as it may be.
 const (
 	maxAccountVolumeMinor = 1 << 59
-	maxAccountEvents      = 1 << 20
-	maxAccountFacts       = 1 << 16
+	maxAccountEvents      = 1 << 15
+	maxAccountFacts       = 1 << 12
+	maxAccountFactBytes   = 4 << 20 // of their texts
 	// WaitingDays and WaitingLimit bound what waits for its purchase.
 	WaitingDays  = 90
 	WaitingLimit = 200

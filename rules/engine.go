@@ -51,7 +51,7 @@ type Verdict struct {
 }
 
 // ErrLimit is a record that would take its account beyond its bounds (2^59
-// minor units in all, 2^20 events, 2^16 facts). The account and the output are
+// minor units in all, 2^15 events, 2^12 facts with 4 MiB of text). The account and the output are
 // unchanged: the record is a dead letter, and the stream goes on.
 var ErrLimit = errors.New("the account is at its limit")
 
@@ -147,7 +147,7 @@ func (e *Engine) ApplyFact(a *Account, f *Fact, c Cause, out *Output) (Verdict, 
 		return Verdict{Fate: TooLate}, nil
 	}
 	volume := max(f.AmountMinor, -f.AmountMinor)
-	if volume > maxAccountVolumeMinor-a.volume || len(a.facts) >= maxAccountFacts {
+	if volume > maxAccountVolumeMinor-a.volume || len(a.facts) >= maxAccountFacts || a.factBytes()+f.bytes() > maxAccountFactBytes {
 		return Verdict{}, fmt.Errorf("fact %s: %w", f.ID, ErrLimit)
 	}
 	e.adopt(a)

@@ -73,10 +73,7 @@ type Fact struct {
 // Clone is a copy of f that shares no memory with it.
 func (f *Fact) Clone() *Fact {
 	c := *f
-	for _, s := range [...]*string{
-		&c.ID, &c.AccountID, &c.MemberID, &c.Programme, &c.Level, &c.SponsorAccountID, &c.CardToken, &c.OfferID, &c.Segment,
-		&c.TransactionID, &c.Cycle, &c.AsOf, &c.Unit, &c.Reason, &c.ApprovedBy,
-	} {
+	for _, s := range c.texts() {
 		*s = strings.Clone(*s)
 	}
 	c.CardTokens, c.Segments = slices.Clone(f.CardTokens), slices.Clone(f.Segments)
@@ -87,4 +84,33 @@ func (f *Fact) Clone() *Fact {
 		c.Segments[i] = strings.Clone(c.Segments[i])
 	}
 	return &c
+}
+
+func (f *Fact) texts() [15]*string {
+	return [...]*string{
+		&f.ID, &f.AccountID, &f.MemberID, &f.Programme, &f.Level, &f.SponsorAccountID, &f.CardToken, &f.OfferID, &f.Segment,
+		&f.TransactionID, &f.Cycle, &f.AsOf, &f.Unit, &f.Reason, &f.ApprovedBy,
+	}
+}
+
+// bytes is the size of the fact's texts.
+func (f *Fact) bytes() int {
+	n := 0
+	for _, s := range f.texts() {
+		n += len(*s)
+	}
+	for _, list := range [...][]string{f.CardTokens, f.Segments} {
+		for _, s := range list {
+			n += len(s)
+		}
+	}
+	return n
+}
+
+func (a *Account) factBytes() int {
+	n := 0
+	for i := range a.facts {
+		n += a.facts[i].bytes()
+	}
+	return n
 }

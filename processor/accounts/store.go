@@ -29,7 +29,7 @@ import (
 const (
 	// MaxSaveAccounts and MaxSaveBytes bound one Save.
 	MaxSaveAccounts = 4_000
-	MaxSaveBytes    = 32 << 20
+	MaxSaveBytes    = 64 << 20
 	// callTimeout bounds one call with all its retries.
 	callTimeout = 15 * time.Second
 	// loadAccounts is how many values one MGET asks for.

@@ -1,0 +1,35 @@
+package rules_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"ristourne/rules"
+	"ristourne/rules/ledgertest"
+)
+
+// An account whose state no script could save would block its shard for ever.
+func TestAnAccountTakesNoMoreFactsThanCanBeSaved(t *testing.T) {
+	snapshot, err := rules.Compile(ledgertest.NewGenerator(1, ledgertest.GenOptions{}).Catalogue())
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, account := rules.NewEngine(snapshot), rules.NewAccount("a")
+	var out rules.Output
+	long := strings.Repeat("x", 60_000)
+	taken := 0
+	for ; taken < 1000; taken++ {
+		f := &rules.Fact{ID: fmt.Sprint(taken), Type: rules.SegmentAdded, Segment: long}
+		if _, err = engine.ApplyFact(account, f, rules.Cause{Kind: rules.CauseFact, ID: f.ID}, &out); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, rules.ErrLimit) {
+		t.Fatalf("took %d facts of 60 kB; want ErrLimit: %v", taken, err)
+	}
+	if size := len(account.AppendBinary(nil)); size > 5<<20 {
+		t.Errorf("the state has %d bytes", size)
+	}
+}
