@@ -5,16 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"ristourne/processor"
-	"ristourne/processor/feed"
 )
 
 const (
@@ -111,12 +111,14 @@ func (i *instance) terminate(t *testing.T) {
 	if code := i.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("process %s ended with %v after SIGTERM, want exit code 0", i.name, i.cmd.ProcessState)
 	}
+	if !i.said(t, func(l logLine) bool { return l.Message == saysStopped }) {
+		t.Errorf("process %s does not say that it has stopped", i.name)
+	}
 }
 
 // logLine is what the test understands of a line of the log.
 type logLine struct {
 	Message    string  `json:"msg"`
-	Error      string  `json:"error"`
 	Shard      int32   `json:"shard"`
 	Shards     []int32 `json:"shards"`
 	Generation int32   `json:"generation"`
@@ -124,12 +126,10 @@ type logLine struct {
 
 // Messages of the log that the test waits for.
 const (
-	saysOwns     = "kafka: own shards"
-	saysClaimed  = "shard claimed"
-	saysSettled  = "settled the outbox of the former owner"
-	saysFenced   = "shard was claimed by another owner"
-	saysTryAgain = "step failed, trying again"
-	saysLetGo    = "kafka: shard let go"
+	saysOwns    = "kafka: own shards"
+	saysClaimed = "shard claimed"
+	saysSettled = "settled the outbox of the former owner"
+	saysStopped = "ristourne has stopped"
 )
 
 // lines are those of the log that are whole.
@@ -172,27 +172,20 @@ func (i *instance) said(t *testing.T, such func(logLine) bool) bool {
 	return slices.ContainsFunc(i.news(t), such)
 }
 
-// owns is what the process was given last, in which generation of the group.
-func (i *instance) owns(t *testing.T) (shards []int32, generation int32) {
+// claimed are the shards that the process has claimed of those that it was given
+// last, in which generation of the group; whole says that these are all.
+func (i *instance) claimed(t *testing.T) (shards []int32, generation int32, whole bool) {
 	t.Helper()
+	var given int
 	for _, line := range i.lines(t) {
-		if line.Message == saysOwns {
-			shards, generation = line.Shards, line.Generation
+		switch line.Message {
+		case saysOwns:
+			shards, given, generation = nil, len(line.Shards), line.Generation
+		case saysClaimed:
+			shards = append(shards, line.Shard)
 		}
 	}
-	return shards, generation
-}
-
-// refused is a line that tells of a write that came too late.
-func refused(line logLine) bool {
-	switch line.Message {
-	case saysFenced:
-		return true
-	case saysTryAgain, saysLetGo:
-		return bytes.Contains([]byte(line.Error), []byte(feed.ErrGenerationOver.Error())) ||
-			bytes.Contains([]byte(line.Error), []byte(processor.ErrFenced.Error()))
-	}
-	return false
+	return shards, generation, len(shards) == given
 }
 
 // buildProgram makes the binary as a bank runs it, without the race detector.
@@ -226,4 +219,50 @@ func writeFile(t *testing.T, name, format string, args ...any) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// relay passes connections on to a server and spares it the sight of clients
+// that are killed: it ends theirs in the usual way. The ClickHouse that a
+// library brings aborts when a connection is reset, which is what the kernel
+// does to those of a killed process; the program "clickhouse" takes no notice.
+func relay(t *testing.T, server string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open sync.WaitGroup
+	open.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return // closed below
+			}
+			open.Go(func() { relayConn(client, server) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		open.Wait() // the processes are gone by now, and so are their ends
+	})
+	return listener.Addr().String()
+}
+
+func relayConn(client net.Conn, address string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", address)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var there sync.WaitGroup
+	there.Go(func() {
+		_, _ = io.Copy(server, client)
+		_ = server.(*net.TCPConn).CloseWrite()
+	})
+	if _, err := io.Copy(client, server); err != nil {
+		_, _ = io.Copy(io.Discard, server) // closing before its last word would be a reset
+	}
+	_ = client.Close()
+	there.Wait()
 }
