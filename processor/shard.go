@@ -40,6 +40,7 @@ type Options struct {
 	Topics         [rules.NumTopics]string // names, for dead letters
 	AccountRefKey  []byte                  // secret of the account references
 	MaxAccounts    int                     // accounts of one script: it blocks Redis for a few milliseconds
+	MaxStateBytes  int                     // account states of one script, where it is more than one account
 	MaxAhead       int                     // batches decided but not settled
 	CommitInterval time.Duration           // how long offsets of records that changed nothing wait
 	RetryMax       time.Duration           // longest pause between tries of a failing step
@@ -50,6 +51,7 @@ type Options struct {
 func DefaultOptions() Options {
 	return Options{
 		MaxAccounts:    500,
+		MaxStateBytes:  8 << 20,
 		MaxAhead:       8,
 		CommitInterval: time.Second,
 		RetryMax:       5 * time.Second,

@@ -252,10 +252,6 @@ func (w *window) deadLetter(topic string, partition int32, r *feed.Record, fault
 	w.fates[rules.DeadLettered]++
 }
 
-// maxStateBytes bounds the account states of one window: they all go through
-// one script, which blocks Redis. A single account may be larger.
-const maxStateBytes = 8 << 20
-
 // errTooMuchState says that the window's accounts are too large together.
 var errTooMuchState = errors.New("the account states of the window are too large")
 
@@ -275,7 +271,7 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 	for _, value := range w.values {
 		bytes += len(value)
 	}
-	if bytes > maxStateBytes && len(w.accounts) > 1 {
+	if bytes > s.options.MaxStateBytes && len(w.accounts) > 1 {
 		return errTooMuchState
 	}
 	for i := range w.accounts {
