@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -232,10 +231,12 @@ func (k *kafkaConfig) validate(file *yamlFile) {
 	k.TLS.validate(file, "kafka.tls")
 }
 
+// redisPrefix is what keys may begin with.
+var redisPrefix = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
+
 func (r *redisConfig) validate(file *yamlFile) {
 	file.needAddresses("redis.addresses", r.Addresses, "localhost:6379")
-	file.need(r.Prefix != "", "redis.prefix", "empty: say what every key begins with, such as rst")
-	file.need(!strings.ContainsAny(r.Prefix, "{}"), "redis.prefix", "must not hold braces: they would decide the cluster's slot")
+	file.need(redisPrefix.MatchString(r.Prefix), "redis.prefix", "%q: 1 to 64 of a-z A-Z 0-9 . _ : - (a brace would decide the cluster's slot)", r.Prefix)
 	file.need(!r.Cluster || r.SentinelMaster == "", "redis.cluster", "true, and there is a sentinel_master: it is one or the other")
 	file.need(r.SentinelMaster != "" || r.SentinelUsername == "" && !r.SentinelPassword.given(), "redis",
 		"has a sentinel_username or sentinel_password and no sentinel_master")

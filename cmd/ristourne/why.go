@@ -140,7 +140,7 @@ func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*rules.Snap
 	defer cancel()
 	// A watcher waits until there is a catalogue; this says that there is none.
 	if _, _, err := catalog.Entries(ctx, client, c.Redis.Prefix); err != nil {
-		return nil, fmt.Errorf("look up the catalogue in Redis at %v: %w", c.Redis.Addresses, err)
+		return nil, fmt.Errorf("look up the catalogue in Redis at %v: %w", c.Redis.Addresses, explainEmpty(err))
 	}
 	watcher := catalog.NewWatcher(client, catalog.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
 	go watcher.Run(ctx) //nolint:errcheck // Wait gives its error
