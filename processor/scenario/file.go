@@ -189,9 +189,17 @@ func (p *parser) build(written *part, common []statement) {
 func (p *parser) settle(s *Scenario, all []statement) bool {
 	s.settings.merchants = map[string]map[string]any{}
 	c := catalogueParts{lines: map[string]int{}}
+	stepLine := 0
 	for _, st := range all {
-		switch first := st.words[0].text; {
+		first := st.words[0].text
+		if stepLine > s.Line && slices.Contains([]string{"catalogue", "zone", "merchant"}, first) {
+			p.fault(st.line, 1, "%s holds for the whole scenario: write it above the first record of line %d, or below the next `scenario`", first, stepLine)
+		}
+		switch {
 		case isDate(first) || first == "expect":
+			if stepLine < s.Line {
+				stepLine = st.line
+			}
 		case first == "catalogue":
 			p.catalogue(st, &c, s.Line)
 		case first == "zone":
