@@ -52,7 +52,7 @@ func DefaultOptions() Options {
 	return Options{
 		MaxAccounts:    500,
 		MaxStateBytes:  8 << 20,
-		MaxAhead:       8,
+		MaxAhead:       4,
 		CommitInterval: time.Second,
 		RetryMax:       5 * time.Second,
 		DrainTimeout:   10 * time.Second,
