@@ -97,7 +97,7 @@ func (p *Processor) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range shards {
 		name := strconv.Itoa(int(s.source.Shard()))
 		age := 0.0
-		if oldest := s.oldest.Load(); oldest > 0 {
+		if oldest := s.backlog.oldest(); oldest > 0 {
 			age = now.Sub(rules.InstantOfMillis(oldest).Time()).Seconds()
 		}
 		gauge(oldestDesc, age, name)

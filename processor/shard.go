@@ -88,7 +88,7 @@ type Shard struct {
 	feedBatch feed.Batch
 	window    window
 	lastSave  time.Time
-	oldest    atomic.Int64 // Kafka milliseconds of the oldest record that is not committed; 0: none
+	backlog   backlog
 	moved     atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
 }
 
@@ -167,7 +167,6 @@ type Settlement struct {
 	batch  uint64
 	heads  rules.Heads
 	outbox []byte // what was saved, byte for byte; nil: the batch moved heads alone
-	oldest int64
 }
 
 // Decide takes the next records from the feed to the saved outbox, and hands
@@ -176,7 +175,7 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 	if err := s.source.Next(ctx, &s.feedBatch); err != nil {
 		return fmt.Errorf("read the input topics: %w", err)
 	}
-	if len(s.feedBatch.Records) == 0 && s.oldest.Load() == 0 {
+	if len(s.feedBatch.Records) == 0 && s.backlog.oldest() == 0 {
 		s.moved.Store(s.edges.Now().UnixNano())
 	}
 	s.useCatalogue()
@@ -225,6 +224,7 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 	if err != nil {
 		return err
 	}
+	s.backlog.saves()
 	w.reset(progress{heads: s.heads})
 	select {
 	case queue <- settlement:
@@ -259,7 +259,7 @@ func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
 	if err := s.commit(ctx, newest.heads); err != nil {
 		return err
 	}
-	s.oldest.CompareAndSwap(batches[0].oldest, 0)
+	s.backlog.settles(len(batches))
 	s.moved.Store(s.edges.Now().UnixNano())
 	if len(decisions) == 0 {
 		return nil

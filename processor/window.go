@@ -95,7 +95,7 @@ func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mos
 		r := &records[i]
 		if w.oldest == 0 {
 			w.oldest = r.Time
-			s.oldest.CompareAndSwap(0, r.Time)
+			s.backlog.reads(r.Time)
 		}
 		var fault *wire.Fault
 		switch r.Topic {
@@ -423,7 +423,7 @@ func (s *Shard) setAside(ctx context.Context, w *window) error {
 // When it returns, the batch is decided.
 func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
 	s.encodeStates(w)
-	settlement := Settlement{batch: s.batch, heads: w.heads, oldest: w.oldest}
+	settlement := Settlement{batch: s.batch, heads: w.heads}
 	request := Save{
 		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.heads, Batch: s.batch, After: w.heads, LastSeq: s.lastSeq,
 		Accounts: w.states, Fates: w.fates, Members: w.members, Known: w.known,

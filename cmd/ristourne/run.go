@@ -121,6 +121,15 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 		if err != nil {
 			return err
 		}
+		feedConfig.HoldShards = func(ctx context.Context, shards int) error {
+			return waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error {
+				err := e.accounts.HoldShards(ctx, shards)
+				if errors.Is(err, accounts.ErrShardsChanged) {
+					return backoff.Permanent(err) // no waiting mends it
+				}
+				return err
+			})
+		}
 		p := processor.New(e.edges(), c.processorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
 		health.watch(p)

@@ -150,3 +150,28 @@ func checkEviction(ctx context.Context, server redis.Cmdable) error {
 	}
 	return nil
 }
+
+// ErrShardsChanged says that accounts are laid out over another number of
+// shards.
+var ErrShardsChanged = errors.New("the number of shards is not the one that accounts are laid out by")
+
+// HoldShards keeps how many shards there are from the first call on, and
+// refuses another number: an account would be looked for in another shard than
+// the one its state and its history are in.
+func (s *Store) HoldShards(ctx context.Context, count int) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	key := s.prefix + ":shards"
+	if err := s.client.SetNX(ctx, key, count, 0).Err(); err != nil {
+		return fmt.Errorf("hold the number of shards in Redis: %w", err)
+	}
+	held, err := s.client.Get(ctx, key).Int()
+	if err != nil {
+		return fmt.Errorf("read the number of shards from Redis: %w", err)
+	}
+	if held != count {
+		return fmt.Errorf("%w: accounts lie in %d shards, the input topics have %d partitions now: go back to %d, or begin with an empty Redis prefix and ClickHouse database",
+			ErrShardsChanged, held, count, held)
+	}
+	return nil
+}

@@ -785,3 +785,13 @@ func benchmarkStore(b *testing.B, o Options) (*Store, processor.Claim, *processo
 	}
 	return store, claim, s
 }
+
+// Accounts move to other shards when partitions are added: their states and
+// histories would not be found there, and everything would be booked again.
+func TestAnotherNumberOfShardsIsRefused(t *testing.T) {
+	each(t, func(w *world) {
+		w.must(w.store.HoldShards(w.Context(), 12))
+		w.must(w.another().HoldShards(w.Context(), 12))
+		w.wantError(w.another().HoldShards(w.Context(), 13), ErrShardsChanged)
+	})
+}

@@ -32,6 +32,7 @@
 package feed
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -125,6 +126,10 @@ type Config struct {
 	SessionTimeout    time.Duration // a member that is silent for so long loses its shards (30 s)
 	RebalanceTimeout  time.Duration // so long may a member take to let go of its shards (30 s)
 	HeartbeatInterval time.Duration // (3 s)
+
+	// HoldShards is told how many shards there are before any is owned. Its error
+	// ends Run: the number must not be another than the last time. nil: any will do.
+	HoldShards func(ctx context.Context, shards int) error
 
 	Log *slog.Logger // nil: slog.Default()
 }

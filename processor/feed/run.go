@@ -57,6 +57,11 @@ func (m *member) run(ctx context.Context) error {
 	if err := m.countPartitions(ctx); err != nil {
 		return err
 	}
+	if m.config.HoldShards != nil {
+		if err := m.config.HoldShards(ctx, m.partitions); err != nil {
+			return err
+		}
+	}
 	group, err := kafka.NewConsumerGroup(m.groupConfig())
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", m.config.GroupID, err)
