@@ -204,8 +204,11 @@ func (b *builder) factRecord(r *record, f *fields, at time.Time, rest []word) {
 	f.json["fact_id"] = fmt.Sprintf("f%03d", b.facts)
 	f.json["at"] = at.Format(time.RFC3339Nano)
 	if r.what == rules.Enrolled.String() {
-		f.json["member_id"], f.json["programme"] = r.of.account, b.scenario.settings.programme
-		f.json["card_tokens"] = []string{defaultCard}
+		f.json["member_id"], f.json["card_tokens"] = r.of.account, []string{defaultCard}
+	}
+	ofProgramme := r.what == rules.Enrolled.String() || r.what == rules.CycleClosed.String()
+	if only := b.scenario.settings.programme; ofProgramme && only != "" {
+		f.json["programme"] = only
 	}
 	for i := 0; i < len(rest); i++ {
 		w := rest[i]
@@ -225,7 +228,7 @@ func (b *builder) factRecord(r *record, f *fields, at time.Time, rest []word) {
 	if id, ok := f.json["transaction_id"].(string); ok {
 		r.of.transaction = id
 	}
-	if f.json["programme"] == "" {
+	if _, said := f.json["programme"]; ofProgramme && !said {
 		b.fault(r.line, 1, "the catalogue has several programmes: write programme=ID with one of them")
 	}
 	f.setLater()
