@@ -21,7 +21,7 @@ const (
 	failoverCatalogue = "../../testdata/catalogue/lyon"
 	failoverShards    = 4
 	failoverAccounts  = 250
-	failoverRecords   = 5000 // before duplicates and strangers
+	failoverRecords   = 4000 // before duplicates and strangers
 	failoverPortion   = 600  // records that are written at once
 	failoverSession   = 2 * time.Second
 )
