@@ -56,6 +56,9 @@ func (p *Processor) own(ctx context.Context, source Source) error {
 		err := p.runShard(ctx, source)
 		switch {
 		case ctx.Err() != nil:
+			if err != nil && !errors.Is(err, context.Canceled) {
+				p.log.Warn("shard let go before everything was settled: its next owner settles the outbox", "shard", source.Shard(), "error", err)
+			}
 			return nil
 		case errors.Is(err, ErrStop):
 			return fmt.Errorf("shard %d: %w", source.Shard(), err)
