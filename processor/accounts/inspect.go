@@ -145,7 +145,7 @@ func checkEviction(ctx context.Context, server redis.Cmdable) error {
 	for line := range strings.Lines(info) {
 		policy, found := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")
 		if found && strings.HasPrefix(policy, "allkeys-") {
-			return fmt.Errorf("Redis has maxmemory-policy %s and would forget account states when its memory is full: set it to noeviction", policy)
+			return fmt.Errorf("the server has maxmemory-policy %s and would forget account states when its memory is full: set it to noeviction", policy)
 		}
 	}
 	return nil
