@@ -31,15 +31,15 @@ type tableKind struct {
 	name    string // the word behind expect; empty: sums
 	columns []string
 	amounts map[string]bool
-	// zeros says that rows of 0 are shown.
-	zeros bool
-	rows  func(r *runner, columns []string, where []condition) ([]row, error)
+	// explained says that explaining the purchases of a difference helps.
+	explained bool
+	rows      func(r *runner, columns []string, where []condition) ([]row, error)
 }
 
 var tableKinds = makeTableKinds()
 
 func makeTableKinds() []*tableKind {
-	sums := &tableKind{rows: func(r *runner, columns []string, where []condition) ([]row, error) {
+	sums := &tableKind{explained: true, rows: func(r *runner, columns []string, where []condition) ([]row, error) {
 		return project(lineColumns, r.lines, columns, where), nil
 	}}
 	sums.columns, sums.amounts = columnNames(lineColumns)
@@ -47,7 +47,7 @@ func makeTableKinds() []*tableKind {
 		return project(instructionColumns, r.instructions, columns, where), nil
 	}}
 	instructions.columns, instructions.amounts = columnNames(instructionColumns)
-	why := &tableKind{name: "why", zeros: true, rows: func(r *runner, columns []string, where []condition) ([]row, error) {
+	why := &tableKind{name: "why", rows: func(r *runner, columns []string, where []condition) ([]row, error) {
 		all, err := r.explain()
 		if err != nil {
 			return nil, err

@@ -234,7 +234,9 @@ func (p *parser) catalogue(st statement, c *catalogueParts, scenarioLine int) {
 	}
 	c.line, c.lines[name] = st.line, st.line
 	if len(st.body) == 0 {
-		c.folder = filepath.Join(filepath.Dir(p.file.Name), filepath.FromSlash(name))
+		if c.folder = filepath.FromSlash(name); !filepath.IsAbs(c.folder) {
+			c.folder = filepath.Join(filepath.Dir(p.file.Name), c.folder)
+		}
 		return
 	}
 	// Blank lines above keep line and column of the offer file those of this one.
@@ -280,6 +282,10 @@ func (p *parser) merchant(st statement, s *settings) {
 // load reads the scenario's catalogue, once for all scenarios that share it.
 func (p *parser) load(s *Scenario, c *catalogueParts) bool {
 	key, line := c.folder, max(c.line, 1)
+	if c.folder == "" && len(c.texts) == 0 {
+		p.fault(line, 1, "there is no catalogue: write `catalogue NAME` with an offer file indented below it, or `catalogue DIR/`")
+		return false
+	}
 	for _, text := range c.texts {
 		key += "\x00" + text.Name + "\x00" + string(text.Body)
 	}

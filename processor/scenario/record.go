@@ -147,11 +147,15 @@ func (b *builder) event(r *record, f *fields, at time.Time, rest []word) {
 	}
 	f.json["transaction_id"] = rest[0].text
 	r.of.transaction = rest[0].text
-	minor, currency, ok := f.amount(rest[1], rest[2])
-	if ok {
-		f.json["amount_minor"], f.json["currency"] = minor, currency
+	if rest[2].text == "at" {
+		b.fault(r.line, rest[1].column, "%q names no currency: write it behind the amount, such as 12.50 EUR", rest[1].text)
+		rest = rest[2:]
+	} else {
+		if minor, currency, ok := f.amount(rest[1], rest[2]); ok {
+			f.json["amount_minor"], f.json["currency"] = minor, currency
+		}
+		rest = rest[3:]
 	}
-	rest = rest[3:]
 	if len(rest) > 1 && rest[0].text == "at" && rest[0].name == "" {
 		f.json["merchant"] = b.merchantNamed(rest[1].text)
 		rest = rest[2:]
@@ -287,8 +291,10 @@ func (f *fields) eventField(w word) {
 	switch {
 	case w.name == "" && w.text == "declined":
 		f.json["approved"] = false
-	case w.name == "" || (w.name == "cards"):
+	case w.name == "":
 		f.fault(f.line, w.column, "%q says nothing that an event has: write field=value, such as channel=online", w.text)
+	case w.name == "cards":
+		f.fault(f.line, w.column, "an event has one card: write card=%s", w.text)
 	case w.name == "card":
 		f.json["card_token"] = w.text
 	case w.name == "original":
