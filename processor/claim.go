@@ -88,6 +88,7 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 			// What Redis holds can't be trusted; what it stood for is in no
 			// other place but the input topics, from where it comes again.
 			s.log.Error("the outbox can't be read: rebuilding the shard", "error", err)
+			s.heads = rules.NoHeads
 			return ErrHeadsFellBack
 		}
 	}
@@ -103,20 +104,28 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 }
 
 // checkHeads compares the account states with what is known to have been
-// decided: offsets that were committed and the ledger's marker. States that
-// fell back have forgotten lines that are booked; going on from them would
-// book those again under other causes.
+// decided: offsets that were committed, the ledger's marker, and the rows of a
+// batch that was booked without its marker. States that fell back have
+// forgotten lines that are booked; going on from them would book those again
+// under other causes.
 func (s *Shard) checkHeads(ctx context.Context) error {
 	marker, found, err := s.marker(ctx)
 	if err != nil {
 		return err
 	}
+	var bookedSeq uint64
+	if err := s.retry(ctx, "marker", func(ctx context.Context) (err error) {
+		bookedSeq, err = s.edges.Ledger.LastSeq(ctx, s.source.Shard())
+		return err
+	}); err != nil {
+		return err
+	}
 	committed := rules.Heads(s.source.Committed())
-	if !s.heads.Before(committed) && !(found && s.heads.Before(marker.Heads)) {
+	if !s.heads.Before(committed) && !(found && s.heads.Before(marker.Heads)) && s.lastSeq >= bookedSeq {
 		return nil
 	}
-	s.log.Warn("account states are behind the ledger: rebuilding the shard",
-		"heads", s.heads, "committed", committed, "ledger", marker.Heads)
+	s.log.Warn("account states are behind the ledger: rebuilding the shard", "heads", s.heads, "committed", committed,
+		"ledger", marker.Heads, "seq", s.lastSeq, "ledger_seq", bookedSeq)
 	return s.Rebuild(ctx)
 }
 
@@ -148,7 +157,7 @@ func (s *Shard) retry(ctx context.Context, step string, do func(context.Context)
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, s.options.RetryMax
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := do(ctx)
-		if errors.Is(err, ErrFenced) || errors.Is(err, ErrHeadsFellBack) || errors.Is(err, ErrStop) {
+		if errors.Is(err, ErrFenced) || errors.Is(err, ErrHeadsFellBack) || errors.Is(err, ErrStop) || errors.Is(err, feed.ErrGenerationOver) {
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err

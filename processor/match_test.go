@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 
@@ -66,7 +67,9 @@ func newPureShard(tb testing.TB) *Shard {
 	tb.Helper()
 	options := DefaultOptions()
 	options.AccountRefKey = make([]byte, 32)
-	return NewShard(shardZero{}, pureEdges(tb, aTown()), options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	s := NewShard(shardZero{}, pureEdges(tb, aTown()), options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	s.latest = math.MaxInt64
+	return s
 }
 
 // authorizations of one member each, at the merchant of the given MID.
@@ -97,7 +100,7 @@ func TestAnUnmatchedEventDoesNoIOAndAllocatesNothing(t *testing.T) {
 	records := authorizations(1000, func(i int) string { return fmt.Sprintf("9%09d", i) })
 	take := func() {
 		s.decoder.Reset()
-		if n, err := s.match(t.Context(), &s.window, records, 1<<30); n != len(records) || err != nil {
+		if n, err := s.match(t.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); n != len(records) || err != nil {
 			t.Fatalf("took %d of %d: %v", n, len(records), err)
 		}
 	}
@@ -135,7 +138,7 @@ func TestAnEventThatMayBelongIsNeverStoppedByAFilter(t *testing.T) {
 		{"a refund of nobody knows what", at("refund", "e6", "t6", "null", elsewhere), true},
 	} {
 		before := len(s.window.work)
-		if _, err := s.match(t.Context(), &s.window, []feed.Record{c.record}, 1<<30); err != nil {
+		if _, err := s.match(t.Context(), &s.window, []feed.Record{c.record}, windowLimits{1 << 30, 1 << 30}); err != nil {
 			t.Fatal(err)
 		}
 		if works := len(s.window.work) > before; works != c.works {
@@ -161,7 +164,7 @@ func BenchmarkMatch(b *testing.B) {
 			for b.Loop() {
 				s.decoder.Reset()
 				s.window.reset(progress{heads: s.heads})
-				if _, err := s.match(b.Context(), &s.window, records, 1<<30); err != nil {
+				if _, err := s.match(b.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); err != nil {
 					b.Fatal(err)
 				}
 			}

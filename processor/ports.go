@@ -72,6 +72,10 @@ type Accounts interface {
 	// Save runs the batch's one script. A repeat of a save that already
 	// succeeded is a success. ErrHeadsFellBack: the heads are not Before.
 	Save(ctx context.Context, s *Save) error
+	// Holds makes sure, before something leaves for the world, that the shard is
+	// still this owner's (ErrFenced) and that the batch is still decided: after
+	// a Redis that lost its last writes it is not (ErrHeadsFellBack).
+	Holds(ctx context.Context, shard int32, epoch int64, batch uint64) error
 	// Clear deletes the outbox up to and with the batch.
 	Clear(ctx context.Context, shard int32, epoch int64, upToBatch uint64) error
 	// Filters streams the hashes that Save has appended.
@@ -90,10 +94,14 @@ type Ledger interface {
 	Book(ctx context.Context, d ...*rules.Decision) error
 	// Marker is the newest marker of the shard; false where there is none.
 	Marker(ctx context.Context, shard int32) (rules.Marker, bool, error)
+	// LastSeq is the highest Seq of the shard's set rows, booked with or
+	// without their batch's marker; 0: none.
+	LastSeq(ctx context.Context, shard int32) (uint64, error)
 	// Histories streams every account of the shard.
 	Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) error
 	// InstructionsFrom streams the instructions whose cause stands at or
-	// behind from in its topic: those that may not have been paid yet.
+	// behind from in its topic: those that may not have been paid yet. An
+	// erased account's have no AccountID.
 	InstructionsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Instruction) error) error
 }
 

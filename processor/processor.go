@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,11 +33,12 @@ type Processor struct {
 	joined atomic.Bool
 	mu     sync.Mutex
 	shards map[*Shard]struct{}
+	moved  map[int32]*atomic.Int64 // of each shard number that is ours, see Shard.moved
 }
 
 // New makes a processor.
 func New(edges Edges, options Options, metrics *Metrics, log *slog.Logger) *Processor {
-	return &Processor{edges: edges, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{})}
+	return &Processor{edges: edges, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{}), moved: make(map[int32]*atomic.Int64)}
 }
 
 // Run takes shards until ctx ends, and then settles what was decided.
@@ -52,8 +54,20 @@ func (p *Processor) Run(ctx context.Context, config feed.Config) error {
 // pause: within a generation it is ours, and nobody else will take it.
 func (p *Processor) own(ctx context.Context, source Source) error {
 	const pause = 3 * time.Second
+	// One clock for all its lives: a shard that is claimed anew again and again
+	// does not move.
+	moved := new(atomic.Int64)
+	moved.Store(p.edges.Now().UnixNano())
+	p.mu.Lock()
+	p.moved[source.Shard()] = moved
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.moved, source.Shard())
+		p.mu.Unlock()
+	}()
 	for {
-		err := p.runShard(ctx, source)
+		err := p.runShard(ctx, source, moved)
 		switch {
 		case ctx.Err() != nil:
 			if err != nil && !errors.Is(err, context.Canceled) {
@@ -75,8 +89,9 @@ func (p *Processor) own(ctx context.Context, source Source) error {
 	}
 }
 
-func (p *Processor) runShard(ctx context.Context, source Source) error {
+func (p *Processor) runShard(ctx context.Context, source Source, moved *atomic.Int64) error {
 	s := NewShard(source, p.edges, p.options, p.metrics, p.log)
+	s.moved = moved
 	p.mu.Lock()
 	p.shards[s] = struct{}{}
 	p.mu.Unlock()
@@ -116,10 +131,12 @@ func (p *Processor) Ready() error {
 // doesn't move is not alive.
 func (p *Processor) Live(stall time.Duration) error {
 	now := p.edges.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var errs []error
-	for _, s := range p.owned() {
-		if idle := now.Sub(time.Unix(0, s.moved.Load())); idle > stall {
-			errs = append(errs, fmt.Errorf("shard %d has not moved for %s", s.source.Shard(), idle.Round(time.Second)))
+	for _, shard := range slices.Sorted(maps.Keys(p.moved)) {
+		if idle := now.Sub(time.Unix(0, p.moved[shard].Load())); idle > stall {
+			errs = append(errs, fmt.Errorf("shard %d has not moved for %s", shard, idle.Round(time.Second)))
 		}
 	}
 	return errors.Join(errs...)

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"time"
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/money"
 )
 
 // ErrStop wraps an error that no waiting can mend.
@@ -47,7 +50,9 @@ func (s *Shard) Rebuild(ctx context.Context) error {
 	if err := r.settleTail(ctx, committed); err != nil {
 		return err
 	}
-	return r.finish(ctx, headsAfter(marker.Heads, feed.Offsets(committed)))
+	// What this owner found to be decided is settled by now, so that it need not
+	// be read again; NoHeads where it could not be trusted.
+	return r.finish(ctx, headsAfter(headsAfter(marker.Heads, feed.Offsets(committed)), feed.Offsets(s.heads)))
 }
 
 // rebuild is the work of one Rebuild.
@@ -76,7 +81,7 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	if err != nil {
 		return fmt.Errorf("account reference %x: %w", h.Ref, err)
 	}
-	if !behindMarker && !agrees(a, h) {
+	if !behindMarker && len(h.Set) > 0 && !agrees(a, h) {
 		if err := r.repair(a, h); err != nil {
 			return fmt.Errorf("account reference %x: %w", h.Ref, err)
 		}
@@ -169,9 +174,12 @@ func (r *rebuild) repair(a *rules.Account, h *rules.AccountHistory) error {
 	return nil
 }
 
-// agrees reports whether the state's booked sums are the ledger's.
+// agrees reports whether what the state takes to be booked and instructed is
+// what the ledger has.
 func agrees(a *rules.Account, h *rules.AccountHistory) bool {
-	return maps.Equal(bookedSums(a.Booked()), bookedSums(h.Booked))
+	instructed := maps.Clone(h.InstructedMinor)
+	maps.DeleteFunc(instructed, func(_ money.Currency, minor int64) bool { return minor == 0 })
+	return maps.Equal(bookedSums(a.Booked()), bookedSums(h.Booked)) && maps.Equal(a.InstructedMinor(), instructed)
 }
 
 func bookedSums(lines []rules.Accrual) map[rules.LineKey]rules.Sums {
@@ -197,31 +205,66 @@ func (r *rebuild) flush(ctx context.Context) error {
 		return s.edges.Accounts.Restore(ctx, s.source.Shard(), s.epoch, r.states, r.members, r.known)
 	})
 	r.states, r.members, r.known, r.bytes = r.states[:0], r.members[:0], r.known[:0], 0
+	s.move() // it goes on, however many accounts there are
 	s.log.Info("rebuilding the shard", "accounts", r.accounts)
 	return err
 }
 
-// settleTail books what the replay found missing and pays whatever may not
-// have been paid: all instructions whose cause was not committed.
+// bankDedupes is how long the bank knows an instruction again by its id, with
+// some days to spare: nothing older is sent again by itself.
+const bankDedupes = 390 * 24 * time.Hour
+
+// payAtOnce bounds the instructions of one call.
+const payAtOnce = 1000
+
+// settleTail pays and books what the replay found missing, and pays again
+// whatever may not have been paid: all instructions whose cause was not
+// committed. It pays first: what is booked and not paid would not be found
+// missing the next time, and an instruction is the same whenever it is made.
 func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
 	s := r.shard
+	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
+		return err
+	}
 	if !r.tail.Empty() {
 		if err := s.book(ctx, []*rules.Decision{&r.tail}); err != nil {
 			return err
 		}
 	}
-	var unpaid rules.Decision
+	oldest := s.edges.Now().Add(-bankDedupes).UnixMilli()
+	var unpaid []rules.Instruction
+	var tooOld, erased int
 	err := s.retry(ctx, "unpaid", func(ctx context.Context) error {
-		unpaid.Instructions = unpaid.Instructions[:0]
+		unpaid, tooOld, erased = unpaid[:0], 0, 0
 		return s.edges.Ledger.InstructionsFrom(ctx, s.source.Shard(), committed, func(i rules.Instruction) error {
-			unpaid.Instructions = append(unpaid.Instructions, i)
+			switch {
+			case i.AccountID == "":
+				erased++
+			case i.CreatedAt < oldest:
+				tooOld++
+			default:
+				unpaid = append(unpaid, i)
+			}
 			return nil
 		})
 	})
 	if err != nil {
 		return err
 	}
-	return s.pay(ctx, []*rules.Decision{&r.tail, &unpaid})
+	if tooOld+erased > 0 {
+		s.log.Error("instructions that may not have been paid are not sent again: ask the bank for them",
+			"older_than_the_bank_dedupes", tooOld, "of_erased_accounts", erased)
+	}
+	return r.payAll(ctx, unpaid)
+}
+
+func (r *rebuild) payAll(ctx context.Context, instructions []rules.Instruction) error {
+	for chunk := range slices.Chunk(instructions, payAtOnce) {
+		if err := r.shard.pay(ctx, []*rules.Decision{{Instructions: chunk}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *rebuild) finish(ctx context.Context, heads rules.Heads) error {

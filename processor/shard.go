@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type Options struct {
 	AccountRefKey  []byte                  // secret of the account references
 	MaxAccounts    int                     // accounts of one script: it blocks Redis for a few milliseconds
 	MaxStateBytes  int                     // account states of one script, where it is more than one account
+	MaxSaveBytes   int                     // states and outbox of one script, where it is more than one record
 	MaxAhead       int                     // batches decided but not settled
 	CommitInterval time.Duration           // how long offsets of records that changed nothing wait
 	RetryMax       time.Duration           // longest pause between tries of a failing step
@@ -52,6 +54,7 @@ func DefaultOptions() Options {
 	return Options{
 		MaxAccounts:    500,
 		MaxStateBytes:  8 << 20,
+		MaxSaveBytes:   32 << 20,
 		MaxAhead:       4,
 		CommitInterval: time.Second,
 		RetryMax:       5 * time.Second,
@@ -88,9 +91,15 @@ type Shard struct {
 	feedBatch feed.Batch
 	window    window
 	lastSave  time.Time
+	latest    int64 // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
 	backlog   backlog
-	moved     atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
+	moved     *atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
 }
+
+// clockAhead is how far ahead of this machine's clock a Kafka timestamp is
+// believed. A producer whose clock is years ahead could otherwise date a
+// purchase so, for which the shard would wait until then.
+const clockAhead = 5 * time.Minute
 
 // NewShard makes a shard that owns nothing yet.
 func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log *slog.Logger) *Shard {
@@ -101,9 +110,10 @@ func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log
 		decoder: wire.NewDecoder(wire.Options{}),
 		refs:    newReferrer(options.AccountRefKey),
 		window:  newWindow(),
+		moved:   new(atomic.Int64),
 	}
 	s.useCatalogue()
-	s.moved.Store(edges.Now().UnixNano())
+	s.move()
 	return s
 }
 
@@ -175,14 +185,15 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 	if err := s.source.Next(ctx, &s.feedBatch); err != nil {
 		return fmt.Errorf("read the input topics: %w", err)
 	}
-	if len(s.feedBatch.Records) == 0 && s.backlog.oldest() == 0 {
-		s.moved.Store(s.edges.Now().UnixNano())
+	if len(s.feedBatch.Records) == 0 && s.backlog.oldest() == 0 && s.lag() == 0 {
+		s.move()
 	}
 	s.useCatalogue()
 	s.decoder.Reset()
-	w, most := &s.window, s.options.MaxAccounts
+	s.latest = s.edges.Now().Add(clockAhead).UnixMilli()
+	w, most := &s.window, windowLimits{accounts: s.options.MaxAccounts, work: math.MaxInt}
 	for from := 0; ; {
-		before := w.progress
+		before, seqBefore := w.progress, s.lastSeq
 		next, err := s.match(ctx, w, s.feedBatch.Records[from:], most)
 		if err != nil {
 			return err
@@ -193,9 +204,10 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 		}
 		if w.mustSave() || s.commitIsDue(w) {
 			err := s.finish(ctx, w, queue)
-			if errors.Is(err, errTooMuchState) {
-				most = len(w.accounts) / 2
+			if errors.Is(err, errTooLarge) {
+				most = windowLimits{accounts: max(1, len(w.accounts)/2), work: max(1, len(w.work)/2)}
 				w.reset(before)
+				s.lastSeq = seqBefore
 				continue
 			}
 			if err != nil {
@@ -215,6 +227,9 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 		return err
 	}
 	if err := s.decide(w); err != nil {
+		return err
+	}
+	if err := s.encode(w); err != nil {
 		return err
 	}
 	if err := s.setAside(ctx, w); err != nil {
@@ -249,11 +264,13 @@ func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
 		}
 		decisions = append(decisions, d)
 	}
-	if err := s.book(ctx, decisions); err != nil {
-		return err
-	}
-	if err := s.pay(ctx, decisions); err != nil {
-		return err
+	for _, step := range []func(context.Context, []*rules.Decision) error{s.book, s.pay} {
+		if err := s.holds(ctx, decisions); err != nil {
+			return err
+		}
+		if err := step(ctx, decisions); err != nil {
+			return err
+		}
 	}
 	newest := batches[len(batches)-1]
 	if err := s.commit(ctx, newest.heads); err != nil {
@@ -265,6 +282,19 @@ func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
 		return nil
 	}
 	return s.clear(ctx, newest.batch)
+}
+
+// holds asks Redis before anything leaves for the world. The newest batch tells
+// for all: what Redis loses are its last writes, and what it has lost is
+// decided anew by whoever owns the shard then, perhaps in another order.
+func (s *Shard) holds(ctx context.Context, decisions []*rules.Decision) error {
+	if len(decisions) == 0 {
+		return nil
+	}
+	newest := decisions[len(decisions)-1].Batch
+	return s.retry(ctx, "holds", func(ctx context.Context) error {
+		return s.edges.Accounts.Holds(ctx, s.source.Shard(), s.epoch, newest)
+	})
 }
 
 func (s *Shard) book(ctx context.Context, decisions []*rules.Decision) error {
@@ -312,6 +342,19 @@ func (s *Shard) useCatalogue() {
 	s.snapshot = snapshot
 	s.engine.Use(snapshot)
 	s.decoder.SetCardTokenRanges(snapshot.CardTokenRanges())
+}
+
+// move notes that the shard goes on.
+func (s *Shard) move() { s.moved.Store(s.edges.Now().UnixNano()) }
+
+// lag is how many records of all topics wait to be read, as far as is known.
+func (s *Shard) lag() (records int64) {
+	if meter, ok := s.source.(LagMeter); ok {
+		for _, n := range meter.Lag() {
+			records += n
+		}
+	}
+	return records
 }
 
 func (s *Shard) commitIsDue(w *window) bool {

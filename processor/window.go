@@ -34,6 +34,7 @@ type window struct {
 	arena          []byte // account states, one behind the other
 	ends           []int
 	payloads       []byte
+	outbox         []byte // encoded; nil: nothing was decided
 }
 
 // progress is how far a window has come, and what is counted on the way.
@@ -84,12 +85,18 @@ func (w *window) mustSave() bool {
 	return len(w.work) > 0 || len(w.letters) > 0 || len(w.decision.Results) > 0
 }
 
-// match reads records until the window has mostAccounts accounts and keeps those that need their
+// windowLimits bound a window.
+type windowLimits struct {
+	accounts int
+	work     int // records that need their account
+}
+
+// match reads records until the window is full and keeps those that need their
 // account. Most events stop here: no I/O, no allocation. It returns how many
 // records it took.
-func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mostAccounts int) (int, error) {
+func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, most windowLimits) (int, error) {
 	for i := range records {
-		if len(w.accounts) >= mostAccounts {
+		if len(w.accounts) >= most.accounts || len(w.work) >= most.work {
 			return i, nil
 		}
 		r := &records[i]
@@ -128,20 +135,20 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 			w.events = w.events[:len(w.events)-1]
 		}
 	}()
-	if fault := s.decoder.Event(r.Value, r.Key, r.Time, ev); fault != nil {
+	if fault := s.decoder.Event(r.Value, r.Key, min(r.Time, s.latest), ev); fault != nil {
 		return fault, nil
 	}
 	if ev.Declined {
 		w.fates[rules.Declined]++
 		return nil, nil
 	}
+	if err := s.awaitCatalogue(ctx, ev.PurchaseTime()); err != nil {
+		return nil, err
+	}
 	member := memberHash(ev.AccountID)
 	if !s.snapshot.Automatic() && !s.members.has(member) {
 		w.fates[rules.NoMember]++
 		return nil, nil
-	}
-	if err := s.awaitCatalogue(ctx, ev.PurchaseTime()); err != nil {
-		return nil, err
 	}
 	if !s.concerns(member, ev) {
 		w.fates[rules.Unmatched]++
@@ -202,7 +209,7 @@ func (s *Shard) awaitCatalogue(ctx context.Context, purchase rules.Instant) erro
 func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 	w.facts = grow(w.facts)
 	f := &w.facts[len(w.facts)-1]
-	if fault := s.decoder.Fact(r.Value, r.Key, r.Time, f); fault != nil {
+	if fault := s.decoder.Fact(r.Value, r.Key, min(r.Time, s.latest), f); fault != nil {
 		w.facts = w.facts[:len(w.facts)-1]
 		return fault
 	}
@@ -252,8 +259,9 @@ func (w *window) deadLetter(topic string, partition int32, r *feed.Record, fault
 	w.fates[rules.DeadLettered]++
 }
 
-// errTooMuchState says that the window's accounts are too large together.
-var errTooMuchState = errors.New("the account states of the window are too large")
+// errTooLarge says that the window's accounts, or what it decides, are too
+// large together: it must be taken in smaller parts.
+var errTooLarge = errors.New("the window is too large to be saved at once")
 
 // load fetches the states of the window's accounts in one round trip.
 func (s *Shard) load(ctx context.Context, w *window) error {
@@ -272,7 +280,7 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 		bytes += len(value)
 	}
 	if bytes > s.options.MaxStateBytes && len(w.accounts) > 1 {
-		return errTooMuchState
+		return errTooLarge
 	}
 	for i := range w.accounts {
 		a := &w.accounts[i]
@@ -350,7 +358,7 @@ func (s *Shard) refusal(item *work, err error) *wire.Fault {
 	mayKeep := s.decoder.MayKeep(item.record.Value)
 	switch {
 	case err != nil:
-		return wire.Limit(err, mayKeep)
+		return wire.Limit(mayKeep)
 	case item.event >= 0:
 		return wire.Conflict("event_id", mayKeep)
 	}
@@ -419,22 +427,32 @@ func (s *Shard) setAside(ctx context.Context, w *window) error {
 	return nil
 }
 
+// encode gives the window the form in which it is saved. A window whose output
+// is too large for one script is refused, as long as it can be made smaller.
+func (s *Shard) encode(w *window) error {
+	s.encodeStates(w)
+	w.outbox = nil
+	if !w.decision.Empty() {
+		w.decision.Shard, w.decision.Batch = s.source.Shard(), s.batch+1
+		w.decision.Heads, w.decision.LastSeq = w.heads, s.lastSeq
+		w.outbox = outbox.Encode(nil, &w.decision)
+	}
+	if len(w.arena)+len(w.outbox) > s.options.MaxSaveBytes && len(w.work) > 1 {
+		return errTooLarge
+	}
+	return nil
+}
+
 // save writes states, outbox, counts and heads with the batch's one script.
 // When it returns, the batch is decided.
 func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
-	s.encodeStates(w)
-	settlement := Settlement{batch: s.batch, heads: w.heads}
-	request := Save{
-		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.heads, Batch: s.batch, After: w.heads, LastSeq: s.lastSeq,
-		Accounts: w.states, Fates: w.fates, Members: w.members, Known: w.known,
-	}
-	if !w.decision.Empty() {
+	settlement := Settlement{batch: s.batch, heads: w.heads, outbox: w.outbox}
+	if w.outbox != nil {
 		settlement.batch++
-		request.Batch = settlement.batch
-		w.decision.Shard, w.decision.Batch = s.source.Shard(), settlement.batch
-		w.decision.Heads, w.decision.LastSeq = w.heads, s.lastSeq
-		settlement.outbox = outbox.Encode(nil, &w.decision)
-		request.Outbox = settlement.outbox
+	}
+	request := Save{
+		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.heads, Batch: settlement.batch, After: w.heads, LastSeq: s.lastSeq,
+		Accounts: w.states, Outbox: w.outbox, Fates: w.fates, Members: w.members, Known: w.known,
 	}
 	err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &request) })
 	if err != nil {

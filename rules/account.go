@@ -34,6 +34,7 @@ type Account struct {
 	// in order of id.
 	purchases []purchase
 	events    []setEvent // of all purchases, chained by next
+	removed   int        // how many of events are no longer in a chain
 	lines     []line     // booked, of all purchases, chained by next
 	free      int32      // first unused line, chained by next; -1: none
 

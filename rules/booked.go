@@ -1,5 +1,7 @@
 package rules
 
+import "ristourne/rules/money"
+
 // Booked gives what the account believes to be booked: one line a key, with
 // the fields of the key and the amounts alone. A rebuild holds it against what
 // the ledger's store knows.
@@ -9,6 +11,18 @@ func (a *Account) Booked() []Accrual {
 		booked = a.appendBooked(booked, a.purchases[i].id, a.purchases[i].lines)
 	}
 	return a.appendBooked(booked, "", a.factLines)
+}
+
+// InstructedMinor is credits less debits by currency, as the account believes
+// them; currencies with 0 are left out.
+func (a *Account) InstructedMinor() map[money.Currency]int64 {
+	instructed := make(map[money.Currency]int64, len(a.cash))
+	for _, total := range a.cash {
+		if total.instructedMinor != 0 {
+			instructed[total.currency] = total.instructedMinor
+		}
+	}
+	return instructed
 }
 
 func (a *Account) appendBooked(booked []Accrual, transactionID string, head int32) []Accrual {

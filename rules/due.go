@@ -1,10 +1,12 @@
 package rules
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"ristourne/rules/money"
@@ -55,6 +57,9 @@ func (e *Engine) pay(a *Account, d decision, out *Output) error {
 	if a.unsettled {
 		e.netsOfTotals(a)
 	}
+	// What is taken back goes first: a record that moves money from one
+	// programme to another must not pay before it has made the room.
+	slices.SortStableFunc(e.nets, func(x, y net) int { return cmp.Compare(sign(x.minor), sign(y.minor)) })
 	for i := range e.nets {
 		n := &e.nets[i]
 		if n.minor == 0 {
@@ -69,6 +74,8 @@ func (e *Engine) pay(a *Account, d decision, out *Output) error {
 	}
 	return nil
 }
+
+func sign(minor int64) int { return cmp.Compare(minor, 0) }
 
 // netsOfTotals makes what is confirmed and not instructed due, where sums came
 // from elsewhere and the lines of this decision don't tell the whole.

@@ -89,7 +89,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	if !fate.InSet() {
 		return Verdict{Fate: fate}, nil
 	}
-	if volumeOf(ev) > maxAccountVolumeMinor-a.volume || len(a.events) >= maxAccountEvents {
+	if volumeOf(ev) > maxAccountVolumeMinor-a.volume || len(a.events)-a.removed >= maxAccountEvents {
 		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
 	}
 	e.adopt(a)

@@ -315,6 +315,7 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 			*at = a.events[event].next
 			removed := a.events[event]
 			a.events[event] = setEvent{next: -1}
+			a.removed++
 			a.volume -= max(removed.amountMinor, removed.billingMinor)
 			e.settle(a, i)
 			if removed.isLink() {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	sqlclient "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
@@ -45,7 +47,10 @@ type chaosWorld struct {
 	redis         redis.UniversalClient
 	ledgerOptions clickhouse.Options
 	ledger        *clickhouse.Ledger
+	sql           driver.Conn
 	catalogue     staticCatalogue
+	later         []ledgertest.Record // produced when the first owner has ended
+	poison        int                 // records that must become dead letters
 
 	rng       *rand.Rand
 	loseRedis bool
@@ -71,8 +76,56 @@ func newChaosWorld(t *testing.T, seed uint64) *chaosWorld {
 	w.catalogue = staticCatalogue{snapshot}
 	w.startParts(t)
 	records = ledgertest.Duplicate(w.rng, ledgertest.Shuffle(w.rng, records), 15)
-	w.produce(t, records)
+	first, later := w.inPortions(records)
+	w.later = later
+	w.produce(t, first)
+	w.producePoison(t)
 	return w
+}
+
+// inPortions keeps enrolments, before which nothing of an account counts, in
+// the first one. The other facts and the events fall on both, so that some
+// facts come when events they concern were taken long ago.
+func (w *chaosWorld) inPortions(records []ledgertest.Record) (first, later []ledgertest.Record) {
+	for _, r := range records {
+		if r.Fact != nil && r.Fact.Type == rules.Enrolled || w.rng.IntN(2) == 0 {
+			first = append(first, r)
+		} else {
+			later = append(later, r)
+		}
+	}
+	return first, later
+}
+
+// produceLater produces the second portion, once.
+func (w *chaosWorld) produceLater(t *testing.T) {
+	t.Helper()
+	later := w.later
+	w.later = nil
+	if len(later) > 0 {
+		w.produce(t, later)
+	}
+}
+
+// producePoison produces records that break a rule, behind the first portion.
+func (w *chaosWorld) producePoison(t *testing.T) {
+	t.Helper()
+	transport := &kafka.Transport{} // as in produce
+	defer transport.CloseIdleConnections()
+	writer := &kafka.Writer{
+		Transport: transport, Addr: kafka.TCP(w.brokers...), RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond,
+	}
+	defer writer.Close()
+	for _, topic := range []feed.Topic{feed.Facts, feed.Transactions} {
+		for range 3 {
+			m := kafka.Message{Topic: w.feed.Topics[topic], Key: []byte("nobody"), Value: []byte(`{"account_id": "nobody"}`)}
+			if err := writer.WriteMessages(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			w.poison++
+			w.ends[topic]++
+		}
+	}
 }
 
 func (w *chaosWorld) startParts(t *testing.T) {
@@ -110,6 +163,23 @@ func (w *chaosWorld) startParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.ledger = ledger
+	w.sql, err = sqlclient.Open(&sqlclient.Options{
+		Addr: []string{server.Addr}, Auth: sqlclient.Auth{Username: server.User, Password: server.Password},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.sql.Close() })
+}
+
+// unmark makes the ledger as it is when a process dies after it has booked the
+// rows of a batch and before it books their marker.
+func (w *chaosWorld) unmark(ctx context.Context, former rules.Marker, found bool) error {
+	err := w.sql.Exec(ctx, "ALTER TABLE "+w.ledgerOptions.Database+".markers_log DELETE WHERE 1 SETTINGS mutations_sync = 2")
+	if err != nil || !found {
+		return err
+	}
+	return w.ledger.Book(ctx, &rules.Decision{Shard: former.Shard, Batch: former.Batch, Heads: former.Heads, LastSeq: former.LastSeq})
 }
 
 // edges are a new process' connections to the same parts.
@@ -238,6 +308,7 @@ func (w *chaosWorld) check(t *testing.T) {
 	t.Helper()
 	w.checkSums(t)
 	w.checkInstructions(t)
+	w.checkDeadLetters(t)
 	conflicts, err := w.ledger.Conflicts(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -305,6 +376,25 @@ func (w *chaosWorld) checkInstructions(t *testing.T) {
 	maps.DeleteFunc(paid, func(_ ledgertest.Payee, amount int64) bool { return amount == 0 })
 	if !maps.Equal(paid, w.want.Instructed) {
 		t.Errorf("instructed %v, want %v", paid, w.want.Instructed)
+	}
+}
+
+// checkDeadLetters: each bad record is set aside, perhaps more than once.
+func (w *chaosWorld) checkDeadLetters(t *testing.T) {
+	t.Helper()
+	ids := make(map[string]bool)
+	err := feed.ReadTopic(t.Context(), w.feed, w.deadLetters, func(_ int32, r feed.Record) error {
+		letter, err := deadletters.Decode(r.Value)
+		if err == nil {
+			ids[deadletters.ID(&letter)] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(ids) != w.poison {
+		t.Errorf("%d dead letters of %d bad records", len(ids), w.poison)
 	}
 }
 

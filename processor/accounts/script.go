@@ -36,6 +36,7 @@ var (
 	claimScript   = scriptOf("claim")
 	saveScript    = scriptOf("append", "save")
 	clearScript   = scriptOf("clear")
+	holdsScript   = scriptOf("holds")
 	beginScript   = scriptOf("begin")
 	restoreScript = scriptOf("append", "restore")
 	finishScript  = scriptOf("finish")

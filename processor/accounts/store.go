@@ -298,6 +298,26 @@ func (s *Store) Clear(ctx context.Context, number int32, epoch int64, upToBatch 
 	return nil
 }
 
+// Holds makes sure that the shard is this owner's and that the outbox has the
+// batch: what was decided and lost by Redis must not be booked or paid, as it
+// will be decided anew.
+func (s *Store) Holds(ctx context.Context, number int32, epoch int64, batch uint64) error {
+	sh := s.of(number)
+	c := newCall(holdsScript, sh.owner, sh.outbox)
+	c.endKeys()
+	c.add(epoch, batch)
+	answer, err := s.run(ctx, holdsScript, c)
+	if err == nil && answer[0] == "gone" {
+		err = processor.ErrHeadsFellBack
+	} else if err == nil {
+		err = refusal(answer, epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("look for batch %d of shard %d in Redis: %w", batch, number, err)
+	}
+	return nil
+}
+
 // refusal is the error of an answer that says no; nil where it says yes.
 func refusal(answer []string, epoch int64) error {
 	switch answer[0] {

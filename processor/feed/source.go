@@ -47,8 +47,13 @@ func newSource(ctx context.Context, c *client, shard int32, committed Offsets, c
 // Shard is the partition number.
 func (s *Source) Shard() int32 { return s.shard }
 
-// Committed is what the group had committed when the generation began.
-func (s *Source) Committed() Offsets { return s.committed }
+// Committed is what the group had committed when the generation began, and what
+// was committed through this source since.
+func (s *Source) Committed() Offsets {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.committed
+}
 
 // Seek says where Next reads on; -1 means the oldest record that is kept. Without
 // it reading begins at the committed offsets. The batch of the last Next stays
@@ -245,10 +250,21 @@ func (s *Source) Lag() [NumTopics]int64 {
 func (s *Source) Commit(ctx context.Context, o Offsets) error {
 	return retry(ctx, s.client.log, fmt.Sprintf("commit offsets of shard %d", s.shard), func() error {
 		err := s.commits.commit(ctx, s.shard, o)
+		if err == nil {
+			s.noteCommitted(o)
+		}
 		fenced := errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.UnknownMemberId)
 		if err != nil && (fenced || s.ctx.Err() != nil) && !errors.Is(err, ErrGenerationOver) {
 			return fmt.Errorf("%w: %w", ErrGenerationOver, err)
 		}
 		return err
 	})
+}
+
+func (s *Source) noteCommitted(o Offsets) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for t, offset := range o {
+		s.committed[t] = max(s.committed[t], offset)
+	}
 }

@@ -100,7 +100,7 @@ func (w *World) account(id string) *rules.Account {
 func (w *World) conclude(key, value []byte, at Place, idField string, verdict rules.Verdict, err error) error {
 	switch {
 	case errors.Is(err, rules.ErrLimit):
-		w.deadLetter(key, value, at, wire.Limit(err, w.decoder.MayKeep(value)))
+		w.deadLetter(key, value, at, wire.Limit(w.decoder.MayKeep(value)))
 	case err != nil:
 		return fmt.Errorf("record at %s:%d: %w", at.Topic, at.Offset+1, err)
 	case verdict.Conflict:

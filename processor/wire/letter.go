@@ -24,8 +24,11 @@ func Conflict(idField string, mayKeep bool) *Fault {
 }
 
 // Limit is the fault of a record that would take its account beyond its bounds.
-func Limit(err error, mayKeep bool) *Fault {
-	return &Fault{Reason: ReasonLimit, Detail: err.Error(), KeepBytes: mayKeep}
+func Limit(mayKeep bool) *Fault {
+	return &Fault{
+		Reason: ReasonLimit, KeepBytes: mayKeep,
+		Detail: "the account would go beyond its bounds of amounts, events or facts: is it one cardholder's?",
+	}
 }
 
 // Referral is the fault of whatever stands in the topic of referrals as long

@@ -26,3 +26,12 @@ func (l *Ledger) Marker(ctx context.Context, shard int32) (rules.Marker, bool, e
 	}
 	return m, true, nil
 }
+
+// LastSeq is the highest Seq of the shard's set rows, whether or not their
+// batch's marker is booked; 0: none.
+func (l *Ledger) LastSeq(ctx context.Context, shard int32) (seq uint64, err error) {
+	if err := l.reads.QueryRow(ctx, `SELECT max(seq) FROM set_log WHERE shard = $1`, shard).Scan(&seq); err != nil {
+		return 0, fmt.Errorf("read the last row of shard %d's set: %w", shard, explain(err))
+	}
+	return seq, nil
+}
