@@ -222,9 +222,9 @@ func writeFile(t *testing.T, name, format string, args ...any) string {
 }
 
 // relay passes connections on to a server and spares it the sight of clients
-// that are killed: it ends theirs in the usual way. The ClickHouse that a
-// library brings aborts when a connection is reset, which is what the kernel
-// does to those of a killed process; the program "clickhouse" takes no notice.
+// that are killed: it ends their connections in the usual way. The ClickHouse
+// that comes as a library aborts as a whole when a connection is reset, which
+// the kernel does to those of a killed process that had something to read.
 func relay(t *testing.T, server string) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
