@@ -47,6 +47,23 @@ func occurrence(moment string) int32 {
 	return 2
 }
 
+// A batch whose rows are booked and whose marker is not, and a Redis that has
+// forgotten it: neither heads nor marker nor commits tell of it. Decided anew,
+// with facts that have come since, its lines would be booked again under other
+// causes.
+func TestABatchBookedWithoutItsMarkerIsNotDecidedAnew(t *testing.T) {
+	for _, batch := range []int32{1, 3} {
+		t.Run(fmt.Sprint("batch ", batch), func(t *testing.T) {
+			t.Parallel()
+			w := newChaosWorld(t, 4)
+			w.options.MaxAhead = 1
+			w.emptyOnce = true
+			w.run(t, 1, func(int) *faults { return killAt("before marker of book", batch) })
+			w.check(t)
+		})
+	}
+}
+
 // Anything may fail, stop, fall asleep and wake up when another owner has gone
 // on, and Redis may lose what it was told last, or everything.
 func TestTheLedgerSurvivesKillsZombiesAndALostRedis(t *testing.T) {

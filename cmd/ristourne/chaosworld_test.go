@@ -54,6 +54,7 @@ type chaosWorld struct {
 
 	rng       *rand.Rand
 	loseRedis bool
+	emptyOnce bool           // Redis is emptied when the first owner has ended
 	dump      map[string]any // Redis as it once was
 	losses    int
 	done      atomic.Bool
@@ -250,6 +251,11 @@ func (w *chaosWorld) finished(ctx context.Context, t *testing.T) bool {
 // empties it.
 func (w *chaosWorld) maybeLoseRedis(t *testing.T) {
 	t.Helper()
+	if w.emptyOnce {
+		w.emptyOnce = false
+		w.losses++
+		restoreRedis(t, w.redis, nil)
+	}
 	if !w.loseRedis {
 		return
 	}
