@@ -133,6 +133,11 @@ func (w *failoverWorld) makeRecords(t *testing.T) {
 		t.Fatalf("the records give %d of %d accounts a reward: too few to tell a lost or doubled one", len(w.want.Instructed), failoverAccounts)
 	}
 	w.supply = ledgertest.Duplicate(w.rng, withoutEffect(w.rng, ledgertest.Shuffle(w.rng, records)), 10)
+	for _, r := range w.supply {
+		if r.Event != nil && r.Event.AmountMinor < 0 {
+			w.poison++
+		}
+	}
 
 	// The others come after the enrolments, whatever portion they are in.
 	first := slices.IndexFunc(w.supply, func(r ledgertest.Record) bool { return r.Fact == nil || r.Fact.Type != rules.Enrolled })
