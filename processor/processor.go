@@ -70,7 +70,7 @@ func (p *Processor) own(ctx context.Context, source Source) error {
 		err := p.runShard(ctx, source, moved)
 		switch {
 		case ctx.Err() != nil:
-			if err != nil && !errors.Is(err, context.Canceled) {
+			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, feed.ErrGenerationOver) {
 				p.log.Warn("shard let go before everything was settled: its next owner settles the outbox", "shard", source.Shard(), "error", err)
 			}
 			return nil

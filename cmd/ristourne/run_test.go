@@ -161,8 +161,10 @@ func (b *bank) get(t *testing.T, path string) (body string, status int) {
 func (b *bank) send(t *testing.T, topic int, key string, values ...string) {
 	t.Helper()
 	name := b.c.Kafka.Topics.inputs()[topic]
+	transport := &kafka.Transport{} // the shared one may not know the topic yet
+	defer transport.CloseIdleConnections()
 	writer := &kafka.Writer{
-		Addr: kafka.TCP(b.c.Kafka.Brokers...), Topic: name, Balancer: kafka.Murmur2Balancer{},
+		Transport: transport, Addr: kafka.TCP(b.c.Kafka.Brokers...), Topic: name, Balancer: kafka.Murmur2Balancer{},
 		RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond,
 	}
 	defer writer.Close()
