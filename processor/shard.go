@@ -110,6 +110,7 @@ func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log
 		decoder: wire.NewDecoder(wire.Options{}),
 		refs:    newReferrer(options.AccountRefKey),
 		window:  newWindow(),
+		heads:   rules.NoHeads,
 		moved:   new(atomic.Int64),
 	}
 	s.useCatalogue()
