@@ -89,8 +89,25 @@ func (t *traffic) event(kind string, p purchase, at time.Time) (key, value []byt
 		kind[:2], t.n, kind, p.id, id, p.account, p.amount, at.UTC().Format("2006-01-02T15:04:05.000Z07:00"), mid, p.id%10_000_000, p.id%10_000)
 }
 
-// produce fills the topics of one share: the members' enrolments, then events.
-func produce(ctx context.Context, brokers []string, topics topics, o options, share int) error {
+// firstEvent is when the traffic begins; members are enrolled a day before.
+func firstEvent() time.Time { return time.Now().Add(-40 * 24 * time.Hour) }
+
+func produceEnrolments(ctx context.Context, brokers []string, topic string, o options) error {
+	enrolledAt := firstEvent().Add(-24 * time.Hour).UTC().Format(time.RFC3339)
+	return write(ctx, brokers, topic, o.members, func(n int) (key, value []byte) {
+		id := account(n)
+		return []byte(id), fmt.Appendf(nil,
+			`{"fact_id":"enrol-%d","type":"enrolled","account_id":%q,"at":%q,"member_id":"m-%09d","programme":"bench","card_tokens":["tok-%09d"]}`,
+			n, id, enrolledAt, n, n)
+	})
+}
+
+func produceEvents(ctx context.Context, brokers []string, topic string, o options, share int) error {
+	t := &traffic{rng: rand.New(rand.NewPCG(1, uint64(share))), share: share, members: o.members, stores: o.stores, start: firstEvent()}
+	return write(ctx, brokers, topic, o.events, func(int) (key, value []byte) { return t.next() })
+}
+
+func write(ctx context.Context, brokers []string, topic string, n int, record func(int) (key, value []byte)) error {
 	transport := new(kafka.Transport) // of its own: a former one doesn't know the new topics yet
 	defer transport.CloseIdleConnections()
 	writer := &kafka.Writer{
@@ -98,22 +115,6 @@ func produce(ctx context.Context, brokers []string, topics topics, o options, sh
 		Compression: kafka.Lz4, BatchSize: 10_000, BatchBytes: 900_000, BatchTimeout: 5 * time.Millisecond,
 	}
 	defer writer.Close()
-	start := time.Now().Add(-40 * 24 * time.Hour)
-	enrolledAt := start.Add(-24 * time.Hour).UTC().Format(time.RFC3339)
-	enrolments := func(n int) (key, value []byte) {
-		id := account(n)
-		return []byte(id), fmt.Appendf(nil,
-			`{"fact_id":"enrol-%d","type":"enrolled","account_id":%q,"at":%q,"member_id":"m-%09d","programme":"bench","card_tokens":["tok-%09d"]}`,
-			n, id, enrolledAt, n, n)
-	}
-	if err := write(ctx, writer, topics.Facts, o.members, enrolments); err != nil {
-		return err
-	}
-	t := &traffic{rng: rand.New(rand.NewPCG(1, uint64(share))), share: share, members: o.members, stores: o.stores, start: start}
-	return write(ctx, writer, topics.Transactions, o.events, func(int) (key, value []byte) { return t.next() })
-}
-
-func write(ctx context.Context, writer *kafka.Writer, topic string, n int, record func(int) (key, value []byte)) error {
 	const slice = 20_000
 	messages := make([]kafka.Message, 0, slice)
 	for i := range n {

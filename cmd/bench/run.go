@@ -65,7 +65,6 @@ func run(ctx context.Context, stdout, stderr io.Writer, o options) error {
 	}
 	var measures []measure
 	for i, share := range o.shares {
-		fmt.Fprintf(stderr, "writing %d events, %d %% at partner shops\n", o.events, share)
 		found, err := b.share(ctx, share, catalogue, i == 0)
 		if err != nil {
 			return err
@@ -112,7 +111,15 @@ func (b *bench) share(ctx context.Context, share int, catalogue string, withRead
 	if err := b.kafka.CreateTopics(ctx, b.partitions, t.all()...); err != nil {
 		return nil, err
 	}
-	if err := produce(ctx, b.kafka.Brokers, t, b.options, share); err != nil {
+	config, address, err := b.configure(t, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.enrol(ctx, t, name, config, address, catalogue); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(b.log, "writing %d events, %d %% at partner shops\n", b.events, share)
+	if err := produceEvents(ctx, b.kafka.Brokers, t.Transactions, b.options, share); err != nil {
 		return nil, err
 	}
 	var measures []measure
@@ -125,9 +132,23 @@ func (b *bench) share(ctx context.Context, share int, catalogue string, withRead
 		measures = append(measures, m)
 	}
 	fmt.Fprintf(b.log, "ristourne at %d %%\n", share)
-	m, err := b.ristourneAt(ctx, t, name, catalogue)
+	m, err := b.process(ctx, name, config, address, b.watchEvents)
 	m.Name = fmt.Sprintf("ristourne %d %%", share)
 	return append(measures, m), err
+}
+
+// enrol publishes the catalogue and has the members enrolled, which is no part
+// of what is measured.
+func (b *bench) enrol(ctx context.Context, t topics, name, config, address, catalogue string) error {
+	if out, err := exec.CommandContext(ctx, b.ristourne, "offers", "publish", catalogue, "--config", config).CombinedOutput(); err != nil {
+		return fmt.Errorf("publish the catalogue: %w\n%s", err, out)
+	}
+	fmt.Fprintf(b.log, "enrolling %d members\n", b.members)
+	if err := produceEnrolments(ctx, b.kafka.Brokers, t.Facts, b.options); err != nil {
+		return err
+	}
+	_, err := b.process(ctx, name+".enrol", config, address, b.watchEnrolments)
+	return err
 }
 
 func (b *bench) reader(ctx context.Context, t topics, name string) (m measure, err error) {
@@ -145,14 +166,10 @@ func (b *bench) reader(ctx context.Context, t topics, name string) (m measure, e
 	return m, json.Unmarshal(out, &m)
 }
 
-func (b *bench) ristourneAt(ctx context.Context, t topics, name, catalogue string) (measure, error) {
-	config, address, err := b.configure(t, name)
-	if err != nil {
-		return measure{}, err
-	}
-	if out, err := exec.CommandContext(ctx, b.ristourne, "offers", "publish", catalogue, "--config", config).CombinedOutput(); err != nil {
-		return measure{}, fmt.Errorf("publish the catalogue: %w\n%s", err, out)
-	}
+// process runs the processor for as long as watch does.
+func (b *bench) process(ctx context.Context, name, config, address string,
+	watch func(ctx context.Context, address string, ended <-chan error) (measure, error),
+) (measure, error) {
 	var log bytes.Buffer
 	child := exec.CommandContext(ctx, b.ristourne, "run", "--config", config)
 	if b.memoryLimit != "" {
@@ -165,7 +182,7 @@ func (b *bench) ristourneAt(ctx context.Context, t topics, name, catalogue strin
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait() }()
-	m, err := b.watch(ctx, address, ended)
+	m, err := watch(ctx, address, ended)
 	if b.keep != "" {
 		err = errors.Join(err, save(ctx, "http://"+address+"/debug/pprof/heap", filepath.Join(b.keep, name+".heap.pprof")))
 	}
@@ -230,25 +247,17 @@ http: {listen: %q}
 	return path, address, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// watch reads the process' own metrics from when it is warm until it has read
-// every event, and waits until each has its fate. Reading is followed by the
-// lag, since fates are counted where batches are saved: now and then.
-func (b *bench) watch(ctx context.Context, address string, ended <-chan error) (measure, error) {
+// watchEnrolments waits until every member is enrolled.
+func (b *bench) watchEnrolments(ctx context.Context, address string, ended <-chan error) (measure, error) {
+	return measure{}, eachSample(ctx, address, ended, func(s sample) bool { return s.fates >= float64(b.members) })
+}
+
+// watchEvents reads the process' own metrics from when it is warm until it has
+// read every event, and waits until each has its fate. Reading is followed by
+// the lag, since fates are counted where batches are saved: now and then.
+func (b *bench) watchEvents(ctx context.Context, address string, ended <-chan error) (measure, error) {
 	var from, to sample
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-ended:
-			return measure{}, fmt.Errorf("ristourne ended early: %w", err)
-		case <-ctx.Done():
-			return measure{}, ctx.Err()
-		case <-tick.C:
-		}
-		s, err := scrape(ctx, address)
-		if err != nil || !s.reads {
-			continue // it has not begun yet
-		}
+	err := eachSample(ctx, address, ended, func(s sample) bool {
 		s.read = float64(b.events) - s.lag
 		if from.read == 0 && s.read >= float64(b.events)*warm {
 			from = s
@@ -257,13 +266,33 @@ func (b *bench) watch(ctx context.Context, address string, ended <-chan error) (
 			to = s
 		}
 		to.rss = max(to.rss, s.rss)
-		if to.read == 0 || s.fates < float64(b.members+b.events) {
-			continue
+		return to.read > 0 && s.fates >= float64(b.events)
+	})
+	return measure{
+		Events: to.read - from.read, Seconds: to.at.Sub(from.at).Seconds(),
+		CPUMicros: (to.cpuSeconds - from.cpuSeconds) * 1e6, Mallocs: to.mallocs - from.mallocs, RSSBytes: to.rss,
+	}, err
+}
+
+// eachSample reads the process' metrics until done says so.
+func eachSample(ctx context.Context, address string, ended <-chan error, done func(sample) bool) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("ristourne ended early: %w", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
 		}
-		return measure{
-			Events: to.read - from.read, Seconds: to.at.Sub(from.at).Seconds(),
-			CPUMicros: (to.cpuSeconds - from.cpuSeconds) * 1e6, Mallocs: to.mallocs - from.mallocs, RSSBytes: to.rss,
-		}, nil
+		s, err := scrape(ctx, address)
+		if err != nil || !s.reads {
+			continue // it has not begun yet
+		}
+		if done(s) {
+			return nil
+		}
 	}
 }
 
