@@ -59,7 +59,7 @@ Both read the same events of about 450 bytes from the same broker.`,
 	flags.StringVar(&o.kind, "parts", "real", "real: Apache Kafka and redis-server; embedded: Kafka in this process")
 	flags.StringVar(&o.ristourne, "ristourne", filepath.Join(filepath.Dir(self), "ristourne"), "binary to measure")
 	flags.StringVar(&o.keep, "keep", "", "folder for the logs and heap profiles of the processors")
-	flags.StringVar(&o.memoryLimit, "memory-limit", "256MiB", "GOMEMLIMIT of the processor, as a container would set it; empty: none")
+	flags.StringVar(&o.memoryLimit, "memory-limit", "", "GOMEMLIMIT of the processor, such as 400MiB; empty: none")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	cmd.AddCommand(newReaderCommand())
 	return cmd

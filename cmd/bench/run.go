@@ -257,7 +257,11 @@ func (b *bench) watchEnrolments(ctx context.Context, address string, ended <-cha
 // the lag, since fates are counted where batches are saved: now and then.
 func (b *bench) watchEvents(ctx context.Context, address string, ended <-chan error) (measure, error) {
 	var from, to sample
+	known := false // the lag is 0 until the first answers of the brokers
 	err := eachSample(ctx, address, ended, func(s sample) bool {
+		if known = known || s.lag > 0; !known {
+			return false
+		}
 		s.read = float64(b.events) - s.lag
 		if from.read == 0 && s.read >= float64(b.events)*warm {
 			from = s
@@ -330,7 +334,6 @@ func scrape(ctx context.Context, address string) (sample, error) {
 			}
 		}
 	}
-	s.reads = s.reads && s.fates > 0
 	for _, m := range families["process_cpu_seconds_total"].GetMetric() {
 		s.cpuSeconds = m.GetCounter().GetValue()
 	}
