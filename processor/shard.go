@@ -243,10 +243,15 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 	s.backlog.saves()
 	w.reset(progress{heads: s.heads})
 	select {
+	case queue <- settlement: // also when ctx has ended, where there is room
+		return nil
+	default:
+	}
+	select {
 	case queue <- settlement:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return context.Cause(ctx) // the next owner finds it in the outbox
 	}
 }
 
