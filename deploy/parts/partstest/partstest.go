@@ -59,7 +59,7 @@ var (
 // empty database in it, which is dropped when the test ends.
 func ClickHouse(tb testing.TB) (server *parts.ClickHouse, database string) {
 	tb.Helper()
-	server = sharedClickHouse.get(tb, parts.StartClickHouse)
+	server = sharedClickHouse.get(tb, startRelayed)
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Addr: []string{server.Addr},
 		Auth: clickhouse.Auth{Username: server.User, Password: server.Password},
