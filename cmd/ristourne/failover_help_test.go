@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -219,50 +216,4 @@ func writeFile(t *testing.T, name, format string, args ...any) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// relay passes connections on to a server and spares it the sight of clients
-// that are killed: it ends their connections in the usual way. The ClickHouse
-// that comes as a library aborts as a whole when a connection is reset, which
-// the kernel does to those of a killed process that had something to read.
-func relay(t *testing.T, server string) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var open sync.WaitGroup
-	open.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return // closed below
-			}
-			open.Go(func() { relayConn(client, server) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		open.Wait() // the processes are gone by now, and so are their ends
-	})
-	return listener.Addr().String()
-}
-
-func relayConn(client net.Conn, address string) {
-	defer client.Close()
-	server, err := net.Dial("tcp", address)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	var there sync.WaitGroup
-	there.Go(func() {
-		_, _ = io.Copy(server, client)
-		_ = server.(*net.TCPConn).CloseWrite()
-	})
-	if _, err := io.Copy(client, server); err != nil {
-		_, _ = io.Copy(io.Discard, server) // closing before its last word would be a reset
-	}
-	_ = client.Close()
-	there.Wait()
 }

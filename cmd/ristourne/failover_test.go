@@ -109,7 +109,7 @@ log: {format: json}
 		w.feed.Topics[feed.Facts], w.feed.Topics[feed.Referrals], w.feed.Topics[feed.Results], w.feed.Topics[feed.Transactions],
 		w.instructions, w.deadLetters,
 		w.redis.(*redis.Client).Options().Addr, w.prefix,
-		relay(t, w.ledgerOptions.Addresses[0]), w.ledgerOptions.Database, w.ledgerOptions.User,
+		w.ledgerOptions.Addresses[0], w.ledgerOptions.Database, w.ledgerOptions.User,
 		writeFile(t, "clickhouse.secret", "%s", w.ledgerOptions.Password),
 		writeFile(t, "account-ref-key.secret", "a secret of the test, 32 bytes +"))
 }
