@@ -5,6 +5,8 @@ import (
 	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
+
+	"ristourne/rules"
 )
 
 // filter is a set of 64-bit hashes: who is a member, which ids of which
@@ -99,4 +101,14 @@ func knownHash(member uint64, id string) uint64 {
 	var seed [8]byte
 	binary.LittleEndian.PutUint64(seed[:], member)
 	return xxhash.Sum64(seed[:]) ^ bits.RotateLeft64(xxhash.Sum64String(id), 31)
+}
+
+// appendKnown appends the hashes under which an event's ids are known: later
+// events may carry any of them.
+func appendKnown(hashes []uint64, member uint64, ev *rules.Event) []uint64 {
+	hashes = append(hashes, knownHash(member, ev.ID), knownHash(member, ev.TransactionID))
+	if ev.OriginalTransactionID != "" {
+		hashes = append(hashes, knownHash(member, ev.OriginalTransactionID))
+	}
+	return hashes
 }

@@ -125,10 +125,7 @@ func (r *rebuild) replayEvent(a *rules.Account, member uint64, row *rules.SetRow
 		return err
 	}
 	ev.AccountID = a.ID()
-	r.known = append(r.known, knownHash(member, ev.ID), knownHash(member, ev.TransactionID))
-	if ev.OriginalTransactionID != "" {
-		r.known = append(r.known, knownHash(member, ev.OriginalTransactionID))
-	}
+	r.known = appendKnown(r.known, member, &ev)
 	_, err := r.shard.engine.ApplyEvent(a, &ev, row.Cause, out)
 	return err
 }

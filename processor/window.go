@@ -182,10 +182,9 @@ func (s *Shard) concerns(member uint64, ev *rules.Event) bool {
 // those that follow. What turns out to be no part of the set stays in the
 // filter until the next claim; it costs a look.
 func (s *Shard) remember(member uint64, ev *rules.Event) {
-	s.known.add(knownHash(member, ev.ID))
-	s.known.add(knownHash(member, ev.TransactionID))
-	if ev.OriginalTransactionID != "" {
-		s.known.add(knownHash(member, ev.OriginalTransactionID))
+	var hashes [3]uint64
+	for _, hash := range appendKnown(hashes[:0], member, ev) {
+		s.known.add(hash)
 	}
 }
 
@@ -376,10 +375,7 @@ func (s *Shard) setEvent(w *window, a *account, ev *rules.Event, cause rules.Cau
 	}
 	row.Payload = w.payload(ev.AppendBinary)
 	w.decision.Set = append(w.decision.Set, row)
-	w.known = append(w.known, knownHash(a.hash, ev.ID), knownHash(a.hash, ev.TransactionID))
-	if ev.OriginalTransactionID != "" {
-		w.known = append(w.known, knownHash(a.hash, ev.OriginalTransactionID))
-	}
+	w.known = appendKnown(w.known, a.hash, ev)
 	if !a.existed && !a.touched {
 		w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{Ref: ref, AccountID: a.id, RecordedAt: cause.RecordedAt})
 	}
