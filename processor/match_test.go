@@ -45,7 +45,7 @@ func aTown() *rules.Catalogue {
 		Commission: rules.Commission{RateMillionths: 80_000},
 		Offers: []rules.Offer{{
 			ID: "everyday", Currency: eur, Group: rules.DefaultGroup,
-			Reward: rules.Reward{Form: rules.PercentReward, RateMillionths: 30_000},
+			Reward: rules.Reward{Form: rules.RateReward, RateMillionths: 30_000},
 		}},
 	}
 	for i := range 1000 {

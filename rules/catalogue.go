@@ -7,12 +7,13 @@ import (
 )
 
 // A Catalogue is everything that was ever agreed: for each subject (the
-// programme, a partner) the versions it went through. At any instant the
-// version with the latest From not after it is in force; the version in force
-// at purchase time decides, whenever an event arrives.
+// programme, a partner, a campaign) the versions it went through. At any
+// instant the version with the latest From not after it is in force; the
+// version in force at purchase time decides, whenever an event arrives.
 type Catalogue struct {
 	Programmes []Programme
 	Partners   []Partner
+	Campaigns  []Campaign
 }
 
 // Version names one version of a subject: its content hash tells two versions
@@ -51,6 +52,20 @@ type Programme struct {
 	// share of its basis: 1,000,000 (the whole basis) where none is stated.
 	CeilingMillionths int64
 	CardTokenRanges   []TokenRange // card tokens that look like card numbers and are allowed
+	Points            PointsUnit   // zero: the programme gives no points
+	// Offers are the programme's own: for every purchase of its members, at a
+	// partner's store or not. Their Stores are empty, they are funded by the
+	// programme, and their lines carry neither partner nor store.
+	Offers []Offer
+}
+
+// PointsUnit is the points that a programme gives.
+type PointsUnit struct {
+	Code     string // 2 to 12 of A-Z 0-9 _, no currency's code: the unit on lines
+	Decimals int    // 0 to 4: amounts of points are counted in 10^-Decimals of a point
+	// ValueMillionths is what one whole point costs the programme, in millionths
+	// of a minor unit of its currency; 0: none is stated.
+	ValueMillionths int64
 }
 
 // TokenRange allows card tokens by their first digits.
@@ -69,16 +84,41 @@ const (
 	OnSale
 )
 
-// Commission is what the partner owes for one purchase, by its own terms:
-// exactly RateMillionths of the basis plus FixedMinor, rounded once.
+// CommissionForm is how a commission is worked out.
+type CommissionForm uint8
+
+// The forms of a commission.
+const (
+	ShareCommission    CommissionForm = iota // RateMillionths of the basis plus FixedMinor; both 0: nothing per sale
+	TieredCommission                         // that of the highest tier that this purchase's basis reaches
+	CostPlusCommission                       // CostMillionths of the cost of the rewards
+)
+
+// Commission is what the partner owes for one purchase, rounded once.
 type Commission struct {
-	RateMillionths int64 // 50,000 = 5 %
-	FixedMinor     int64
-	On             CommissionOn
+	Form           CommissionForm
+	RateMillionths int64 // ShareCommission: 50,000 = 5 %
+	FixedMinor     int64 // ShareCommission
+	Tiers          []CommissionTier
+	// CostMillionths is the share of what the member's rewards from the
+	// partner's offers cost, as they are in the end and as far as the programme
+	// doesn't fund them: at least 1,000,000.
+	CostMillionths int64
+	On             CommissionOn // ShareCommission and TieredCommission
 }
 
-// None reports that the partner owes nothing per sale.
-func (c Commission) None() bool { return c.RateMillionths == 0 && c.FixedMinor == 0 }
+// CommissionTier is owed for purchases from FromMinor on: for the whole basis.
+type CommissionTier struct {
+	FromMinor      int64 // inclusive; tiers are in rising order
+	RateMillionths int64
+	FixedMinor     int64
+}
+
+// None reports that the partner owes nothing per sale, as with a subscription
+// that is billed by the month.
+func (c *Commission) None() bool {
+	return c.Form == ShareCommission && c.RateMillionths == 0 && c.FixedMinor == 0
+}
 
 // Partner is one version of a shop chain: its terms, its stores, its offers.
 type Partner struct {
@@ -146,39 +186,85 @@ func (l LocalTime) In(zone *time.Location) Instant {
 // RewardForm is how an award is worked out from the basis.
 type RewardForm uint8
 
-// The forms of a reward.
+// The forms of a reward. The zero value is no reward: an offer for sponsors
+// alone.
 const (
-	PercentReward RewardForm = iota + 1
-	FixedReward
+	RateReward     RewardForm = iota + 1 // percent, or points per unit of money
+	FixedReward                          // an amount for each purchase
+	PerFullReward                        // FixedMinor for each full PerMinor of the basis
+	TieredReward                         // a rate by the size of the basis
+	CategoryReward                       // a rate by article category
 )
 
-// Reward is what an offer gives for one purchase.
+// Reward is what an offer gives for one purchase. Rewards are counted in the
+// units of their kind: minor units of the offer's currency; for points 10^-d of
+// a point, d the decimals of the programme's points. A rate is units of the
+// kind for each minor unit of the basis, in millionths: 30,000 is 3 %, or with
+// points of no decimals 3 points for each euro.
 type Reward struct {
 	Form           RewardForm
-	RateMillionths int64 // PercentReward: 30,000 = 3 %
-	FixedMinor     int64 // FixedReward: minor units of the offer's currency
+	Kind           Kind // Cash (also the zero value), Points, Wallet or Voucher
+	RateMillionths int64
+	FixedMinor     int64 // FixedReward, PerFullReward
+	PerMinor       int64 // PerFullReward: over 0
+	Tiers          []Tier
+	Marginal       bool // tiers: each rate for the part above its threshold, not the highest reached for all
+	Categories     []CategoryRate
+	RestMillionths int64       // CategoryReward: the rate of what has no listed category; 0: none
+	Wallet         WalletTerms // of Kind Wallet
+	VoucherFor     string      // of Kind Voucher: what it is for, in the partner's words
 }
 
-// CapPeriod is over what a cap counts.
+// Tier is the rate from a basis on.
+type Tier struct {
+	FromMinor      int64 // inclusive; tiers are in rising order
+	RateMillionths int64
+}
+
+// CategoryRate is the rate of one article category. A rate of 0 says that its
+// articles earn nothing, and no boost changes that.
+type CategoryRate struct {
+	Category       string
+	RateMillionths int64
+}
+
+// WalletTerms is when what is put in a member's kitty can be spent, counted from
+// purchase time in days of 24 hours.
+type WalletTerms struct {
+	UsableAfterDays  int // 0: at once
+	ExpiresAfterDays int // 0: never
+}
+
+// CapPeriod is over what a cap, a visit or a goal counts, per account. Calendar
+// periods are those of the programme's zone; weeks begin on Monday.
 type CapPeriod uint8
 
-// The periods of a cap.
+// The periods.
 const (
 	PerPurchase CapPeriod = iota + 1
-	PerMonth              // calendar month of the programme's zone, per account
+	PerDay
+	PerWeek
+	PerMonth
+	PerQuarter
+	PerYear
+	PerRolling // the N x 24 h that end with the purchase
+	PerLife    // of the offer, over all its versions
 )
 
-var capPeriodNames = [...]string{"", "purchase", "month"}
+var capPeriodNames = [...]string{"", "purchase", "day", "week", "month", "quarter", "year", "rolling", "life"}
 
 func (p CapPeriod) String() string { return capPeriodNames[p] }
 
 // ParseCapPeriod reads the word of an offer file.
 func ParseCapPeriod(s string) (CapPeriod, bool) { return parseName[CapPeriod](s, capPeriodNames[:]) }
 
-// Cap is the most an offer gives a member in one period.
+// Cap is the most an offer gives a member in one period: an amount in units of
+// the reward, or a number of awards. Exactly one of the two is over 0.
 type Cap struct {
 	Per         CapPeriod
-	AmountMinor int64 // minor units of the offer's currency, over 0
+	Days        int   // PerRolling: N, 1 to 3660
+	AmountMinor int64 // in units of the reward
+	Count       int64 // of awards over 0; not with PerPurchase
 }
 
 // Funding is who pays a reward.
@@ -194,18 +280,166 @@ const (
 // DefaultGroup is the group of offers that name none: the best of them wins.
 const DefaultGroup = "default"
 
-// Offer is one version of what a partner gives. Its version is that of the
-// partner's document.
+// Offer is one version of what a partner, or the programme itself, gives. Its
+// version is that of the partner's, or the programme's, document.
 type Offer struct {
-	ID            string
-	Name          string
-	Stores        []string       // store ids; empty: all of the partner's
-	From, Until   LocalTime      // [From, Until) by the wall clock of the store's zone; zero: open
-	Currency      money.Currency // of basis, minimum, caps and award
-	Reward        Reward
-	MinSpendMinor int64 // inclusive; 0: none
-	Caps          []Cap
-	Group         string // DefaultGroup where none is stated
-	Priority      int
-	FundedBy      Funding
+	ID          string
+	Name        string
+	Stores      []string       // store ids; empty: all of the partner's
+	From, Until LocalTime      // [From, Until) by the wall clock of the store's zone; zero: open
+	Currency    money.Currency // of basis, minimum, goal, and of rewards that are money
+	Reward      Reward
+	Conditions
+	Boosts     []Boost
+	Caps       []Cap
+	Budgets    []Budget
+	Group      string // DefaultGroup where none is stated
+	Priority   int
+	FundedBy   Funding
+	Commission Commission // of its own, beside the partner's; in the offer's currency, never CostPlus, On is not looked at
+	Sponsor    Sponsor
 }
+
+// Conditions are what must hold of a purchase for an offer to apply. Zero
+// values ask nothing. A condition on something unknown doesn't hold.
+type Conditions struct {
+	MinSpendMinor int64 // inclusive; 0: none
+	MaxSpendMinor int64 // inclusive; 0: none
+	When          When
+	Channels      []Channel
+	MCCs          []MCCRange
+	Audience      Audience
+	FirstPurchase bool // no earlier purchase with a basis at any store of the partner
+	LapsedDays    int  // there was one, the last at least so many x 24 h before; 0: not asked
+	Every         Every
+	Goal          Goal
+}
+
+// When is at which times of the store's clock something holds: each part that
+// is stated must.
+type When struct {
+	Weekdays Weekdays
+	Hours    []Hours // any of them
+	Dates    []Dates // any of them
+}
+
+// Weekdays is a set of days: bit n is time.Weekday(n). Empty: every day.
+type Weekdays uint8
+
+// Has reports whether the day is in the set.
+func (w Weekdays) Has(day time.Weekday) bool { return w&(1<<day) != 0 }
+
+// Hours are times of day [From, Until), in seconds since midnight by the wall
+// clock. Until <= From: they go over midnight, and what is after it belongs to
+// the weekday on which they began.
+type Hours struct{ FromSec, UntilSec int32 } // From 0 to 86,399, Until 1 to 86,400
+
+// Dates are [From, Until) by the wall clock; a zero one is open.
+type Dates struct{ From, Until LocalTime }
+
+// MCCRange is merchant category codes (ISO 18245) From to To, both inclusive.
+type MCCRange struct{ From, To uint16 }
+
+// Audience is for which members something holds: each part that is stated
+// must. All is as of purchase time.
+type Audience struct {
+	Levels       []string // any of them
+	Segments     []string // any of them
+	CardProducts []string // any of them, in the bank's own words
+	Activated    bool     // the member has activated the offer
+	// Of the latest enrolment: not before EnrolledSince (of the programme's
+	// zone), at least EnrolledForDays x 24 h ago, less than EnrolledWithinDays
+	// x 24 h ago.
+	EnrolledSince      LocalTime
+	EnrolledForDays    int
+	EnrolledWithinDays int
+}
+
+// Every makes only the Nth, 2Nth, ... visit of each period earn. A visit is a
+// purchase on which all other conditions of the offer hold.
+type Every struct {
+	N   int       // at least 2; 0: not asked
+	Per CapPeriod // PerDay to PerYear, or PerLife
+}
+
+// Goal gives the award to the purchase with which the sum of bases of visits
+// reaches the target, once a period.
+type Goal struct {
+	AmountMinor int64     // 0: not asked
+	Per         CapPeriod // PerDay to PerYear, or PerLife
+}
+
+// BoostOp is what a boost does to an award.
+type BoostOp uint8
+
+// The operations, in the order in which they apply: of several boosts that set
+// or multiply the highest counts, those that add add up. A boost never lowers.
+const (
+	SetRate      BoostOp = iota + 1
+	MultiplyRate         // the only one that touches fixed and per-full amounts
+	AddRate
+)
+
+// Boost raises what an offer gives.
+type Boost struct {
+	ID               string
+	From, Until      LocalTime // [From, Until) by the store's wall clock; zero: open
+	When             When
+	Audience         Audience // Activated is not looked at
+	Op               BoostOp
+	RateMillionths   int64 // SetRate, AddRate
+	OfPoints         bool  // RateMillionths is of points: it touches offers that give points, else those that give money
+	FactorMillionths int64 // MultiplyRate: 1,000,000 (nothing changes) to 100,000,000
+}
+
+// Budget bounds what is given over all members.
+type Budget struct {
+	AmountMinor int64 // 0: no budget; in units of what it pays for
+	// PerStoreAndDay: so much for each store on each day of the programme's zone.
+	PerStoreAndDay bool
+	// Whole: what the rest doesn't cover wholly is not given at all; otherwise
+	// the last award is partial.
+	Whole bool
+}
+
+// Sponsor is what the sponsor of a referred member gets when that member buys:
+// always cash, in the offer's currency, at the programme's cost.
+type Sponsor struct {
+	RateMillionths int64 // of the buyer's basis; or
+	FixedMinor     int64
+	// FirstPurchases is for how many purchases, ever, of one referred member;
+	// 0: no limit.
+	FirstPurchases int
+	WithinDays     int   // x 24 h after the buyer's latest enrolment; 0: no limit
+	Caps           []Cap // per sponsor, over all members he referred
+}
+
+// None reports that the sponsor gets nothing.
+func (s *Sponsor) None() bool { return s.RateMillionths == 0 && s.FixedMinor == 0 }
+
+// Campaign is one version of a bundle of boosts over many offers.
+type Campaign struct {
+	ID          string
+	Version     Version
+	Programme   string
+	Name        string
+	From, Until LocalTime // [From, Until) by the store's wall clock; zero: open
+	When        When      // these hold beside each boost's own
+	Audience    Audience
+	// Budget pays what the campaign adds to awards, in Unit: a currency's code
+	// or the points'. A campaign with a budget touches only offers whose awards
+	// are in Unit.
+	Budget Budget
+	Unit   string
+	Boosts []CampaignBoost
+}
+
+// CampaignBoost is a boost on the offers that it names.
+type CampaignBoost struct {
+	Boost
+	Offers []OfferRef // empty: every offer of the programme and its partners
+}
+
+// OfferRef names an offer: of a partner, or where Partner is empty the
+// programme's own. An empty Offer is all of them.
+type OfferRef struct{ Partner, Offer string }

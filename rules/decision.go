@@ -77,11 +77,13 @@ type Decision struct {
 	Results      []ResultRow
 	Accruals     []Accrual
 	Instructions []Instruction
+	Referrals    []Referral // for other accounts, by programme.referrals
+	Grants       []Grant
 }
 
 // Empty reports that there is nothing to book or pay but the heads.
 func (d *Decision) Empty() bool {
-	return len(d.Accounts)+len(d.Set)+len(d.Results)+len(d.Accruals)+len(d.Instructions) == 0
+	return len(d.Accounts)+len(d.Set)+len(d.Results)+len(d.Accruals)+len(d.Instructions)+len(d.Referrals)+len(d.Grants) == 0
 }
 
 // Marker is the last row that is booked of a batch: everything up to it is in
@@ -99,8 +101,17 @@ type AccountHistory struct {
 	Ref       AccountRef
 	AccountID string
 	MemberID  string
-	Set       []SetRow  // in the order of Seq
-	Booked    []Accrual // sums by line key; ID, Cause and Reasons are empty
+	Set       []SetRow // in the order of Seq
+	// Booked is sums by line key of the lines of which the account is the
+	// beneficiary, and of its purchases' commission; ID, Cause and Reasons are
+	// empty.
+	Booked []Accrual
+	// Told is the newest referral of each key that the account's purchases have
+	// told, those that are 0 included.
+	Told []Referral
+	// Grants is the newest grant of each (budget, transaction), those that are
+	// 0 included.
+	Grants []Grant
 	// InstructedMinor is credits less debits by currency.
 	InstructedMinor map[money.Currency]int64
 }

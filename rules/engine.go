@@ -26,6 +26,7 @@ type Engine struct {
 	deserved    []deservedLine
 	worked      []workedPurchase
 	nets        []net
+	budgets     Budgets
 	buf         []byte
 	reasons     reasonCache
 	// explained is the explanation that purchase explainedIndex is taken down

@@ -275,7 +275,7 @@ func (c checker) worth(path string, o *Offer) {
 	}
 	c.share(path+".reward", o.Reward.RateMillionths, o.Reward.FixedMinor)
 	switch o.Reward.Form {
-	case PercentReward:
+	case RateReward:
 		if o.Reward.RateMillionths == 0 || o.Reward.FixedMinor != 0 {
 			c.fault(path+".reward", "a percent reward has a rate over 0%% and no fixed amount")
 		}

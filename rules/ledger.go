@@ -38,9 +38,12 @@ const (
 	CauseEvent CauseKind = iota + 1
 	CauseFact
 	CauseResult
+	// CauseReferral is a fact too; it stands on a topic of its own, so that its
+	// offset counts there.
+	CauseReferral
 )
 
-var causeKindNames = [...]string{"", "event", "fact", "result"}
+var causeKindNames = [...]string{"", "event", "fact", "result", "fact"}
 
 func (k CauseKind) String() string { return causeKindNames[k] }
 
@@ -118,19 +121,22 @@ type AccountRef [16]byte
 // Accrual is one signed ledger line. Sums of lines are the balances; a line is
 // never changed or deleted.
 type Accrual struct {
-	ID              AccrualID
-	Programme       string
-	AccountID       string // whose purchase it is
-	AccountRef      AccountRef
-	MemberID        string
-	BeneficiaryID   string // whose money it is: an account, or the partner for role partner
+	ID            AccrualID
+	Programme     string
+	AccountID     string // whose purchase it is
+	AccountRef    AccountRef
+	MemberID      string
+	BeneficiaryID string // whose money it is: an account, or the partner for role partner
+	// BeneficiaryRef is the beneficiary's reference, zero for role partner: with
+	// whose account the line is kept and rebuilt.
+	BeneficiaryRef  AccountRef
 	Role            Role
 	TransactionID   string
 	PartnerID       string
 	StoreID         string
 	OfferID         string // empty: an adjustment, or the partner's own terms
 	OfferVersion    string
-	CampaignIDs     []string
+	CampaignIDs     []string // whose boosts are in the award
 	Stage           Stage
 	Kind            Kind
 	Unit            string // currency code, or the points' code
@@ -140,6 +146,8 @@ type Accrual struct {
 	CostMinor       int64 // the reward in money
 	Currency        money.Currency
 	PurchasedAt     Instant
+	UsableFrom      Instant // of Kind Wallet: when it can be spent; zero for other kinds
+	ExpiresAt       Instant // of Kind Wallet: from when it no longer can; zero: never
 	Cause           Cause
 	Level           string
 	Channel         Channel
@@ -195,15 +203,67 @@ type DeadLetter struct {
 	SHA256     [32]byte
 }
 
+// Referral is what one purchase gives the sponsor of its buyer by one offer: a
+// target, not a difference. The buyer's account tells it; the sponsor's books
+// it. Of one (buyer, transaction, partner, offer, sponsor) the highest number
+// holds.
+type Referral struct {
+	ID               string // the fact_id: follows from its key and number
+	Number           int64  // from 1
+	SponsorAccountID string // whose fact it is
+	BuyerAccountID   string
+	BuyerRef         AccountRef
+	TransactionID    string // of the purchase
+	PartnerID        string // empty: an offer of the programme's own
+	StoreID          string
+	OfferID          string
+	OfferVersion     string
+	Programme        string
+	Currency         money.Currency
+	PurchasedAt      Instant
+	At               Instant // of its cause: the occurred_at of an event, the at of a fact
+	Channel          Channel
+	MCC              string
+	// In each world the basis and the sponsor's award on it, before the caps
+	// that his account keeps. Both 0: no longer deserved.
+	ConfirmedBasisMinor, ConfirmedRewardMinor int64
+	ExpectedBasisMinor, ExpectedRewardMinor   int64
+	Cause                                     Cause // the buyer's record that made it; no part of the fact
+}
+
+// Grant is what one purchase has of one budget after a decision. Grants are
+// part of what an account's awards follow from: they are kept for ever.
+type Grant struct {
+	Budget        BudgetKey
+	AccountID     string
+	AccountRef    AccountRef
+	TransactionID string
+	Unit          string
+	TargetMinor   int64 // what the purchase would have if budgets had no end
+	GrantedMinor  int64 // 0 to TargetMinor
+	ChangeMinor   int64 // what this decision raised it by; negative: gave back
+	Cause         Cause
+}
+
+// BudgetKey names one budget over all members: the form in which it is kept,
+// such as "campaign/black-friday", "offer/cafe-du-coin/everyday" or
+// "day/cafe-du-coin/everyday/bastille/2026-11-27". The programme's own offers
+// have an empty partner.
+type BudgetKey string
+
 // Output collects what applying records has decided. It is reused from batch
 // to batch.
 type Output struct {
 	Accruals     []Accrual
 	Instructions []Instruction
+	Referrals    []Referral
+	Grants       []Grant
 }
 
 // Reset empties o and keeps its memory.
 func (o *Output) Reset() {
 	o.Accruals = o.Accruals[:0]
 	o.Instructions = o.Instructions[:0]
+	o.Referrals = o.Referrals[:0]
+	o.Grants = o.Grants[:0]
 }

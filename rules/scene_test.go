@@ -62,7 +62,7 @@ func mid(id string) rules.Key {
 }
 
 func percentOffer(id string, rate int64, change ...func(*rules.Offer)) rules.Offer {
-	o := rules.Offer{ID: id, Currency: eur, Reward: rules.Reward{Form: rules.PercentReward, RateMillionths: rate}}
+	o := rules.Offer{ID: id, Currency: eur, Reward: rules.Reward{Form: rules.RateReward, RateMillionths: rate}}
 	for _, f := range change {
 		f(&o)
 	}

@@ -127,7 +127,7 @@ func (c *checker) checkOffer(d *document, at path, o *offerDoc, offer *rules.Off
 
 func (c *checker) checkReward(d *document, at path, o *offerDoc, offer *rules.Offer) {
 	switch r := o.reward; r.form {
-	case rules.PercentReward:
+	case rules.RateReward:
 		if r.rateMillionths == 0 {
 			c.fault(d, at, "a reward of 0%% gives nothing: write a rate over 0%%, or remove the offer")
 		}
@@ -186,7 +186,7 @@ func (o *offerDoc) toRules(programmeCurrency money.Currency) rules.Offer {
 		Reward: rules.Reward{
 			Form: o.reward.form, RateMillionths: o.reward.rateMillionths, FixedMinor: o.reward.fixed.minor,
 		},
-		MinSpendMinor: o.minSpend.minor, Group: cmp.Or(o.group, rules.DefaultGroup), Priority: o.priority, FundedBy: o.fundedBy.by,
+		Conditions: rules.Conditions{MinSpendMinor: o.minSpend.minor}, Group: cmp.Or(o.group, rules.DefaultGroup), Priority: o.priority, FundedBy: o.fundedBy.by,
 	}
 	for _, limit := range o.caps {
 		offer.Caps = append(offer.Caps, rules.Cap{Per: limit.per, AmountMinor: limit.amount.minor})

@@ -141,7 +141,7 @@ offers:
 `})
 	p := partnerVersion(t, loaded, "cafe-du-coin", 0)
 	o := p.Offers[0]
-	if p.Commission.RateMillionths != 80_000 || o.Reward != (rules.Reward{Form: rules.PercentReward, RateMillionths: 30_000}) ||
+	if p.Commission.RateMillionths != 80_000 || o.Reward.Form != rules.RateReward || o.Reward.RateMillionths != 30_000 ||
 		o.Caps[0] != (rules.Cap{Per: rules.PerPurchase, AmountMinor: 1500}) || o.Caps[1] != (rules.Cap{Per: rules.PerMonth, AmountMinor: 4000}) ||
 		o.From != (rules.LocalTime{Year: 2026, Month: 1, Day: 1}) || o.Group != rules.DefaultGroup || o.Currency != p.Currency ||
 		p.Stores[0].Keys[0] != (rules.Key{MID: "0012345678", AcquirerID: "30004", From: rules.MinInstant, Until: rules.MaxInstant}) {

@@ -95,7 +95,7 @@ func parseCeiling(text string) (int64, error) {
 func parseReward(text string) (reward, error) {
 	if strings.Contains(text, "%") {
 		rate, err := parseRate(text)
-		return reward{form: rules.PercentReward, rateMillionths: rate}, err
+		return reward{form: rules.RateReward, rateMillionths: rate}, err
 	}
 	if bareNumber.MatchString(text) {
 		return reward{}, fmt.Errorf("%q is neither rate nor amount: write %s%% or %s EUR", clip(text), clip(text), clip(text))

@@ -229,7 +229,7 @@ func (g *Generator) commission() rules.Commission {
 func (g *Generator) offer(id string, c money.Currency, p *rules.Partner) rules.Offer {
 	o := rules.Offer{
 		ID: id, Name: "Offer " + id, Currency: c, Group: pick(g.rng, rules.DefaultGroup, "bonus", "club"),
-		Priority: g.rng.IntN(3), Reward: rules.Reward{Form: rules.PercentReward},
+		Priority: g.rng.IntN(3), Reward: rules.Reward{Form: rules.RateReward},
 	}
 	o.Reward.RateMillionths = pick[int64](g.rng, 10_000, 25_000, 30_000, 50_000, 100_000, 33_333, 5_000, 500_000)
 	if g.chance(30) {

@@ -51,7 +51,7 @@ func bakery(change ...func(*rules.Programme, *rules.Partner)) *rules.Catalogue {
 func percent(id string, rateMillionths int64) rules.Offer {
 	return rules.Offer{
 		ID: id, Currency: currency("EUR"), Group: rules.DefaultGroup,
-		Reward: rules.Reward{Form: rules.PercentReward, RateMillionths: rateMillionths},
+		Reward: rules.Reward{Form: rules.RateReward, RateMillionths: rateMillionths},
 	}
 }
 
