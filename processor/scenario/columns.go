@@ -1,8 +1,9 @@
 package scenario
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/shopspring/decimal"
 
 	"ristourne/rules"
 	"ristourne/rules/money"
@@ -13,8 +14,9 @@ import (
 
 // quantity is an amount in its unit.
 type quantity struct {
-	minor int64
-	unit  string // a currency, or the points' code; empty: none
+	minor    int64
+	unit     string // a currency, or the points' code; empty: none
+	decimals int    // of points
 }
 
 // String is the quantity as a cell has it. 0 is 0 in every unit.
@@ -25,8 +27,36 @@ func (q quantity) String() string {
 	if c, ok := money.ParseCurrency(q.unit); ok {
 		return money.FormatMinor(q.minor, c)
 	}
-	return fmt.Sprintf("%d %s", q.minor, q.unit)
+	return decimal.New(q.minor, int32(-q.decimals)).StringFixed(int32(q.decimals)) + " " + q.unit
 }
+
+// ledgerLine is a line of the ledger, and by what it is shown.
+type ledgerLine struct {
+	rules.Accrual
+	settings *settings
+}
+
+func (l *ledgerLine) quantity(minor int64) quantity { return l.settings.quantity(minor, l.Unit) }
+
+// clock shows an instant as a record would be written that happens then.
+func (l *ledgerLine) clock(at rules.Instant) string {
+	if at == (rules.Instant{}) {
+		return ""
+	}
+	wall := at.Time().In(l.settings.zone)
+	if at.Sec%60 == 0 && at.Nsec == 0 {
+		return wall.Format("2006-01-02 15:04")
+	}
+	return wall.Format("2006-01-02 15:04:05.999999999")
+}
+
+// grant is what a purchase has of a budget, and by what it is shown.
+type grant struct {
+	rules.Grant
+	settings *settings
+}
+
+func (g *grant) quantity(minor int64) quantity { return g.settings.quantity(minor, g.Unit) }
 
 // column is one column of a kind of table: a text by which rows are told apart,
 // or an amount.
@@ -37,40 +67,42 @@ type column[R any] struct {
 }
 
 // lineColumns are those of the ledger's lines.
-var lineColumns = []column[rules.Accrual]{
-	{name: "account", text: func(a *rules.Accrual) string { return a.AccountID }},
-	{name: "member", text: func(a *rules.Accrual) string { return a.MemberID }},
-	{name: "programme", text: func(a *rules.Accrual) string { return a.Programme }},
-	{name: "purchase", text: func(a *rules.Accrual) string { return a.TransactionID }},
-	{name: "purchased", text: func(a *rules.Accrual) string { return a.PurchasedAt.String() }},
-	{name: "partner", text: func(a *rules.Accrual) string { return a.PartnerID }},
-	{name: "store", text: func(a *rules.Accrual) string { return a.StoreID }},
-	{name: "offer", text: func(a *rules.Accrual) string { return a.OfferID }},
-	{name: "version", text: func(a *rules.Accrual) string { return versionDate(a.OfferVersion) }},
-	{name: "campaigns", text: func(a *rules.Accrual) string { return strings.Join(a.CampaignIDs, ", ") }},
-	{name: "role", text: func(a *rules.Accrual) string { return a.Role.String() }},
-	{name: "beneficiary", text: func(a *rules.Accrual) string { return a.BeneficiaryID }},
-	{name: "stage", text: func(a *rules.Accrual) string { return a.Stage.String() }},
-	{name: "kind", text: func(a *rules.Accrual) string { return a.Kind.String() }},
-	{name: "unit", text: func(a *rules.Accrual) string { return a.Unit }},
-	{name: "level", text: func(a *rules.Accrual) string { return a.Level }},
-	{name: "channel", text: func(a *rules.Accrual) string { return a.Channel.String() }},
-	{name: "mcc", text: func(a *rules.Accrual) string { return a.MCC }},
-	{name: "cause", text: func(a *rules.Accrual) string { return a.Cause.ID }},
-	{name: "because", text: func(a *rules.Accrual) string { return strings.Join(a.Reasons, ", ") }},
-	{name: "basis", amount: func(a *rules.Accrual) quantity { return inMoney(a, a.BasisMinor) }},
-	{name: "reward", amount: func(a *rules.Accrual) quantity { return quantity{a.RewardMinor, a.Unit} }},
-	{name: "commission", amount: func(a *rules.Accrual) quantity { return inMoney(a, a.CommissionMinor) }},
-	{name: "cost", amount: func(a *rules.Accrual) quantity { return inMoney(a, a.CostMinor) }},
-	{name: "margin", amount: func(a *rules.Accrual) quantity { return inMoney(a, a.CommissionMinor-a.CostMinor) }},
+var lineColumns = []column[ledgerLine]{
+	{name: "account", text: func(a *ledgerLine) string { return a.AccountID }},
+	{name: "member", text: func(a *ledgerLine) string { return a.MemberID }},
+	{name: "programme", text: func(a *ledgerLine) string { return a.Programme }},
+	{name: "purchase", text: func(a *ledgerLine) string { return a.TransactionID }},
+	{name: "purchased", text: func(a *ledgerLine) string { return a.clock(a.PurchasedAt) }},
+	{name: "usable_from", text: func(a *ledgerLine) string { return a.clock(a.UsableFrom) }},
+	{name: "expires_at", text: func(a *ledgerLine) string { return a.clock(a.ExpiresAt) }},
+	{name: "partner", text: func(a *ledgerLine) string { return a.PartnerID }},
+	{name: "store", text: func(a *ledgerLine) string { return a.StoreID }},
+	{name: "offer", text: func(a *ledgerLine) string { return a.OfferID }},
+	{name: "version", text: func(a *ledgerLine) string { return versionDate(a.OfferVersion) }},
+	{name: "campaigns", text: func(a *ledgerLine) string { return strings.Join(a.CampaignIDs, ", ") }},
+	{name: "role", text: func(a *ledgerLine) string { return a.Role.String() }},
+	{name: "beneficiary", text: func(a *ledgerLine) string { return a.BeneficiaryID }},
+	{name: "stage", text: func(a *ledgerLine) string { return a.Stage.String() }},
+	{name: "kind", text: func(a *ledgerLine) string { return a.Kind.String() }},
+	{name: "unit", text: func(a *ledgerLine) string { return a.Unit }},
+	{name: "level", text: func(a *ledgerLine) string { return a.Level }},
+	{name: "channel", text: func(a *ledgerLine) string { return a.Channel.String() }},
+	{name: "mcc", text: func(a *ledgerLine) string { return a.MCC }},
+	{name: "cause", text: func(a *ledgerLine) string { return a.Cause.ID }},
+	{name: "because", text: func(a *ledgerLine) string { return strings.Join(a.Reasons, ", ") }},
+	{name: "basis", amount: func(a *ledgerLine) quantity { return inMoney(a, a.BasisMinor) }},
+	{name: "reward", amount: func(a *ledgerLine) quantity { return a.quantity(a.RewardMinor) }},
+	{name: "commission", amount: func(a *ledgerLine) quantity { return inMoney(a, a.CommissionMinor) }},
+	{name: "cost", amount: func(a *ledgerLine) quantity { return inMoney(a, a.CostMinor) }},
+	{name: "margin", amount: func(a *ledgerLine) quantity { return inMoney(a, a.CommissionMinor-a.CostMinor) }},
 }
 
 // inMoney is an amount that is money whatever the line is paid in.
-func inMoney(a *rules.Accrual, minor int64) quantity {
+func inMoney(a *ledgerLine, minor int64) quantity {
 	if a.Currency == (money.Currency{}) {
-		return quantity{minor, a.Unit}
+		return a.quantity(minor)
 	}
-	return quantity{minor, a.Currency.String()}
+	return quantity{minor: minor, unit: a.Currency.String()}
 }
 
 // versionDate is the part of a version's id that a person can foretell: the
@@ -89,7 +121,18 @@ var instructionColumns = []column[rules.Instruction]{
 	{name: "because", text: func(x *rules.Instruction) string { return x.Reason }},
 	{name: "statement", text: func(x *rules.Instruction) string { return x.StatementText }},
 	{name: "cause", text: func(x *rules.Instruction) string { return x.Cause.ID }},
-	{name: "amount", amount: func(x *rules.Instruction) quantity { return quantity{x.AmountMinor, x.Currency.String()} }},
+	{name: "amount", amount: func(x *rules.Instruction) quantity { return quantity{minor: x.AmountMinor, unit: x.Currency.String()} }},
+}
+
+// budgetColumns are those of what purchases have of budgets: asked is what they
+// would have if budgets had no end.
+var budgetColumns = []column[grant]{
+	{name: "budget", text: func(g *grant) string { return string(g.Budget) }},
+	{name: "account", text: func(g *grant) string { return g.AccountID }},
+	{name: "purchase", text: func(g *grant) string { return g.TransactionID }},
+	{name: "asked", amount: func(g *grant) quantity { return g.quantity(g.TargetMinor) }},
+	{name: "granted", amount: func(g *grant) quantity { return g.quantity(g.GrantedMinor) }},
+	{name: "refused", amount: func(g *grant) quantity { return g.quantity(g.TargetMinor - g.GrantedMinor) }},
 }
 
 // explained is one offer of one purchase in one world; of a purchase that earns
@@ -98,6 +141,7 @@ type explained struct {
 	purchase *rules.Explanation
 	world    string
 	offer    *rules.ExplainedOffer // nil: the purchase alone
+	settings *settings
 }
 
 func ofOffer(text func(*rules.ExplainedOffer) string) func(*explained) string {
@@ -114,7 +158,7 @@ func amountOfOffer(minor func(*rules.ExplainedOffer) int64) func(*explained) qua
 		if x.offer == nil {
 			return quantity{}
 		}
-		return quantity{minor(x.offer), x.offer.Currency}
+		return x.settings.quantity(minor(x.offer), x.offer.Currency)
 	}
 }
 
@@ -195,7 +239,8 @@ func project[R any](all []column[R], records []R, asked []string, where []condit
 			found[key], order = s, append(order, s)
 		}
 		for n := range amounts {
-			s.amounts[n] = quantity{s.amounts[n].minor + amounts[n].minor, amounts[n].unit}
+			s.amounts[n].minor += amounts[n].minor
+			s.amounts[n].unit, s.amounts[n].decimals = amounts[n].unit, amounts[n].decimals
 		}
 	}
 	var rows []row

@@ -28,7 +28,9 @@
 // stands before the first scenario holds for all of them.
 //
 //	catalogue NAME        an offer file, indented below. In a scenario it stands
-//	                      for the one of this name that holds for all.
+//	                      for the one of this name that holds for all. Programme,
+//	                      partners, levels and campaigns: a catalogue each, and
+//	                      so for each later version of one.
 //	catalogue DIR/        a folder of offer files, relative to this file; named
 //	                      offer files stand for those of the folder.
 //	zone NAME             in which times without an offset are read; without it
@@ -44,14 +46,18 @@
 //	WHEN  ACCOUNT  FACT  [SUBJECT]  [AMOUNT]  [k=v ...]  [=> FATE]
 //
 // EVENT and FACT are the types of the wire, and k=v any field of it, such as
-// channel=online or merchant.mcc="5812": a value is JSON where it can be read so,
+// channel=online or card_product=gold: a value is JSON where it can be read so,
 // and text otherwise or in quotes. Short names: id (event_id or fact_id), card,
-// cards=a,b, original (original_transaction_id), purchased, at of a merchant,
-// billing=18.00EUR, recorded (the Kafka timestamp), times=N (N such records, each
-// with an id of its own), and the word declined. What is not written: the merchant
-// of the purchase's event before; the card "card", which enrolled links too; the
-// only programme; ids in the order of the lines. The SUBJECT of a fact is the
-// purchase that expired, the card, level, offer, segment, cycle or member.
+// cards=a,b, segments=a,b, sponsor (sponsor_account_id), original
+// (original_transaction_id), purchased, at of a merchant, mcc (of it),
+// billing=18.00EUR, items="bread 4.00 EUR, cheese 6.00 EUR, 1.00 EUR" (the last
+// one has no category), recorded (the Kafka timestamp), times=N (N such records,
+// each with an id of its own), and the word declined. What is not written: the
+// merchant of the purchase's event before; the card "card", which enrolled links
+// too; the only programme; ids in the order of the lines. The SUBJECT of a fact is
+// the purchase that expired, the card, level, offer, segment, cycle or member.
+//
+// What a purchase gives the buyer's sponsor reaches his account at once.
 //
 // A record must become part of the account's set (booked, no change, waiting)
 // unless the line says another FATE: declined, no_member, unmatched, too_late,
@@ -62,8 +68,9 @@
 //
 //	expect [k=v ...]                sums of the ledger so far
 //	expect instructions [k=v ...]   what the bank was told to pay
+//	expect budgets [k=v ...]        what purchases have of each budget now
 //	expect why [k=v ...]            each purchase's offers, in each world
-//	expect nothing [k=v ...]        no such row at all (also: instructions nothing)
+//	expect nothing [k=v ...]        no such row at all (so too: instructions nothing, budgets nothing)
 //
 // The columns say by what lines are added up. All rows that are not 0 must be
 // there, in any order, and no others; k=v narrows this to rows with that value.

@@ -2,7 +2,6 @@ package scenario
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"ristourne/rules/money"
@@ -47,6 +46,10 @@ func makeTableKinds() []*tableKind {
 		return project(instructionColumns, r.instructions, columns, where), nil
 	}}
 	instructions.columns, instructions.amounts = columnNames(instructionColumns)
+	budgets := &tableKind{name: "budgets", rows: func(r *runner, columns []string, where []condition) ([]row, error) {
+		return project(budgetColumns, r.grants, columns, where), nil
+	}}
+	budgets.columns, budgets.amounts = columnNames(budgetColumns)
 	why := &tableKind{name: "why", rows: func(r *runner, columns []string, where []condition) ([]row, error) {
 		all, err := r.explain()
 		if err != nil {
@@ -55,10 +58,10 @@ func makeTableKinds() []*tableKind {
 		return projectEach(whyColumns, all, columns, where), nil
 	}}
 	why.columns, why.amounts = columnNames(whyColumns)
-	return []*tableKind{sums, instructions, why}
+	return []*tableKind{sums, instructions, budgets, why}
 }
 
-// expect reads `expect [instructions|why] [nothing] [k=v ...]` and its table.
+// expect reads `expect [instructions|budgets|why] [nothing] [k=v ...]` and its table.
 func (b *builder) expect(st statement) {
 	b.checks = true
 	x := &expectation{line: st.line, end: st.end, kind: tableKinds[0]}
@@ -75,7 +78,7 @@ func (b *builder) expect(st statement) {
 		case at > 0 && i == 0:
 			x.kind = tableKinds[at]
 		default:
-			b.fault(st.line, w.column, "%q is nothing that can be expected: write `expect`, `expect instructions` or `expect why`, then perhaps `nothing` and column=value", w.text)
+			b.fault(st.line, w.column, "%q is nothing that can be expected: write `expect`, `expect instructions`, `expect budgets` or `expect why`, then perhaps `nothing` and column=value", w.text)
 		}
 	}
 	switch {
@@ -151,11 +154,11 @@ func (b *builder) amountCell(line int, c cell) string {
 		if err != nil {
 			b.fault(line, c.column, "%v: write it such as 12.50 EUR", err)
 		}
-		return quantity{minor, unit}.String()
+		return quantity{minor: minor, unit: unit}.String()
 	}
-	units, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || unit == "" {
+	units, ok := b.scenario.settings.units(number, unit)
+	if !ok || unit == "" {
 		b.fault(line, c.column, "%q is no amount: write it such as 12.50 EUR or 500 POINTS, or 0", c.text)
 	}
-	return quantity{units, unit}.String()
+	return b.scenario.settings.quantity(units, unit).String()
 }

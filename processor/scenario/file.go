@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/shopspring/decimal"
+
 	"ristourne/processor/catalog"
 )
 
@@ -159,6 +161,23 @@ type settings struct {
 	zone      *time.Location
 	programme string // the only one; empty: there are several
 	merchants map[string]map[string]any
+	// pointsDecimals are those of the programmes' points, by their code.
+	pointsDecimals map[string]int
+}
+
+func (s *settings) quantity(minor int64, unit string) quantity {
+	return quantity{minor, unit, s.pointsDecimals[unit]}
+}
+
+// units reads an amount of points; false: it is no number, or has more decimals
+// than the points.
+func (s *settings) units(number, unit string) (int64, bool) {
+	d, err := decimal.NewFromString(number)
+	if err != nil || !numberForm.MatchString(number) {
+		return 0, false
+	}
+	d = d.Shift(int32(s.pointsDecimals[unit]))
+	return d.IntPart(), d.IsInteger() && d.BigInt().IsInt64()
 }
 
 // build makes one scenario of its statements and of those for all.
@@ -305,7 +324,11 @@ func (p *parser) load(s *Scenario, c *catalogueParts) bool {
 	s.settings.catalogue = loaded
 	programmes := loaded.Catalogue.Programmes
 	s.settings.programme = programmes[0].ID
+	s.settings.pointsDecimals = map[string]int{}
 	for i := range programmes {
+		if points := programmes[i].Points; points.Code != "" {
+			s.settings.pointsDecimals[points.Code] = points.Decimals
+		}
 		if programmes[i].ID != programmes[0].ID {
 			s.settings.programme = ""
 		}

@@ -280,9 +280,10 @@ func (f *fields) factAmount(what string, number, unit word) {
 		}
 		return
 	}
-	units, err := strconv.ParseInt(number.text, 10, 64)
-	if err != nil {
-		f.fault(f.line, number.column, "%q %s is no whole number of units: write it such as 500 %s", number.text, unit.text, unit.text)
+	units, ok := f.scenario.settings.units(number.text, unit.text)
+	if !ok {
+		sample := f.scenario.settings.quantity(500, unit.text)
+		f.fault(f.line, number.column, "%q is no number of %s, which have %d decimals: write it such as %s", number.text, unit.text, sample.decimals, sample)
 	}
 	f.json["amount_minor"], f.json["unit"] = units, unit.text
 }
@@ -297,6 +298,11 @@ func (f *fields) eventField(w word) {
 		f.fault(f.line, w.column, "an event has one card: write card=%s", w.text)
 	case w.name == "card":
 		f.json["card_token"] = w.text
+	case w.name == "mcc":
+		w.name, w.quoted = "merchant.mcc", true // a code, not a number
+		f.set(w)
+	case w.name == "items" && !strings.HasPrefix(w.text, "["):
+		f.items(w)
 	case w.name == "original":
 		f.json["original_transaction_id"] = w.text
 	case w.name == "purchased":
@@ -315,12 +321,43 @@ func (f *fields) eventField(w word) {
 	}
 }
 
+var itemForm = regexp.MustCompile(`^(?:(.*\S) +)?([+-]?\d+(?:\.\d+)?) ?([A-Z]{3})$`)
+
+// items reads `bread 4.00 EUR, cheese 6.00 EUR, 1.00 EUR`: what has no word in
+// front has no category.
+func (f *fields) items(w word) {
+	var items []map[string]any
+	for text := range strings.SplitSeq(w.text, ",") {
+		text = strings.TrimSpace(text)
+		m := itemForm.FindStringSubmatch(text)
+		if m == nil {
+			f.fault(f.line, w.column, "%q is no article: write its category and its amount, such as items=\"bread 4.00 EUR, cheese 6.00 EUR\"", text)
+			continue
+		}
+		minor, currency, ok := f.amount(word{column: w.column, text: m[2]}, word{column: w.column, text: m[3]})
+		if ok && f.json["currency"] != nil && currency != f.json["currency"] {
+			f.fault(f.line, w.column, "%q is not in the currency of the event: write it in %v", text, f.json["currency"])
+		}
+		item := map[string]any{"amount_minor": minor}
+		if m[1] != "" {
+			item["category"] = m[1]
+		}
+		items = append(items, item)
+	}
+	f.json["items"] = items
+}
+
 func (f *fields) factField(w word) {
-	switch w.name {
-	case "card":
+	list := func(c rune) bool { return c == ',' }
+	switch {
+	case w.name == "card":
 		f.json["card_token"] = w.text
-	case "cards":
-		f.json["card_tokens"] = strings.FieldsFunc(w.text, func(c rune) bool { return c == ',' })
+	case w.name == "cards":
+		f.json["card_tokens"] = strings.FieldsFunc(w.text, list)
+	case w.name == "segments" && !strings.HasPrefix(w.text, "["):
+		f.json["segments"] = strings.FieldsFunc(w.text, list)
+	case w.name == "sponsor":
+		f.json["sponsor_account_id"] = w.text
 	default:
 		f.field(w, "fact_id")
 	}

@@ -54,8 +54,9 @@ func (f *File) Run() ([]Result, error) {
 type runner struct {
 	scenario     *Scenario
 	world        *simulate.World
-	lines        []rules.Accrual
+	lines        []ledgerLine
 	instructions []rules.Instruction
+	grants       []grant // the newest of each budget and purchase
 	letter       *rules.DeadLetter
 	purchases    []purchase // that records named, in order
 	failures     []Failure
@@ -64,7 +65,12 @@ type runner struct {
 func (s *Scenario) run() (Result, error) {
 	r := &runner{scenario: s, world: simulate.NewWorld(s.settings.catalogue.Snapshot, false), failures: []Failure{}}
 	r.world.Lines = func(out *rules.Output) {
-		r.lines = append(r.lines, out.Accruals...)
+		for _, a := range out.Accruals {
+			r.lines = append(r.lines, ledgerLine{a, &s.settings})
+		}
+		for _, g := range out.Grants {
+			r.granted(g)
+		}
 		r.instructions = append(r.instructions, out.Instructions...)
 	}
 	r.world.DeadLetter = func(letter *rules.DeadLetter) { r.letter = letter }
@@ -88,6 +94,18 @@ func (r *runner) fail(line int, e edit, detail, format string, args ...any) {
 		File: r.scenario.file.Name, Line: line, Detail: detail, edit: e,
 		Message: fmt.Sprintf("scenario %q: ", r.scenario.Name) + fmt.Sprintf(format, args...),
 	})
+}
+
+// granted puts a grant in the place of the one that its purchase had.
+func (r *runner) granted(g rules.Grant) {
+	at := slices.IndexFunc(r.grants, func(former grant) bool {
+		return former.Budget == g.Budget && former.AccountID == g.AccountID && former.TransactionID == g.TransactionID
+	})
+	if at < 0 {
+		r.grants = append(r.grants, grant{g, &r.scenario.settings})
+		return
+	}
+	r.grants[at].Grant = g
 }
 
 // apply sends a record, as often as it says, and looks at what became of it.
@@ -253,7 +271,7 @@ func (r *runner) explain() ([]explained, error) {
 			*rules.ExplainedWorld
 		}{{rules.Expected.String(), x.Expected}, {rules.Confirmed.String(), x.Confirmed}} {
 			for i := range offersOf(world.ExplainedWorld) {
-				all = append(all, explained{x, world.name, &world.Offers[i]})
+				all = append(all, explained{x, world.name, &world.Offers[i], &r.scenario.settings})
 			}
 		}
 		if len(all) == before {
