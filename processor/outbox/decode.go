@@ -14,8 +14,10 @@ const (
 	minAccount     = 4
 	minSetRow      = 21
 	minResult      = 12
-	minAccrual     = 49
+	minAccrual     = 52
 	minInstruction = 18
+	minReferral    = 29
+	minGrant       = 13
 )
 
 // decoder reads a blob. The first thing that can't be read sets failed, from
@@ -169,9 +171,28 @@ func (r *decoder) instant() rules.Instant {
 	return rules.Instant{Sec: r.near(&r.last.sec), Nsec: r.int32()}
 }
 
+func (r *decoder) rareInstant() rules.Instant {
+	if none := r.enum(1) == 0; none {
+		return rules.Instant{}
+	}
+	return r.instant()
+}
+
+func (r *decoder) beneficiary(account rules.AccountRef) (ref rules.AccountRef) {
+	switch r.enum(otherAccount) {
+	case accountItself:
+		return account
+	case otherAccount:
+		if from := r.take(len(ref)); from >= 0 {
+			copy(ref[:], r.src[from:])
+		}
+	}
+	return ref
+}
+
 func (r *decoder) cause() rules.Cause {
 	return rules.Cause{
-		Kind:       rules.CauseKind(r.enum(byte(rules.CauseResult))),
+		Kind:       rules.CauseKind(r.enum(byte(rules.CauseReferral))),
 		ID:         r.word(),
 		Partition:  r.int32(),
 		Offset:     r.near(&r.last.offset),
@@ -191,6 +212,8 @@ func (r *decoder) decision(d *rules.Decision) {
 	d.Results = rows(r, d.Results, minResult, r.result)
 	d.Accruals = rows(r, d.Accruals, minAccrual, r.accrual)
 	d.Instructions = rows(r, d.Instructions, minInstruction, r.instruction)
+	d.Referrals = rows(r, d.Referrals, minReferral, r.referral)
+	d.Grants = rows(r, d.Grants, minGrant, r.grant)
 }
 
 // rows reads a count and as many rows over what dst held.
@@ -259,6 +282,7 @@ func (r *decoder) accrual(a *rules.Accrual) {
 		AccountRef:      r.ref(),
 		MemberID:        r.word(),
 		BeneficiaryID:   r.word(),
+		BeneficiaryRef:  r.beneficiary(r.last.ref), // which AccountRef has just set
 		Role:            rules.Role(r.enum(byte(rules.RolePartner))),
 		TransactionID:   r.word(),
 		PartnerID:       r.word(),
@@ -275,6 +299,8 @@ func (r *decoder) accrual(a *rules.Accrual) {
 		CostMinor:       r.int(),
 		Currency:        r.currency(),
 		PurchasedAt:     r.instant(),
+		UsableFrom:      r.rareInstant(),
+		ExpiresAt:       r.rareInstant(),
 		Cause:           r.cause(),
 		Level:           r.word(),
 		Channel:         rules.Channel(r.enum(byte(rules.OtherChannel))),
@@ -303,6 +329,46 @@ func (r *decoder) instruction(i *rules.Instruction) {
 		Cycle:         r.word(),
 		Reason:        r.word(),
 		CreatedAt:     r.near(&r.last.recordedAt),
+		Cause:         r.cause(),
+	}
+}
+
+func (r *decoder) referral(f *rules.Referral) {
+	*f = rules.Referral{
+		ID:                   r.string(),
+		Number:               r.int(),
+		SponsorAccountID:     r.word(),
+		BuyerAccountID:       r.word(),
+		BuyerRef:             r.ref(),
+		TransactionID:        r.word(),
+		PartnerID:            r.word(),
+		StoreID:              r.word(),
+		OfferID:              r.word(),
+		OfferVersion:         r.word(),
+		Programme:            r.word(),
+		Currency:             r.currency(),
+		PurchasedAt:          r.instant(),
+		At:                   r.instant(),
+		Channel:              rules.Channel(r.enum(byte(rules.OtherChannel))),
+		MCC:                  r.word(),
+		ConfirmedBasisMinor:  r.int(),
+		ConfirmedRewardMinor: r.int(),
+		ExpectedBasisMinor:   r.int(),
+		ExpectedRewardMinor:  r.int(),
+		Cause:                r.cause(),
+	}
+}
+
+func (r *decoder) grant(g *rules.Grant) {
+	*g = rules.Grant{
+		Budget:        rules.BudgetKey(r.word()),
+		AccountID:     r.word(),
+		AccountRef:    r.ref(),
+		TransactionID: r.word(),
+		Unit:          r.word(),
+		TargetMinor:   r.int(),
+		GrantedMinor:  r.int(),
+		ChangeMinor:   r.int(),
 		Cause:         r.cause(),
 	}
 }

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	version  = 1
+	version  = 2
 	crcBytes = 4
 )
 
@@ -175,6 +175,36 @@ func (e *encoder) instant(i rules.Instant) {
 	e.int(int64(i.Nsec))
 }
 
+// rareInstant writes an instant that most rows don't have.
+func (e *encoder) rareInstant(i rules.Instant) {
+	if i == (rules.Instant{}) {
+		e.byte(0)
+		return
+	}
+	e.byte(1)
+	e.instant(i)
+}
+
+// How the reference of a beneficiary is written: most often he is the account
+// itself, or a partner, who has none.
+const (
+	noBeneficiary = iota
+	accountItself
+	otherAccount
+)
+
+func (e *encoder) beneficiary(ref, account rules.AccountRef) {
+	switch ref {
+	case rules.AccountRef{}:
+		e.byte(noBeneficiary)
+	case account:
+		e.byte(accountItself)
+	default:
+		e.byte(otherAccount)
+		e.buf = append(e.buf, ref[:]...)
+	}
+}
+
 func (e *encoder) cause(c *rules.Cause) {
 	e.byte(byte(c.Kind))
 	e.word(c.ID)
@@ -209,6 +239,14 @@ func (e *encoder) decision(d *rules.Decision) {
 	e.uint(uint64(len(d.Instructions)))
 	for i := range d.Instructions {
 		e.instruction(&d.Instructions[i])
+	}
+	e.uint(uint64(len(d.Referrals)))
+	for i := range d.Referrals {
+		e.referral(&d.Referrals[i])
+	}
+	e.uint(uint64(len(d.Grants)))
+	for i := range d.Grants {
+		e.grant(&d.Grants[i])
 	}
 }
 
@@ -253,6 +291,7 @@ func (e *encoder) accrual(a *rules.Accrual) {
 	e.ref(a.AccountRef)
 	e.word(a.MemberID)
 	e.word(a.BeneficiaryID)
+	e.beneficiary(a.BeneficiaryRef, a.AccountRef)
 	e.byte(byte(a.Role))
 	e.word(a.TransactionID)
 	e.word(a.PartnerID)
@@ -269,6 +308,8 @@ func (e *encoder) accrual(a *rules.Accrual) {
 	e.int(a.CostMinor)
 	e.currency(a.Currency)
 	e.instant(a.PurchasedAt)
+	e.rareInstant(a.UsableFrom)
+	e.rareInstant(a.ExpiresAt)
 	e.cause(&a.Cause)
 	e.word(a.Level)
 	e.byte(byte(a.Channel))
@@ -289,4 +330,40 @@ func (e *encoder) instruction(i *rules.Instruction) {
 	e.word(i.Reason)
 	e.near(&e.last.recordedAt, i.CreatedAt)
 	e.cause(&i.Cause)
+}
+
+func (e *encoder) referral(r *rules.Referral) {
+	e.text(r.ID)
+	e.int(r.Number)
+	e.word(r.SponsorAccountID)
+	e.word(r.BuyerAccountID)
+	e.ref(r.BuyerRef)
+	e.word(r.TransactionID)
+	e.word(r.PartnerID)
+	e.word(r.StoreID)
+	e.word(r.OfferID)
+	e.word(r.OfferVersion)
+	e.word(r.Programme)
+	e.currency(r.Currency)
+	e.instant(r.PurchasedAt)
+	e.instant(r.At)
+	e.byte(byte(r.Channel))
+	e.word(r.MCC)
+	e.int(r.ConfirmedBasisMinor)
+	e.int(r.ConfirmedRewardMinor)
+	e.int(r.ExpectedBasisMinor)
+	e.int(r.ExpectedRewardMinor)
+	e.cause(&r.Cause)
+}
+
+func (e *encoder) grant(g *rules.Grant) {
+	e.word(string(g.Budget))
+	e.word(g.AccountID)
+	e.ref(g.AccountRef)
+	e.word(g.TransactionID)
+	e.word(g.Unit)
+	e.int(g.TargetMinor)
+	e.int(g.GrantedMinor)
+	e.int(g.ChangeMinor)
+	e.cause(&g.Cause)
 }

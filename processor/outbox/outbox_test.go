@@ -119,10 +119,10 @@ func TestHostile(t *testing.T) {
 	}
 	for name, body := range map[string][]byte{
 		"nothing":           {version},
-		"more behind":       head(0, 0, 0, 0, 0, 7),
+		"more behind":       head(0, 0, 0, 0, 0, 0, 0, 7),
 		"a count too high":  append(head(), binary.AppendUvarint(nil, math.MaxUint64)...),
-		"rows without room": head(2, 0, 0, 0, 0),
-		"word unknown":      head(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0, 0, 0),
+		"rows without room": head(2, 0, 0, 0, 0, 0, 0),
+		"word unknown":      head(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0),
 		"shard too large":   append([]byte{version}, binary.AppendVarint(nil, math.MaxInt32+1)...),
 		"fate unknown": append(head(0, 1, 0, 1, 0, 1, 0, 0, 0, byte(rules.NumFates)),
 			make([]byte, 40)...),
@@ -140,6 +140,36 @@ func TestHostile(t *testing.T) {
 			t.Fatalf("error %v, want one that tells of the version", err)
 		}
 	})
+}
+
+// TestUnknownValues encodes values that have no name beside the last ones that
+// do: the first must be refused, or a panic waits where the name is asked for.
+func TestUnknownValues(t *testing.T) {
+	for name, with := range map[string]func(beyond int) rules.Decision{
+		"cause": func(beyond int) rules.Decision {
+			return rules.Decision{Grants: []rules.Grant{{Cause: rules.Cause{Kind: rules.CauseReferral + rules.CauseKind(beyond)}}}}
+		},
+		"channel": func(beyond int) rules.Decision {
+			return rules.Decision{Referrals: []rules.Referral{{Channel: rules.OtherChannel + rules.Channel(beyond)}}}
+		},
+		"role": func(beyond int) rules.Decision {
+			return rules.Decision{Accruals: []rules.Accrual{{Role: rules.RolePartner + rules.Role(beyond)}}}
+		},
+		"kind": func(beyond int) rules.Decision {
+			return rules.Decision{Accruals: []rules.Accrual{{Kind: rules.CommissionKind + rules.Kind(beyond)}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got rules.Decision
+			last, beyond := with(0), with(1)
+			if err := Decode(Encode(nil, &last), &got); err != nil {
+				t.Fatalf("the last one: %v", err)
+			}
+			if err := Decode(Encode(nil, &beyond), &got); !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("one beyond: error %v, want ErrCorrupt", err)
+			}
+		})
+	}
 }
 
 // FuzzDecode seals whatever comes, so that the fuzzer gets past the checksum:
@@ -196,6 +226,8 @@ func equal(a, b *rules.Decision) bool {
 		d.Results = append([]rules.ResultRow{}, d.Results...)
 		d.Accruals = append([]rules.Accrual{}, d.Accruals...)
 		d.Instructions = append([]rules.Instruction{}, d.Instructions...)
+		d.Referrals = append([]rules.Referral{}, d.Referrals...)
+		d.Grants = append([]rules.Grant{}, d.Grants...)
 	}
 	return reflect.DeepEqual(x, y)
 }
@@ -215,9 +247,13 @@ func sample(accounts int) *rules.Decision {
 			PartnerID: "bakery", StoreID: "bakery-1", Payload: bytes.Repeat([]byte{byte(i)}, 90),
 		})
 		for _, role := range []rules.Role{rules.RoleMember, rules.RolePartner} {
+			beneficiary := ref
+			if role == rules.RolePartner {
+				beneficiary = rules.AccountRef{}
+			}
 			d.Accruals = append(d.Accruals, rules.Accrual{
 				ID: rules.AccrualID{byte(i), byte(i >> 8), byte(role)}, Programme: "city", AccountID: id, AccountRef: ref,
-				MemberID: "member" + id, BeneficiaryID: id, Role: role, TransactionID: "T" + event,
+				MemberID: "member" + id, BeneficiaryID: id, BeneficiaryRef: beneficiary, Role: role, TransactionID: "T" + event,
 				PartnerID: "bakery", StoreID: "bakery-1", OfferID: "bakery-5-percent", OfferVersion: "c0ffee",
 				CampaignIDs: []string{"spring"}, Stage: rules.Confirmed, Kind: rules.Cash, Unit: "EUR", BasisMinor: 4_990,
 				RewardMinor: 250, CommissionMinor: 300, CostMinor: 250, Currency: eur, PurchasedAt: purchased, Cause: cause,
@@ -228,6 +264,18 @@ func sample(accounts int) *rules.Decision {
 			ID: fmt.Sprintf("R%032d", i), Direction: rules.Credit, AccountID: id, AccountRef: ref, AmountMinor: 250,
 			Currency: eur, StatementText: "Cashback Bakery", Programme: "city", Reason: "cashback", CreatedAt: cause.RecordedAt, Cause: cause,
 		})
+		if i%10 == 0 { // few are referred, few campaigns have a budget
+			d.Referrals = append(d.Referrals, rules.Referral{
+				ID: fmt.Sprintf("F%032d", i), Number: 1, SponsorAccountID: "sponsor" + id, BuyerAccountID: id, BuyerRef: ref,
+				TransactionID: "T" + event, PartnerID: "bakery", StoreID: "bakery-1", OfferID: "bakery-5-percent", OfferVersion: "c0ffee",
+				Programme: "city", Currency: eur, PurchasedAt: purchased, At: purchased, Channel: rules.InStore, MCC: "5411",
+				ConfirmedBasisMinor: 4_990, ConfirmedRewardMinor: 50, ExpectedBasisMinor: 4_990, ExpectedRewardMinor: 50, Cause: cause,
+			})
+			d.Grants = append(d.Grants, rules.Grant{
+				Budget: "campaign/spring", AccountID: id, AccountRef: ref, TransactionID: "T" + event, Unit: "EUR",
+				TargetMinor: 100, GrantedMinor: 60, ChangeMinor: 60, Cause: cause,
+			})
+		}
 	}
 	return d
 }
@@ -261,8 +309,14 @@ func drawDecision(t *rapid.T) *rules.Decision {
 		return ref
 	}
 	instant := func() rules.Instant { return rules.Instant{Sec: num(), Nsec: i32()} }
+	rare := func() (i rules.Instant) {
+		if rapid.Bool().Draw(t, "stated") {
+			i = instant()
+		}
+		return i
+	}
 	cause := func() rules.Cause {
-		return rules.Cause{Kind: rules.CauseKind(enum(3)), ID: str(), Partition: i32(), Offset: num(), RecordedAt: num()}
+		return rules.Cause{Kind: rules.CauseKind(enum(int(rules.CauseReferral))), ID: str(), Partition: i32(), Offset: num(), RecordedAt: num()}
 	}
 	some := func(each func()) {
 		for range rapid.IntRange(0, 3).Draw(t, "rows") {
@@ -290,16 +344,30 @@ func drawDecision(t *rapid.T) *rules.Decision {
 	some(func() {
 		d.Accruals = append(d.Accruals, rules.Accrual{
 			ID: rules.AccrualID{enum(255), 15: enum(255)}, Programme: str(), AccountID: str(), AccountRef: ref(), MemberID: str(),
-			BeneficiaryID: str(), Role: rules.Role(enum(3)), TransactionID: str(), PartnerID: str(), StoreID: str(), OfferID: str(),
+			BeneficiaryID: str(), BeneficiaryRef: ref(), Role: rules.Role(enum(3)), TransactionID: str(), PartnerID: str(), StoreID: str(), OfferID: str(),
 			OfferVersion: str(), CampaignIDs: list.Draw(t, "campaigns"), Stage: rules.Stage(enum(2)), Kind: rules.Kind(enum(5)),
 			Unit: str(), BasisMinor: num(), RewardMinor: num(), CommissionMinor: num(), CostMinor: num(), Currency: currency(),
-			PurchasedAt: instant(), Cause: cause(), Level: str(), Channel: rules.Channel(enum(3)), MCC: str(), Reasons: list.Draw(t, "reasons"),
+			PurchasedAt: instant(), UsableFrom: rare(), ExpiresAt: rare(), Cause: cause(), Level: str(), Channel: rules.Channel(enum(3)), MCC: str(), Reasons: list.Draw(t, "reasons"),
 		})
 	})
 	some(func() {
 		d.Instructions = append(d.Instructions, rules.Instruction{
 			ID: str(), Direction: rules.Direction(enum(2)), AccountID: str(), AccountRef: ref(), AmountMinor: num(), Currency: currency(),
 			StatementText: str(), Programme: str(), Cycle: str(), Reason: str(), CreatedAt: num(), Cause: cause(),
+		})
+	})
+	some(func() {
+		d.Referrals = append(d.Referrals, rules.Referral{
+			ID: str(), Number: num(), SponsorAccountID: str(), BuyerAccountID: str(), BuyerRef: ref(), TransactionID: str(),
+			PartnerID: str(), StoreID: str(), OfferID: str(), OfferVersion: str(), Programme: str(), Currency: currency(),
+			PurchasedAt: instant(), At: instant(), Channel: rules.Channel(enum(3)), MCC: str(), ConfirmedBasisMinor: num(),
+			ConfirmedRewardMinor: num(), ExpectedBasisMinor: num(), ExpectedRewardMinor: num(), Cause: cause(),
+		})
+	})
+	some(func() {
+		d.Grants = append(d.Grants, rules.Grant{
+			Budget: rules.BudgetKey(str()), AccountID: str(), AccountRef: ref(), TransactionID: str(), Unit: str(),
+			TargetMinor: num(), GrantedMinor: num(), ChangeMinor: num(), Cause: cause(),
 		})
 	})
 	return d
