@@ -1,6 +1,8 @@
 package ledgertest
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"ristourne/rules"
@@ -53,15 +55,73 @@ func (o oracle) partnersAt(t rules.Instant) []*rules.Partner {
 	return partners
 }
 
-// place is a store as it was at one time.
+// campaignsAt is every campaign's version in force at t, in order of id.
+func (o oracle) campaignsAt(t rules.Instant) []*rules.Campaign {
+	inForce := map[string]*rules.Campaign{}
+	for i := range o.cat.Campaigns {
+		c := &o.cat.Campaigns[i]
+		if c.Version.From.After(t) {
+			continue
+		}
+		if other := inForce[c.ID]; other == nil || c.Version.From.After(other.Version.From) {
+			inForce[c.ID] = c
+		}
+	}
+	var campaigns []*rules.Campaign
+	for _, id := range slices.Sorted(maps.Keys(inForce)) {
+		if !inForce[id].Version.Ended {
+			campaigns = append(campaigns, inForce[id])
+		}
+	}
+	return campaigns
+}
+
+// place is a store as it was at one time; without a store where only the
+// programme's own offers reach.
 type place struct {
 	partner *rules.Partner
 	store   *rules.Store
 }
 
-// match finds the store that the event's own merchant names: the first rank
-// that has a key valid at the event's purchase time decides.
+// match finds where the event's own merchant is: in a store, or at least within
+// reach of some programme's own offers.
 func (o oracle) match(e *rules.Event) (place, bool) {
+	if m, seen := o.matches[e]; seen {
+		return m.at, m.ok
+	}
+	at, ok := o.matchStore(e)
+	if !ok {
+		ok = o.matchWide(e)
+	}
+	o.matches[e] = matched{at, ok}
+	return at, ok
+}
+
+type matched struct {
+	at place
+	ok bool
+}
+
+// matchWide reports whether a programme has an offer of its own for the event's
+// merchant category, or for any.
+func (o oracle) matchWide(e *rules.Event) bool {
+	for i := range o.cat.Programmes {
+		p, ok := o.programmeAt(o.cat.Programmes[i].ID, e.PurchaseTime())
+		if !ok {
+			continue
+		}
+		for n := range p.Offers {
+			if mccs := p.Offers[n].MCCs; len(mccs) == 0 || inMCCs(mccs, e.Merchant.MCC) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// matchStore finds the store that the event's own merchant names: the first
+// rank that has a key valid at the event's purchase time decides.
+func (o oracle) matchStore(e *rules.Event) (place, bool) {
 	t := e.PurchaseTime()
 	partners := o.partnersAt(t)
 	for rank := 1; rank <= 4; rank++ {
@@ -118,21 +178,4 @@ func reached(l rules.LocalTime, zone *time.Location) time.Time {
 		}
 		t = end.In(zone)
 	}
-}
-
-func (o oracle) offerRuns(offer *rules.Offer, at place, t rules.Instant) bool {
-	if len(offer.Stores) > 0 {
-		here := false
-		for _, id := range offer.Stores {
-			here = here || id == at.store.ID
-		}
-		if !here {
-			return false
-		}
-	}
-	when := t.Time()
-	if !offer.From.IsZero() && when.Before(reached(offer.From, at.store.Zone)) {
-		return false
-	}
-	return offer.Until.IsZero() || when.Before(reached(offer.Until, at.store.Zone))
 }

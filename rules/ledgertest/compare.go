@@ -9,9 +9,9 @@ import (
 	"ristourne/rules"
 )
 
-// Difference says in which sums, fates and instructions got differs from want;
-// it is empty where they agree. Fates and steps are compared where both have
-// them.
+// Difference says in which sums, fates, instructions and referrals got differs
+// from want, and what can't be of the grants; it is empty where they agree.
+// What there is of each record is compared where both have it.
 func Difference(want, got Result) string {
 	var b strings.Builder
 	for _, k := range sortedKeys(want.Sums, got.Sums) {
@@ -28,6 +28,14 @@ func Difference(want, got Result) string {
 		if !maps.Equal(want.Steps[i], got.Steps[i]) {
 			fmt.Fprintf(&b, "record %d instructs: want %v, got %v\n", i, want.Steps[i], got.Steps[i])
 		}
+	}
+	for i := range min(len(want.Tells), len(got.Tells)) {
+		if !maps.Equal(want.Tells[i], got.Tells[i]) {
+			fmt.Fprintf(&b, "record %d tells sponsors: want %+v, got %+v\n", i, want.Tells[i], got.Tells[i])
+		}
+	}
+	for _, fault := range slices.Concat(want.Faults, got.Faults) {
+		fmt.Fprintf(&b, "budgets: %s\n", fault)
 	}
 	if !maps.Equal(want.Instructed, got.Instructed) {
 		fmt.Fprintf(&b, "instructed: want %v, got %v\n", want.Instructed, got.Instructed)

@@ -42,6 +42,7 @@ type Generator struct {
 	// awards meet one another in caps, groups and cuts.
 	plain  bool
 	cat    *rules.Catalogue
+	oracle oracle
 	keys   []rules.Key
 	edges  []rules.Instant
 	minima []int64
@@ -84,6 +85,7 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 	if g.cat == nil {
 		g.cat = g.makeCatalogue()
 	}
+	g.oracle = newOracle(g.cat)
 	g.edges = boundaries(g.cat)
 	for _, p := range g.cat.Partners {
 		for _, s := range p.Stores {
@@ -266,7 +268,7 @@ func (g *Generator) sendEvent(l *life, e rules.Event) {
 		l.followUps++
 	}
 	if g.o.Orderless {
-		if _, matches := (oracle{g.cat}).match(&e); e.Type.Opens() && !matches && !e.Declined {
+		if _, matches := g.oracle.match(&e); e.Type.Opens() && !matches && !e.Declined {
 			return
 		}
 		if l.followUps > waitingLimit/2 && !e.Type.Opens() {
@@ -476,7 +478,7 @@ func (g *Generator) merchantAt(t rules.Instant) rules.Merchant {
 	m := g.merchant()
 	for range 4 {
 		e := rules.Event{OccurredAt: t, Merchant: m}
-		if _, matches := (oracle{g.cat}).match(&e); matches || m.Name == elsewhereName {
+		if _, matches := g.oracle.match(&e); matches || m.Name == elsewhereName {
 			return m
 		}
 		m = g.merchant()

@@ -46,7 +46,7 @@ func TestTheGeneratorReachesEverything(t *testing.T) {
 				seen["line negative"]++
 			}
 		}
-		o := oracle{g.Catalogue()}
+		o := newOracle(g.Catalogue())
 		for _, a := range setsOf(o, records) {
 			for _, p := range o.purchases(a) {
 				if p.late {
@@ -112,7 +112,7 @@ func TestOrderlessRecordsHaveOneLedger(t *testing.T) {
 		if d := Difference(first, other); d != "" {
 			t.Fatalf("seed %d: the order of arrival changes the sums:\n%s", seed, d)
 		}
-		o := oracle{g.Catalogue()}
+		o := newOracle(g.Catalogue())
 		for _, a := range setsOf(o, records) {
 			for _, p := range o.purchases(a) {
 				if p.late {

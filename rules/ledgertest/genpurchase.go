@@ -73,7 +73,7 @@ func (g *Generator) purchaseTime(l *life) rules.Instant {
 func (g *Generator) chooseCurrency(b *basket) {
 	b.currency = g.cat.Programmes[0].Currency
 	e := rules.Event{OccurredAt: b.time, Merchant: b.merchant}
-	if at, matches := (oracle{g.cat}).match(&e); matches && g.chance(90) {
+	if at, matches := g.oracle.match(&e); matches && g.chance(90) {
 		b.currency = or(at.partner.Currency, b.currency)
 	}
 	if g.chance(15) { // abroad

@@ -70,13 +70,28 @@ type factJSON struct {
 	ApprovedBy       string   `json:"approved_by,omitempty"`
 }
 
+// referralJSON is for people alone: the wire's own form is the processor's.
+type referralJSON struct {
+	Type string `json:"type"`
+	rules.Referral
+	Currency, PurchasedAt, At string
+	Cause                     *struct{} `json:",omitempty"`
+}
+
+func referralOf(r *rules.Referral) referralJSON {
+	return referralJSON{Type: "referral", Referral: *r, Currency: r.Currency.String(), PurchasedAt: r.PurchasedAt.String(), At: r.At.String()}
+}
+
 // JSON is the record as a bank would send it: one line, without its newline.
 func (r Record) JSON() []byte {
 	var v any
-	if r.Event != nil {
+	switch {
+	case r.Event != nil:
 		v = eventOf(r.Event)
-	} else {
+	case r.Fact != nil:
 		v = factOf(r.Fact)
+	default:
+		v = referralOf(r.Referral)
 	}
 	line, err := json.Marshal(v)
 	if err != nil {

@@ -46,12 +46,26 @@ func (o oracle) horizon(a *account, t rules.Instant) int {
 	return rules.DefaultHorizonDays
 }
 
-// earns reports whether a purchase made at t with the card is a member's, and
-// under which programme.
-func (o oracle) earns(a *account, t rules.Instant, card string) (*rules.Programme, bool) {
-	id, member, linked := "", false, map[string]bool{}
+// member is what an account is at one time.
+type member struct {
+	in         bool
+	programme  *rules.Programme // where in
+	linked     map[string]bool
+	level      string
+	segments   map[string]bool
+	activated  map[string]bool
+	enrolled   bool // there was an enrolment
+	enrolledAt rules.Instant
+	sponsor    string
+}
+
+// memberAt is what the account's facts up to t make of it: it is in the
+// programme of its latest enrolment, else in the automatic one.
+func (o oracle) memberAt(a *account, t rules.Instant) member {
+	m := member{linked: map[string]bool{}, segments: map[string]bool{}, activated: map[string]bool{}}
+	id := ""
 	if p, ok := o.automaticAt(t); ok {
-		id, member = p.ID, true
+		id, m.in = p.ID, true
 	}
 	for _, f := range inOrder(a.facts) {
 		if f.At.After(t) {
@@ -59,22 +73,43 @@ func (o oracle) earns(a *account, t rules.Instant, card string) (*rules.Programm
 		}
 		switch f.Type {
 		case rules.Enrolled:
-			id, member = f.Programme, true
+			id, m.in, m.enrolled, m.enrolledAt = f.Programme, true, true, f.At
+			m.level, m.sponsor, m.segments = f.Level, f.SponsorAccountID, map[string]bool{}
+			for _, s := range f.Segments {
+				m.segments[s] = true
+			}
 			for _, c := range f.CardTokens {
-				linked[c] = true
+				m.linked[c] = true
 			}
 		case rules.Left:
-			member = false
+			m.in = false
 		case rules.CardLinked:
-			linked[f.CardToken] = true
+			m.linked[f.CardToken] = true
 		case rules.CardUnlinked:
-			linked[f.CardToken] = false
+			m.linked[f.CardToken] = false
+		case rules.LevelChanged:
+			m.level = f.Level
+		case rules.SegmentAdded:
+			m.segments[f.Segment] = true
+		case rules.SegmentRemoved:
+			m.segments[f.Segment] = false
+		case rules.OfferActivated:
+			m.activated[f.OfferID] = true
+		case rules.OfferDeactivated:
+			m.activated[f.OfferID] = false
 		}
 	}
 	p, ok := o.programmeAt(id, t)
-	if !ok || !member {
-		return nil, false
+	m.programme, m.in = p, m.in && ok
+	return m
+}
+
+// earns reports whether a purchase made at t with the card is a member's.
+func (o oracle) earns(a *account, t rules.Instant, card string) (member, bool) {
+	m := o.memberAt(a, t)
+	if !m.in {
+		return m, false
 	}
-	anyCard := p.AllCards || p.Enrolment == rules.EnrolmentAutomatic
-	return p, anyCard || linked[card]
+	anyCard := m.programme.AllCards || m.programme.Enrolment == rules.EnrolmentAutomatic
+	return m, anyCard || m.linked[card]
 }

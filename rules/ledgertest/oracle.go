@@ -65,24 +65,33 @@ const (
 
 // Record is one input record: exactly one of its fields is set.
 type Record struct {
-	Event *rules.Event
-	Fact  *rules.Fact
+	Event    *rules.Event
+	Fact     *rules.Fact
+	Referral *rules.Referral
 }
 
 // AccountID is the account the record is about.
 func (r Record) AccountID() string {
-	if r.Event != nil {
+	switch {
+	case r.Event != nil:
 		return r.Event.AccountID
+	case r.Fact != nil:
+		return r.Fact.AccountID
+	default:
+		return r.Referral.SponsorAccountID
 	}
-	return r.Fact.AccountID
 }
 
 // ID is the event_id or fact_id.
 func (r Record) ID() string {
-	if r.Event != nil {
+	switch {
+	case r.Event != nil:
 		return r.Event.ID
+	case r.Fact != nil:
+		return r.Fact.ID
+	default:
+		return r.Referral.ID
 	}
-	return r.Fact.ID
 }
 
 // Key is what a sum of the ledger is kept by (section 2.2 of the contract).
@@ -112,41 +121,169 @@ type Result struct {
 	// Steps has for each record what its instructions move: credits less
 	// debits; 0 is left out.
 	Steps []map[Payee]int64
+	// Tells has for each record the referrals that it changes, as Substance
+	// has them.
+	Tells []map[ReferralKey]rules.Referral
+	// Faults are what can't be of the grants that were given.
+	Faults []string
 }
 
 // Oracle works out the ledger of records, which are in order of arrival. It
 // first walks that order to find what is in the set of each account, and works
-// the ledger of the set out from nothing after each record. It is quadratic at
-// best: give it hundreds of records an account, not thousands.
+// the ledger of the set out from nothing after each record. Budgets serve who is
+// decided first, and what a purchase gives a sponsor is with him at once. It is
+// quadratic at best: give it hundreds of records an account, not thousands.
 func Oracle(cat *rules.Catalogue, records []Record) Result {
-	o := oracle{cat: cat}
-	accounts := map[string]*account{}
-	res := Result{Sums: map[Key]Sums{}, Instructed: map[Payee]int64{}}
+	return newLedgers(cat, nil).walk(records)
+}
+
+// OracleGiven is Oracle where the decisions of another ledger are given:
+// grants[i] are those that its decision on records[i] gave, and records hold
+// the referrals where they reached the sponsors. Faults says what of the grants
+// can't be.
+func OracleGiven(cat *rules.Catalogue, records []Record, grants [][]rules.Grant) Result {
+	if len(grants) != len(records) {
+		panic("ledgertest: there must be grants, or none, for each record")
+	}
+	return newLedgers(cat, grants).walk(records)
+}
+
+// OracleAtEnd is what all records come to, whatever was in between: its Fates,
+// Steps and Tells are empty. grants are the newest of each budget, account and
+// transaction. Referrals are with the sponsors.
+func OracleAtEnd(cat *rules.Catalogue, records []Record, grants []rules.Grant) Result {
+	b := newLedgers(cat, [][]rules.Grant{grants})
 	for _, r := range records {
-		a := accounts[r.AccountID()]
-		if a == nil {
-			a = &account{id: r.AccountID()}
-			accounts[a.id] = a
-		}
-		before := a.ledger
-		fate := o.arrive(a, r)
-		if fate.InSet() {
-			a.ledger = o.ledger(a)
-		}
-		if fate == rules.NoChange && !maps.Equal(before, a.ledger) {
-			fate = rules.Booked
-		}
-		step := map[Payee]int64{}
-		addConfirmedCash(step, a, a.ledger, 1)
-		addConfirmedCash(step, a, before, -1)
-		res.Fates = append(res.Fates, fate)
-		res.Steps = append(res.Steps, step)
+		b.oracle.arrive(b.account(r.AccountID()), r)
 	}
-	for _, a := range accounts {
-		maps.Copy(res.Sums, a.ledger)
-		addConfirmedCash(res.Instructed, a, a.ledger, 1)
+	for _, id := range slices.Sorted(maps.Keys(b.accounts)) {
+		b.endWith(b.accounts[id], grants)
 	}
+	for _, id := range slices.Sorted(maps.Keys(b.accounts)) {
+		for key := range b.accounts[id].told {
+			sponsor := b.account(key.SponsorAccountID)
+			sponsor.ledger = b.oracle.ledger(sponsor)
+		}
+	}
+	res := b.result()
+	res.Fates, res.Steps, res.Tells = nil, nil, nil
 	return res
+}
+
+// ledgers are those of all accounts.
+type ledgers struct {
+	oracle   oracle
+	accounts map[string]*account
+	purse    *purse
+	Result
+}
+
+func newLedgers(cat *rules.Catalogue, grants [][]rules.Grant) *ledgers {
+	return &ledgers{
+		oracle: newOracle(cat), accounts: map[string]*account{},
+		purse: &purse{given: map[rules.BudgetKey]int64{}, told: grants},
+	}
+}
+
+func (b *ledgers) account(id string) *account {
+	if b.accounts[id] == nil {
+		b.accounts[id] = &account{
+			id: id, grants: map[grantKey]grant{}, referrals: map[ReferralKey]*rules.Referral{},
+			told: map[ReferralKey]rules.Referral{},
+		}
+	}
+	return b.accounts[id]
+}
+
+func (b *ledgers) walk(records []Record) Result {
+	for i, r := range records {
+		b.take(i, r)
+	}
+	return b.result()
+}
+
+func (b *ledgers) result() Result {
+	b.Sums, b.Instructed = map[Key]Sums{}, map[Payee]int64{}
+	for _, a := range b.accounts {
+		maps.Copy(b.Sums, a.ledger)
+		addConfirmedCash(b.Instructed, a, a.ledger, 1)
+	}
+	b.Faults = b.purse.faults
+	return b.Result
+}
+
+// take decides one record.
+func (b *ledgers) take(i int, r Record) {
+	a := b.account(r.AccountID())
+	before := a.ledger
+	step, tells := map[Payee]int64{}, map[ReferralKey]rules.Referral{}
+	fate := b.oracle.arrive(a, r)
+	if fate.InSet() {
+		purchases := b.oracle.purchases(a)
+		first := b.oracle.bothWorlds(a, purchases, nil)
+		b.purse.decide(i, a, asks(first))
+		b.oracle.settle(a, purchases, first)
+		tells = changes(a.told, a.last)
+	} else if b.purse.told != nil && len(b.purse.told[i]) > 0 {
+		b.purse.fault("record %d is %s and grants %+v", i, fate, b.purse.told[i])
+	}
+	if fate == rules.NoChange && !maps.Equal(before, a.ledger) {
+		fate = rules.Booked
+	}
+	addConfirmedCash(step, a, a.ledger, 1)
+	addConfirmedCash(step, a, before, -1)
+	if b.purse.told == nil {
+		b.deliver(tells, step)
+	}
+	b.Fates, b.Steps, b.Tells = append(b.Fates, fate), append(b.Steps, step), append(b.Tells, tells)
+}
+
+// deliver hands to the sponsors what was told.
+func (b *ledgers) deliver(tells map[ReferralKey]rules.Referral, step map[Payee]int64) {
+	for key, r := range tells {
+		sponsor := b.account(key.SponsorAccountID)
+		sponsor.referrals[key] = &r
+		before := sponsor.ledger
+		sponsor.ledger = b.oracle.ledger(sponsor)
+		addConfirmedCash(step, sponsor, sponsor.ledger, 1)
+		addConfirmedCash(step, sponsor, before, -1)
+	}
+}
+
+// endWith settles an account with the grants that it has in the end.
+func (b *ledgers) endWith(a *account, grants []rules.Grant) {
+	purchases := b.oracle.purchases(a)
+	first := b.oracle.bothWorlds(a, purchases, nil)
+	var its []rules.Grant
+	for _, g := range grants {
+		if g.AccountID == a.id {
+			its = append(its, g)
+		}
+	}
+	b.purse.told = [][]rules.Grant{its}
+	b.purse.decide(0, a, asks(first))
+	b.oracle.settle(a, purchases, first)
+	for key, r := range a.told {
+		b.account(key.SponsorAccountID).referrals[key] = &r
+	}
+}
+
+// changes are the referrals of now that differ from those before; one that is
+// no longer deserved says so.
+func changes(now, before map[ReferralKey]rules.Referral) map[ReferralKey]rules.Referral {
+	changed := map[ReferralKey]rules.Referral{}
+	for key, r := range now {
+		if before[key] != r {
+			changed[key] = r
+		}
+	}
+	for key, r := range before {
+		if _, still := now[key]; !still {
+			r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.ExpectedBasisMinor, r.ExpectedRewardMinor = 0, 0, 0, 0
+			changed[key] = r
+		}
+	}
+	return changed
 }
 
 func addConfirmedCash(to map[Payee]int64, a *account, ledger map[Key]Sums, sign int64) {
@@ -162,21 +299,57 @@ func addConfirmedCash(to map[Payee]int64, a *account, ledger map[Key]Sums, sign 
 	}
 }
 
-type oracle struct{ cat *rules.Catalogue }
+// oracle knows the catalogue, and remembers where events match: that follows
+// from the catalogue alone.
+type oracle struct {
+	cat     *rules.Catalogue
+	matches map[*rules.Event]matched
+}
 
-// account is the set of one account, and the ledger that follows from it.
+func newOracle(cat *rules.Catalogue) oracle {
+	return oracle{cat, map[*rules.Event]matched{}}
+}
+
+// account is the set of one account, what it was granted, and the ledger that
+// follows from both.
 type account struct {
-	id     string
-	events []*rules.Event
-	facts  []*rules.Fact
-	ledger map[Key]Sums
+	id        string
+	events    []*rules.Event
+	facts     []*rules.Fact
+	referrals map[ReferralKey]*rules.Referral // of the members whom it referred: the newest of each
+	grants    map[grantKey]grant
+	own       map[Key]Sums // of its purchases
+	ledger    map[Key]Sums
+	told      map[ReferralKey]rules.Referral // to its sponsors
+	last      map[ReferralKey]rules.Referral // told before the last record
 }
 
 func (o oracle) arrive(a *account, r Record) rules.Fate {
-	if r.Event != nil {
+	switch {
+	case r.Event != nil:
 		return o.arriveEvent(a, r.Event)
+	case r.Fact != nil:
+		return o.arriveFact(a, r.Fact)
+	default:
+		return arriveReferral(a, r.Referral)
 	}
-	return o.arriveFact(a, r.Fact)
+}
+
+// arriveReferral keeps the highest number of each key.
+func arriveReferral(a *account, r *rules.Referral) rules.Fate {
+	known := a.referrals[KeyOfReferral(r)]
+	switch {
+	case known == nil || r.Number > known.Number:
+		a.referrals[KeyOfReferral(r)] = r
+	case r.Number == known.Number:
+		same, other := *known, *r
+		same.Cause, other.Cause = rules.Cause{}, rules.Cause{}
+		if same == other {
+			return rules.Duplicate
+		}
+		return rules.DeadLettered
+	}
+	return rules.NoChange
 }
 
 // arriveEvent decides on the set alone. NoChange stands for "in the set": the

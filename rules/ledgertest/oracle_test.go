@@ -431,7 +431,7 @@ func TestOracleMatchesByRank(t *testing.T) {
 	} {
 		e := ev("e", rules.Clearing, "t", 1, 1, func(e *rules.Event) { e.Merchant = c.merchant }).Event
 		got := ""
-		if p, ok := (oracle{cat}).match(e); ok {
+		if p, ok := newOracle(cat).match(e); ok {
 			got = p.store.ID
 		}
 		if got != c.want {
@@ -441,7 +441,7 @@ func TestOracleMatchesByRank(t *testing.T) {
 	e := ev("e", rules.Clearing, "t", 1, 9, at("2024-03-10T00:00:00Z"), func(e *rules.Event) {
 		e.Merchant = rules.Merchant{ID: "M", AcquirerID: "A", NetworkMerchantID: "N", Network: "VISA"}
 	}).Event
-	if p, _ := (oracle{cat}).match(e); p.store == nil || p.store.ID != "acquirer" {
+	if p, _ := newOracle(cat).match(e); p.store == nil || p.store.ID != "acquirer" {
 		t.Errorf("a key that is over still decides: %+v", p.store)
 	}
 }

@@ -2,25 +2,18 @@ package ledgertest
 
 import (
 	"cmp"
+	"math/big"
 	"slices"
 
 	"ristourne/rules"
 	"ristourne/rules/money"
 )
 
-// world is one of the two in which awards are worked out.
-type world int
-
-const (
-	confirmedWorld world = iota
-	expectedWorld
-)
-
 // view is a purchase as far as some of its events tell of it.
 type view struct {
 	events  []*rules.Event
-	expired bool // the authorised amount is 0 for good
-	opener  *rules.Event
+	expired bool         // the authorised amount is 0 for good
+	opener  *rules.Event // gives the time, store, channel, category, card and items
 	time    rules.Instant
 	at      place
 }
@@ -84,22 +77,25 @@ func (o oracle) purchase(a *account, id string, events []*rules.Event, expired b
 	return p, true
 }
 
-// look finds the event that gives the purchase its time and place: of the
-// authorizations and updates that match the earliest, else of the clearings.
+// look finds the event that gives the purchase its time and place. Of the
+// events that match a store, or if none does, a programme's own offers: of the
+// authorizations and updates the earliest, else of the clearings.
 func (o oracle) look(events []*rules.Event) (view, bool) {
 	v := view{events: events}
-	for _, clearings := range []bool{false, true} {
-		for _, e := range events {
-			if !e.Type.Opens() || (e.Type == rules.Clearing) != clearings {
-				continue
+	for _, inStore := range []bool{true, false} {
+		for _, clearings := range []bool{false, true} {
+			for _, e := range events {
+				if !e.Type.Opens() || (e.Type == rules.Clearing) != clearings {
+					continue
+				}
+				at, matches := o.match(e)
+				if matches && (at.store != nil) == inStore && (v.opener == nil || earlier(e, v.opener)) {
+					v.opener, v.time, v.at = e, e.PurchaseTime(), at
+				}
 			}
-			at, matches := o.match(e)
-			if matches && (v.opener == nil || earlier(e, v.opener)) {
-				v.opener, v.time, v.at = e, e.PurchaseTime(), at
+			if v.opener != nil {
+				return v, true
 			}
-		}
-		if v.opener != nil {
-			return v, true
 		}
 	}
 	return v, false
@@ -112,36 +108,50 @@ func earlier(x, y *rules.Event) bool {
 // basis is what the purchase comes to in one world and currency; ok is false
 // where an event that counts can't be stated in the currency.
 func (v view) basis(w world, c money.Currency) (minor int64, ok bool) {
-	cleared := false
-	for _, e := range v.events {
-		cleared = cleared || e.Type == rules.Clearing
-	}
-	if cleared {
-		return v.cleared(c)
-	}
-	if w == confirmedWorld || v.expired {
-		return 0, true
-	}
-	return v.authorised(c)
+	ok = true
+	minor = v.basisBy(w, func(e *rules.Event) int64 {
+		minor, can := stated(e, c)
+		ok = ok && can
+		return minor
+	})
+	return minor, ok
 }
 
-func (v view) cleared(c money.Currency) (int64, bool) {
+// hasBasis reports whether there is a basis in the currency of the event that
+// gives the time; amounts that can't be stated in it count for nothing.
+func (v view) hasBasis(w world) bool {
+	return v.basisBy(w, func(e *rules.Event) int64 {
+		minor, _ := stated(e, v.opener.Currency)
+		return minor
+	}) > 0
+}
+
+// basisBy asks for the amounts of those events that count.
+func (v view) basisBy(w world, amount func(*rules.Event) int64) int64 {
+	if slices.ContainsFunc(v.events, isClearing) {
+		return v.cleared(amount)
+	}
+	if w == confirmedWorld || v.expired {
+		return 0
+	}
+	return v.authorised(amount)
+}
+
+func isClearing(e *rules.Event) bool { return e.Type == rules.Clearing }
+
+func (v view) cleared(amount func(*rules.Event) int64) int64 {
 	sum := map[rules.EventType]int64{}
 	for _, e := range v.events {
 		switch e.Type {
 		case rules.Clearing, rules.Refund, rules.Chargeback, rules.ChargebackReversal:
-			minor, ok := stated(e, c)
-			if !ok {
-				return 0, false
-			}
-			sum[e.Type] += minor
+			sum[e.Type] += amount(e)
 		}
 	}
 	chargedBack := max(0, sum[rules.Chargeback]-sum[rules.ChargebackReversal])
-	return max(0, sum[rules.Clearing]-sum[rules.Refund]-chargedBack), true
+	return max(0, sum[rules.Clearing]-sum[rules.Refund]-chargedBack)
 }
 
-func (v view) authorised(c money.Currency) (int64, bool) {
+func (v view) authorised(amount func(*rules.Event) int64) int64 {
 	var latest *rules.Event
 	for _, e := range v.events {
 		if e.Type == rules.Authorization || e.Type == rules.AuthorizationUpdate {
@@ -151,23 +161,15 @@ func (v view) authorised(c money.Currency) (int64, bool) {
 		}
 	}
 	if latest == nil {
-		return 0, true
+		return 0
 	}
-	total, ok := stated(latest, c)
-	if !ok {
-		return 0, false
-	}
+	total := amount(latest)
 	for _, e := range v.events {
-		if e.Type != rules.Reversal || e.OccurredAt.Before(latest.OccurredAt) {
-			continue
+		if e.Type == rules.Reversal && !e.OccurredAt.Before(latest.OccurredAt) {
+			total -= amount(e)
 		}
-		minor, ok := stated(e, c)
-		if !ok {
-			return 0, false
-		}
-		total -= minor
 	}
-	return max(0, total), true
+	return max(0, total)
 }
 
 func stated(e *rules.Event, c money.Currency) (int64, bool) {
@@ -178,4 +180,58 @@ func stated(e *rules.Event, c money.Currency) (int64, bool) {
 		return e.BillingAmountMinor, true
 	}
 	return 0, false
+}
+
+// categories are the amounts of a basis by article category, exactly. Articles
+// without a category are in none.
+func (v view) categories(basis int64, c money.Currency) map[string]*big.Rat {
+	amounts := map[string]*big.Rat{}
+	add := func(e *rules.Event, sign int64) {
+		for _, item := range e.Items {
+			if amounts[item.Category] == nil {
+				amounts[item.Category] = new(big.Rat)
+			}
+			amounts[item.Category].Add(amounts[item.Category], times(whole(sign), converted(e, item, c)))
+		}
+	}
+	listed := slices.ContainsFunc(v.events, func(e *rules.Event) bool { return isClearing(e) && len(e.Items) > 0 })
+	if !listed {
+		add(v.opener, 1)
+	}
+	for _, e := range v.events {
+		switch {
+		case !listed:
+		case e.Type == rules.Clearing || e.Type == rules.ChargebackReversal:
+			add(e, 1)
+		case e.Type == rules.Refund || e.Type == rules.Chargeback:
+			add(e, -1)
+		}
+	}
+	delete(amounts, "")
+	total := new(big.Rat)
+	for category, amount := range amounts {
+		if amount.Sign() < 0 {
+			delete(amounts, category)
+			continue
+		}
+		total.Add(total, amount)
+	}
+	if total.Cmp(whole(basis)) > 0 {
+		scale := new(big.Rat).Quo(whole(basis), total)
+		for _, amount := range amounts {
+			amount.Mul(amount, scale)
+		}
+	}
+	return amounts
+}
+
+// converted is what an article comes to in the currency, as its event does.
+func converted(e *rules.Event, item rules.Item, c money.Currency) *big.Rat {
+	switch {
+	case c == e.Currency:
+		return whole(item.AmountMinor)
+	case c == e.BillingCurrency && e.AmountMinor != 0:
+		return times(whole(item.AmountMinor), big.NewRat(e.BillingAmountMinor, e.AmountMinor))
+	}
+	return new(big.Rat)
 }

@@ -4,200 +4,217 @@ import (
 	"cmp"
 	"math/big"
 	"slices"
-	"time"
 
 	"ristourne/rules"
 	"ristourne/rules/money"
 )
 
-// counter is what a member's monthly cap counts by.
-type counter struct {
-	partner, offer string
-	year           int
-	month          time.Month
-}
+// offerKey is an offer over all its versions; the programme's own have no
+// partner.
+type offerKey struct{ partner, offer string }
 
-// line is one award, or the commission, in one world.
-type line struct {
-	key   Key
-	sums  Sums
-	count counter // of an award
-}
-
-// ledger works out every sum of the account from its set.
-func (o oracle) ledger(a *account) map[Key]Sums {
-	sums := map[Key]Sums{}
-	for _, l := range o.linesIn(confirmedWorld, a) {
-		l.key.Stage = rules.Confirmed
-		sums[l.key] = sums[l.key].Add(l.sums)
-		l.key.Stage = rules.Expected
-		sums[l.key] = sums[l.key].Add(negative(l.sums))
-	}
-	for _, l := range o.linesIn(expectedWorld, a) {
-		l.key.Stage = rules.Expected
-		sums[l.key] = sums[l.key].Add(l.sums)
-	}
-	for _, f := range a.facts {
-		if l, ok := o.factLine(a, f); ok {
-			sums[l.key] = sums[l.key].Add(l.sums)
-		}
-	}
-	for k, s := range sums {
-		if s == (Sums{}) {
-			delete(sums, k)
-		}
-	}
-	return sums
-}
-
-func negative(s Sums) Sums { return Sums{-s.Reward, -s.Commission, -s.Cost, -s.Basis} }
-
-// factLine is the line that a fact books by itself.
-func (o oracle) factLine(a *account, f *rules.Fact) (line, bool) {
-	if !o.knownMember(a, f.At) {
-		return line{}, false
-	}
-	l := line{key: Key{AccountID: a.id, BeneficiaryID: a.id, Role: rules.RoleMember, Stage: rules.Confirmed}}
-	switch f.Type {
-	case rules.Adjustment:
-		l.key.Kind, l.key.Unit = rules.Cash, f.Currency.String()
-		l.sums = Sums{Reward: f.AmountMinor, Cost: f.AmountMinor}
-	case rules.PointsSpent:
-		l.key.Kind, l.key.Unit = rules.Points, f.Unit
-		l.sums = Sums{Reward: -f.AmountMinor}
-	case rules.WalletSpent:
-		l.key.Kind, l.key.Unit = rules.Wallet, f.Unit
-		l.sums = Sums{Reward: -f.AmountMinor}
-	default:
-		return line{}, false
-	}
-	return l, true
-}
-
-// linesIn works out all purchases in one world: first each without its late
-// events, filling caps in order; then those that have late events once more,
-// each within the room that all others leave.
-func (o oracle) linesIn(w world, a *account) []line {
-	purchases := o.purchases(a)
-	inOrder := slices.Clone(purchases)
-	inOrder = slices.DeleteFunc(inOrder, func(p purchase) bool { return p.recorded == nil })
-	slices.SortFunc(inOrder, func(x, y purchase) int {
-		return cmp.Or(x.recorded.time.Compare(y.recorded.time), cmp.Compare(x.id, y.id))
-	})
-	recorded := map[string][]line{}
-	used := map[counter]int64{}
-	for _, p := range inOrder {
-		room := func(c counter, limit int64) int64 { return limit - used[c] }
-		recorded[p.id] = o.worth(w, a, p.id, *p.recorded, room)
-		for _, l := range recorded[p.id] {
-			used[l.count] += l.sums.Reward
-		}
-	}
-
-	final := map[string][]line{}
-	for id, lines := range recorded {
-		final[id] = lines
-	}
-	for _, p := range purchases {
-		if !p.late {
-			continue
-		}
-		room := func(c counter, limit int64) int64 {
-			taken := int64(0)
-			for _, other := range purchases {
-				if other.id != p.id {
-					taken += max(awarded(recorded[other.id], c), awarded(final[other.id], c))
-				}
-			}
-			return max(awarded(recorded[p.id], c), limit-taken)
-		}
-		final[p.id] = o.worth(w, a, p.id, p.whole, room)
-	}
-	var all []line
-	for _, p := range purchases {
-		all = append(all, final[p.id]...)
-	}
-	return all
-}
-
-func awarded(lines []line, c counter) int64 {
-	sum := int64(0)
-	for _, l := range lines {
-		if l.count == c {
-			sum += l.sums.Reward
-		}
-	}
-	return sum
+// visit is a purchase on which all of an offer's conditions hold, but perhaps
+// for its turn and its goal.
+type visit struct {
+	key      offerKey
+	currency money.Currency
+	basis    int64
+	ranked   bool // it is its turn
+	reached  bool // the goal is reached with it
 }
 
 // award is one offer's, on its way through caps, groups and cuts.
 type award struct {
-	offer *rules.Offer
-	basis int64
-	minor int64
-	count counter
+	key      offerKey
+	offer    *rules.Offer
+	partner  *rules.Partner // nil: the programme's own
+	version  string
+	store    string
+	currency money.Currency
+	unit     string
+	basis    int64
+	// steps[i] is the award after its caps, with the boosts of the first i of
+	// the campaigns that have a budget.
+	steps     []int64
+	campaigns []*rules.Campaign
+	minor     int64 // what it comes to
+	lost      bool  // another of its group is worth more
 }
 
-// worth is section 3 of the contract for one purchase in one world. room is
-// what a monthly limit leaves in its counter, and may be negative.
-func (o oracle) worth(w world, a *account, id string, v view, room func(counter, int64) int64) []line {
-	programme, ok := o.earns(a, v.time, v.opener.CardToken)
-	if !ok || v.at.partner.Programme != programme.ID {
+// outcome is what one purchase of a member comes to in one world.
+type outcome struct {
+	id       string
+	view     view
+	member   member
+	hasBasis bool
+	visits   []visit
+	awards   []*award // in order of strength, those that lost with 0
+	// referred are the offers that apply, by which the sponsor may get
+	// something, and among them those purchases that are early enough.
+	referred, early map[offerKey]bool
+	told            map[offerKey]told
+	lines           []line
+}
+
+// line is one award, or the commission, in one world.
+type line struct {
+	key  Key
+	sums Sums
+}
+
+func (x *outcome) visit(key offerKey) (visit, bool) {
+	if x == nil {
+		return visit{}, false
+	}
+	i := slices.IndexFunc(x.visits, func(v visit) bool { return v.key == key })
+	if i < 0 {
+		return visit{}, false
+	}
+	return x.visits[i], true
+}
+
+// award is the one of the offer.
+func (x *outcome) award(key offerKey) (*award, bool) {
+	if x == nil {
+		return nil, false
+	}
+	i := slices.IndexFunc(x.awards, func(aw *award) bool { return aw.key == key })
+	if i < 0 {
+		return nil, false
+	}
+	return x.awards[i], true
+}
+
+// gave is what the offer gave in the unit.
+func (x *outcome) gave(key offerKey, unit string) int64 {
+	if aw, ok := x.award(key); ok && aw.unit == unit {
+		return aw.minor
+	}
+	return 0
+}
+
+// worth is section 3 of the contract for one purchase in one world; nil where
+// it is no member's.
+func (o oracle) worth(w world, a *account, id string, v view, h history, limits ceiling) *outcome {
+	m, ok := o.earns(a, v.time, v.opener.CardToken)
+	if !ok {
 		return nil
 	}
-	partner := v.at.partner
+	s := sale{at: v.time, zone: m.programme.Zone, place: v.at, opener: v.opener, member: m}
+	if v.at.store != nil {
+		s.zone = v.at.store.Zone
+	}
+	x := &outcome{id: id, view: v, member: m, hasBasis: v.hasBasis(w), referred: map[offerKey]bool{}, early: map[offerKey]bool{}, told: map[offerKey]told{}}
+	for _, c := range candidates(s) {
+		o.try(w, x, s, c, h)
+	}
+	limits.lower(x)
+	bestOfGroups(x.awards, m.programme)
+	for _, aw := range x.awards {
+		x.referred[aw.key] = x.referred[aw.key] || !aw.lost
+	}
+	owed := x.commissions(w, s)
+	x.cut(owed)
+	if line, ok := x.costPlus(w, s); ok {
+		owed = append(owed, line)
+	}
+	x.tell(w, a, h, s)
+	x.book(a, owed)
+	return x
+}
 
-	var awards []*award
-	for i := range partner.Offers {
-		offer := &partner.Offers[i]
-		if !o.offerRuns(offer, v.at, v.time) {
-			continue
+// candidate is an offer within reach of a purchase.
+type candidate struct {
+	offer   *rules.Offer
+	partner *rules.Partner // nil: the programme's own
+}
+
+func (c candidate) key() offerKey {
+	if c.partner == nil {
+		return offerKey{"", c.offer.ID}
+	}
+	return offerKey{c.partner.ID, c.offer.ID}
+}
+
+// candidates are the offers of the store and of the programme, the strongest
+// first.
+func candidates(s sale) []candidate {
+	var all []candidate
+	if s.ofPartner() {
+		for i := range s.place.partner.Offers {
+			all = append(all, candidate{&s.place.partner.Offers[i], s.place.partner})
 		}
-		basis, ok := v.basis(w, or(offer.Currency, programme.Currency))
-		if !ok || basis == 0 || basis < offer.MinSpendMinor {
-			continue
+	}
+	for i := range s.member.programme.Offers {
+		all = append(all, candidate{&s.member.programme.Offers[i], nil})
+	}
+	slices.SortFunc(all, func(x, y candidate) int { return stronger(x.offer, y.offer, x.partner == nil, y.partner == nil) })
+	return all
+}
+
+// ofPartner reports whether the store's partner is of the member's programme.
+func (s sale) ofPartner() bool {
+	return s.place.partner != nil && s.place.partner.Programme == s.member.programme.ID
+}
+
+// try adds what an offer gives, as far as it is seen without other offers.
+func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
+	offer, programme, key := c.offer, s.member.programme, c.key()
+	currency := or(offer.Currency, programme.Currency)
+	basis, ok := x.view.basis(w, currency)
+	if !ok || basis == 0 || !s.offerRuns(offer) || !s.holds(offer.Conditions, basis, offer.ID) {
+		return
+	}
+	bought := h.customerBefore(s, key.partner)
+	if offer.FirstPurchase && len(bought) > 0 {
+		return
+	}
+	if offer.LapsedDays > 0 && (len(bought) == 0 || bought[len(bought)-1].After(s.at.AddDays(-offer.LapsedDays))) {
+		return
+	}
+	v := visit{key: key, currency: currency, basis: basis}
+	v.ranked, v.reached = h.ranks(s, key, offer.Every), h.reaches(s, v, offer.Goal)
+	x.visits = append(x.visits, visit{key, currency, basis, v.ranked, v.reached && offer.Goal.AmountMinor > 0})
+	if !v.ranked || !v.reached {
+		return
+	}
+	if offer.Reward.Form == 0 {
+		x.referred[key] = true
+		return
+	}
+	aw := &award{key: key, offer: offer, partner: c.partner, version: programme.Version.ID, currency: currency, unit: currency.String(), basis: basis}
+	if c.partner != nil {
+		aw.version, aw.store = c.partner.Version.ID, s.place.store.ID
+	}
+	if offer.Reward.Kind == rules.Points {
+		if aw.unit = programme.Points.Code; aw.unit == "" || currency != programme.Currency {
+			return
 		}
-		exact := share(basis, offer.Reward.RateMillionths)
-		if offer.Reward.Form == rules.FixedReward {
-			exact = big.NewRat(offer.Reward.FixedMinor, 1)
+	}
+	if h.atCountLimit(s, aw) {
+		return
+	}
+	free, budgeted := o.boostsFor(s, offer, key.partner, aw.unit)
+	for n := range len(budgeted) + 1 {
+		boosts := free
+		for _, more := range budgeted[:n] {
+			boosts = slices.Concat(boosts, more)
 		}
+		exact := exactReward(&offer.Reward, boosts, basis, func() map[string]*big.Rat { return x.view.categories(basis, currency) })
 		if exact.Sign() <= 0 {
-			continue
+			return
 		}
-		local := v.time.Time().In(programme.Zone)
-		aw := &award{offer: offer, basis: basis, minor: round(exact, programme.Rounding)}
-		aw.count = counter{partner.ID, offer.ID, local.Year(), local.Month()}
-		for _, c := range offer.Caps {
-			limit := c.AmountMinor
-			if c.Per == rules.PerMonth {
-				limit = max(0, room(aw.count, c.AmountMinor))
-			}
-			aw.minor = min(aw.minor, limit)
+		step := round(exact, programme.Rounding)
+		if most, capped := h.room(s, aw); capped {
+			step = min(step, most)
 		}
-		awards = append(awards, aw)
+		aw.steps = append(aw.steps, step)
+		aw.minor = step
 	}
-
-	key := Key{
-		AccountID: a.id, TransactionID: id, OfferVersion: partner.Version.ID, PartnerID: partner.ID, StoreID: v.at.store.ID,
+	for _, its := range budgeted {
+		aw.campaigns = append(aw.campaigns, its[0].campaign)
 	}
-	awards = bestOfGroups(awards)
-	owed := commissionOwed(w, v, programme, key, len(awards) > 0)
-	cut(awards, programme, owed)
-
-	var lines []line
-	for _, aw := range awards {
-		if aw.minor == 0 {
-			continue
-		}
-		k := key
-		k.OfferID, k.BeneficiaryID, k.Role = aw.offer.ID, a.id, rules.RoleMember
-		k.Kind, k.Unit = rules.Cash, or(aw.offer.Currency, programme.Currency).String()
-		lines = append(lines, line{k, Sums{Reward: aw.minor, Cost: aw.minor, Basis: aw.basis}, aw.count})
-	}
-	if owed.sums.Commission != 0 {
-		lines = append(lines, owed)
-	}
-	return lines
+	x.awards = append(x.awards, aw)
 }
 
 func or(c, otherwise money.Currency) money.Currency {
@@ -207,74 +224,122 @@ func or(c, otherwise money.Currency) money.Currency {
 	return c
 }
 
-// bestOfGroups keeps in each group the award worth most. The purchase itself
+// bestOfGroups leaves in each group the award worth most. The purchase itself
 // tells what two currencies are worth: each award is taken as a share of it.
-func bestOfGroups(awards []*award) []*award {
+func bestOfGroups(awards []*award, p *rules.Programme) {
 	best := map[string]*award{}
-	for _, aw := range awards {
+	for _, aw := range awards { // the strongest first: it wins ties
 		group := cmp.Or(aw.offer.Group, rules.DefaultGroup)
-		if other := best[group]; other == nil || better(aw, other) {
+		if other := best[group]; other == nil || aw.shareOfBasis(p).Cmp(other.shareOfBasis(p)) > 0 {
 			best[group] = aw
 		}
 	}
-	var winners []*award
 	for _, aw := range awards {
-		if best[cmp.Or(aw.offer.Group, rules.DefaultGroup)] == aw {
-			winners = append(winners, aw)
+		if best[cmp.Or(aw.offer.Group, rules.DefaultGroup)] != aw {
+			aw.lost, aw.minor = true, 0
 		}
 	}
-	return winners
 }
 
-func better(x, y *award) bool {
-	return cmp.Or(
-		big.NewRat(y.minor, y.basis).Cmp(big.NewRat(x.minor, x.basis)),
-		cmp.Compare(y.offer.Priority, x.offer.Priority),
-		cmp.Compare(x.offer.ID, y.offer.ID),
-	) < 0
-}
+func (aw *award) shareOfBasis(p *rules.Programme) *big.Rat { return big.NewRat(aw.cost(p), aw.basis) }
 
-// commissionOwed is what the partner owes by its terms.
-func commissionOwed(w world, v view, programme *rules.Programme, key Key, awarded bool) line {
-	partner := v.at.partner
-	currency := or(partner.Currency, programme.Currency)
-	key.BeneficiaryID, key.Role = partner.ID, rules.RolePartner
-	key.Kind, key.Unit = rules.CommissionKind, currency.String()
-	basis, ok := v.basis(w, currency)
-	if !ok || basis == 0 || (partner.Commission.On == rules.OnAward && !awarded) {
-		return line{key: key}
+// cost is the award in money.
+func (aw *award) cost(p *rules.Programme) int64 {
+	if aw.offer.Reward.Kind == rules.Points {
+		return pointsCost(aw.minor, p)
 	}
-	exact := share(basis, partner.Commission.RateMillionths)
-	exact.Add(exact, big.NewRat(partner.Commission.FixedMinor, 1))
-	return line{key: key, sums: Sums{Commission: round(exact, programme.Rounding), Basis: basis}}
+	return aw.minor
 }
 
-// cut lowers the awards of a purchase until, in each currency, they are within
-// the programme's share of the basis, and those that the commission funds are
+// lineKey is that of what the partner owes.
+func (x *outcome) lineKey(s sale, offerID string, currency money.Currency) Key {
+	partner := s.place.partner
+	return Key{
+		TransactionID: x.id, PartnerID: partner.ID, StoreID: s.place.store.ID, OfferID: offerID, OfferVersion: partner.Version.ID,
+		BeneficiaryID: partner.ID, Role: rules.RolePartner, Kind: rules.CommissionKind, Unit: currency.String(),
+	}
+}
+
+// commissions are what the partner owes, but for cost-plus terms.
+func (x *outcome) commissions(w world, s sale) []line {
+	if !s.ofPartner() {
+		return nil
+	}
+	var owed []line
+	add := func(c *rules.Commission, offerID string, currency money.Currency) {
+		if basis, ok := x.view.basis(w, currency); ok && basis > 0 {
+			minor := round(exactCommission(c, basis), s.member.programme.Rounding)
+			owed = append(owed, line{x.lineKey(s, offerID, currency), Sums{Commission: minor, Basis: basis}})
+		}
+	}
+	terms := &s.place.partner.Commission
+	applied := false
+	for _, aw := range x.awards {
+		if aw.partner == nil || aw.lost {
+			continue
+		}
+		applied = true
+		add(&aw.offer.Commission, aw.offer.ID, aw.currency)
+	}
+	if terms.Form != rules.CostPlusCommission && (applied || terms.On == rules.OnSale) {
+		add(terms, "", or(s.place.partner.Currency, s.member.programme.Currency))
+	}
+	return owed
+}
+
+// costPlus is what the partner owes of what its offers' rewards cost in the
+// end.
+func (x *outcome) costPlus(w world, s sale) (line, bool) {
+	if !s.ofPartner() || s.place.partner.Commission.Form != rules.CostPlusCommission {
+		return line{}, false
+	}
+	programme, currency := s.member.programme, or(s.place.partner.Currency, s.member.programme.Currency)
+	cost := int64(0)
+	for _, aw := range x.awards {
+		if aw.partner != nil && aw.offer.FundedBy == rules.FundedByCommission && aw.currency == currency {
+			cost += aw.cost(programme)
+		}
+	}
+	basis, ok := x.view.basis(w, currency)
+	if !ok || basis == 0 {
+		return line{}, false
+	}
+	minor := round(share(cost, s.place.partner.Commission.CostMillionths), programme.Rounding)
+	return line{x.lineKey(s, "", currency), Sums{Commission: minor, Basis: basis}}, true
+}
+
+// cut lowers the money awards until, in each currency, they are within the
+// programme's share of the basis, and those that the commission funds are
 // within the commission.
-func cut(awards []*award, programme *rules.Programme, owed line) {
-	slices.SortFunc(awards, func(x, y *award) int {
-		return cmp.Or(cmp.Compare(x.offer.Priority, y.offer.Priority), cmp.Compare(y.offer.ID, x.offer.ID))
-	})
-	currencies := map[money.Currency]int64{}
-	for _, aw := range awards {
-		currencies[or(aw.offer.Currency, programme.Currency)] = aw.basis
+func (x *outcome) cut(owed []line) {
+	weakestFirst := slices.Clone(x.awards)
+	slices.Reverse(weakestFirst)
+	bases := map[money.Currency]int64{}
+	for _, aw := range weakestFirst {
+		bases[aw.currency] = aw.basis
 	}
-	for currency, basis := range currencies {
+	for currency, basis := range bases {
 		var all, funded []*award
-		for _, aw := range awards {
-			if or(aw.offer.Currency, programme.Currency) != currency {
+		costPlus := false
+		for _, aw := range weakestFirst {
+			if aw.currency != currency || aw.offer.Reward.Kind == rules.Points {
 				continue
 			}
 			all = append(all, aw)
 			if aw.offer.FundedBy == rules.FundedByCommission {
 				funded = append(funded, aw)
+				costPlus = costPlus || (aw.partner != nil && aw.partner.Commission.Form == rules.CostPlusCommission)
 			}
 		}
-		lower(all, round(share(basis, programme.CeilingMillionths), money.Down))
+		lower(all, round(share(basis, x.member.programme.CeilingMillionths), money.Down))
+		if costPlus {
+			continue
+		}
 		commission := int64(0)
-		if owed.key.Unit == currency.String() {
-			commission = owed.sums.Commission
+		for _, l := range owed {
+			if l.key.Unit == currency.String() {
+				commission += l.sums.Commission
+			}
 		}
 		lower(funded, commission)
 	}
@@ -293,10 +358,31 @@ func lower(awards []*award, ceiling int64) {
 	}
 }
 
+// book makes the lines of what is left.
+func (x *outcome) book(a *account, owed []line) {
+	for _, aw := range x.awards {
+		if aw.minor == 0 {
+			continue
+		}
+		k := Key{
+			AccountID: a.id, TransactionID: x.id, PartnerID: aw.key.partner, StoreID: aw.store, OfferID: aw.offer.ID,
+			OfferVersion: aw.version, BeneficiaryID: a.id, Role: rules.RoleMember, Kind: kindOf(aw.offer.Reward), Unit: aw.unit,
+		}
+		x.lines = append(x.lines, line{k, Sums{Reward: aw.minor, Cost: aw.cost(x.member.programme), Basis: aw.basis}})
+	}
+	for _, l := range owed {
+		if l.sums.Commission != 0 {
+			l.key.AccountID = a.id
+			x.lines = append(x.lines, l)
+		}
+	}
+}
+
+func kindOf(r rules.Reward) rules.Kind { return cmp.Or(r.Kind, rules.Cash) }
+
 // share is so many millionths of an amount, exactly.
-func share(minor, millionths int64) *big.Rat {
-	r := new(big.Rat).Mul(big.NewRat(minor, 1), big.NewRat(millionths, 1))
-	return r.Quo(r, big.NewRat(1_000_000, 1))
+func share(minor, rateMillionths int64) *big.Rat {
+	return times(whole(minor), millionths(rateMillionths))
 }
 
 // round turns an exact amount that is not negative into minor units.

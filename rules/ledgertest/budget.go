@@ -1,0 +1,265 @@
+package ledgertest
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"ristourne/rules"
+)
+
+// grantKey is one purchase of an account, before one budget.
+type grantKey struct {
+	budget      rules.BudgetKey
+	transaction string
+}
+
+// ask is what a purchase would have of a budget if budgets had no end.
+type ask struct {
+	target int64
+	limit  int64 // of the version in force at purchase time
+	whole  bool
+	unit   string
+	time   rules.Instant
+}
+
+// grant is what it asked, and has.
+type grant struct{ target, granted int64 }
+
+// ceilings are what the second working out of an account keeps to: its grants,
+// and where they went in the first.
+type ceilings struct {
+	first  map[string]result
+	grants map[grantKey]grant
+}
+
+// ceiling is that of one purchase.
+type ceiling struct {
+	first  *outcome
+	id     string
+	grants map[grantKey]grant // nil: budgets have no end
+}
+
+func (c *ceilings) recorded(id string) ceiling {
+	if c == nil {
+		return ceiling{}
+	}
+	return ceiling{c.first[id].recorded, id, c.grants}
+}
+
+func (c *ceilings) final(id string) ceiling {
+	if c == nil {
+		return ceiling{}
+	}
+	return ceiling{c.first[id].final, id, c.grants}
+}
+
+func campaignBudget(c *rules.Campaign) rules.BudgetKey { return rules.BudgetKey("campaign/" + c.ID) }
+
+// budgets are the offer's own.
+func (aw *award) budgets(x *outcome) map[rules.BudgetKey]*rules.Budget {
+	keys := map[rules.BudgetKey]*rules.Budget{}
+	for i := range aw.offer.Budgets {
+		b := &aw.offer.Budgets[i]
+		if b.AmountMinor == 0 {
+			continue
+		}
+		key := fmt.Sprintf("offer/%s/%s", aw.key.partner, aw.key.offer)
+		if b.PerStoreAndDay {
+			day := periodOf(rules.PerDay, x.view.time, x.member.programme.Zone)
+			key = fmt.Sprintf("day/%s/%s/%s/%s", aw.key.partner, aw.key.offer, aw.store, day)
+		}
+		keys[rules.BudgetKey(key)] = b
+	}
+	return keys
+}
+
+// left is what the ith budgeted campaign left in the award: its part of what
+// came through groups and cuts.
+func (aw *award) left(i int) int64 {
+	return max(0, min(aw.minor-aw.steps[i], aw.steps[i+1]-aw.steps[i]))
+}
+
+// lower holds awards to what was granted. A campaign's grant goes to the
+// strongest first, each up to what the campaign left in it when budgets had no
+// end.
+func (c ceiling) lower(x *outcome) {
+	if c.grants == nil {
+		return
+	}
+	rest := map[string]int64{}
+	for key, g := range c.grants {
+		if key.transaction == c.id {
+			rest[string(key.budget)] = g.granted
+		}
+	}
+	for _, aw := range x.awards {
+		first, asked := c.first.award(aw.key)
+		minor := aw.steps[0]
+		for i, campaign := range aw.campaigns {
+			if !asked || i >= len(first.campaigns) {
+				continue
+			}
+			name := string(campaignBudget(campaign))
+			part := min(first.left(i), rest[name])
+			rest[name] -= part
+			minor += min(aw.steps[i+1]-aw.steps[i], part)
+		}
+		for name := range aw.budgets(x) {
+			minor = min(minor, rest[string(name)])
+		}
+		aw.minor = minor
+	}
+}
+
+// asks are what the account's purchases would have if budgets had no end: of
+// the two worlds the greater.
+func asks(byWorld [2][]result) map[grantKey]ask {
+	all := map[grantKey]ask{}
+	for _, results := range byWorld {
+		inWorld := map[grantKey]ask{}
+		for _, r := range results {
+			if r.final != nil {
+				r.final.ask(inWorld)
+			}
+		}
+		for key, a := range inWorld {
+			if a.target > all[key].target {
+				all[key] = a
+			}
+		}
+	}
+	return all
+}
+
+func (x *outcome) ask(to map[grantKey]ask) {
+	add := func(name rules.BudgetKey, b *rules.Budget, unit string, minor int64) {
+		key := grantKey{name, x.id}
+		to[key] = ask{to[key].target + minor, b.AmountMinor, b.Whole, unit, x.view.time}
+	}
+	for _, aw := range x.awards {
+		for i, c := range aw.campaigns {
+			add(campaignBudget(c), &c.Budget, c.Unit, aw.left(i))
+		}
+		for name, b := range aw.budgets(x) {
+			add(name, b, aw.unit, aw.minor)
+		}
+	}
+}
+
+// purse is what budgets have left, over all accounts.
+type purse struct {
+	given map[rules.BudgetKey]int64
+	// told are the grants of each record's decision; nil: first decided, first
+	// served, from budgets that nobody else draws on.
+	told   [][]rules.Grant
+	faults []string
+}
+
+func (p *purse) fault(format string, args ...any) {
+	p.faults = append(p.faults, fmt.Sprintf(format, args...))
+}
+
+// decide grants what the account asks for anew: first what is given back, then
+// what is raised, in order of purchase.
+func (p *purse) decide(record int, a *account, asks map[grantKey]ask) {
+	var raised []grantKey
+	changed := map[grantKey]bool{}
+	for _, key := range slices.Collect(maps.Keys(union(asks, a.grants))) {
+		old, target := a.grants[key], asks[key].target
+		if target == old.target {
+			continue
+		}
+		changed[key] = true
+		kept := min(target, old.granted)
+		p.given[key.budget] -= old.granted - kept
+		a.grants[key] = grant{target, kept}
+		if target > kept {
+			raised = append(raised, key)
+		}
+	}
+	slices.SortFunc(raised, func(x, y grantKey) int {
+		return cmp.Or(asks[x].time.Compare(asks[y].time), cmp.Compare(x.transaction, y.transaction), cmp.Compare(x.budget, y.budget))
+	})
+	for _, key := range raised {
+		kept := a.grants[key].granted
+		granted := p.grant(record, a, key, asks[key])
+		p.given[key.budget] += granted - kept
+		if granted > kept && p.given[key.budget] > asks[key].limit {
+			p.fault("record %d: %s has given %d of %d", record, key.budget, p.given[key.budget], asks[key].limit)
+		}
+		a.grants[key] = grant{asks[key].target, granted}
+	}
+	p.check(record, a, changed)
+	maps.DeleteFunc(a.grants, func(_ grantKey, g grant) bool { return g.target == 0 })
+}
+
+func union(x map[grantKey]ask, y map[grantKey]grant) map[grantKey]bool {
+	both := map[grantKey]bool{}
+	for key := range x {
+		both[key] = true
+	}
+	for key := range y {
+		both[key] = true
+	}
+	return both
+}
+
+// grant is what the purchase has of the budget after this decision.
+func (p *purse) grant(record int, a *account, key grantKey, asked ask) int64 {
+	kept := a.grants[key].granted
+	if p.told == nil {
+		granted := kept + min(asked.target-kept, max(0, asked.limit-p.given[key.budget]))
+		if asked.whole && granted < asked.target {
+			return 0
+		}
+		return granted
+	}
+	told, ok := p.find(record, a, key)
+	if !ok {
+		p.fault("record %d: %s of %s is to be asked for %d of %s; it wasn't", record, key.transaction, a.id, asked.target, key.budget)
+		return kept
+	}
+	switch {
+	case told.GrantedMinor < 0 || told.GrantedMinor > asked.target:
+		p.fault("record %d: %s of %s has %d of %s, and deserves %d", record, key.transaction, a.id, told.GrantedMinor, key.budget, asked.target)
+	case asked.whole && told.GrantedMinor != 0 && told.GrantedMinor != asked.target:
+		p.fault("record %d: %s gives part of %d where it gives the whole or nothing: %d", record, key.budget, asked.target, told.GrantedMinor)
+	case !asked.whole && told.GrantedMinor < kept:
+		p.fault("record %d: %s of %s has %d of %s left of %d, though it deserves more", record, key.transaction, a.id, told.GrantedMinor, key.budget, kept)
+	}
+	return told.GrantedMinor
+}
+
+func (p *purse) find(record int, a *account, key grantKey) (rules.Grant, bool) {
+	for _, g := range slices.Backward(p.told[record]) {
+		if g.AccountID == a.id && g.Budget == key.budget && g.TransactionID == key.transaction {
+			return g, true
+		}
+	}
+	return rules.Grant{}, false
+}
+
+// check holds what was told of the decision against what is now so.
+func (p *purse) check(record int, a *account, changed map[grantKey]bool) {
+	if p.told == nil {
+		return
+	}
+	for key := range changed {
+		if _, ok := p.find(record, a, key); !ok {
+			p.fault("record %d: %s of %s has another target of %s, %d; no grant says so", record, key.transaction, a.id, key.budget, a.grants[key].target)
+		}
+	}
+	for _, g := range p.told[record] {
+		key := grantKey{g.Budget, g.TransactionID}
+		if g.AccountID != a.id {
+			p.fault("record %d of %s grants something to %s", record, a.id, g.AccountID)
+			continue
+		}
+		if now := a.grants[key]; g.TargetMinor != now.target || g.GrantedMinor != now.granted {
+			p.fault("record %d: %s of %s is said to have %d for a target of %d of %s; want %d for %d", record, key.transaction, a.id,
+				g.GrantedMinor, g.TargetMinor, key.budget, now.granted, now.target)
+		}
+	}
+}

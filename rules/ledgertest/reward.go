@@ -1,0 +1,155 @@
+package ledgertest
+
+import (
+	"math/big"
+	"slices"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// boost is one that is in force for an offer and this purchase.
+type boost struct {
+	*rules.Boost
+	campaign *rules.Campaign // nil: the offer's own
+}
+
+// boostsFor are the boosts of the offer and of the campaigns that hold now.
+// Those of budgeted campaigns stand apart, by campaign in order of id.
+func (o oracle) boostsFor(s sale, offer *rules.Offer, partnerID, unit string) (free []boost, budgeted [][]boost) {
+	for i := range offer.Boosts {
+		if b := &offer.Boosts[i]; s.boosts(b, offer) {
+			free = append(free, boost{b, nil})
+		}
+	}
+	for _, c := range o.campaignsAt(s.at) {
+		holds := c.Programme == s.member.programme.ID && s.within(c.From, c.Until) && s.when(c.When) && s.audience(c.Audience)
+		hasBudget := c.Budget.AmountMinor > 0
+		if !holds || (hasBudget && c.Unit != unit) {
+			continue
+		}
+		var its []boost
+		for i := range c.Boosts {
+			named := len(c.Boosts[i].Offers) == 0 || slices.ContainsFunc(c.Boosts[i].Offers, func(r rules.OfferRef) bool {
+				return r.Partner == partnerID && (r.Offer == "" || r.Offer == offer.ID)
+			})
+			if named && s.boosts(&c.Boosts[i].Boost, offer) {
+				its = append(its, boost{&c.Boosts[i].Boost, c})
+			}
+		}
+		if hasBudget && len(its) > 0 {
+			budgeted = append(budgeted, its)
+		} else {
+			free = append(free, its...)
+		}
+	}
+	return free, budgeted
+}
+
+// boosts reports whether the boost is in force and of the offer's unit.
+func (s sale) boosts(b *rules.Boost, offer *rules.Offer) bool {
+	sameUnit := b.Op == rules.MultiplyRate || b.OfPoints == (offer.Reward.Kind == rules.Points)
+	return sameUnit && s.within(b.From, b.Until) && s.when(b.When) && s.audience(b.Audience)
+}
+
+// boosted is a rate after boosts: the highest that is set, times the highest
+// factor, plus all that add. A boost never lowers, and makes nothing of a rate
+// of 0.
+func boosted(rateMillionths int64, boosts []boost) *big.Rat {
+	if rateMillionths == 0 {
+		return new(big.Rat)
+	}
+	added := int64(0)
+	for _, b := range boosts {
+		switch b.Op {
+		case rules.SetRate:
+			rateMillionths = max(rateMillionths, b.RateMillionths)
+		case rules.AddRate:
+			added += b.RateMillionths
+		}
+	}
+	rate := new(big.Rat).Mul(millionths(rateMillionths), factor(boosts))
+	return rate.Add(rate, millionths(added))
+}
+
+func factor(boosts []boost) *big.Rat {
+	highest := int64(money.One)
+	for _, b := range boosts {
+		if b.Op == rules.MultiplyRate {
+			highest = max(highest, b.FactorMillionths)
+		}
+	}
+	return millionths(highest)
+}
+
+func millionths(n int64) *big.Rat { return big.NewRat(n, 1_000_000) }
+
+func whole(n int64) *big.Rat { return new(big.Rat).SetInt64(n) }
+
+func times(x, y *big.Rat) *big.Rat { return new(big.Rat).Mul(x, y) }
+
+func minus(x, y *big.Rat) *big.Rat { return new(big.Rat).Sub(x, y) }
+
+// exactReward is what the form gives for the basis, in units of its kind.
+// byCategory is asked where the form needs it.
+func exactReward(r *rules.Reward, boosts []boost, basis int64, byCategory func() map[string]*big.Rat) *big.Rat {
+	sum := new(big.Rat)
+	switch r.Form {
+	case rules.RateReward:
+		sum.Mul(whole(basis), boosted(r.RateMillionths, boosts))
+	case rules.FixedReward:
+		sum.Mul(whole(r.FixedMinor), factor(boosts))
+	case rules.PerFullReward:
+		sum.Mul(whole(r.FixedMinor*(basis/r.PerMinor)), factor(boosts))
+	case rules.TieredReward:
+		for i, tier := range r.Tiers {
+			if basis < tier.FromMinor {
+				break
+			}
+			rate := boosted(tier.RateMillionths, boosts)
+			if !r.Marginal {
+				sum.Mul(whole(basis), rate)
+				continue
+			}
+			until := basis
+			if i+1 < len(r.Tiers) {
+				until = min(until, r.Tiers[i+1].FromMinor)
+			}
+			sum.Add(sum, times(whole(until-tier.FromMinor), rate))
+		}
+	case rules.CategoryReward:
+		amounts := byCategory()
+		rest := whole(basis)
+		for _, c := range r.Categories {
+			if amount := amounts[c.Category]; amount != nil {
+				sum.Add(sum, times(amount, boosted(c.RateMillionths, boosts)))
+				rest.Sub(rest, amount)
+			}
+		}
+		sum.Add(sum, times(rest, boosted(r.RestMillionths, boosts)))
+	}
+	return sum
+}
+
+// pointsCost is what an amount of points costs the programme, rounded once.
+func pointsCost(amount int64, p *rules.Programme) int64 {
+	exact := times(whole(amount), millionths(p.Points.ValueMillionths))
+	for range p.Points.Decimals {
+		exact.Quo(exact, whole(10))
+	}
+	return round(exact, p.Rounding)
+}
+
+// exactCommission is what terms ask for a basis; cost-plus asks elsewhere.
+func exactCommission(c *rules.Commission, basis int64) *big.Rat {
+	if c.Form == rules.ShareCommission {
+		return new(big.Rat).Add(share(basis, c.RateMillionths), whole(c.FixedMinor))
+	}
+	sum := new(big.Rat)
+	for _, tier := range c.Tiers {
+		if basis >= tier.FromMinor {
+			sum.Add(share(basis, tier.RateMillionths), whole(tier.FixedMinor))
+		}
+	}
+	return sum
+}
