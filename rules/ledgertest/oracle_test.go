@@ -112,15 +112,23 @@ func enrolled(day int) Record {
 }
 
 // tell prints sums as "purchase offer stage reward" and "purchase commission
-// stage owed".
+// stage owed", with what is not usual: whose it is where it is a sponsor's, the
+// unit and the cost where it is no cash.
 func tell(r Result) string {
 	var lines []string
 	for k, s := range r.Sums {
-		if k.Role == rules.RolePartner {
-			lines = append(lines, fmt.Sprintf("%s commission %s %d", k.TransactionID, k.Stage, s.Commission))
-			continue
+		l := fmt.Sprintf("%s %s %s %d", k.TransactionID, k.OfferID, k.Stage, s.Reward)
+		switch {
+		case k.Role == rules.RolePartner && k.OfferID == "":
+			l = fmt.Sprintf("%s commission %s %d", k.TransactionID, k.Stage, s.Commission)
+		case k.Role == rules.RolePartner:
+			l = fmt.Sprintf("%s commission of %s %s %d", k.TransactionID, k.OfferID, k.Stage, s.Commission)
+		case k.Role == rules.RoleSponsor:
+			l = fmt.Sprintf("%s for %s", l, k.BeneficiaryID)
+		case k.TransactionID != "" && k.Kind != rules.Cash:
+			l = fmt.Sprintf("%s %s %s cost %d", l, k.Kind, k.Unit, s.Cost)
 		}
-		lines = append(lines, fmt.Sprintf("%s %s %s %d", k.TransactionID, k.OfferID, k.Stage, s.Reward))
+		lines = append(lines, l)
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
