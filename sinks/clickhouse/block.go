@@ -53,13 +53,31 @@ func (c *columns) into(table string) block {
 	return block{table: table, insert: c.input.Into(table), input: c.input}
 }
 
+// exactInstant is an instant to the nanosecond; both parts 0: none.
+type exactInstant struct{ sec, nsec *column }
+
+func (c *columns) exactInstant(name string) exactInstant {
+	return exactInstant{sec: c.int64(name + "_sec"), nsec: c.int32(name + "_nsec")}
+}
+
+func (i *exactInstant) append(v rules.Instant) {
+	i.sec.appendInt64(v.Sec)
+	i.nsec.appendInt32(v.Nsec)
+}
+
 // instant is an instant for dates and charts and, beside it, exactly.
-type instant struct{ at, sec, nsec *column }
+type instant struct {
+	at    *column
+	exact exactInstant
+}
+
+func (c *columns) instant(at, exact string) instant {
+	return instant{at: c.time(at), exact: c.exactInstant(exact)}
+}
 
 func (i *instant) append(v rules.Instant) {
 	i.at.appendInt64(calendarMillis(v))
-	i.sec.appendInt64(v.Sec)
-	i.nsec.appendInt32(v.Nsec)
+	i.exact.append(v)
 }
 
 // calendarMillis is the instant in milliseconds, held within the years over
@@ -133,6 +151,7 @@ type accrualsBlock struct {
 	basisMinor, rewardMinor, commissionMinor, costMinor *column
 	currency                                            *dictColumn
 	purchased                                           instant
+	usable, expires                                     exactInstant
 	cause                                               cause
 	level                                               *dictColumn
 	channel                                             *column
@@ -154,9 +173,10 @@ func newAccrualsBlock() *accrualsBlock {
 		basisMinor: c.int64("basis_minor"), rewardMinor: c.int64("reward_minor"),
 		commissionMinor: c.int64("commission_minor"), costMinor: c.int64("cost_minor"),
 		currency:  c.dict("currency"),
-		purchased: instant{at: c.time("purchased_at"), sec: c.int64("purchased_sec"), nsec: c.int32("purchased_nsec")},
-		cause:     c.causeOfKind(),
-		level:     c.dict("level"), channel: c.int8("channel"), mcc: c.dict("mcc"),
+		purchased: c.instant("purchased_at", "purchased"),
+		usable:    c.exactInstant("usable"), expires: c.exactInstant("expires"),
+		cause: c.causeOfKind(),
+		level: c.dict("level"), channel: c.int8("channel"), mcc: c.dict("mcc"),
 		reasons: c.words("reasons"), engine: c.dict("engine"), accrualID: c.id("accrual_id"),
 	}
 	b.block = c.into("accruals_log")
@@ -185,6 +205,8 @@ func (b *accrualsBlock) append(shard int32, a *rules.Accrual) {
 	b.costMinor.appendInt64(a.CostMinor)
 	appendCurrency(b.currency, a.Currency)
 	b.purchased.append(a.PurchasedAt)
+	b.usable.append(a.UsableFrom)
+	b.expires.append(a.ExpiresAt)
 	b.cause.append(&a.Cause)
 	b.level.append(a.Level)
 	b.channel.appendInt8(int8(a.Channel))
@@ -194,13 +216,12 @@ func (b *accrualsBlock) append(shard int32, a *rules.Accrual) {
 	b.accrualID.appendFixed((*[16]byte)(&a.ID))
 }
 
-// beneficiaryRef is the account whose money a line is; a partner has none. (A
-// sponsor's will have to come with the line: see check.)
+// beneficiaryRef is the account whose money a line is; a partner has none.
 func beneficiaryRef(a *rules.Accrual) rules.AccountRef {
-	if a.Role == rules.RolePartner {
-		return rules.AccountRef{}
+	if a.Role == rules.RoleMember {
+		return a.AccountRef
 	}
-	return a.AccountRef
+	return a.BeneficiaryRef
 }
 
 type setBlock struct {
@@ -223,7 +244,7 @@ func newSetBlock() *setBlock {
 		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), seq: c.uint64("seq"),
 		cause: c.causeOfKind(), fate: c.int8("fate"), typ: c.dict("type"),
 		transactionID: c.text("transaction_id"), amountMinor: c.int64("amount_minor"), currency: c.dict("currency"),
-		occurred:   instant{at: c.time("occurred_at"), sec: c.int64("occurred_sec"), nsec: c.int32("occurred_nsec")},
+		occurred:   c.instant("occurred_at", "occurred"),
 		merchantID: c.text("merchant_id"),
 		mcc:        c.dict("mcc"), partnerID: c.dict("partner_id"), storeID: c.dict("store_id"),
 		payload: c.text("payload"),
@@ -289,12 +310,13 @@ func (b *instructionsBlock) append(shard int32, i *rules.Instruction) {
 	b.cause.append(&i.Cause)
 }
 
-// causeTopic is the input topic of a cause. Facts of programme.referrals make no
-// instruction yet; when they do, the cause must say which topic it came from.
+// causeTopic is the input topic of a cause.
 func causeTopic(kind rules.CauseKind) int {
 	switch kind {
 	case rules.CauseFact:
 		return rules.TopicFacts
+	case rules.CauseReferral:
+		return rules.TopicReferrals
 	case rules.CauseResult:
 		return rules.TopicResults
 	default:
@@ -314,7 +336,7 @@ func newResultsBlock() *resultsBlock {
 	b := &resultsBlock{
 		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), instructionID: c.text("instruction_id"),
 		status: c.int8("status"), reason: c.text("reason"),
-		at:    instant{at: c.time("at"), sec: c.int64("at_sec"), nsec: c.int32("at_nsec")},
+		at:    c.instant("at", "at"),
 		cause: c.cause(),
 	}
 	b.block = c.into("results_log")
@@ -328,6 +350,101 @@ func (b *resultsBlock) append(shard int32, r *rules.ResultRow) {
 	b.status.appendInt8(int8(r.Result.Status))
 	b.reason.appendString(r.Result.Reason)
 	b.at.append(r.Result.At)
+	b.cause.append(&r.Cause)
+}
+
+type grantsBlock struct {
+	block
+	shard, budget, accountRef, transactionID *column
+	unit                                     *dictColumn
+	targetMinor, grantedMinor, changeMinor   *column
+	seq, batch, place                        *column
+	cause                                    cause
+}
+
+func newGrantsBlock() *grantsBlock {
+	var c columns
+	b := &grantsBlock{
+		shard: c.int32("shard"), budget: c.text("budget"), accountRef: c.uuid("account_ref"),
+		transactionID: c.text("transaction_id"), unit: c.dict("unit"),
+		targetMinor: c.int64("target_minor"), grantedMinor: c.int64("granted_minor"), changeMinor: c.int64("change_minor"),
+		seq: c.uint64("seq"), batch: c.uint64("batch"), place: c.int32("place"), cause: c.causeOfKind(),
+	}
+	b.block = c.into("grants_log")
+	return b
+}
+
+// append adds the grant that stands at place in the decision.
+func (b *grantsBlock) append(d *rules.Decision, place int) {
+	g := &d.Grants[place]
+	b.shard.appendInt32(d.Shard)
+	b.budget.appendString(string(g.Budget))
+	b.accountRef.appendUUID((*[16]byte)(&g.AccountRef))
+	b.transactionID.appendString(g.TransactionID)
+	b.unit.append(g.Unit)
+	b.targetMinor.appendInt64(g.TargetMinor)
+	b.grantedMinor.appendInt64(g.GrantedMinor)
+	b.changeMinor.appendInt64(g.ChangeMinor)
+	b.seq.appendInt64(int64(d.LastSeq))
+	b.batch.appendInt64(int64(d.Batch))
+	b.place.appendInt32(int32(place))
+	b.cause.append(&g.Cause)
+}
+
+type referralsBlock struct {
+	block
+	shard, accountRef, transactionID          *column
+	partnerID, offerID                        *dictColumn
+	sponsorAccountID, number, factID          *column
+	storeID, offerVersion                     *dictColumn
+	programme, currency                       *dictColumn
+	purchased, at                             instant
+	channel                                   *column
+	mcc                                       *dictColumn
+	confirmedBasisMinor, confirmedRewardMinor *column
+	expectedBasisMinor, expectedRewardMinor   *column
+	cause                                     cause
+}
+
+func newReferralsBlock() *referralsBlock {
+	var c columns
+	b := &referralsBlock{
+		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), transactionID: c.text("transaction_id"),
+		partnerID: c.dict("partner_id"), offerID: c.dict("offer_id"),
+		sponsorAccountID: c.text("sponsor_account_id"), number: c.int64("number"), factID: c.text("fact_id"),
+		storeID: c.dict("store_id"), offerVersion: c.dict("offer_version"),
+		programme: c.dict("programme"), currency: c.dict("currency"),
+		purchased: c.instant("purchased_at", "purchased"), at: c.instant("at", "at"),
+		channel: c.int8("channel"), mcc: c.dict("mcc"),
+		confirmedBasisMinor: c.int64("confirmed_basis_minor"), confirmedRewardMinor: c.int64("confirmed_reward_minor"),
+		expectedBasisMinor: c.int64("expected_basis_minor"), expectedRewardMinor: c.int64("expected_reward_minor"),
+		cause: c.causeOfKind(),
+	}
+	b.block = c.into("referrals_told_log")
+	return b
+}
+
+func (b *referralsBlock) append(shard int32, r *rules.Referral) {
+	b.shard.appendInt32(shard)
+	b.accountRef.appendUUID((*[16]byte)(&r.BuyerRef))
+	b.transactionID.appendString(r.TransactionID)
+	b.partnerID.append(r.PartnerID)
+	b.offerID.append(r.OfferID)
+	b.sponsorAccountID.appendString(r.SponsorAccountID)
+	b.number.appendInt64(r.Number)
+	b.factID.appendString(r.ID)
+	b.storeID.append(r.StoreID)
+	b.offerVersion.append(r.OfferVersion)
+	b.programme.append(r.Programme)
+	appendCurrency(b.currency, r.Currency)
+	b.purchased.append(r.PurchasedAt)
+	b.at.append(r.At)
+	b.channel.appendInt8(int8(r.Channel))
+	b.mcc.append(r.MCC)
+	b.confirmedBasisMinor.appendInt64(r.ConfirmedBasisMinor)
+	b.confirmedRewardMinor.appendInt64(r.ConfirmedRewardMinor)
+	b.expectedBasisMinor.appendInt64(r.ExpectedBasisMinor)
+	b.expectedRewardMinor.appendInt64(r.ExpectedRewardMinor)
 	b.cause.append(&r.Cause)
 }
 
@@ -397,6 +514,8 @@ func (b *markersBlock) append(d *rules.Decision) {
 type blocks struct {
 	accounts     *accountsBlock
 	set          *setBlock
+	grants       *grantsBlock
+	referrals    *referralsBlock
 	accruals     *accrualsBlock
 	instructions *instructionsBlock
 	results      *resultsBlock
@@ -405,16 +524,19 @@ type blocks struct {
 
 func newBlocks() *blocks {
 	return &blocks{
-		accounts: newAccountsBlock(), set: newSetBlock(), accruals: newAccrualsBlock(),
+		accounts: newAccountsBlock(), set: newSetBlock(), grants: newGrantsBlock(),
+		referrals: newReferralsBlock(), accruals: newAccrualsBlock(),
 		instructions: newInstructionsBlock(), results: newResultsBlock(), markers: newMarkersBlock(),
 	}
 }
 
 // inOrder are the blocks as they are inserted: a marker says that all before it
-// is there.
+// is there. Behind the marker, the set's rows say what was decided, so they come
+// before all that follows from them; and grants, from which lines follow and
+// which nothing can work out again, before the lines.
 func (b *blocks) inOrder() []*block {
 	return []*block{
-		&b.accounts.block, &b.set.block, &b.accruals.block,
+		&b.accounts.block, &b.set.block, &b.grants.block, &b.referrals.block, &b.accruals.block,
 		&b.instructions.block, &b.results.block, &b.markers.block,
 	}
 }
@@ -431,6 +553,12 @@ func (b *blocks) append(d *rules.Decision) {
 	}
 	for i := range d.Set {
 		b.set.append(d.Shard, &d.Set[i])
+	}
+	for i := range d.Grants {
+		b.grants.append(d, i)
+	}
+	for i := range d.Referrals {
+		b.referrals.append(d.Shard, &d.Referrals[i])
 	}
 	for i := range d.Accruals {
 		b.accruals.append(d.Shard, &d.Accruals[i])

@@ -53,12 +53,12 @@ func fitting(decisions []*rules.Decision, maxRows int) int {
 
 // rowsOf counts the rows of a decision, its marker included.
 func rowsOf(d *rules.Decision) int {
-	return len(d.Accounts) + len(d.Set) + len(d.Accruals) + len(d.Instructions) + len(d.Results) + 1
+	return len(d.Accounts) + len(d.Set) + len(d.Accruals) + len(d.Instructions) + len(d.Results) + len(d.Referrals) + len(d.Grants) + 1
 }
 
 // check refuses what a table would take and no query could read again: a number
-// that is no value of its enum. And a sponsor's line, which names no reference
-// of the sponsor's account: it would be booked as the buyer's.
+// that is no value of its enum. And a line that doesn't say whose money it is:
+// the account that it is kept with could not be rebuilt.
 func check(d *rules.Decision) error {
 	for i := range d.Set {
 		if r := &d.Set[i]; r.Fate == 0 || r.Fate >= rules.NumFates || badCause(&r.Cause) {
@@ -66,10 +66,13 @@ func check(d *rules.Decision) error {
 		}
 	}
 	for i := range d.Accruals {
-		if a := &d.Accruals[i]; a.Role == 0 || a.Role > rules.RolePartner || a.Role == rules.RoleSponsor || a.Stage == 0 || a.Stage > rules.Confirmed ||
+		if a := &d.Accruals[i]; a.Role == 0 || a.Role > rules.RolePartner || a.Stage == 0 || a.Stage > rules.Confirmed ||
 			a.Kind == 0 || a.Kind > rules.CommissionKind || a.Channel > rules.OtherChannel || badCause(&a.Cause) {
-			return fmt.Errorf("%w: accrual %x has role %d, stage %d, kind %d, channel %d, cause kind %d, of which one is none that can be booked: a fault of the program",
+			return fmt.Errorf("%w: accrual %x has role %d, stage %d, kind %d, channel %d, cause kind %d, of which one does not exist: a fault of the program",
 				ErrPermanent, a.ID, a.Role, a.Stage, a.Kind, a.Channel, a.Cause.Kind)
+		} else if badBeneficiary(a) {
+			return fmt.Errorf("%w: accrual %x of role %s and account %x names %x as its beneficiary: a fault of the program",
+				ErrPermanent, a.ID, a.Role, a.AccountRef, a.BeneficiaryRef)
 		}
 	}
 	for i := range d.Instructions {
@@ -82,10 +85,34 @@ func check(d *rules.Decision) error {
 			return fmt.Errorf("%w: result on instruction %s has status %d, which does not exist: a fault of the program", ErrPermanent, r.Result.InstructionID, r.Result.Status)
 		}
 	}
+	for i := range d.Referrals {
+		if r := &d.Referrals[i]; r.Channel > rules.OtherChannel || badCause(&r.Cause) {
+			return fmt.Errorf("%w: referral %s has channel %d and cause kind %d, of which one does not exist: a fault of the program", ErrPermanent, r.ID, r.Channel, r.Cause.Kind)
+		}
+	}
+	for i := range d.Grants {
+		if g := &d.Grants[i]; badCause(&g.Cause) {
+			return fmt.Errorf("%w: grant of budget %s has cause kind %d, which does not exist: a fault of the program", ErrPermanent, g.Budget, g.Cause.Kind)
+		}
+	}
 	return nil
 }
 
-func badCause(c *rules.Cause) bool { return c.Kind == 0 || c.Kind > rules.CauseResult }
+func badCause(c *rules.Cause) bool { return c.Kind == 0 || c.Kind > rules.CauseReferral }
+
+// badBeneficiary: a sponsor's line must name him; a member's names the account
+// itself, or leaves it to the role.
+func badBeneficiary(a *rules.Accrual) bool {
+	var none rules.AccountRef
+	switch a.Role {
+	case rules.RoleSponsor:
+		return a.BeneficiaryRef == none
+	case rules.RoleMember:
+		return a.BeneficiaryRef != none && a.BeneficiaryRef != a.AccountRef
+	default:
+		return a.BeneficiaryRef != none
+	}
+}
 
 // booker inserts one group of decisions at a time.
 type booker struct {

@@ -51,10 +51,24 @@ func TestEveryFieldOfAnAccrualComesBackByItsName(t *testing.T) {
 			"2026-03-10 12:00:01.123|%d|123456789|2026-03-10 12:00:00.001|event|e1|3|1||in_store|5812|[]|%s", lines[1].ID, base+1, rules.EngineVersion))
 }
 
+func TestACauseOnTheTopicOfReferralsIsAFactToThoseWhoReadLines(t *testing.T) {
+	w := newWorld(t)
+	w.book(t, decision(1, "buyer", "T1", "bakery", 10_000), sponsored(2, "sponsor", "buyer", "T1", "bakery", 10_000))
+	const line = "concat_ws('|', account_id, member_id, beneficiary_id, role, toString(reward_minor), level, toString(campaign_ids), cause_kind, cause_id)"
+	want(t, "sponsor's line", w.text(t, "SELECT "+line+" FROM accruals WHERE role = 'sponsor'"),
+		"buyer|member of sponsor|sponsor|sponsor|100|loyal|[]|fact|f2")
+	want(t, "lines whose cause is a fact", w.number(t, "SELECT count() FROM ledger WHERE cause_kind = 'fact'"), 1)
+	want(t, "kind of the cause in the set", w.text(t, "SELECT cause_kind FROM events WHERE type = 'referral'"), "referral")
+	want(t, "topic of the instruction's cause", w.text(t, "SELECT cause_topic FROM instructions WHERE shard = 4"), "referrals")
+	want(t, "balance of the sponsor", w.number(t, "SELECT sum(reward_minor) FROM accruals WHERE beneficiary_id = 'sponsor'"), 100)
+}
+
 // stopMerges keeps the repeats of a replay apart, as they are just after it.
 func stopMerges(t *testing.T, w world) {
 	t.Helper()
-	for _, table := range []string{"accruals_log", "set_log", "instructions_log", "results_log", "accounts_log", "markers_log"} {
+	for _, table := range []string{
+		"accruals_log", "set_log", "instructions_log", "results_log", "accounts_log", "markers_log", "grants_log", "referrals_told_log",
+	} {
 		w.exec(t, "SYSTEM STOP MERGES "+table)
 	}
 }
@@ -269,8 +283,15 @@ func TestConcurrentShardsAreGatheredAndEachIsBookedOnce(t *testing.T) {
 func TestAValueThatNoTableCanHoldIsRefusedBeforeItIsWritten(t *testing.T) {
 	w := newWorld(t)
 	for name, spoil := range map[string]func(*rules.Decision){
-		"role":      func(d *rules.Decision) { d.Accruals[1].Role = 9 },
-		"sponsor":   func(d *rules.Decision) { d.Accruals[0].Role = rules.RoleSponsor },
+		"role": func(d *rules.Decision) { d.Accruals[1].Role = 9 },
+		"sponsor": func(d *rules.Decision) {
+			d.Accruals[0].Role, d.Accruals[0].BeneficiaryRef = rules.RoleSponsor, rules.AccountRef{}
+		},
+		"member":    func(d *rules.Decision) { d.Accruals[0].BeneficiaryRef = refOf("another") },
+		"partner":   func(d *rules.Decision) { d.Accruals[1].BeneficiaryRef = refOf("a") },
+		"grant":     func(d *rules.Decision) { d.Grants = []rules.Grant{{}} },
+		"channel":   func(d *rules.Decision) { d.Referrals = []rules.Referral{{Cause: d.Set[0].Cause, Channel: 9}} },
+		"referral":  func(d *rules.Decision) { d.Referrals = []rules.Referral{{}} },
 		"stage":     func(d *rules.Decision) { d.Accruals[0].Stage = 0 },
 		"kind":      func(d *rules.Decision) { d.Accruals[0].Kind = 0 },
 		"cause":     func(d *rules.Decision) { d.Accruals[0].Cause.Kind = 0 },

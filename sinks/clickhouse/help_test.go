@@ -124,14 +124,15 @@ func refOf(account string) rules.AccountRef {
 func purchase(account, transaction, partner string, basisMinor int64, at rules.Instant, stage rules.Stage, cause rules.Cause) []rules.Accrual {
 	line := rules.Accrual{
 		Programme: "city", AccountID: account, AccountRef: refOf(account), MemberID: "member of " + account,
-		BeneficiaryID: account, Role: rules.RoleMember, TransactionID: transaction,
+		BeneficiaryID: account, BeneficiaryRef: refOf(account), Role: rules.RoleMember, TransactionID: transaction,
 		PartnerID: partner, StoreID: partner + "-1", OfferID: partner + "-offer", OfferVersion: "v1",
 		CampaignIDs: []string{"spring"}, Stage: stage, Kind: rules.Cash, Unit: "EUR",
 		BasisMinor: basisMinor, RewardMinor: basisMinor * 3 / 100, CostMinor: basisMinor * 3 / 100, Currency: eur,
 		PurchasedAt: at, Cause: cause, Level: "gold", Channel: rules.InStore, MCC: "5812", Reasons: []string{"percent", "cap:month"},
 	}
 	commission := line
-	commission.Role, commission.BeneficiaryID, commission.Kind = rules.RolePartner, partner, rules.CommissionKind
+	commission.Role, commission.BeneficiaryID, commission.BeneficiaryRef = rules.RolePartner, partner, rules.AccountRef{}
+	commission.Kind = rules.CommissionKind
 	commission.OfferID, commission.CampaignIDs, commission.Reasons, commission.Level = "", nil, nil, ""
 	commission.RewardMinor, commission.CostMinor, commission.CommissionMinor = 0, 0, basisMinor*5/100
 	lines := []rules.Accrual{line, commission}
@@ -139,6 +140,50 @@ func purchase(account, transaction, partner string, basisMinor int64, at rules.I
 		identify(&lines[i])
 	}
 	return lines
+}
+
+// sponsored is what the sponsor's account books when it is told of the purchase:
+// a batch of shard 4 with a referral fact and the sponsor's line, 1 %.
+func sponsored(batch uint64, sponsor, buyer, transaction, partner string, basisMinor int64) *rules.Decision {
+	d := decision(batch, sponsor, transaction, partner, basisMinor)
+	offset := int64(batch)
+	cause := rules.Cause{Kind: rules.CauseReferral, ID: fmt.Sprintf("f%d", batch), Partition: 4, Offset: offset, RecordedAt: base*1000 + offset}
+	d.Shard, d.Heads = 4, rules.Heads{-1, offset + 1, -1, -1}
+	d.Set[0] = rules.SetRow{
+		Seq: batch, AccountRef: refOf(sponsor), Cause: cause, Fate: rules.Booked, Type: "referral",
+		TransactionID: transaction, OccurredAt: rules.Instant{Sec: base + offset}, Payload: fmt.Appendf(nil, "referral %d", batch),
+	}
+	line := purchase(buyer, transaction, partner, basisMinor, d.Accruals[0].PurchasedAt, rules.Confirmed, cause)[0]
+	line.Role, line.BeneficiaryID, line.BeneficiaryRef, line.MemberID = rules.RoleSponsor, sponsor, refOf(sponsor), "member of "+sponsor
+	line.CampaignIDs, line.Level = nil, "loyal"
+	line.RewardMinor, line.CostMinor = basisMinor/100, basisMinor/100
+	identify(&line)
+	d.Accruals = []rules.Accrual{line}
+	d.Instructions[0].Cause, d.Instructions[0].AmountMinor = cause, basisMinor/100
+	return d
+}
+
+// referral is what the buyer's account tells of the purchase that a decision
+// is about.
+func referral(d *rules.Decision, sponsor string, number, rewardMinor int64) rules.Referral {
+	line := &d.Accruals[0]
+	return rules.Referral{
+		ID: fmt.Sprintf("F-%s-%s-%s-%d", line.AccountID, line.TransactionID, sponsor, number), Number: number,
+		SponsorAccountID: sponsor, BuyerAccountID: line.AccountID, BuyerRef: line.AccountRef, TransactionID: line.TransactionID,
+		PartnerID: line.PartnerID, StoreID: line.StoreID, OfferID: line.OfferID, OfferVersion: line.OfferVersion, Programme: line.Programme,
+		Currency: eur, PurchasedAt: line.PurchasedAt, At: rules.Instant{Sec: base, Nsec: 999_999_999}, Channel: line.Channel, MCC: line.MCC,
+		ConfirmedBasisMinor: 100 * rewardMinor, ConfirmedRewardMinor: rewardMinor,
+		ExpectedBasisMinor: 200 * rewardMinor, ExpectedRewardMinor: 2 * rewardMinor, Cause: line.Cause,
+	}
+}
+
+// grant is what the purchase that a decision is about has of a budget.
+func grant(d *rules.Decision, budget rules.BudgetKey, grantedMinor, changeMinor int64) rules.Grant {
+	line := &d.Accruals[0]
+	return rules.Grant{
+		Budget: budget, AccountID: line.AccountID, AccountRef: line.AccountRef, TransactionID: line.TransactionID, Unit: "EUR",
+		TargetMinor: grantedMinor + 5, GrantedMinor: grantedMinor, ChangeMinor: changeMinor, Cause: line.Cause,
+	}
 }
 
 func identify(a *rules.Accrual) {

@@ -24,9 +24,11 @@ const (
 
 // Histories streams every account of the shard, in no order that means
 // anything: the map's row, the set in the order of Seq, what is booked by line
-// key (keys whose sums are all 0 are left out) and what the bank was told to
-// pay. It reads four sorted streams side by side and holds one account at a
-// time. AccountID and MemberID are empty for an account that was erased.
+// key (keys whose sums are all 0 are left out), what it told sponsors, what it
+// has of budgets, and what the bank was told to pay. It reads sorted streams
+// side by side and holds one account at a time. AccountID and MemberID are empty
+// for an account that was erased; so is the AccountID of a sponsor's line whose
+// buyer was.
 //
 // Two records with one Seq are an error: no state follows from such a ledger.
 func (l *Ledger) Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) (err error) {
@@ -40,7 +42,7 @@ func (l *Ledger) Histories(ctx context.Context, shard int32, each func(*rules.Ac
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// The map first: the others' lines take the ids from it.
-	streams := []*stream{accountStream(), setStream(), bookedStream(), instructedStream()}
+	streams := []*stream{accountStream(), setStream(), bookedStream(), toldStream(), grantStream(), instructedStream()}
 	defer func() {
 		cancel()
 		for _, s := range streams {
@@ -203,48 +205,147 @@ func setStream() *stream {
 	}
 }
 
+// lineKeeper is the account with which a line is kept: a sponsor's line with the
+// sponsor's, every other with the account whose purchase it is.
+const lineKeeper = `if(role = 'sponsor', beneficiary_ref, account_ref)`
+
+// lineKey is what the lines of an account add up by.
+const lineKey = `account_ref, transaction_id, partner_id, store_id, offer_id, offer_version, beneficiary_ref, role, kind, unit, stage`
+
 func bookedStream() *stream {
 	var row rules.Accrual
+	var accountID string
 	return &stream{
 		what: "booked sums",
+		// Buyers of sponsors' lines live in any shard, so their ids are looked up;
+		// theirs alone.
 		query: `
-			WITH argMax((programme, campaign_ids, currency, purchased_sec, purchased_nsec, level, toInt8(channel), mcc),
-				(recorded_ms, cause_offset)) AS newest
-			SELECT account_ref, transaction_id, partner_id, store_id, offer_id, offer_version, toInt8(role), toInt8(kind), unit, toInt8(stage),
-				sum(basis_minor) AS basis, sum(reward_minor) AS reward, sum(commission_minor) AS commission, sum(cost_minor) AS cost,
-				newest.1, newest.2, newest.3, newest.4, newest.5, newest.6, newest.7, newest.8
-			FROM accruals_log FINAL
-			WHERE shard = $1
-			GROUP BY account_ref, transaction_id, partner_id, store_id, offer_id, offer_version, beneficiary_ref, role, kind, unit, stage
-			HAVING basis != 0 OR reward != 0 OR commission != 0 OR cost != 0
-			ORDER BY account_ref, transaction_id, partner_id, store_id, offer_id, offer_version, beneficiary_ref, role, kind, unit, stage`,
-		scan: func(rows driver.Rows) (uuid.UUID, error) { return scanBooked(rows, &row) },
+			WITH argMax((programme, campaign_ids, currency, purchased_sec, purchased_nsec, usable_sec, usable_nsec,
+				expires_sec, expires_nsec, level, toInt8(channel), mcc), (recorded_ms, cause_offset)) AS newest
+			SELECT line.*, buyer.account_id
+			FROM
+			(
+				SELECT ` + lineKeeper + ` AS keeper, account_ref, beneficiary_ref,
+					transaction_id, partner_id, store_id, offer_id, offer_version, toInt8(role), toInt8(kind), unit, toInt8(stage),
+					sum(basis_minor) AS basis, sum(reward_minor) AS reward, sum(commission_minor) AS commission, sum(cost_minor) AS cost,
+					newest.1, newest.2, newest.3, newest.4, newest.5, newest.6, newest.7, newest.8, newest.9, newest.10, newest.11, newest.12
+				FROM accruals_log FINAL
+				WHERE shard = $1
+				GROUP BY ` + lineKey + `
+				HAVING basis != 0 OR reward != 0 OR commission != 0 OR cost != 0
+			) AS line
+			LEFT ANY JOIN
+			(
+				SELECT account_ref, account_id FROM accounts_log FINAL
+				WHERE account_ref IN (SELECT account_ref FROM accruals_log WHERE shard = $1 AND role = 'sponsor')
+			) AS buyer ON buyer.account_ref = line.account_ref
+			ORDER BY keeper`,
+		scan: func(rows driver.Rows) (uuid.UUID, error) { return scanBooked(rows, &row, &accountID) },
 		add: func(h *rules.AccountHistory) error {
 			booked := row
-			withIDs(&booked, h.AccountID, h.MemberID)
+			withIDs(&booked, accountID, h.AccountID, h.MemberID)
 			h.Booked = append(h.Booked, booked)
 			return nil
 		},
 	}
 }
 
-func scanBooked(rows driver.Rows, a *rules.Accrual) (ref uuid.UUID, err error) {
+func scanBooked(rows driver.Rows, a *rules.Accrual, buyerAccountID *string) (keeper uuid.UUID, err error) {
 	*a = rules.Accrual{}
+	var account, beneficiary uuid.UUID
 	var role, kind, stage, channel int8
 	var currency string
-	err = rows.Scan(&ref, &a.TransactionID, &a.PartnerID, &a.StoreID, &a.OfferID, &a.OfferVersion, &role, &kind, &a.Unit, &stage,
+	err = rows.Scan(&keeper, &account, &beneficiary,
+		&a.TransactionID, &a.PartnerID, &a.StoreID, &a.OfferID, &a.OfferVersion, &role, &kind, &a.Unit, &stage,
 		&a.BasisMinor, &a.RewardMinor, &a.CommissionMinor, &a.CostMinor,
-		&a.Programme, &a.CampaignIDs, &currency, &a.PurchasedAt.Sec, &a.PurchasedAt.Nsec, &a.Level, &channel, &a.MCC)
-	a.AccountRef, a.Currency = rules.AccountRef(ref), currencyOf(currency)
+		&a.Programme, &a.CampaignIDs, &currency, &a.PurchasedAt.Sec, &a.PurchasedAt.Nsec, &a.UsableFrom.Sec, &a.UsableFrom.Nsec,
+		&a.ExpiresAt.Sec, &a.ExpiresAt.Nsec, &a.Level, &channel, &a.MCC, buyerAccountID)
+	a.AccountRef, a.BeneficiaryRef, a.Currency = rules.AccountRef(account), rules.AccountRef(beneficiary), currencyOf(currency)
 	a.Role, a.Kind, a.Stage, a.Channel = rules.Role(role), rules.Kind(kind), rules.Stage(stage), rules.Channel(channel)
-	return ref, err
+	return keeper, err
 }
 
-// withIDs gives a line the personal ids that the map holds.
-func withIDs(a *rules.Accrual, accountID, memberID string) {
-	a.AccountID, a.MemberID, a.BeneficiaryID = accountID, memberID, accountID
-	if a.Role == rules.RolePartner {
+// withIDs gives a line the personal ids of the map: of a sponsor's line the
+// buyer's, and those of the account with which the line is kept.
+func withIDs(a *rules.Accrual, buyerAccountID, keeperAccountID, keeperMemberID string) {
+	a.AccountID, a.MemberID, a.BeneficiaryID = keeperAccountID, keeperMemberID, keeperAccountID
+	switch a.Role {
+	case rules.RolePartner:
 		a.BeneficiaryID = a.PartnerID
+	case rules.RoleSponsor:
+		a.AccountID = buyerAccountID
+	}
+}
+
+// referralKey names what the newest number of a referral stands for.
+const referralKey = `account_ref, transaction_id, partner_id, offer_id, sponsor_account_id`
+
+// referralColumns are what scanReferral reads.
+const referralColumns = referralKey + `, number, fact_id, store_id, offer_version, programme, currency,
+	purchased_sec, purchased_nsec, at_sec, at_nsec, toInt8(channel), mcc,
+	confirmed_basis_minor, confirmed_reward_minor, expected_basis_minor, expected_reward_minor,
+	toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms`
+
+// scanReferral leaves the buyer's account id empty; it reads more columns into
+// more.
+func scanReferral(rows driver.Rows, r *rules.Referral, more ...any) (buyer uuid.UUID, err error) {
+	*r = rules.Referral{}
+	var channel, kind int8
+	var currency string
+	err = rows.Scan(append([]any{
+		&buyer, &r.TransactionID, &r.PartnerID, &r.OfferID, &r.SponsorAccountID, &r.Number, &r.ID, &r.StoreID, &r.OfferVersion, &r.Programme, &currency,
+		&r.PurchasedAt.Sec, &r.PurchasedAt.Nsec, &r.At.Sec, &r.At.Nsec, &channel, &r.MCC,
+		&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor,
+		&kind, &r.Cause.ID, &r.Cause.Partition, &r.Cause.Offset, &r.Cause.RecordedAt,
+	}, more...)...)
+	r.BuyerRef, r.Currency = rules.AccountRef(buyer), currencyOf(currency)
+	r.Channel, r.Cause.Kind = rules.Channel(channel), rules.CauseKind(kind)
+	return buyer, err
+}
+
+func toldStream() *stream {
+	var row rules.Referral
+	return &stream{
+		what: "referrals told",
+		query: `
+			SELECT ` + referralColumns + `
+			FROM referrals_told_log
+			WHERE shard = $1
+			ORDER BY ` + referralKey + `, number DESC LIMIT 1 BY ` + referralKey,
+		scan: func(rows driver.Rows) (uuid.UUID, error) { return scanReferral(rows, &row) },
+		add: func(h *rules.AccountHistory) error {
+			told := row
+			told.BuyerAccountID = h.AccountID
+			h.Told = append(h.Told, told)
+			return nil
+		},
+	}
+}
+
+func grantStream() *stream {
+	var row rules.Grant
+	return &stream{
+		what: "grants",
+		query: `
+			SELECT account_ref, budget, transaction_id, unit, target_minor, granted_minor, change_minor,
+				toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms
+			FROM grants_log
+			WHERE shard = $1
+			ORDER BY account_ref, budget, transaction_id, seq DESC, batch DESC, place DESC LIMIT 1 BY account_ref, budget, transaction_id`,
+		scan: func(rows driver.Rows) (ref uuid.UUID, err error) {
+			row = rules.Grant{}
+			var kind int8
+			err = rows.Scan(&ref, (*string)(&row.Budget), &row.TransactionID, &row.Unit, &row.TargetMinor, &row.GrantedMinor, &row.ChangeMinor,
+				&kind, &row.Cause.ID, &row.Cause.Partition, &row.Cause.Offset, &row.Cause.RecordedAt)
+			row.AccountRef, row.Cause.Kind = rules.AccountRef(ref), rules.CauseKind(kind)
+			return ref, err
+		},
+		add: func(h *rules.AccountHistory) error {
+			grant := row
+			grant.AccountID = h.AccountID
+			h.Grants = append(h.Grants, grant)
+			return nil
+		},
 	}
 }
 
@@ -299,6 +400,66 @@ func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.H
 		return fmt.Errorf("read instructions of shard %d: %w", shard, explain(err))
 	}
 	return nil
+}
+
+// ReferralsFrom streams the referrals of the shard whose cause stands at or
+// behind from in its topic: those that may not have been told yet. Telling one
+// again changes nothing. The newer of a key comes later where one topic made
+// both; their numbers tell in any case. An erased buyer's have no
+// BuyerAccountID.
+func (l *Ledger) ReferralsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Referral) error) (err error) {
+	rows, err := l.reads.Query(ctx, `
+		SELECT `+referralColumns+`, account_id
+		FROM referrals_told_log AS r FINAL
+		LEFT ANY JOIN (SELECT account_ref, account_id FROM accounts_log FINAL WHERE shard = $1) AS a USING (account_ref)
+		WHERE shard = $1 AND cause_offset >= transform(toInt8(cause_kind), [1, 2, 3, 4], [$2, $3, $4, $5], toInt64(0))
+		ORDER BY cause_kind, cause_offset, `+referralKey+`, number
+		SETTINGS do_not_merge_across_partitions_select_final = 1`,
+		shard, from[rules.TopicTransactions], from[rules.TopicFacts], from[rules.TopicResults], from[rules.TopicReferrals])
+	if err != nil {
+		return fmt.Errorf("read referrals of shard %d: %w", shard, explain(err))
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var r rules.Referral
+		var buyerAccountID string
+		if _, err := scanReferral(rows, &r, &buyerAccountID); err != nil {
+			return fmt.Errorf("read referrals of shard %d: %w", shard, err)
+		}
+		r.BuyerAccountID = buyerAccountID
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read referrals of shard %d: %w", shard, explain(err))
+	}
+	return nil
+}
+
+// Granted is what each shard has booked of a budget: the sum of the changes of
+// its grants, repeats counted once. Shards that never granted of it are left out.
+func (l *Ledger) Granted(ctx context.Context, budget rules.BudgetKey) (byShard map[int32]int64, err error) {
+	rows, err := l.reads.Query(ctx, `
+		SELECT shard, sum(change_minor) FROM grants_log FINAL WHERE budget = $1 GROUP BY shard
+		SETTINGS do_not_merge_across_partitions_select_final = 1`, string(budget))
+	if err != nil {
+		return nil, fmt.Errorf("read what budget %s has given: %w", budget, explain(err))
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	byShard = map[int32]int64{}
+	for rows.Next() {
+		var shard int32
+		var grantedMinor int64
+		if err := rows.Scan(&shard, &grantedMinor); err != nil {
+			return nil, fmt.Errorf("read what budget %s has given: %w", budget, err)
+		}
+		byShard[shard] = grantedMinor
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read what budget %s has given: %w", budget, explain(err))
+	}
+	return byShard, nil
 }
 
 // instructionColumns are what scanInstruction reads, of i and its account a.

@@ -72,6 +72,14 @@ func expected(shard int32, decisions []*rules.Decision) map[string]*rules.Accoun
 			sum.CostMinor += a.CostMinor
 			sums[a.Key()] = sum
 		}
+		for _, r := range d.Referrals {
+			h.Told = slices.DeleteFunc(h.Told, func(o rules.Referral) bool { return toldKey(o) == toldKey(r) })
+			h.Told = append(h.Told, r)
+		}
+		for _, g := range d.Grants {
+			h.Grants = slices.DeleteFunc(h.Grants, func(o rules.Grant) bool { return grantKey(o) == grantKey(g) })
+			h.Grants = append(h.Grants, g)
+		}
 		for _, i := range d.Instructions {
 			if h.InstructedMinor == nil {
 				h.InstructedMinor = map[money.Currency]int64{}
@@ -84,12 +92,22 @@ func expected(shard int32, decisions []*rules.Decision) map[string]*rules.Accoun
 	}
 	for key, sum := range sums {
 		if sum.BasisMinor != 0 || sum.RewardMinor != 0 || sum.CommissionMinor != 0 || sum.CostMinor != 0 {
-			h := all[key.AccountID]
+			keeper := key.AccountID
+			if key.Role == rules.RoleSponsor {
+				keeper = key.BeneficiaryID
+			}
+			h := all[keeper]
 			h.Booked = append(h.Booked, sum)
 		}
 	}
 	return all
 }
+
+func toldKey(r rules.Referral) string {
+	return fmt.Sprint(r.BuyerAccountID, r.TransactionID, r.PartnerID, r.OfferID, r.SponsorAccountID)
+}
+
+func grantKey(g rules.Grant) string { return fmt.Sprint(g.Budget, g.TransactionID) }
 
 func compareHistories(tb fataler, got, want map[string]*rules.AccountHistory) {
 	tb.Helper()
@@ -100,6 +118,8 @@ func compareHistories(tb fataler, got, want map[string]*rules.AccountHistory) {
 		g := got[account]
 		for _, h := range []*rules.AccountHistory{g, w} {
 			slices.SortFunc(h.Booked, func(a, b rules.Accrual) int { return cmp.Compare(fmt.Sprint(a.Key()), fmt.Sprint(b.Key())) })
+			slices.SortFunc(h.Told, func(a, b rules.Referral) int { return cmp.Compare(toldKey(a), toldKey(b)) })
+			slices.SortFunc(h.Grants, func(a, b rules.Grant) int { return cmp.Compare(grantKey(a), grantKey(b)) })
 			for i := range h.Booked {
 				if len(h.Booked[i].CampaignIDs) == 0 {
 					h.Booked[i].CampaignIDs = nil
@@ -119,19 +139,40 @@ func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T
 	rapid.Check(t, func(t *rapid.T) {
 		shard += 2 // two that no other check has used
 		var decisions []*rules.Decision
-		for n := range rapid.IntRange(1, 40).Draw(t, "batches") {
+		told := map[string]int64{} // the highest number of each key
+		granted := map[string]int64{}
+		for range rapid.IntRange(1, 40).Draw(t, "batches") {
 			// Many accounts, so that their references lie in every order.
 			account := fmt.Sprintf("a%d", rapid.IntRange(0, 12).Draw(t, "account"))
 			basis := rapid.SampledFrom([]int64{10_000, -10_000, 20_000, 0}).Draw(t, "basis")
 			transaction := fmt.Sprintf("%s-T%d", account, rapid.IntRange(0, 2).Draw(t, "transaction"))
-			d := decision(uint64(n+1), account, transaction, "bakery", basis)
+			d := decision(uint64(len(decisions)+1), account, transaction, "bakery", basis)
 			d.Instructions[0].Direction = rapid.SampledFrom([]rules.Direction{rules.Credit, rules.Debit}).Draw(t, "direction")
-			for i := range d.Accruals { // what every line of a purchase has in common
-				d.Accruals[i].PurchasedAt = rules.Instant{Sec: base, Nsec: 7}
+			sponsor := fmt.Sprintf("a%d", rapid.IntRange(0, 12).Draw(t, "sponsor"))
+			for range rapid.IntRange(0, 2).Draw(t, "told") { // twice on a purchase in one batch, too
+				r := referral(d, sponsor, 1, rapid.Int64Range(0, 9).Draw(t, "reward"))
+				told[toldKey(r)]++
+				d.Referrals = append(d.Referrals, referral(d, sponsor, told[toldKey(r)], r.ConfirmedRewardMinor))
 			}
-			// An account lives in one shard.
-			d.Shard = shard + int32(refOf(account)[0]%2)
-			decisions = append(decisions, d)
+			for range rapid.IntRange(0, 2).Draw(t, "grants") {
+				g := grant(d, rapid.SampledFrom([]rules.BudgetKey{"campaign/spring", "offer/bakery/x"}).Draw(t, "budget"), 0, 0)
+				g.GrantedMinor = rapid.Int64Range(0, 9).Draw(t, "granted")
+				g.ChangeMinor = g.GrantedMinor - granted[grantKey(g)]
+				granted[grantKey(g)] = g.GrantedMinor
+				d.Grants = append(d.Grants, g)
+			}
+			batch := []*rules.Decision{d}
+			if sponsor != account && rapid.Bool().Draw(t, "sponsored") {
+				batch = append(batch, sponsored(d.Batch+1, sponsor, account, transaction, "bakery", basis))
+			}
+			for _, d := range batch {
+				for i := range d.Accruals { // what every line of a purchase has in common
+					d.Accruals[i].PurchasedAt = rules.Instant{Sec: base, Nsec: 7}
+				}
+				// An account lives in one shard.
+				d.Shard = shard + int32(refOf(d.Accounts[0].AccountID)[0]%2)
+			}
+			decisions = append(decisions, batch...)
 		}
 		if err := w.ledger.Book(context.Background(), decisions...); err != nil {
 			t.Fatal(err)
@@ -146,7 +187,95 @@ func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T
 		for _, of := range []int32{shard, shard + 1} {
 			compareHistories(t, histories(t, w, of), expected(of, decisions))
 		}
+		for _, budget := range []rules.BudgetKey{"campaign/spring", "offer/bakery/x"} {
+			compareGranted(t, w, budget, shard, decisions)
+		}
 	})
+}
+
+// compareGranted asks for the sums of shard and the one after it.
+func compareGranted(tb fataler, w world, budget rules.BudgetKey, shard int32, decisions []*rules.Decision) {
+	tb.Helper()
+	got, err := w.ledger.Granted(context.Background(), budget)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	maps.DeleteFunc(got, func(of int32, _ int64) bool { return of < shard }) // other checks'
+	want := map[int32]int64{}
+	for _, d := range decisions {
+		for _, g := range d.Grants {
+			if g.Budget == budget {
+				want[d.Shard] += g.ChangeMinor
+			}
+		}
+	}
+	if !maps.Equal(got, want) {
+		tb.Fatalf("budget %s: granted by shard %v, want %v", budget, got, want)
+	}
+}
+
+func TestSponsorsLineIsKeptWithHisAccountAndNamesItsBuyer(t *testing.T) {
+	w := newWorld(t)
+	w.book(t, decision(1, "buyer", "T1", "bakery", 10_000))
+	told := sponsored(2, "sponsor", "buyer", "T1", "bakery", 10_000)
+	w.book(t, told, told)
+	ofBuyer, ofSponsor := histories(t, w, 3), histories(t, w, 4)
+	want(t, "accounts of the buyer's shard", len(ofBuyer), 1)
+	want(t, "buyer's lines", len(ofBuyer["buyer"].Booked), 2)
+	want(t, "accounts of the sponsor's shard", len(ofSponsor), 1)
+	want(t, "sponsor's lines", len(ofSponsor["sponsor"].Booked), 1)
+	line := told.Accruals[0]
+	line.ID, line.Cause, line.Reasons, line.CampaignIDs = rules.AccrualID{}, rules.Cause{}, nil, []string{}
+	if got := ofSponsor["sponsor"].Booked[0]; !reflect.DeepEqual(got, line) {
+		t.Errorf("got %+v, want %+v", got, line)
+	}
+	if got := ofSponsor["sponsor"].Set; !reflect.DeepEqual(got, told.Set) {
+		t.Errorf("set: got %+v, want %+v", got, told.Set)
+	}
+
+	w.exec(t, "DELETE FROM accounts_log WHERE account_id = 'buyer'")
+	want(t, "the buyer of an erased account", histories(t, w, 4)["sponsor"].Booked[0].AccountID, "")
+	w.exec(t, "DELETE FROM accounts_log WHERE account_id = 'sponsor'")
+	h := histories(t, w, 4)[fmt.Sprintf("%x", refOf("sponsor"))]
+	if h == nil || len(h.Booked) != 1 || h.Booked[0].BeneficiaryID != "" || h.Booked[0].RewardMinor != 100 {
+		t.Errorf("an erased sponsor: got %+v", h)
+	}
+}
+
+func TestDatesOfAKittyComeBackWhole(t *testing.T) {
+	w := newWorld(t)
+	d := decision(1, "a", "T1", "bakery", 10_000)
+	kitty := &d.Accruals[0]
+	kitty.Kind = rules.Wallet
+	kitty.UsableFrom, kitty.ExpiresAt = rules.Instant{Sec: base + 86_400, Nsec: 5}, rules.Instant{Sec: 253_402_300_799, Nsec: 999_999_999}
+	w.book(t, d)
+	const dates = "SELECT concat_ws(' ', toString(usable_from), toString(expires_at)) FROM accruals WHERE role = "
+	want(t, "dates", w.text(t, dates+"'member'"), "2026-03-11 12:00:00.000 2105-12-31 23:59:59.999")
+	want(t, "lines without dates", w.number(t, "SELECT count() FROM accruals WHERE role = 'partner' AND usable_from IS NULL AND expires_at IS NULL"), 1)
+	booked := histories(t, w, 3)["a"].Booked
+	i := slices.IndexFunc(booked, func(a rules.Accrual) bool { return a.Kind == rules.Wallet })
+	want(t, "usable from", booked[i].UsableFrom, kitty.UsableFrom)
+	want(t, "expires at", booked[i].ExpiresAt, kitty.ExpiresAt)
+	trace, err := w.ledger.Account(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameLines(t, trace.Accruals, d.Accruals)
+}
+
+// Redis loses a batch that was booked but for its marker: the number of the
+// batch is given again, to one that changes the same grant.
+func TestNewestGrantIsToldThoughABatchNumberWasUsedTwice(t *testing.T) {
+	w := newWorld(t)
+	lost, after := decision(8, "a", "T1", "bakery", 10_000), decision(8, "a", "T1", "bakery", 20_000)
+	after.LastSeq, after.Set[0].Seq = 9, 9
+	lost.Grants = []rules.Grant{grant(lost, "campaign/spring", 100, 100)}
+	after.Grants = []rules.Grant{grant(after, "campaign/spring", 30, -70)}
+	w.book(t, after)
+	w.book(t, lost)
+	w.exec(t, "OPTIMIZE TABLE grants_log FINAL")
+	want(t, "newest grant", histories(t, w, 3)["a"].Grants[0], after.Grants[0])
+	compareGranted(t, w, "campaign/spring", 0, []*rules.Decision{lost, after})
 }
 
 func TestHistoriesOfManyShardsAtOnceDoNotWaitForOneAnotherForEver(t *testing.T) {
@@ -215,7 +344,10 @@ func TestInstructionsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testin
 	for n := uint64(1); n <= 6; n++ {
 		d := decision(n, "alice", fmt.Sprintf("T%d", n), "bakery", 10_000)
 		d.Instructions[0].Cycle, d.Instructions[0].StatementText = "2026-03", "Merci, Boulangerie « Dupont »"
-		if n > 4 {
+		switch n {
+		case 4:
+			d.Instructions[0].Cause.Kind = rules.CauseReferral
+		case 5, 6:
 			d.Instructions[0].Cause.Kind = rules.CauseFact
 		}
 		booked = append(booked, d.Instructions...)
@@ -228,10 +360,11 @@ func TestInstructionsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testin
 		from rules.Heads
 		want []rules.Instruction
 	}{
-		{rules.NoHeads, append(slices.Clone(booked[4:]), booked[:4]...)},
-		{rules.Heads{6, 0, 0, 3}, append(slices.Clone(booked[5:]), booked[2:4]...)},
-		{rules.Heads{7, 0, 0, 4}, booked[3:4]},
-		{rules.Heads{7, 0, 0, 5}, nil},
+		{rules.NoHeads, slices.Concat(booked[4:], booked[3:4], booked[:3])},
+		{rules.Heads{6, 4, 0, 3}, slices.Concat(booked[5:], booked[3:4], booked[2:3])},
+		{rules.Heads{7, 5, 0, 3}, booked[2:3]},
+		{rules.Heads{7, 4, 0, 4}, booked[3:4]},
+		{rules.Heads{7, 5, 0, 4}, nil},
 	} {
 		var got []rules.Instruction
 		err := w.ledger.InstructionsFrom(t.Context(), 3, c.from, func(i rules.Instruction) error {
@@ -247,20 +380,76 @@ func TestInstructionsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testin
 	}
 }
 
+func TestReferralsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testing.T) {
+	w := newWorld(t)
+	var booked []rules.Referral
+	for n := uint64(1); n <= 4; n++ {
+		d := decision(n, "alice", "T1", "bakery", 10_000)
+		d.Referrals = []rules.Referral{referral(d, "sponsor", int64(n), int64(4-n))}
+		if n > 2 {
+			d.Referrals[0].Cause.Kind = rules.CauseFact
+		}
+		booked = append(booked, d.Referrals...)
+		w.book(t, d, d)
+	}
+	other := decision(9, "bob", "T9", "bakery", 10_000)
+	other.Shard = 4
+	other.Referrals = []rules.Referral{referral(other, "sponsor", 1, 1)}
+	w.book(t, other)
+	from := func(heads rules.Heads) (got []rules.Referral) {
+		t.Helper()
+		if err := w.ledger.ReferralsFrom(t.Context(), 3, heads, func(r rules.Referral) error {
+			got = append(got, r)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for _, c := range []struct {
+		from rules.Heads
+		want []rules.Referral
+	}{
+		{rules.NoHeads, booked},
+		{rules.Heads{4, 0, 0, 2}, []rules.Referral{booked[1], booked[3]}},
+		{rules.Heads{5, 0, 0, 3}, nil},
+	} {
+		if got := from(c.from); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("from %v:\n got %+v\nwant %+v", c.from, got, c.want)
+		}
+	}
+	want(t, "referrals that hold", w.number(t, "SELECT count() FROM referrals_told"), 2)
+	want(t, "what holds of alice's", w.number(t, "SELECT expected_reward_minor FROM referrals_told WHERE shard = 3"), 0)
+	w.exec(t, "DELETE FROM accounts_log WHERE account_id = 'alice'")
+	want(t, "an erased buyer", from(rules.NoHeads)[0].BuyerAccountID, "")
+	stop := errors.New("enough")
+	if err := w.ledger.ReferralsFrom(t.Context(), 3, rules.NoHeads, func(rules.Referral) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("broken off: got %v", err)
+	}
+}
+
 func TestAnIDWithTwoContentsRaisesAnAlarmEvenAfterMerges(t *testing.T) {
 	w := newWorld(t)
-	clean := decision(1, "a", "T1", "bakery", 10_000)
+	batch := func() *rules.Decision {
+		d := decision(1, "a", "T1", "bakery", 10_000)
+		d.Grants = []rules.Grant{grant(d, "campaign/spring", 100, 100)}
+		d.Referrals = []rules.Referral{referral(d, "sponsor", 1, 100)}
+		return d
+	}
+	clean := batch()
 	w.book(t, clean)
 	w.book(t, clean, decision(2, "a", "T2", "bakery", 10_000))
 	if conflicts, err := w.ledger.Conflicts(t.Context()); err != nil || len(conflicts) != 0 {
 		t.Fatalf("a replay raises an alarm: %v, %v", conflicts, err)
 	}
-	forged := decision(1, "a", "T1", "bakery", 10_000)
+	forged := batch()
 	forged.Accruals[0].RewardMinor++
 	forged.Instructions[0].AmountMinor++
 	forged.Set[0].Cause.ID = "another"
+	forged.Grants[0].ChangeMinor++
+	forged.Referrals[0].ConfirmedRewardMinor++
 	w.book(t, forged)
-	for _, table := range []string{"accruals_log", "instructions_log", "set_log"} {
+	for _, table := range []string{"accruals_log", "instructions_log", "grants_log", "referrals_told_log", "set_log"} {
 		w.exec(t, "OPTIMIZE TABLE "+table+" FINAL")
 	}
 	conflicts, err := w.ledger.Conflicts(t.Context())
@@ -271,7 +460,10 @@ func TestAnIDWithTwoContentsRaisesAnAlarmEvenAfterMerges(t *testing.T) {
 	for _, c := range conflicts {
 		got = append(got, fmt.Sprintf("%s %s %d", c.Table, c.ID, len(c.Contents)))
 	}
-	wanted := []string{fmt.Sprintf("accruals_log %x 2", clean.Accruals[0].ID), "instructions_log I1 2", "set_log 3/1 2"}
+	wanted := []string{
+		fmt.Sprintf("accruals_log %x 2", clean.Accruals[0].ID), "instructions_log I1 2",
+		"grants_log 3/1/1/0 2", "referrals_told_log F-a-T1-sponsor-1 2", "set_log 3/1 2",
+	}
 	if !slices.Equal(got, wanted) {
 		t.Errorf("got %v, want %v", got, wanted)
 	}
@@ -346,6 +538,25 @@ func TestTotalsCountsAndTraces(t *testing.T) {
 	want(t, "accruals of a0", len(trace.Accruals), 4)
 	want(t, "instructions of a0", len(trace.Instructions), 2)
 	want(t, "accounts of a0", len(trace.Accounts), 1)
+	// A sponsor's line is found by its transaction and with the sponsor, wherever
+	// his account lives, and not with the buyer.
+	bySponsor := sponsored(5, "a9", "a0", "T2", "bakery", 10_000)
+	w.book(t, bySponsor)
+	if trace, err = w.ledger.Transaction(t.Context(), "T2"); err != nil {
+		t.Fatal(err)
+	}
+	sameLines(t, trace.Accruals, append(d.Accruals, bySponsor.Accruals...))
+	if trace, err = w.ledger.Account(t.Context(), "a9"); err != nil {
+		t.Fatal(err)
+	}
+	sameLines(t, trace.Accruals, bySponsor.Accruals)
+	if !reflect.DeepEqual(trace.Set, bySponsor.Set) {
+		t.Errorf("set of the sponsor: got %+v", trace.Set)
+	}
+	if trace, err = w.ledger.Account(t.Context(), "a0"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "accruals of the buyer", len(trace.Accruals), 4)
 	nothing, err := w.ledger.Transaction(t.Context(), "never seen")
 	if err != nil || len(nothing.Accounts)+len(nothing.Set)+len(nothing.Accruals)+len(nothing.Instructions) != 0 {
 		t.Errorf("an unknown transaction: %+v, %v", nothing, err)

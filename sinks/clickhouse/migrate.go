@@ -29,9 +29,22 @@ func (l *Ledger) Migrate(ctx context.Context) error {
 	if err := l.createDatabase(ctx); err != nil {
 		return fmt.Errorf("create database %s (or let an administrator create it): %w", l.options.Database, err)
 	}
+	provider, err := l.migrations()
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	defer provider.Close() // closes its connections; what they did is known
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate database %s: %w", l.options.Database, explain(err))
+	}
+	return nil
+}
+
+// migrations are those of this version, on connections of their own.
+func (l *Ledger) migrations() (*goose.Provider, error) {
 	files, err := renderMigrations(l.options.Cluster)
 	if err != nil {
-		return fmt.Errorf("render migrations: %w", err)
+		return nil, err
 	}
 	options := l.options.reader(l.options.Database)
 	if l.options.Cluster != "" {
@@ -39,17 +52,8 @@ func (l *Ledger) Migrate(ctx context.Context) error {
 		// on every replica.
 		options.Settings["distributed_ddl_output_mode"] = "none"
 	}
-	db := clickhouse.OpenDB(options)
-	defer db.Close()
-	provider, err := goose.NewProvider(goose.DialectClickHouse, db, files,
+	return goose.NewProvider(goose.DialectClickHouse, clickhouse.OpenDB(options), files,
 		goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate database %s: %w", l.options.Database, explain(err))
-	}
-	return nil
 }
 
 // createDatabase asks first whether it is there, so that a user without the

@@ -36,7 +36,7 @@ type Options struct {
 	DialTimeout  time.Duration
 	ReadTimeout  time.Duration // without a byte from the server, while reading
 	BookTimeout  time.Duration // of one group of inserts, all tables
-	MaxOpenConns int           // of readers, at least 5: one rebuild holds 4; booking has one more
+	MaxOpenConns int           // of readers, at least 7: one rebuild holds 6; booking has one more
 
 	// Compress sends blocks lz4-compressed: less network for more CPU.
 	Compress bool
@@ -59,7 +59,7 @@ func DefaultOptions() Options {
 		DialTimeout:   5 * time.Second,
 		ReadTimeout:   time.Minute,
 		BookTimeout:   30 * time.Second,
-		MaxOpenConns:  9,
+		MaxOpenConns:  13,
 		Compress:      true,
 		MaxGroupRows:  50_000,
 		GroupInterval: 50 * time.Millisecond,
@@ -67,7 +67,7 @@ func DefaultOptions() Options {
 }
 
 // historyConns are the connections that one rebuild reads from at once.
-const historyConns = 4
+const historyConns = 6
 
 // identifier is a name that needs no quoting in SQL.
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)

@@ -71,7 +71,8 @@ func (l *Ledger) Totals(ctx context.Context) ([]Total, error) {
 // Counts says how many rows there are, replays counted once.
 type Counts struct {
 	Accruals, Events, Instructions, Results, Accounts, CatalogueVersions uint64
-	CreditMinor, DebitMinor                                              int64 // of all instructions, whatever their currency
+	Grants, ReferralsTold                                                uint64 // of a referral the newest number alone
+	CreditMinor, DebitMinor                                              int64  // of all instructions, whatever their currency
 }
 
 // Counts counts the rows of each table.
@@ -79,8 +80,9 @@ func (l *Ledger) Counts(ctx context.Context) (c Counts, err error) {
 	err = l.reads.QueryRow(ctx, `
 		SELECT (SELECT count() FROM ledger), (SELECT count() FROM events), (SELECT count() FROM instructions),
 			(SELECT count() FROM results), (SELECT count() FROM accounts), (SELECT count() FROM catalogue_versions),
+			(SELECT count() FROM grants), (SELECT count() FROM referrals_told),
 			(SELECT sumIf(amount_minor, direction = 'credit') FROM instructions), (SELECT sumIf(amount_minor, direction = 'debit') FROM instructions)`).
-		Scan(&c.Accruals, &c.Events, &c.Instructions, &c.Results, &c.Accounts, &c.CatalogueVersions, &c.CreditMinor, &c.DebitMinor)
+		Scan(&c.Accruals, &c.Events, &c.Instructions, &c.Results, &c.Accounts, &c.CatalogueVersions, &c.Grants, &c.ReferralsTold, &c.CreditMinor, &c.DebitMinor)
 	if err != nil {
 		return c, fmt.Errorf("count rows: %w", explain(err))
 	}
@@ -97,8 +99,8 @@ type Conflict struct {
 // maxConflicts bounds what Conflicts lists; one is too many already.
 const maxConflicts = 1000
 
-// Conflicts finds accrual ids, instruction ids and places in a shard's set with
-// two contents, also where ClickHouse has merged repeats. It reads whole tables.
+// Conflicts finds accrual ids, instruction ids, referral ids and places in a
+// shard's set and among its grants with two contents, also where ClickHouse has merged repeats. It reads whole tables.
 func (l *Ledger) Conflicts(ctx context.Context) ([]Conflict, error) {
 	var all []Conflict
 	for _, of := range []struct{ table, id, content string }{
@@ -106,8 +108,14 @@ func (l *Ledger) Conflicts(ctx context.Context) ([]Conflict, error) {
 		// one line, and say nothing of what it is worth.
 		{"accruals_log", "lower(hex(accrual_id))", `tuple(account_ref, beneficiary_ref, role, transaction_id, programme, partner_id, store_id,
 			offer_id, offer_version, campaign_ids, stage, kind, unit, basis_minor, reward_minor, commission_minor, cost_minor, currency,
-			purchased_sec, purchased_nsec, cause_kind, cause_id, level, channel, mcc, reasons)`},
+			purchased_sec, purchased_nsec, usable_sec, usable_nsec, expires_sec, expires_nsec, cause_kind, cause_id, level, channel, mcc, reasons)`},
 		{"instructions_log", "instruction_id", "tuple(account_ref, direction, amount_minor, currency, programme, cycle)"},
+		{
+			"grants_log", "concat(toString(shard), '/', toString(seq), '/', toString(batch), '/', toString(place))",
+			"tuple(budget, account_ref, transaction_id, target_minor, granted_minor, change_minor)",
+		},
+		{"referrals_told_log", "fact_id", `tuple(account_ref, transaction_id, partner_id, offer_id, sponsor_account_id, number,
+			confirmed_basis_minor, confirmed_reward_minor, expected_basis_minor, expected_reward_minor)`},
 		{"set_log", "concat(toString(shard), '/', toString(seq))", "tuple(account_ref, cause_kind, cause_id, payload)"},
 	} {
 		found, err := query(ctx, l, "conflicts in "+of.table, func(rows driver.Rows, c *Conflict) error {
@@ -171,7 +179,13 @@ func (l *Ledger) trace(ctx context.Context, accounts, condition, instructionCond
 		return nil, err
 	}
 	if t.Accruals, err = query(ctx, l, "accruals", scanAccrual,
-		`SELECT `+accrualColumns+` FROM accruals_log FINAL `+where+condition+` ORDER BY recorded_ms, cause_offset, role, stage, offer_id, accrual_id`+limit, parameter); err != nil {
+		`SELECT `+accrualColumns+` FROM (`+keptWith(accounts)+`) WHERE true `+condition+` ORDER BY recorded_ms, cause_offset, role, stage, offer_id, accrual_id`+limit, parameter); err != nil {
+		return nil, err
+	}
+	buyers, err := query(ctx, l, "buyers", scanAccount,
+		`SELECT account_ref, account_id, member_id, recorded_ms FROM accounts_log FINAL
+		WHERE account_ref IN (SELECT account_ref FROM accruals_log WHERE role = 'sponsor' AND (shard, beneficiary_ref) IN (`+accounts+`))`+limit, parameter)
+	if err != nil {
 		return nil, err
 	}
 	if t.Instructions, err = query(ctx, l, "instructions", func(rows driver.Rows, i *rules.Instruction) (err error) {
@@ -183,8 +197,20 @@ func (l *Ledger) trace(ctx context.Context, accounts, condition, instructionCond
 		return nil, err
 	}
 	t.bound()
-	t.nameAccounts()
+	t.nameAccounts(buyers)
 	return &t, nil
+}
+
+// keptWith are the lines that are kept with the accounts that a query finds. No
+// index leads from a sponsor to his lines: the few columns that find them are
+// read for the whole shard, and only then the lines.
+func keptWith(accounts string) string {
+	const sponsors = `role = 'sponsor' AND (shard, beneficiary_ref) IN (%[1]s)`
+	return fmt.Sprintf(`
+		SELECT * FROM accruals_log FINAL WHERE role != 'sponsor' AND (shard, account_ref) IN (%[1]s)
+		UNION ALL
+		SELECT * FROM accruals_log FINAL WHERE `+sponsors+`
+			AND (shard, partner_id, account_ref) IN (SELECT shard, partner_id, account_ref FROM accruals_log WHERE `+sponsors+`)`, accounts)
 }
 
 func (t *Trace) bound() {
@@ -195,19 +221,20 @@ func (t *Trace) bound() {
 	t.Instructions = t.Instructions[:min(len(t.Instructions), maxTraceRows)]
 }
 
-// nameAccounts gives the lines the ids of the map.
-func (t *Trace) nameAccounts() {
-	byRef := make(map[rules.AccountRef]*rules.AccountRow, len(t.Accounts))
-	for i := range t.Accounts {
-		byRef[t.Accounts[i].Ref] = &t.Accounts[i]
+// nameAccounts gives the lines the ids of the map, which are empty where one was
+// erased. The buyers are those of sponsors' lines.
+func (t *Trace) nameAccounts(buyers []rules.AccountRow) {
+	byRef := make(map[rules.AccountRef]rules.AccountRow, len(t.Accounts)+len(buyers))
+	for _, row := range append(buyers, t.Accounts...) {
+		byRef[row.Ref] = row
 	}
 	for i := range t.Accruals {
 		a := &t.Accruals[i]
-		var of rules.AccountRow // empty: erased
-		if row := byRef[a.AccountRef]; row != nil {
-			of = *row
+		keeper := byRef[a.AccountRef]
+		if a.Role == rules.RoleSponsor {
+			keeper = byRef[a.BeneficiaryRef]
 		}
-		withIDs(a, of.AccountID, of.MemberID)
+		withIDs(a, byRef[a.AccountRef].AccountID, keeper.AccountID, keeper.MemberID)
 	}
 }
 
@@ -218,21 +245,21 @@ func scanAccount(rows driver.Rows, r *rules.AccountRow) error {
 	return err
 }
 
-const accrualColumns = `accrual_id, programme, account_ref, toInt8(role), transaction_id, partner_id, store_id, offer_id, offer_version,
+const accrualColumns = `accrual_id, programme, account_ref, beneficiary_ref, toInt8(role), transaction_id, partner_id, store_id, offer_id, offer_version,
 	campaign_ids, toInt8(stage), toInt8(kind), unit, basis_minor, reward_minor, commission_minor, cost_minor, currency,
-	purchased_sec, purchased_nsec, toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms,
-	level, toInt8(channel), mcc, reasons`
+	purchased_sec, purchased_nsec, usable_sec, usable_nsec, expires_sec, expires_nsec,
+	toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms, level, toInt8(channel), mcc, reasons`
 
 func scanAccrual(rows driver.Rows, a *rules.Accrual) error {
 	var id, currency string
-	var ref uuid.UUID
+	var ref, beneficiary uuid.UUID
 	var role, stage, kind, causeKind, channel int8
-	err := rows.Scan(&id, &a.Programme, &ref, &role, &a.TransactionID, &a.PartnerID, &a.StoreID, &a.OfferID, &a.OfferVersion,
+	err := rows.Scan(&id, &a.Programme, &ref, &beneficiary, &role, &a.TransactionID, &a.PartnerID, &a.StoreID, &a.OfferID, &a.OfferVersion,
 		&a.CampaignIDs, &stage, &kind, &a.Unit, &a.BasisMinor, &a.RewardMinor, &a.CommissionMinor, &a.CostMinor, &currency,
-		&a.PurchasedAt.Sec, &a.PurchasedAt.Nsec, &causeKind, &a.Cause.ID, &a.Cause.Partition, &a.Cause.Offset, &a.Cause.RecordedAt,
+		&a.PurchasedAt.Sec, &a.PurchasedAt.Nsec, &a.UsableFrom.Sec, &a.UsableFrom.Nsec, &a.ExpiresAt.Sec, &a.ExpiresAt.Nsec, &causeKind, &a.Cause.ID, &a.Cause.Partition, &a.Cause.Offset, &a.Cause.RecordedAt,
 		&a.Level, &channel, &a.MCC, &a.Reasons)
 	copy(a.ID[:], id)
-	a.AccountRef, a.Currency = rules.AccountRef(ref), currencyOf(currency)
+	a.AccountRef, a.BeneficiaryRef, a.Currency = rules.AccountRef(ref), rules.AccountRef(beneficiary), currencyOf(currency)
 	a.Role, a.Stage, a.Kind = rules.Role(role), rules.Stage(stage), rules.Kind(kind)
 	a.Cause.Kind, a.Channel = rules.CauseKind(causeKind), rules.Channel(channel)
 	return err
