@@ -69,14 +69,15 @@ func (s *Shard) take(ctx context.Context) error {
 		return err
 	}
 	s.epoch, s.heads, s.batch, s.lastSeq = claim.Epoch, claim.Heads, claim.Batch, claim.LastSeq
+	s.purse.forget()
 	if err := s.settleFound(ctx, claim.Outbox); err != nil {
 		return fmt.Errorf("settle the outbox of the former owner: %w", err)
 	}
 	return nil
 }
 
-// settleFound books and pays what the former owner had decided. Some or all of
-// it may have been booked and paid before: both are the same twice.
+// settleFound books, pays and tells what the former owner had decided. Some or
+// all of it may have been before: each is the same twice.
 func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 	if len(blobs) == 0 {
 		return nil
@@ -92,11 +93,10 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 			return ErrHeadsFellBack
 		}
 	}
-	if err := s.book(ctx, decisions); err != nil {
-		return err
-	}
-	if err := s.pay(ctx, decisions); err != nil {
-		return err
+	for _, step := range s.settling() {
+		if err := step(ctx, decisions); err != nil {
+			return err
+		}
 	}
 	s.metrics.outboxesFound.Add(float64(len(blobs)))
 	s.log.Info("settled the outbox of the former owner", "batches", len(blobs))

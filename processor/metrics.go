@@ -2,6 +2,7 @@ package processor
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,6 +22,9 @@ type Metrics struct {
 	rebuilds       prometheus.Counter
 	repairs        prometheus.Counter
 	catalogueWaits prometheus.Counter
+	budgetLeft     *prometheus.GaugeVec
+	budgetHeld     *prometheus.GaugeVec
+	refused        *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -30,6 +34,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}
 	vector := func(name, help, label string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ristourne", Name: name, Help: help}, []string{label})
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ristourne", Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
 		records:     vector("records_total", "Input records by fate; their sum is all that was read.", "fate"),
@@ -44,11 +51,14 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		rebuilds:       counter("rebuilds_total", "Shards rebuilt from the ledger."),
 		repairs:        counter("repairs_total", "Accounts whose booked sums were not what their set deserves, found by a rebuild. Look into each."),
 		catalogueWaits: counter("catalogue_waits_total", "Purchases held back until the catalogue was complete up to their time."),
+		budgetLeft:     gauge("budget_left_minor", "What no shard has drawn of a budget, when this process last drew on it, in minor units.", "budget"),
+		budgetHeld:     gauge("budget_held_minor", "What a shard has drawn of a budget and not granted, in minor units.", "budget", "shard"),
+		refused:        vector("budget_refusals_total", "Purchases that got less of a budget than they deserved. Budgets per store and day count under their offer.", "budget"),
 	}
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
-	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.repairs, m.catalogueWaits)
+	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.repairs, m.catalogueWaits, m.budgetLeft, m.budgetHeld, m.refused)
 	return m
 }
 
@@ -62,6 +72,40 @@ func (m *Metrics) countFates(fates *[rules.NumFates]int64) {
 			m.fates[fate].Add(float64(n))
 		}
 	}
+}
+
+// showBudget shows what a draw has left. Budgets per store and day would be too
+// many, and each is over with its day.
+func (m *Metrics) showBudget(t *pot, d *Drawn) {
+	if _, perDay := budgetLabel(t.key); !perDay && t.limitMinor > 0 {
+		m.budgetLeft.WithLabelValues(string(t.key)).Set(float64(max(0, t.limitMinor-d.DrawnMinor-d.OthersMinor)))
+	}
+}
+
+// countGrants counts what a saved window has taken of a budget.
+func (m *Metrics) countGrants(shard int32, t *pot) {
+	label, perDay := budgetLabel(t.key)
+	if t.refused > 0 {
+		m.refused.WithLabelValues(label).Add(float64(t.refused))
+	}
+	if !perDay {
+		m.budgetHeld.WithLabelValues(label, strconv.Itoa(int(shard))).Set(float64(t.drawnMinor - t.grantedMinor))
+	}
+}
+
+// letGo takes what a shard holds out of the gauges.
+func (m *Metrics) letGo(shard int32) {
+	m.budgetHeld.DeletePartialMatch(prometheus.Labels{"shard": strconv.Itoa(int(shard))})
+}
+
+// budgetLabel is the name of a budget, without store and day.
+func budgetLabel(key rules.BudgetKey) (label string, perDay bool) {
+	const named = 3 // the form, the partner and the offer
+	parts := strings.SplitN(string(key), "/", named+1)
+	if parts[0] != "day" || len(parts) <= named {
+		return string(key), false
+	}
+	return strings.Join(parts[:named], "/"), true
 }
 
 // The gauges of the shards are read when somebody asks.

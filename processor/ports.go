@@ -59,6 +59,34 @@ type Save struct {
 	Fates    [rules.NumFates]int64
 	// Hashes to append to the shard's filters.
 	Members, Known []uint64
+	// Granted are the budgets of which the batch granted or gave back. None may
+	// be over what the shard has drawn: ErrHeadsFellBack where Redis has lost
+	// the draw.
+	Granted []BudgetTotal
+}
+
+// BudgetTotal is what a shard has granted of one budget, ever, less what was
+// given back.
+type BudgetTotal struct {
+	Budget rules.BudgetKey
+	Minor  int64
+}
+
+// Draw asks for a part of a budget that the shard alone may grant from.
+type Draw struct {
+	Shard      int32
+	Epoch      int64
+	Budget     rules.BudgetKey
+	LimitMinor int64 // of the budget, over all shards and all time
+	WantMinor  int64 // what the shard needs beyond what it has granted; 0: only to know
+}
+
+// Drawn is what a shard has of a budget.
+type Drawn struct {
+	GrantedMinor int64 // saved, as in Save.Granted
+	// DrawnMinor is up to which the shard may grant: at least GrantedMinor.
+	DrawnMinor  int64
+	OthersMinor int64 // what all other shards may grant, as last seen
 }
 
 // Accounts keeps the account states of a shard: a cache of the ledger, in
@@ -78,6 +106,10 @@ type Accounts interface {
 	Holds(ctx context.Context, shard int32, epoch int64, batch uint64) error
 	// Clear deletes the outbox up to and with the batch.
 	Clear(ctx context.Context, shard int32, epoch int64, upToBatch uint64) error
+	// Draw raises what the shard may grant of a budget. booked tells what the
+	// ledger has of it, by shard. Repeating one changes little: the shard has
+	// then what it drew before.
+	Draw(ctx context.Context, d Draw, booked func(context.Context) (map[int32]int64, error)) (Drawn, error)
 	// Filters streams the hashes that Save has appended.
 	Filters(ctx context.Context, shard int32, members, known func([]uint64)) error
 	// BeginRebuild forgets heads, outbox and filters (fates stay); states are
@@ -99,6 +131,9 @@ type Ledger interface {
 	LastSeq(ctx context.Context, shard int32) (uint64, error)
 	// Histories streams every account of the shard.
 	Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) error
+	// Granted is what is booked as granted of a budget, less what was given
+	// back, by shard.
+	Granted(ctx context.Context, budget rules.BudgetKey) (map[int32]int64, error)
 	// InstructionsFrom streams the instructions whose cause stands at or
 	// behind from in its topic: those that may not have been paid yet. An
 	// erased account's have no AccountID.
@@ -109,6 +144,13 @@ type Ledger interface {
 // acknowledged; an error means "unknown": pay again, the bank dedupes by id.
 type Payer interface {
 	Pay(ctx context.Context, instructions []rules.Instruction) error
+}
+
+// Teller gives referrals to the shards of their sponsors. It returns when every
+// one is acknowledged; an error means "unknown": tell again, a referral that
+// comes twice is a duplicate.
+type Teller interface {
+	Tell(ctx context.Context, referrals []rules.Referral) error
 }
 
 // DeadLetters keeps what broke a rule. It returns when every one is

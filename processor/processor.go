@@ -99,6 +99,7 @@ func (p *Processor) runShard(ctx context.Context, source Source, moved *atomic.I
 		p.mu.Lock()
 		delete(p.shards, s)
 		p.mu.Unlock()
+		p.metrics.letGo(source.Shard())
 	}()
 	return s.Run(ctx)
 }

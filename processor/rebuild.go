@@ -21,8 +21,10 @@ var ErrStop = errors.New("stopped")
 //
 // The rows of each account's set go through the engine in the order in which
 // they were decided, which gives the states and, for the rows behind the
-// marker, the very lines and instructions that may be missing: they are booked
-// and paid again under the same ids. Records that were read but not yet
+// marker, the very lines, instructions and referrals that may be missing: they
+// are booked, paid and told again under the same ids. What budgets gave at the
+// time can't be worked out anew: of accounts that have asked one, the ledger's
+// word is taken, and the difference booked. Records that were read but not yet
 // committed are read again, and found to be duplicates.
 func (s *Shard) Rebuild(ctx context.Context) error {
 	marker, _, err := s.marker(ctx)
@@ -36,7 +38,9 @@ func (s *Shard) Rebuild(ctx context.Context) error {
 		return err
 	}
 	s.useCatalogue()
-	r := rebuild{shard: s, marker: marker, tail: rules.Decision{
+	s.purse.forget() // what the shard has granted is what is booked, from now on
+	defer s.engine.SetBudgets(s.purse)
+	r := rebuild{shard: s, marker: marker, committed: committed, tail: rules.Decision{
 		Shard: marker.Shard, Batch: marker.Batch, Heads: marker.Heads, LastSeq: marker.LastSeq,
 	}}
 	if err := s.edges.Ledger.Histories(ctx, s.source.Shard(), func(h *rules.AccountHistory) error {
@@ -47,7 +51,7 @@ func (s *Shard) Rebuild(ctx context.Context) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	if err := r.settleTail(ctx, committed); err != nil {
+	if err := r.settleTail(ctx); err != nil {
 		return err
 	}
 	// What this owner found to be decided is settled by now, so that it need not
@@ -57,9 +61,11 @@ func (s *Shard) Rebuild(ctx context.Context) error {
 
 // rebuild is the work of one Rebuild.
 type rebuild struct {
-	shard  *Shard
-	marker rules.Marker
-	tail   rules.Decision // what the rows behind the marker, and repairs, decide
+	shard     *Shard
+	marker    rules.Marker
+	committed rules.Heads
+	tail      rules.Decision   // what the rows behind the marker, and repairs, decide
+	untold    []rules.Referral // booked, and perhaps not told
 
 	states         []AccountState
 	members, known []uint64
@@ -77,14 +83,25 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	if h.AccountID == "" {
 		return nil // erased: its sums stay in the ledger, its events are no more
 	}
-	a, behindMarker, err := r.replay(h)
+	a, tail, err := r.replay(h)
 	if err != nil {
 		return fmt.Errorf("account reference %x: %w", h.Ref, err)
 	}
-	if !behindMarker && len(h.Set) > 0 && !agrees(a, h) {
-		if err := r.repair(a, h); err != nil {
+	behindMarker := len(h.Set) > 0 && h.Set[len(h.Set)-1].Seq > r.marker.LastSeq
+	switch {
+	case len(h.Set) == 0:
+	case len(h.Grants) > 0 || !behindMarker && !agrees(a, h):
+		if err := r.repair(a, h, behindMarker); err != nil {
 			return fmt.Errorf("account reference %x: %w", h.Ref, err)
 		}
+	case behindMarker:
+		r.take(h, tail)
+	default:
+		// A repair, once, may have told more than the set does.
+		a.AdoptTold(h.Told)
+	}
+	if err := r.tellAgain(ctx, h.Told); err != nil {
+		return err
 	}
 	r.states = append(r.states, AccountState{ID: h.AccountID, Value: a.AppendBinary(nil)})
 	r.bytes += len(r.states[len(r.states)-1].Value)
@@ -95,28 +112,30 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	return r.flush(ctx)
 }
 
-func (r *rebuild) replay(h *rules.AccountHistory) (a *rules.Account, behindMarker bool, err error) {
-	a = rules.NewAccount(h.AccountID)
+// replay gives the account's state and what the rows behind the marker decide.
+func (r *rebuild) replay(h *rules.AccountHistory) (a *rules.Account, tail *rules.Output, err error) {
+	a, tail = rules.NewAccount(h.AccountID), new(rules.Output)
+	r.shard.engine.SetBudgets(nil)
 	member := memberHash(h.AccountID)
-	var out rules.Output
 	for i := range h.Set {
 		row := &h.Set[i]
-		out.Reset()
-		if row.Cause.Kind == rules.CauseFact {
-			err = r.replayFact(a, member, row, &out)
-		} else {
-			err = r.replayEvent(a, member, row, &out)
+		if row.Seq <= r.marker.LastSeq {
+			tail.Reset()
+		}
+		switch row.Cause.Kind {
+		case rules.CauseFact:
+			err = r.replayFact(a, member, row, tail)
+		case rules.CauseReferral:
+			err = r.replayReferral(a, row, tail)
+		default:
+			err = r.replayEvent(a, member, row, tail)
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("%s %q: %w", row.Cause.Kind, row.Cause.ID, err)
+			return nil, nil, fmt.Errorf("%s %q: %w", row.Cause.Kind, row.Cause.ID, err)
 		}
 		r.tail.LastSeq = max(r.tail.LastSeq, row.Seq)
-		if row.Seq > r.marker.LastSeq {
-			behindMarker = true
-			r.take(h, &out)
-		}
 	}
-	return a, behindMarker, nil
+	return a, tail, nil
 }
 
 func (r *rebuild) replayEvent(a *rules.Account, member uint64, row *rules.SetRow, out *rules.Output) error {
@@ -143,33 +162,53 @@ func (r *rebuild) replayFact(a *rules.Account, member uint64, row *rules.SetRow,
 	return err
 }
 
-// take keeps what is to be booked and paid again.
-func (r *rebuild) take(h *rules.AccountHistory, out *rules.Output) {
-	for _, line := range out.Accruals {
-		line.AccountRef = h.Ref
-		r.tail.Accruals = append(r.tail.Accruals, line)
+func (r *rebuild) replayReferral(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
+	var f rules.Referral
+	if err := f.UnmarshalBinary(row.Payload); err != nil {
+		return err
 	}
-	for _, instruction := range out.Instructions {
-		instruction.AccountRef = h.Ref
-		r.tail.Instructions = append(r.tail.Instructions, instruction)
-	}
+	f.SponsorAccountID = a.ID()
+	_, err := r.shard.engine.ApplyReferral(a, &f, row.Cause, out)
+	return err
 }
 
-// repair takes the ledger's word for what is booked where the engine, working
-// the same set out anew, arrives elsewhere, and books the difference. It is
-// the last resort: a gap in what was booked, or another engine.
-func (r *rebuild) repair(a *rules.Account, h *rules.AccountHistory) error {
-	r.repaired++
-	r.shard.metrics.repairs.Inc()
+// take keeps what is to be booked, paid and told again.
+func (r *rebuild) take(h *rules.AccountHistory, out *rules.Output) {
+	r.shard.refs.refer(out, lengths{}, h.AccountID, h.Ref)
+	r.tail.Accruals = append(r.tail.Accruals, out.Accruals...)
+	r.tail.Instructions = append(r.tail.Instructions, out.Instructions...)
+	r.tail.Referrals = append(r.tail.Referrals, out.Referrals...)
+	r.tail.Grants = append(r.tail.Grants, out.Grants...)
+}
+
+// repair takes the ledger's word for what is booked, granted and told, and
+// books the difference to what the set deserves. Where the account has asked no
+// budget and nothing of it is behind the marker, a difference is a gap in what
+// was booked, or another engine.
+func (r *rebuild) repair(a *rules.Account, h *rules.AccountHistory, behindMarker bool) error {
 	a.AdoptBooked(h.Booked)
 	a.AdoptInstructed(h.InstructedMinor)
+	a.AdoptGrants(h.Grants)
+	a.AdoptTold(h.Told)
+	r.shard.engine.SetBudgets(spentBudgets{})
 	var out rules.Output
 	if err := r.shard.engine.Repair(a, h.Set[len(h.Set)-1].Cause, &out); err != nil {
 		return err
 	}
+	if changes := len(out.Accruals) + len(out.Instructions) + len(out.Referrals) + len(out.Grants); changes > 0 && !behindMarker {
+		r.repaired++
+		r.shard.metrics.repairs.Inc()
+	}
 	r.take(h, &out)
 	return nil
 }
+
+// spentBudgets give nothing: a rebuild can't draw on any, for the shard's own
+// part is not known before it has ended.
+type spentBudgets struct{}
+
+func (spentBudgets) Take(rules.BudgetKey, int64, int64) int64 { return 0 }
+func (spentBudgets) GiveBack(rules.BudgetKey, int64)          {}
 
 // agrees reports whether what the state takes to be booked and instructed is
 // what the ledger has.
@@ -211,16 +250,19 @@ func (r *rebuild) flush(ctx context.Context) error {
 // some days to spare: nothing older is sent again by itself.
 const bankDedupes = 390 * 24 * time.Hour
 
-// payAtOnce bounds the instructions of one call.
+// payAtOnce bounds the instructions, or referrals, of one call.
 const payAtOnce = 1000
 
-// settleTail pays and books what the replay found missing, and pays again
-// whatever may not have been paid: all instructions whose cause was not
-// committed. It pays first: what is booked and not paid would not be found
-// missing the next time, and an instruction is the same whenever it is made.
-func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
+// settleTail pays, tells and books what the replay found missing, and pays and
+// tells again whatever may not have been: all whose cause was not committed. It
+// pays and tells first: what is booked alone would not be found missing the
+// next time, and an instruction, or a referral, is the same whenever it is made.
+func (r *rebuild) settleTail(ctx context.Context) error {
 	s := r.shard
 	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
+		return err
+	}
+	if err := r.tellAll(ctx, append(r.untold, r.tail.Referrals...)); err != nil {
 		return err
 	}
 	if !r.tail.Empty() {
@@ -233,7 +275,7 @@ func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
 	var tooOld, erased int
 	err := s.retry(ctx, "unpaid", func(ctx context.Context) error {
 		unpaid, tooOld, erased = unpaid[:0], 0, 0
-		return s.edges.Ledger.InstructionsFrom(ctx, s.source.Shard(), committed, func(i rules.Instruction) error {
+		return s.edges.Ledger.InstructionsFrom(ctx, s.source.Shard(), r.committed, func(i rules.Instruction) error {
 			switch {
 			case i.AccountID == "":
 				erased++
@@ -258,6 +300,38 @@ func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
 func (r *rebuild) payAll(ctx context.Context, instructions []rules.Instruction) error {
 	for chunk := range slices.Chunk(instructions, payAtOnce) {
 		if err := r.shard.pay(ctx, []*rules.Decision{{Instructions: chunk}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// topicOf is where a cause of a kind stands.
+var topicOf = [...]int{
+	rules.CauseEvent: rules.TopicTransactions, rules.CauseFact: rules.TopicFacts,
+	rules.CauseResult: rules.TopicResults, rules.CauseReferral: rules.TopicReferrals,
+}
+
+// tellAgain keeps what an account has told for causes that are not committed,
+// and tells it now and then, so that few are in memory. Those of which the
+// sponsor was erased have nobody to be told.
+func (r *rebuild) tellAgain(ctx context.Context, told []rules.Referral) error {
+	for i := range told {
+		if c := &told[i].Cause; c.Offset >= r.committed[topicOf[c.Kind]] && told[i].SponsorAccountID != "" {
+			r.untold = append(r.untold, told[i])
+		}
+	}
+	if len(r.untold) < payAtOnce {
+		return nil
+	}
+	untold := r.untold
+	r.untold = r.untold[:0]
+	return r.tellAll(ctx, untold)
+}
+
+func (r *rebuild) tellAll(ctx context.Context, referrals []rules.Referral) error {
+	for chunk := range slices.Chunk(referrals, payAtOnce) {
+		if err := r.shard.tell(ctx, []*rules.Decision{{Referrals: chunk}}); err != nil {
 			return err
 		}
 	}

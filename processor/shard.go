@@ -31,6 +31,7 @@ type Edges struct {
 	Accounts    Accounts
 	Ledger      Ledger
 	Payer       Payer
+	Teller      Teller
 	DeadLetters DeadLetters
 	Catalogue   Catalogue
 	Now         func() time.Time
@@ -78,6 +79,7 @@ type Shard struct {
 	engine  *rules.Engine
 	decoder *wire.Decoder
 	refs    *referrer
+	purse   *purse
 
 	epoch    int64
 	heads    rules.Heads // saved
@@ -109,10 +111,12 @@ func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log
 		engine:  rules.NewEngine(nil),
 		decoder: wire.NewDecoder(wire.Options{}),
 		refs:    newReferrer(options.AccountRefKey),
+		purse:   newPurse(metrics, edges.Now),
 		window:  newWindow(),
 		heads:   rules.NoHeads,
 		moved:   new(atomic.Int64),
 	}
+	s.engine.SetBudgets(s.purse)
 	s.useCatalogue()
 	s.move()
 	return s
@@ -173,7 +177,7 @@ func drain(first Settlement, queue <-chan Settlement) []Settlement {
 	}
 }
 
-// Settlement is a saved batch that must be booked, paid and committed.
+// Settlement is a saved batch that must be booked, paid, told and committed.
 type Settlement struct {
 	batch  uint64
 	heads  rules.Heads
@@ -227,7 +231,7 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 	if err := s.load(ctx, w); err != nil {
 		return err
 	}
-	if err := s.decide(w); err != nil {
+	if err := s.decide(ctx, w); err != nil {
 		return err
 	}
 	if err := s.encode(w); err != nil {
@@ -255,7 +259,7 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 	}
 }
 
-// Settle books, pays and commits saved batches, oldest first, and then deletes
+// Settle books, pays, tells and commits saved batches, oldest first, and then deletes
 // them from the outbox. It decodes what was saved, so that the usual way and
 // the way after a crash are one.
 func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
@@ -270,7 +274,7 @@ func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
 		}
 		decisions = append(decisions, d)
 	}
-	for _, step := range []func(context.Context, []*rules.Decision) error{s.book, s.pay} {
+	for _, step := range s.settling() {
 		if err := s.holds(ctx, decisions); err != nil {
 			return err
 		}
@@ -288,6 +292,11 @@ func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
 		return nil
 	}
 	return s.clear(ctx, newest.batch)
+}
+
+// settling are the steps that let what was decided out into the world.
+func (s *Shard) settling() []func(context.Context, []*rules.Decision) error {
+	return []func(context.Context, []*rules.Decision) error{s.book, s.pay, s.tell}
 }
 
 // holds asks Redis before anything leaves for the world. The newest batch tells
@@ -319,6 +328,21 @@ func (s *Shard) pay(ctx context.Context, decisions []*rules.Decision) error {
 		}
 		err := s.retry(ctx, "pay", func(ctx context.Context) error {
 			return s.edges.Payer.Pay(ctx, d.Instructions)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Shard) tell(ctx context.Context, decisions []*rules.Decision) error {
+	for _, d := range decisions {
+		if len(d.Referrals) == 0 {
+			continue
+		}
+		err := s.retry(ctx, "tell", func(ctx context.Context) error {
+			return s.edges.Teller.Tell(ctx, d.Referrals)
 		})
 		if err != nil {
 			return err

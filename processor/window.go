@@ -18,19 +18,21 @@ import (
 type window struct {
 	progress
 
-	work     []work
-	events   []rules.Event
-	facts    []rules.Fact
-	letters  []rules.DeadLetter
-	slots    map[string]int // account id to its place in accounts
-	accounts []account
-	ids      []string
-	values   [][]byte
+	work      []work
+	events    []rules.Event
+	facts     []rules.Fact
+	referrals []rules.Referral
+	letters   []rules.DeadLetter
+	slots     map[string]int // account id to its place in accounts
+	accounts  []account
+	ids       []string
+	values    [][]byte
 
 	members, known []uint64 // to append to the filters
 	out            rules.Output
 	decision       rules.Decision
 	states         []AccountState
+	granted        []BudgetTotal
 	arena          []byte // account states, one behind the other
 	ends           []int
 	payloads       []byte
@@ -48,8 +50,7 @@ type progress struct {
 type work struct {
 	slot   int
 	cause  rules.Cause
-	event  int // place in events; -1: a fact
-	fact   int
+	at     int         // place in events, facts or referrals, as the cause's kind says
 	record feed.Record // for its dead letter
 }
 
@@ -68,16 +69,20 @@ func newWindow() window {
 // reset empties the window, to go on from p.
 func (w *window) reset(p progress) {
 	w.progress = p
-	w.work, w.events, w.facts = w.work[:0], w.events[:0], w.facts[:0]
+	w.work, w.events, w.facts, w.referrals = w.work[:0], w.events[:0], w.facts[:0], w.referrals[:0]
 	w.letters = w.letters[:0]
 	clear(w.slots)
 	w.accounts, w.ids, w.values = w.accounts[:0], w.ids[:0], w.values[:0]
-	w.members, w.known = w.members[:0], w.known[:0]
+	w.decision = rules.Decision{Accounts: w.decision.Accounts, Set: w.decision.Set, Results: w.decision.Results[:0]}
+	w.undecide()
+	w.states, w.arena, w.ends, w.granted = w.states[:0], w.arena[:0], w.ends[:0], w.granted[:0]
+}
+
+// undecide empties what deciding fills.
+func (w *window) undecide() {
+	w.members, w.known, w.payloads = w.members[:0], w.known[:0], w.payloads[:0]
 	w.out.Reset()
-	w.decision = rules.Decision{
-		Accounts: w.decision.Accounts[:0], Set: w.decision.Set[:0], Results: w.decision.Results[:0],
-	}
-	w.states, w.arena, w.ends, w.payloads = w.states[:0], w.arena[:0], w.ends[:0], w.payloads[:0]
+	w.decision.Accounts, w.decision.Set = w.decision.Accounts[:0], w.decision.Set[:0]
 }
 
 // mustSave reports that the window holds more than moved offsets.
@@ -104,19 +109,9 @@ func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mos
 			w.oldest = r.Time
 			s.backlog.reads(r.Time)
 		}
-		var fault *wire.Fault
-		switch r.Topic {
-		case feed.Facts:
-			fault = s.takeFact(w, r)
-		case feed.Results:
-			fault = s.takeResult(w, r)
-		case feed.Transactions:
-			var err error
-			if fault, err = s.takeEvent(ctx, w, r); err != nil {
-				return i, err
-			}
-		default:
-			fault = wire.Referral()
+		fault, err := s.takeRecord(ctx, w, r)
+		if err != nil {
+			return i, err
 		}
 		if fault != nil {
 			w.deadLetter(s.options.Topics[r.Topic], s.source.Shard(), r, fault)
@@ -124,6 +119,21 @@ func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mos
 		w.heads[r.Topic] = r.Offset + 1
 	}
 	return len(records), nil
+}
+
+// takeRecord reads one record into the window. An error says that its catalogue could
+// not be waited for.
+func (s *Shard) takeRecord(ctx context.Context, w *window, r *feed.Record) (*wire.Fault, error) {
+	switch r.Topic {
+	case feed.Facts:
+		return s.takeFact(w, r), nil
+	case feed.Referrals:
+		return s.takeReferral(ctx, w, r)
+	case feed.Results:
+		return s.takeResult(w, r), nil
+	default:
+		return s.takeEvent(ctx, w, r)
+	}
 }
 
 func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire.Fault, error) {
@@ -158,7 +168,7 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 	ev.ContentHash = wire.HashEvent(ev)
 	s.remember(member, ev)
 	w.work = append(w.work, work{
-		slot: w.slot(ev.AccountID, member), event: len(w.events) - 1, record: *r,
+		slot: w.slot(ev.AccountID, member), at: len(w.events) - 1, record: *r,
 		cause: s.cause(rules.CauseEvent, ev.ID, r),
 	})
 	return nil, nil
@@ -217,10 +227,34 @@ func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 		s.members.add(member)
 	}
 	w.work = append(w.work, work{
-		slot: w.slot(f.AccountID, member), event: -1, fact: len(w.facts) - 1, record: *r,
+		slot: w.slot(f.AccountID, member), at: len(w.facts) - 1, record: *r,
 		cause: s.cause(rules.CauseFact, f.ID, r),
 	})
 	return nil
+}
+
+// takeReferral takes what another shard has told. It need not be a member's:
+// the enrolment may come later. Its instants were held against the clock when
+// the bank's record came in; here only this machine's own clock bounds them, so
+// that no skew between the processors makes a dead letter of a sponsor's award.
+func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*wire.Fault, error) {
+	w.referrals = grow(w.referrals)
+	f := &w.referrals[len(w.referrals)-1]
+	fault := s.decoder.Referral(r.Value, r.Key, s.latest, f)
+	var err error
+	if fault == nil {
+		err = s.awaitCatalogue(ctx, f.PurchasedAt)
+	}
+	if fault != nil || err != nil {
+		w.referrals = w.referrals[:len(w.referrals)-1]
+		return fault, err
+	}
+	f.BuyerRef = s.refs.ref(f.BuyerAccountID)
+	w.work = append(w.work, work{
+		slot: w.slot(f.SponsorAccountID, memberHash(f.SponsorAccountID)), at: len(w.referrals) - 1, record: *r,
+		cause: s.cause(rules.CauseReferral, f.ID, r),
+	})
+	return nil, nil
 }
 
 func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
@@ -281,12 +315,18 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 	if bytes > s.options.MaxStateBytes && len(w.accounts) > 1 {
 		return errTooLarge
 	}
+	return s.open(w)
+}
+
+// open makes the window's accounts what was loaded.
+func (s *Shard) open(w *window) error {
 	for i := range w.accounts {
 		a := &w.accounts[i]
 		if a.state == nil {
 			a.state = rules.NewAccount(a.id)
 		}
 		a.state.Reset(a.id)
+		a.touched = false
 		if a.existed = w.values[i] != nil; !a.existed {
 			continue
 		}
@@ -297,17 +337,55 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 	return nil
 }
 
-// decide works every record out in order: what its account deserves, less what
-// is booked.
-func (s *Shard) decide(w *window) error {
+// decide works the window out. Where budgets were short, it draws on them and
+// works all of it out once more; what is short then, of a budget that had no
+// more to give, stays so.
+func (s *Shard) decide(ctx context.Context, w *window) error {
+	before := undecided{w.progress, s.lastSeq, len(w.letters)}
+	s.purse.open()
+	for {
+		if err := s.decideAll(w); err != nil {
+			return err
+		}
+		short := s.purse.short()
+		if len(short) == 0 {
+			return nil
+		}
+		if err := s.draw(ctx, short); err != nil {
+			return err
+		}
+		s.purse.again()
+		if err := s.undo(w, before); err != nil {
+			return err
+		}
+	}
+}
+
+// undecided is what deciding a window changes and nothing else resets.
+type undecided struct {
+	progress
+	lastSeq uint64
+	letters int
+}
+
+// undo makes the window what it was before it was decided.
+func (s *Shard) undo(w *window, before undecided) error {
+	w.progress, s.lastSeq, w.letters = before.progress, before.lastSeq, w.letters[:before.letters]
+	w.undecide()
+	return s.open(w)
+}
+
+// decideAll works every record out in order: what its account deserves, less
+// what is booked.
+func (s *Shard) decideAll(w *window) error {
 	for i := range w.work {
 		if err := s.decideOne(w, &w.work[i]); err != nil {
 			c := &w.work[i].cause
 			return fmt.Errorf("decide %s at offset %d: %w", c.Kind, c.Offset, err)
 		}
 	}
-	w.decision.Accruals = w.out.Accruals
-	w.decision.Instructions = w.out.Instructions
+	w.decision.Accruals, w.decision.Instructions = w.out.Accruals, w.out.Instructions
+	w.decision.Referrals, w.decision.Grants = w.out.Referrals, w.out.Grants
 	return nil
 }
 
@@ -315,14 +393,8 @@ func (s *Shard) decide(w *window) error {
 // be saved, and the shard stops for a person to look at.
 func (s *Shard) decideOne(w *window, item *work) error {
 	a := &w.accounts[item.slot]
-	accruals, instructions := len(w.out.Accruals), len(w.out.Instructions)
-	var verdict rules.Verdict
-	var err error
-	if item.event >= 0 {
-		verdict, err = s.engine.ApplyEvent(a.state, &w.events[item.event], item.cause, &w.out)
-	} else {
-		verdict, err = s.engine.ApplyFact(a.state, &w.facts[item.fact], item.cause, &w.out)
-	}
+	from := lengthsOf(&w.out)
+	verdict, err := s.apply(w, a.state, item)
 	if err != nil && !errors.Is(err, rules.ErrLimit) {
 		return err
 	}
@@ -335,20 +407,29 @@ func (s *Shard) decideOne(w *window, item *work) error {
 		return nil
 	}
 	ref := s.refs.ref(a.id)
-	for i := range w.out.Accruals[accruals:] {
-		w.out.Accruals[accruals+i].AccountRef = ref
-	}
-	for i := range w.out.Instructions[instructions:] {
-		w.out.Instructions[instructions+i].AccountRef = ref
-	}
+	s.refs.refer(&w.out, from, a.id, ref)
 	s.lastSeq++
-	if item.event >= 0 {
-		s.setEvent(w, a, &w.events[item.event], item.cause, verdict.Fate, ref)
-	} else {
-		s.setFact(w, a, &w.facts[item.fact], item.cause, verdict.Fate, ref)
+	switch item.cause.Kind {
+	case rules.CauseEvent:
+		s.setEvent(w, a, &w.events[item.at], item.cause, verdict.Fate, ref)
+	case rules.CauseReferral:
+		s.setReferral(w, a, &w.referrals[item.at], item.cause, verdict.Fate, ref)
+	default:
+		s.setFact(w, a, &w.facts[item.at], item.cause, verdict.Fate, ref)
 	}
 	a.touched = true
 	return nil
+}
+
+func (s *Shard) apply(w *window, state *rules.Account, item *work) (rules.Verdict, error) {
+	switch item.cause.Kind {
+	case rules.CauseEvent:
+		return s.engine.ApplyEvent(state, &w.events[item.at], item.cause, &w.out)
+	case rules.CauseReferral:
+		return s.engine.ApplyReferral(state, &w.referrals[item.at], item.cause, &w.out)
+	default:
+		return s.engine.ApplyFact(state, &w.facts[item.at], item.cause, &w.out)
+	}
 }
 
 // refusal is the fault of a record that is valid by itself and can't join its
@@ -358,7 +439,7 @@ func (s *Shard) refusal(item *work, err error) *wire.Fault {
 	switch {
 	case err != nil:
 		return wire.Limit(mayKeep)
-	case item.event >= 0:
+	case item.cause.Kind == rules.CauseEvent:
 		return wire.Conflict("event_id", mayKeep)
 	}
 	return wire.Conflict("fact_id", mayKeep)
@@ -376,6 +457,20 @@ func (s *Shard) setEvent(w *window, a *account, ev *rules.Event, cause rules.Cau
 	row.Payload = w.payload(ev.AppendBinary)
 	w.decision.Set = append(w.decision.Set, row)
 	w.known = appendKnown(w.known, a.hash, ev)
+	w.nameNew(a, ref, cause)
+}
+
+func (s *Shard) setReferral(w *window, a *account, f *rules.Referral, cause rules.Cause, fate rules.Fate, ref rules.AccountRef) {
+	w.decision.Set = append(w.decision.Set, rules.SetRow{
+		Seq: s.lastSeq, AccountRef: ref, Cause: cause, Fate: fate, Type: "referral",
+		TransactionID: f.TransactionID, AmountMinor: f.ConfirmedRewardMinor, Currency: f.Currency, OccurredAt: f.At,
+		Payload: w.payload(f.AppendBinary),
+	})
+	w.nameNew(a, ref, cause)
+}
+
+// nameNew names the account of a reference that the ledger has not seen.
+func (w *window) nameNew(a *account, ref rules.AccountRef, cause rules.Cause) {
 	if !a.existed && !a.touched {
 		w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{Ref: ref, AccountID: a.id, RecordedAt: cause.RecordedAt})
 	}
@@ -387,14 +482,14 @@ func (s *Shard) setFact(w *window, a *account, f *rules.Fact, cause rules.Cause,
 		TransactionID: f.TransactionID, AmountMinor: f.AmountMinor, Currency: f.Currency, OccurredAt: f.At,
 		Payload: w.payload(f.AppendBinary),
 	})
-	if f.Type == rules.Enrolled {
-		w.members = append(w.members, a.hash)
+	if f.Type != rules.Enrolled {
+		w.nameNew(a, ref, cause)
+		return
 	}
-	if f.Type == rules.Enrolled || !a.existed && !a.touched {
-		w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{
-			Ref: ref, AccountID: a.id, MemberID: f.MemberID, RecordedAt: cause.RecordedAt,
-		})
-	}
+	w.members = append(w.members, a.hash)
+	w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{
+		Ref: ref, AccountID: a.id, MemberID: f.MemberID, RecordedAt: cause.RecordedAt,
+	})
 }
 
 // payload appends to the window's buffer. When that moves to a larger one, the
@@ -442,6 +537,7 @@ func (s *Shard) encode(w *window) error {
 // save writes states, outbox, counts and heads with the batch's one script.
 // When it returns, the batch is decided.
 func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
+	w.granted = s.purse.appendTotals(w.granted[:0])
 	settlement := Settlement{batch: s.batch, heads: w.heads, outbox: w.outbox}
 	if w.outbox != nil {
 		settlement.batch++
@@ -449,6 +545,7 @@ func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
 	request := Save{
 		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.heads, Batch: settlement.batch, After: w.heads, LastSeq: s.lastSeq,
 		Accounts: w.states, Outbox: w.outbox, Fates: w.fates, Members: w.members, Known: w.known,
+		Granted: w.granted,
 	}
 	err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &request) })
 	if err != nil {
@@ -456,6 +553,7 @@ func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
 	}
 	s.heads, s.batch, s.lastSave = w.heads, settlement.batch, s.edges.Now()
 	s.metrics.countFates(&w.fates)
+	s.purse.saved(s.source.Shard())
 	return settlement, nil
 }
 

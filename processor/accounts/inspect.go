@@ -173,5 +173,8 @@ func (s *Store) HoldShards(ctx context.Context, count int) error {
 		return fmt.Errorf("%w: accounts lie in %d shards, the input topics have %d partitions now: go back to %d, or begin with an empty Redis prefix and ClickHouse database",
 			ErrShardsChanged, held, count, held)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count = count
 	return nil
 }

@@ -17,6 +17,7 @@ type keys struct {
 	members  string // members:0, members:1, ...: strings of hashes
 	known    string // likewise
 	accounts string // accounts + generation + ":" + account id: strings
+	budgets  string // budgets + budget: hash: drawn, granted, generation of the states
 }
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
@@ -25,7 +26,7 @@ func keysOf(prefix string, shard int32) keys {
 	tag := prefix + ":{" + strconv.Itoa(int(shard)) + "}:"
 	return keys{
 		owner: tag + "owner", head: tag + "head", fates: tag + "fates", outbox: tag + "outbox",
-		members: tag + "members", known: tag + "known", accounts: tag + "a",
+		members: tag + "members", known: tag + "known", accounts: tag + "a", budgets: tag + "budget:",
 	}
 }
 

@@ -40,6 +40,8 @@ var (
 	beginScript   = scriptOf("begin")
 	restoreScript = scriptOf("append", "restore")
 	finishScript  = scriptOf("finish")
+	poolScript    = scriptOf("pool")
+	drawnScript   = scriptOf("drawn")
 )
 
 // call is the arguments of one command. They are pointers into the call, since

@@ -51,6 +51,7 @@ type Store struct {
 
 	mu     sync.Mutex
 	shards map[int32]*shard
+	count  int // how many shards there are; 0: not known, see HoldShards
 }
 
 var _ processor.Accounts = (*Store)(nil)
@@ -222,6 +223,9 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 	sh := s.of(save.Shard)
 	c := newCall(saveScript, sh.owner, sh.head, sh.fates, sh.outbox, sh.members, sh.known)
 	c.nameAccounts(&sh.keys, sh.generation, len(save.Accounts), func(i int) string { return save.Accounts[i].ID })
+	for i := range save.Granted {
+		c.keys = append(c.keys, sh.part(save.Granted[i].Budget))
+	}
 	c.endKeys()
 	previous := save.Batch
 	if save.Outbox != nil {
@@ -230,6 +234,10 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 	c.add(save.Epoch, sh.generation, formatHeads(save.Before), previous, formatHeads(save.After), save.Batch, save.LastSeq, save.Outbox)
 	c.addHashes(save.Members, save.Known)
 	addFates(c, &save.Fates)
+	c.add(int64(budgetLife/time.Second), len(save.Granted))
+	for i := range save.Granted {
+		c.add(save.Granted[i].Minor)
+	}
 	c.addValues(len(save.Accounts), func(i int) []byte { return save.Accounts[i].Value })
 	answer, err := s.run(ctx, saveScript, c)
 	if err != nil {
@@ -241,6 +249,9 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 	case "behind":
 		return fmt.Errorf("%w: heads in Redis are %s after batch %s, this save goes on from %s: rebuild the shard",
 			processor.ErrHeadsFellBack, answer[1], answer[2], formatHeads(save.Before))
+	case "undrawn":
+		return fmt.Errorf("%w: budget %s: Redis has %s drawn by the shard, which would have granted more: it has lost the draw",
+			processor.ErrHeadsFellBack, answer[1], answer[2])
 	case "gap":
 		return fmt.Errorf("it does not follow batch %s, at which Redis is with the same heads %s", answer[2], answer[1])
 	}

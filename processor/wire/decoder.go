@@ -56,10 +56,11 @@ type Options struct {
 
 // Decoder reads records for one shard. It is not safe for concurrent use.
 type Decoder struct {
-	options Options
-	event   *record
-	fact    *record
-	result  *record
+	options  Options
+	event    *record
+	fact     *record
+	result   *record
+	referral *record
 
 	// Of the record at hand.
 	src      []byte
@@ -79,7 +80,7 @@ func NewDecoder(o Options) *Decoder {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = DefaultMaxBytes
 	}
-	return &Decoder{options: o, event: newEventRecord(), fact: newFactRecord(), result: newResultRecord()}
+	return &Decoder{options: o, event: newEventRecord(), fact: newFactRecord(), result: newResultRecord(), referral: newReferralRecord()}
 }
 
 // SetCardTokenRanges replaces the allowed card tokens from the next record on.
@@ -99,7 +100,7 @@ func (d *Decoder) Reset() {
 // call, by the path of their field ("account_id", "merchant.terminal_id").
 // They are accepted: one random number in ten passes Luhn.
 func (d *Decoder) DrainLookAlikes(count func(field string, n uint64)) {
-	for _, r := range []*record{d.event, d.event.inner[eventMerchant], d.fact, d.result} {
+	for _, r := range []*record{d.event, d.event.inner[eventMerchant], d.fact, d.result, d.referral} {
 		for f, n := range r.alikes {
 			if n > 0 {
 				r.alikes[f] = 0

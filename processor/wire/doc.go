@@ -1,5 +1,5 @@
 // Package wire turns the bytes of the input topics into rules.Event,
-// rules.Fact and rules.Result, or into a Fault that says which rule a record
+// rules.Fact, rules.Referral and rules.Result, or into a Fault that says which rule a record
 // broke and in which field.
 //
 // A record is read in two steps. The lexer passes once over the bytes, checks

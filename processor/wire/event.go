@@ -117,7 +117,7 @@ func (d *Decoder) Event(value, key []byte, kafkaMillis int64, ev *rules.Event) *
 	if d.has(r, eventMerchant, object) {
 		d.merchant(r.inner[eventMerchant], &ev.Merchant)
 	}
-	ev.Channel = d.channel(r)
+	ev.Channel = d.channel(r, eventChannel)
 	ev.CardProduct = d.text(r, eventCardProduct)
 	if d.has(r, eventItems, list) {
 		ev.Items = d.itemList(r)
@@ -137,14 +137,14 @@ func (d *Decoder) eventType(r *record) rules.EventType {
 	return t
 }
 
-func (d *Decoder) channel(r *record) rules.Channel {
-	s, ok := d.word(r, eventChannel)
+func (d *Decoder) channel(r *record, f uint8) rules.Channel {
+	s, ok := d.word(r, f)
 	if !ok {
 		return rules.ChannelUnknown
 	}
 	c, ok := rules.ParseChannel(s)
 	if !ok {
-		d.refuse(r, eventChannel, ReasonEnum, oneOf(rules.InStore, rules.OtherChannel))
+		d.refuse(r, f, ReasonEnum, oneOf(rules.InStore, rules.OtherChannel))
 	}
 	return c
 }
@@ -170,7 +170,7 @@ func (d *Decoder) merchant(r *record, m *rules.Merchant) {
 	m.SubMerchantID = d.text(r, merchantSubID)
 	m.TerminalID = d.text(r, merchantTerminalID)
 	m.Name = d.text(r, merchantName)
-	m.MCC = d.mcc(r)
+	m.MCC = d.mcc(r, merchantMCC)
 	m.Country = d.country(r)
 }
 
@@ -186,10 +186,10 @@ func (d *Decoder) acceptorID(r *record) string {
 	return s
 }
 
-func (d *Decoder) mcc(r *record) string {
-	s, ok := d.word(r, merchantMCC)
+func (d *Decoder) mcc(r *record, f uint8) string {
+	s, ok := d.word(r, f)
 	if ok && (len(s) != 4 || skipDigits([]byte(s), 0) != 4) {
-		d.refuse(r, merchantMCC, ReasonFormat, "it must be a merchant category code of 4 digits")
+		d.refuse(r, f, ReasonFormat, "it must be a merchant category code of 4 digits")
 	}
 	return s
 }

@@ -120,7 +120,10 @@ func (d *Decoder) factType(r *record) rules.FactType {
 		return 0
 	}
 	t, ok := rules.ParseFactType(s)
-	if !ok {
+	switch {
+	case s == referralTypeName:
+		d.refuse(r, factType, ReasonTopic, "referrals follow from purchases: only processors may write them, to a topic of their own")
+	case !ok:
 		d.refuse(r, factType, ReasonEnum, oneOf(rules.Enrolled, rules.Erased))
 	}
 	return t

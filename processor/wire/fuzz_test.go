@@ -77,6 +77,20 @@ func FuzzResult(f *testing.F) {
 	})
 }
 
+func FuzzReferral(f *testing.F) {
+	f.Add([]byte(canonicalReferral))
+	d := NewDecoder(Options{NoKeys: true})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		d.Reset()
+		var got rules.Referral
+		if fault := d.Referral(value, nil, -1, &got); fault != nil {
+			checkFault(t, value, fault)
+			return
+		}
+		assertEqual(t, got, slowReferral(t, value))
+	})
+}
+
 func FuzzCardNumber(f *testing.F) {
 	f.Add("refund to 4111 1111 1111 1111 12/27")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -31,15 +31,6 @@ func Limit(mayKeep bool) *Fault {
 	}
 }
 
-// Referral is the fault of whatever stands in the topic of referrals as long
-// as no version of the processor writes it.
-func Referral() *Fault {
-	return &Fault{
-		Reason: ReasonTopic,
-		Detail: "this version of the processor writes no referral facts, so somebody else did: only processors may write this topic",
-	}
-}
-
 // Letter is the dead letter of a record. It holds key and value only where
 // they may be kept; they are not copied.
 func (f *Fault) Letter(topic string, partition int32, offset, timestamp int64, key, value []byte) *rules.DeadLetter {

@@ -140,6 +140,21 @@ func slowResult(t fataler, value []byte) rules.Result {
 	return r
 }
 
+func slowReferral(t fataler, value []byte) rules.Referral {
+	s := slowly(t, value)
+	f := rules.Referral{
+		ID: s.text("fact_id"), Number: s.integer("number"), SponsorAccountID: s.text("account_id"), BuyerAccountID: s.text("buyer_account_id"),
+		TransactionID: s.text("transaction_id"), PartnerID: s.text("partner_id"), StoreID: s.text("store_id"), OfferID: s.text("offer_id"),
+		OfferVersion: s.text("offer_version"), Programme: s.text("programme"), Currency: s.currency("currency"), MCC: s.text("mcc"),
+		ConfirmedBasisMinor: s.integer("confirmed_basis_minor"), ConfirmedRewardMinor: s.integer("confirmed_reward_minor"),
+		ExpectedBasisMinor: s.integer("expected_basis_minor"), ExpectedRewardMinor: s.integer("expected_reward_minor"),
+	}
+	f.At, _ = s.instant(t, "at")
+	f.PurchasedAt, _ = s.instant(t, "purchased_at")
+	f.Channel, _ = rules.ParseChannel(s.text("channel"))
+	return f
+}
+
 // writer writes JSON in the many ways in which senders do. Its form comes from
 // a seed: to draw each escape by itself would take minutes.
 type writer struct {

@@ -1,0 +1,237 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"ristourne/processor"
+	"ristourne/rules"
+)
+
+// A budget is shared by all shards. Its pool holds what each has ever drawn;
+// beside its account states, each shard's part holds that too, and what it has
+// granted of it. A batch grants by its own save script, no more than its part
+// has drawn.
+//
+// Redis may lose its last writes, in a cluster those of one server alone. So
+// the pool, the parts and the ledger are held against one another, and the most
+// that any of them tells of a shard counts:
+//
+//   - A pool that fell back is made up for by the parts; what is lost of both,
+//     with the states of the batches that granted it, was booked before, and then
+//     is in the ledger, or was not, and is decided anew.
+//   - Parts are written before they are used, and after that all are read once
+//     more: of two shards that draw the same room from a pool that fell back in
+//     between, one at least sees the other and steps back.
+//   - A part that fell back refuses the batch that counts on it.
+//
+// What stays is the moment between Holds and the end of one insert into the
+// ledger: a Redis that loses the batch just then gives its room to whoever
+// draws before the insert is seen.
+
+const (
+	// budgetLife is how long the pool and the parts of a budget that nobody
+	// grants of are kept, such as those of a store's day. The ledger makes up
+	// for what is forgotten.
+	budgetLife = 60 * 24 * time.Hour
+	// chunksOfShard is how many chunks a budget has for each shard. Up to one
+	// may stay unspent with each.
+	chunksOfShard = 16
+	// drawTries bounds how often a draw steps back.
+	drawTries = 8
+	// maxBudgetMinor is up to where Redis counts exactly.
+	maxBudgetMinor = 1<<53 - 1
+)
+
+// errCrowded says that a draw stepped back again and again.
+var errCrowded = errors.New("other shards have drawn the same room: try again")
+
+// Draw raises what the shard may grant of a budget: what is wanted, or a chunk
+// where that is more, as far as the limit leaves it. Only the one goroutine
+// that saves the shard's batches may draw for it.
+//
+// Errors: ErrFenced, ErrHeadsFellBack; any other: draw again.
+func (s *Store) Draw(ctx context.Context, d processor.Draw, booked func(context.Context) (map[int32]int64, error)) (processor.Drawn, error) {
+	d.LimitMinor, d.WantMinor = min(d.LimitMinor, maxBudgetMinor), min(d.WantMinor, maxBudgetMinor)
+	for range drawTries {
+		drawn, sure, err := s.draw(ctx, &d, booked)
+		if err != nil {
+			return processor.Drawn{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, err)
+		}
+		if sure {
+			return drawn, nil
+		}
+	}
+	return processor.Drawn{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, errCrowded)
+}
+
+// draw reports whether it is sure that nobody else has drawn the same.
+func (s *Store) draw(ctx context.Context, d *processor.Draw, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Drawn, sure bool, err error) {
+	before, err := s.budget(ctx, d)
+	if err != nil {
+		return drawn, false, err
+	}
+	// The ledger comes after Redis: what Redis has lost by now was booked
+	// before, if ever.
+	ledger, err := booked(ctx)
+	if err != nil {
+		return drawn, false, fmt.Errorf("ask the ledger: %w", err)
+	}
+	if drawn.GrantedMinor = ledger[d.Shard]; before.mine.generation == s.of(d.Shard).generation {
+		drawn.GrantedMinor = before.mine.grantedMinor
+	}
+	before.take(ledger)
+	if drawn.DrawnMinor, drawn.OthersMinor, err = s.drawFromPool(ctx, d, drawn.GrantedMinor, before); err != nil {
+		return drawn, false, err
+	}
+	if err := s.writePart(ctx, d, &drawn); err != nil {
+		return drawn, false, err
+	}
+	if d.WantMinor <= 0 || drawn.DrawnMinor == drawn.GrantedMinor {
+		drawn.DrawnMinor = drawn.GrantedMinor // nothing that needs to be sure
+		return drawn, true, nil
+	}
+	after, err := s.budget(ctx, d)
+	if err != nil {
+		return drawn, false, err
+	}
+	after.take(ledger)
+	return drawn, after.sum() <= d.LimitMinor, nil
+}
+
+// drawings are what each shard is known to have drawn of a budget.
+type drawings struct {
+	minor map[int32]int64
+	mine  part
+}
+
+// part is what Redis has of a shard's part.
+type part struct {
+	drawnMinor, grantedMinor int64
+	generation               string // of the account states that it goes with
+}
+
+func (d *drawings) take(more map[int32]int64) {
+	for shard, minor := range more {
+		d.minor[shard] = max(d.minor[shard], minor)
+	}
+}
+
+func (d *drawings) sum() (sum int64) {
+	for _, minor := range d.minor {
+		sum += minor
+	}
+	return sum
+}
+
+// budget reads the pool and all parts.
+func (s *Store) budget(ctx context.Context, d *processor.Draw) (*drawings, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	shards := s.shardCount()
+	if shards == 0 {
+		return nil, errors.New("the number of shards is not held: call HoldShards first")
+	}
+	var pool *redis.MapStringStringCmd
+	parts := make([]*redis.SliceCmd, shards)
+	if _, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		pool = p.HGetAll(ctx, s.poolKey(d.Budget))
+		for shard := range parts {
+			k := s.of(int32(shard)).keys
+			parts[shard] = p.HMGet(ctx, k.part(d.Budget), "drawn", "granted", "generation")
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	found := &drawings{minor: make(map[int32]int64, shards)}
+	for name, text := range pool.Val() {
+		shard, err1 := strconv.ParseInt(name, 10, 32)
+		minor, err2 := strconv.ParseInt(text, 10, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("pool: %w", err)
+		}
+		found.minor[int32(shard)] = minor
+	}
+	for shard, cmd := range parts {
+		p, err := partOf(texts(cmd.Val()))
+		if err != nil {
+			return nil, fmt.Errorf("part of shard %d: %w", shard, err)
+		}
+		if int32(shard) == d.Shard {
+			found.mine = p
+		}
+		found.minor[int32(shard)] = max(found.minor[int32(shard)], p.drawnMinor)
+	}
+	return found, nil
+}
+
+func partOf(fields []string) (p part, err error) {
+	p.generation = fields[2]
+	if fields[0] == "" {
+		return p, nil
+	}
+	if p.drawnMinor, err = strconv.ParseInt(fields[0], 10, 64); err != nil {
+		return p, err
+	}
+	p.grantedMinor, err = strconv.ParseInt(fields[1], 10, 64)
+	return p, err
+}
+
+func (s *Store) drawFromPool(ctx context.Context, d *processor.Draw, grantedMinor int64, known *drawings) (drawnMinor, othersMinor int64, err error) {
+	shards := s.shardCount()
+	limitMinor := d.LimitMinor
+	if d.WantMinor <= 0 {
+		limitMinor = maxBudgetMinor // nothing is asked: what was drawn stays
+	}
+	c := newCall(poolScript, s.poolKey(d.Budget))
+	c.endKeys()
+	c.add(d.Shard, grantedMinor, max(0, d.WantMinor), limitMinor, limitMinor/int64(chunksOfShard*shards), shards, int64(budgetLife/time.Second))
+	for shard, minor := range known.minor {
+		c.add(shard, minor)
+	}
+	answer, err := s.run(ctx, poolScript, c)
+	if err != nil {
+		return 0, 0, err
+	}
+	if answer[0] != "done" || len(answer) != 3 {
+		return 0, 0, fmt.Errorf("script gave %q", answer)
+	}
+	drawnMinor, err1 := strconv.ParseInt(answer[1], 10, 64)
+	othersMinor, err2 := strconv.ParseInt(answer[2], 10, 64)
+	return drawnMinor, othersMinor, errors.Join(err1, err2)
+}
+
+// writePart makes the shard's part what it has drawn, so that a batch can grant
+// of it.
+func (s *Store) writePart(ctx context.Context, d *processor.Draw, drawn *processor.Drawn) error {
+	sh := s.of(d.Shard)
+	c := newCall(drawnScript, sh.owner, sh.part(d.Budget))
+	c.endKeys()
+	c.add(d.Epoch, sh.generation, drawn.DrawnMinor, drawn.GrantedMinor, int64(budgetLife/time.Second))
+	answer, err := s.run(ctx, drawnScript, c)
+	if err != nil {
+		return err
+	}
+	if answer[0] == "behind" {
+		return fmt.Errorf("%w: the shard has been rebuilt, or is being", processor.ErrHeadsFellBack)
+	}
+	return refusal(answer, d.Epoch)
+}
+
+// poolKey is on whichever server its name leads to.
+func (s *Store) poolKey(budget rules.BudgetKey) string { return s.prefix + ":budget:" + string(budget) }
+
+// part is under the shard's tag: it changes with its account states.
+func (k *keys) part(budget rules.BudgetKey) string { return k.budgets + string(budget) }
+
+func (s *Store) shardCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
+}
