@@ -8,12 +8,12 @@ import (
 )
 
 // Bounds of one account. They are far beyond what a cardholder does in a
-// lifetime and keep every sum within int64: awards are within eight times the
-// volume (the highest ceiling), commissions within the volume and a fixed
-// amount a purchase. They keep its state within what one script can save: some
+// lifetime and keep every sum within int64: awards are within 128 times the
+// volume (the highest rate of points; eight times with money), commissions
+// within the volume and a fixed amount a purchase. They keep its state within what one script can save: some
 // 4 MB, and 40 MB where every id is as long as it may be.
 const (
-	maxAccountVolumeMinor = 1 << 59
+	maxAccountVolumeMinor = 1 << 55
 	maxAccountEvents      = 1 << 15
 	maxAccountFacts       = 1 << 12
 	maxAccountFactBytes   = 4 << 20 // of their texts
@@ -44,6 +44,10 @@ type Account struct {
 	newest     Instant // the latest OccurredAt of the set
 	volume     int64   // the sum of all amounts ever stated, in whatever currency
 
+	grants    []grantState    // of all purchases, chained by next
+	told      []toldState     // to sponsors, of all purchases, chained by next
+	referrals []referralState // what this account gets as a sponsor, in the order in which its caps fill
+
 	factLines int32 // booked of facts alone: the head of a chain
 	cash      []cashTotal
 	// unsettled says that booked sums may differ from what is deserved
@@ -69,15 +73,28 @@ type setEvent struct {
 	typ           EventType
 	channel       Channel
 	late          bool // dated more than H days after its purchase
+	listsItems    bool
+	items         []itemSum // by category; of all events but authorizations that match nothing
 	// Only of events that open a purchase at a merchant that matches:
-	match Match
-	card  string
-	mcc   string
-	next  int32
+	match       Match
+	matchesOwn  bool // an offer of a programme's own
+	card        string
+	mcc         string
+	cardProduct string
+	next        int32
+}
+
+// itemSum is what an event's line items of one category come to, in the
+// event's currency; negative where discounts are more.
+type itemSum struct {
+	Category    string
+	AmountMinor int64
 }
 
 // opens reports whether the event can give its purchase time and place.
-func (e *setEvent) opens() bool { return e.match.PartnerID != "" }
+func (e *setEvent) opens() bool { return e.atStore() || e.matchesOwn }
+
+func (e *setEvent) atStore() bool { return e.match.PartnerID != "" }
 
 // byDate orders events by when they happened.
 func (e *setEvent) byDate(o *setEvent) int {
@@ -91,6 +108,8 @@ type purchase struct {
 	giver     int32   // the event that gave it; -1: unknown
 	events    int32   // head of the chain
 	lines     int32   // head of the chain
+	grants    int32   // head of the chain
+	told      int32   // head of the chain
 	expired   bool    // by a fact
 	lateAlone bool    // no event that opens it is in time: it has late events alone
 	late      bool    // some events are late
@@ -100,8 +119,19 @@ type purchase struct {
 	wantedMinor int64
 	bound       bool
 
-	terms *partnerVersion // of the account's snapshot; nil where not looked up
-	month int32           // of the programme's zone; looked up with terms
+	// placed says that the rest was looked up in the account's snapshot and
+	// facts.
+	placed    bool
+	standing  standing
+	programme *programmeVersion // the member's at purchase time; nil: in none
+	terms     *partnerVersion   // of the store, if it is of that programme
+	periods   periods           // in the programme's zone
+	aims                        // of the decision at hand
+}
+
+// unknownPurchase is one of which no event is known.
+func unknownPurchase(id string) purchase {
+	return purchase{id: id, giver: -1, events: -1, lines: -1, grants: -1, told: -1}
 }
 
 func (p *purchase) known() bool { return p.giver >= 0 }
@@ -125,6 +155,7 @@ type line struct {
 	lineKey
 	sums
 	programme string // says where it was booked; no part of the key
+	campaigns string // that were in it when it was booked last, joined by commas
 	next      int32
 }
 
@@ -171,6 +202,7 @@ func NewAccount(id string) *Account {
 func (a *Account) Reset(id string) {
 	*a = Account{
 		id: id, facts: a.facts[:0], purchases: a.purchases[:0], events: a.events[:0], lines: a.lines[:0],
+		grants: a.grants[:0], told: a.told[:0], referrals: a.referrals[:0],
 		cash: a.cash[:0], arena: a.arena[:0], codec: a.codec, free: -1, factLines: -1, newest: MinInstant,
 	}
 }
@@ -183,7 +215,7 @@ func (a *Account) IsMember() bool { return a.enrolments > 0 }
 
 // IsEmpty reports that nothing of the account is known: it need not be stored.
 func (a *Account) IsEmpty() bool {
-	return len(a.facts) == 0 && len(a.purchases) == 0 && len(a.cash) == 0 && a.factLines < 0
+	return len(a.facts)+len(a.purchases)+len(a.cash)+len(a.referrals) == 0 && a.factLines < 0
 }
 
 // MemberID is the member id of the latest enrolment; empty where none is known.

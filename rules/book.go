@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"ristourne/rules/money"
 )
@@ -18,10 +19,15 @@ func (e *Engine) book(a *Account, d decision, out *Output) (bool, error) {
 	before := len(out.Accruals)
 	e.nets = e.nets[:0]
 	for i := range e.worked {
-		e.bookPurchase(a, &e.worked[i], d, out)
+		w := &e.worked[i]
+		e.bookPurchase(a, w, d, out)
+		e.tell(a, &a.purchases[w.index], e.wanted[w.told.from:w.told.to], d, out)
 	}
 	if d.facts || a.unsettled {
 		e.bookFacts(a, d, out)
+	}
+	if d.facts || d.referrals || a.unsettled {
+		e.bookReferrals(a, d, out)
 	}
 	err := e.pay(a, d, out)
 	return len(out.Accruals) > before, err
@@ -30,7 +36,7 @@ func (e *Engine) book(a *Account, d decision, out *Output) (bool, error) {
 func (e *Engine) bookPurchase(a *Account, worked *workedPurchase, d decision, out *Output) {
 	p := &a.purchases[worked.index]
 	about := Accrual{
-		TransactionID: p.id, PurchasedAt: p.at, MemberID: worked.memberID, Level: worked.level,
+		AccountID: a.id, TransactionID: p.id, PurchasedAt: p.at, MemberID: worked.memberID, Level: worked.level,
 	}
 	if p.known() {
 		giver := &a.events[p.giver]
@@ -53,8 +59,9 @@ func (e *Engine) bookChain(a *Account, head *int32, deserved []deservedLine, abo
 			}
 		}
 		if difference := should.minus(l.sums); difference != (sums{}) {
+			should.campaigns = cmp.Or(should.campaigns, l.campaigns)
 			e.accrue(a, about, l.programme, &should, difference, worked, d, out)
-			l.sums = should.sums
+			l.sums, l.campaigns = should.sums, should.campaigns
 		}
 		if l.sums == (sums{}) {
 			freed := *at
@@ -70,7 +77,9 @@ func (e *Engine) bookChain(a *Account, head *int32, deserved []deservedLine, abo
 			continue
 		}
 		e.accrue(a, about, should.programme, should, should.sums, worked, d, out)
-		*head = a.newLine(line{lineKey: should.lineKey, sums: should.sums, programme: should.programme, next: *head})
+		*head = a.newLine(line{
+			lineKey: should.lineKey, sums: should.sums, programme: should.programme, campaigns: should.campaigns, next: *head,
+		})
 	}
 }
 
@@ -104,25 +113,80 @@ func (a *Account) freeLine(i int32) {
 func (e *Engine) accrue(a *Account, about *Accrual, programme string, l *deservedLine, s sums, worked *workedPurchase, d decision, out *Output) {
 	out.Accruals = append(out.Accruals, *about)
 	x := &out.Accruals[len(out.Accruals)-1]
-	x.Programme, x.AccountID, x.BeneficiaryID = programme, a.id, a.id
+	x.Programme, x.BeneficiaryID = programme, a.id
 	if l.role == RolePartner {
 		x.BeneficiaryID = l.partner
 	}
 	x.Role, x.Kind, x.Stage, x.Unit = l.role, l.kind, l.stage, l.unit
 	x.PartnerID, x.StoreID, x.OfferID, x.OfferVersion = l.partner, l.store, l.offer, l.version
 	x.BasisMinor, x.RewardMinor, x.CommissionMinor, x.CostMinor = s.basisMinor, s.rewardMinor, s.commissionMinor, s.costMinor
-	x.Currency, _ = money.ParseCurrency(l.unit)
+	x.Currency = e.currencyOfLine(l)
 	x.Cause = d.cause
+	if l.campaigns != "" {
+		x.CampaignIDs = strings.Split(l.campaigns, campaignSeparator)
+	}
+	if l.kind == Wallet && l.offer != "" {
+		e.dateWallet(x)
+	}
 	why := l.why
 	if d.repair {
 		why |= whyRepaired
 	}
 	x.Reasons = e.reasons.names(why)
 	x.ID = e.accrualID(x, d)
-	if l.stage == Confirmed && l.kind == Cash && l.role == RoleMember {
+	if l.stage == Confirmed && l.kind == Cash && l.role != RolePartner {
 		a.cashIn(x.Currency).confirmedMinor += s.rewardMinor
 		e.net(programme, x.Currency, s.rewardMinor, worked)
 	}
+}
+
+// currencyOfLine is the currency of a line's money: that of the offer's
+// programme where the unit is points.
+func (e *Engine) currencyOfLine(l *deservedLine) money.Currency {
+	if c, ok := money.ParseCurrency(l.unit); ok {
+		return c
+	}
+	if o := e.snapshot.bookedOffer(l.programme, l.partner, l.offer, l.version); o != nil {
+		return o.Currency
+	}
+	return money.Currency{}
+}
+
+// dateWallet says from when to when a wallet's money can be spent.
+func (e *Engine) dateWallet(x *Accrual) {
+	o := e.snapshot.bookedOffer(x.Programme, x.PartnerID, x.OfferID, x.OfferVersion)
+	if o == nil {
+		return
+	}
+	x.UsableFrom = x.PurchasedAt.AddDays(o.Reward.Wallet.UsableAfterDays)
+	if days := o.Reward.Wallet.ExpiresAfterDays; days > 0 {
+		x.ExpiresAt = x.PurchasedAt.AddDays(days)
+	}
+}
+
+// bookedOffer is the offer in the version that a line names; nil: the
+// catalogue has it no more, or the line names none.
+func (s *Snapshot) bookedOffer(programmeID, partnerID, offerID, version string) *offer {
+	var offers []offer
+	if i, ok := s.partnerIndex[partnerID]; ok {
+		for n := range s.partners[i].versions {
+			if v := &s.partners[i].versions[n]; v.Version.ID == version {
+				offers = v.offers
+			}
+		}
+	} else if i, ok := s.programmeIndex[programmeID]; ok && partnerID == "" {
+		for n := range s.programmes[i].versions {
+			if v := &s.programmes[i].versions[n]; v.Version.ID == version {
+				offers = v.offers
+			}
+		}
+	}
+	for i := range offers {
+		if offers[i].ID == offerID {
+			return &offers[i]
+		}
+	}
+	return nil
 }
 
 // accrualID hashes the line's key and cause. Strings carry their length, so
@@ -156,7 +220,7 @@ func appendString(b []byte, s string) []byte {
 // kept by kind and unit, since that is all their key has.
 func (e *Engine) bookFacts(a *Account, d decision, out *Output) {
 	e.deserved = e.deserved[:0]
-	about, worked := Accrual{}, workedPurchase{}
+	about, worked := Accrual{AccountID: a.id}, workedPurchase{}
 	for i := range a.facts {
 		f := &a.facts[i]
 		l, ok := factLine(f)
@@ -229,6 +293,9 @@ func (a *Account) AdoptBooked(booked []Accrual) {
 	for i := range a.purchases {
 		a.purchases[i].lines = -1
 	}
+	for i := range a.referrals {
+		a.referrals[i].lines = -1
+	}
 	for i := range a.cash {
 		a.cash[i].confirmedMinor = 0
 	}
@@ -239,20 +306,13 @@ func (a *Account) AdoptBooked(booked []Accrual) {
 }
 
 func (a *Account) adoptLine(x *Accrual) {
-	head := &a.factLines
-	if x.TransactionID != "" {
-		i := a.find(x.TransactionID)
-		if i < 0 {
-			i = a.insertPurchase(purchase{id: x.TransactionID, giver: -1, events: -1, lines: -1, at: x.PurchasedAt})
-		}
-		head = &a.purchases[i].lines
-	}
+	head := a.chainOf(x)
 	key := lineKey{
 		partner: x.PartnerID, store: x.StoreID, offer: x.OfferID, version: x.OfferVersion,
 		unit: x.Unit, role: x.Role, kind: x.Kind, stage: x.Stage,
 	}
 	s := sums{x.BasisMinor, x.RewardMinor, x.CommissionMinor, x.CostMinor}
-	if key.stage == Confirmed && key.kind == Cash && key.role == RoleMember {
+	if key.stage == Confirmed && key.kind == Cash && key.role != RolePartner {
 		if c, ok := money.ParseCurrency(x.Unit); ok {
 			a.cashIn(c).confirmedMinor += x.RewardMinor
 		}
@@ -263,7 +323,44 @@ func (a *Account) adoptLine(x *Accrual) {
 			return
 		}
 	}
-	*head = a.newLine(line{lineKey: key, sums: s, programme: x.Programme, next: *head})
+	*head = a.newLine(line{
+		lineKey: key, sums: s, programme: x.Programme, campaigns: strings.Join(x.CampaignIDs, campaignSeparator), next: *head,
+	})
+}
+
+// chainOf is the head of the chain to which a booked line belongs.
+func (a *Account) chainOf(x *Accrual) *int32 {
+	switch {
+	case x.TransactionID == "":
+		return &a.factLines
+	case x.Role == RoleSponsor:
+		return a.referralChain(x)
+	}
+	i := a.find(x.TransactionID)
+	if i < 0 {
+		p := unknownPurchase(x.TransactionID)
+		p.at = x.PurchasedAt
+		i = a.insertPurchase(p)
+	}
+	return &a.purchases[i].lines
+}
+
+// referralChain is that of the referral behind a sponsor's line. The buyer may
+// have been erased: then his purchase tells.
+func (a *Account) referralChain(x *Accrual) *int32 {
+	for i := range a.referrals {
+		r := &a.referrals[i]
+		buyer := x.AccountID == "" || r.BuyerAccountID == x.AccountID
+		if buyer && r.TransactionID == x.TransactionID && r.PartnerID == x.PartnerID && r.OfferID == x.OfferID {
+			return &r.lines
+		}
+	}
+	r := Referral{
+		BuyerAccountID: x.AccountID, TransactionID: x.TransactionID, PartnerID: x.PartnerID, OfferID: x.OfferID,
+		Programme: x.Programme, PurchasedAt: x.PurchasedAt, Currency: x.Currency,
+	}
+	a.takeReferral(-1, &r)
+	return a.referralChain(x)
 }
 
 // AdoptInstructed takes what the bank was told to pay, credits less debits by

@@ -8,9 +8,12 @@ import "ristourne/rules/money"
 func (a *Account) Booked() []Accrual {
 	var booked []Accrual
 	for i := range a.purchases {
-		booked = a.appendBooked(booked, a.purchases[i].id, a.purchases[i].lines)
+		booked = a.appendBooked(booked, a.id, a.purchases[i].id, a.purchases[i].lines)
 	}
-	return a.appendBooked(booked, "", a.factLines)
+	for i := range a.referrals {
+		booked = a.appendBooked(booked, a.referrals[i].BuyerAccountID, a.referrals[i].TransactionID, a.referrals[i].lines)
+	}
+	return a.appendBooked(booked, a.id, "", a.factLines)
 }
 
 // InstructedMinor is credits less debits by currency, as the account believes
@@ -25,11 +28,11 @@ func (a *Account) InstructedMinor() map[money.Currency]int64 {
 	return instructed
 }
 
-func (a *Account) appendBooked(booked []Accrual, transactionID string, head int32) []Accrual {
+func (a *Account) appendBooked(booked []Accrual, accountID, transactionID string, head int32) []Accrual {
 	for i := head; i >= 0; i = a.lines[i].next {
 		l := &a.lines[i]
 		x := Accrual{
-			Programme: l.programme, AccountID: a.id, BeneficiaryID: a.id, TransactionID: transactionID,
+			Programme: l.programme, AccountID: accountID, BeneficiaryID: a.id, TransactionID: transactionID,
 			PartnerID: l.partner, StoreID: l.store, OfferID: l.offer, OfferVersion: l.version,
 			Role: l.role, Kind: l.kind, Unit: l.unit, Stage: l.stage,
 			BasisMinor: l.basisMinor, RewardMinor: l.rewardMinor, CommissionMinor: l.commissionMinor, CostMinor: l.costMinor,

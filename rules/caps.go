@@ -2,8 +2,259 @@ package rules
 
 import (
 	"math/bits"
-	"time"
+	"slices"
 )
+
+// rateAndCap is steps 3 to 5, offer by offer: what the form gives under its
+// boosts, rounded once, then the caps, then the grants.
+func (e *Engine) rateAndCap(w world, a *Account, p *purchase) error {
+	for i := range e.worth[w].awards {
+		aw := &e.worth[w].awards[i]
+		if aw.why&whyNoAward != 0 {
+			continue
+		}
+		if e.atCountLimit(w, p, aw) {
+			aw.why |= whyCapCount
+			continue
+		}
+		var err error
+		aw.roundedMinor, aw.there, err = e.rewardOf(a, p, aw, aw.boosts)
+		switch {
+		case err != nil:
+			return err
+		case !aw.there:
+			aw.why |= whyTier
+			continue
+		case aw.roundedMinor == 0 && aw.offer.Reward.Form != 0:
+			aw.why |= whyRounded
+		}
+		if len(aw.boosts) > 0 {
+			aw.why |= whyBoost
+		}
+		aw.cappedMinor = e.capped(w, p, aw, aw.roundedMinor, true)
+		if err := e.slice(w, a, p, aw); err != nil {
+			return err
+		}
+		if e.ceilings {
+			e.limitToGrants(w, a, p, aw)
+		}
+	}
+	return nil
+}
+
+// atCountLimit reports that a cap in number leaves the offer nothing to give.
+// An award that it gave without late events stays one.
+func (e *Engine) atCountLimit(w world, p *purchase, aw *award) bool {
+	for i := range aw.offer.limits {
+		l := &aw.offer.limits[i]
+		if l.measure != awardsGiven {
+			continue
+		}
+		used := e.used(w, p, &l.counter)
+		if e.terms.tally.withLate {
+			r := e.recordedOf(w, p, aw.offer)
+			if r != nil && r.minor > 0 {
+				continue
+			}
+			used = e.usedAround(w, p, &l.counter)
+		}
+		if used >= l.most {
+			return true
+		}
+	}
+	return false
+}
+
+// capped is what the caps leave of an award. told: why is to be noted, and how
+// much room the purchase asked for.
+func (e *Engine) capped(w world, p *purchase, aw *award, units int64, told bool) int64 {
+	var why reasons
+	if most := aw.offer.purchaseCapMinor; most > 0 && units > most {
+		units, why = most, whyCapPurchase
+	}
+	for i := range aw.offer.limits {
+		l := &aw.offer.limits[i]
+		if l.measure != unitsGiven {
+			continue
+		}
+		room := e.roomFor(w, p, aw, l)
+		if told {
+			p.wantedMinor = max(p.wantedMinor, units)
+			if aw.roomMinor < 0 || room < aw.roomMinor {
+				aw.roomMinor = room
+			}
+		}
+		if units > room {
+			units = room
+			why |= whyCap[l.per]
+			p.bound = p.bound || told
+		}
+	}
+	if told {
+		aw.why |= why
+	}
+	return units
+}
+
+// roomFor is what a cap of the version in force leaves. With late events a
+// purchase has the room that all others leave, younger ones too, and what it
+// had without them is not taken from it.
+func (e *Engine) roomFor(w world, p *purchase, aw *award, l *limit) int64 {
+	if !e.terms.tally.withLate {
+		return max(0, l.most-e.used(w, p, &l.counter))
+	}
+	recorded := int64(0)
+	if r := e.recordedOf(w, p, aw.offer); r != nil {
+		recorded = r.minor
+	}
+	return max(0, recorded, l.most-(e.usedAround(w, p, &l.counter)-recorded))
+}
+
+// used is how much of a counter is used in the purchase's period, as far as
+// the purchases are worked out.
+func (e *Engine) used(w world, p *purchase, c *counter) int64 {
+	if c.per == PerRolling {
+		return e.rolling(c.id).within(w, p.at.AddDays(-c.days), p.at)
+	}
+	return e.fills.at(fillKey(c.id, p.periods.of(c.per))).now[w]
+}
+
+// usedAround is used with all purchases counted: of rolling periods the
+// fullest in which the purchase lies.
+func (e *Engine) usedAround(w world, p *purchase, c *counter) int64 {
+	if c.per == PerRolling {
+		return e.rolling(c.id).fullest(w, p.at, c.days)
+	}
+	return e.used(w, p, c)
+}
+
+// use adds to a counter.
+func (e *Engine) use(w world, p *purchase, c *counter, more int64) {
+	if c.per == PerRolling {
+		e.rolling(c.id).add(w, p.at, more)
+		return
+	}
+	e.fills.add(fillKey(c.id, p.periods.of(c.per)), w, more, 0)
+}
+
+// useAwards adds what an award gives to the counters of its offer.
+func (e *Engine) useAwards(w world, p *purchase, o *offer, units, awards int64) {
+	for i := range o.fills {
+		switch c := &o.fills[i]; {
+		case c.measure == unitsGiven && units != 0:
+			e.use(w, p, c, units)
+		case c.measure == awardsGiven && awards != 0:
+			e.use(w, p, c, awards)
+		}
+	}
+}
+
+// fillWorked counts what a purchase uses now.
+func (e *Engine) fillWorked(p *purchase) {
+	for w := range numWorlds {
+		for i := range e.worth[w].awards {
+			aw := &e.worth[w].awards[i]
+			o := aw.offer
+			if !o.counted {
+				continue
+			}
+			e.useAwards(w, p, o, aw.finalMinor, oneIf(aw.finalMinor > 0))
+			if aw.won {
+				for n := range o.sponsored {
+					e.use(w, p, &o.sponsored[n], 1)
+				}
+			}
+			if !aw.visit {
+				continue
+			}
+			for n := range o.visits {
+				e.use(w, p, &o.visits[n], 1)
+			}
+			for n := range o.goals {
+				e.use(w, p, &o.goals[n].sum, aw.basisMinor)
+				if aw.reachesGoal && n == o.goal {
+					e.use(w, p, &o.goals[n].reached, 1)
+				}
+			}
+		}
+	}
+}
+
+func oneIf(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// rollingFill is one counter whose periods end with each purchase: what each
+// purchase used, in order of time.
+type rollingFill struct {
+	counter int32
+	entries []rollingEntry
+}
+
+type rollingEntry struct {
+	at  Instant
+	now [numWorlds]int64
+}
+
+func (e *Engine) rolling(counter int32) *rollingFill {
+	for i := range e.rollings {
+		if e.rollings[i].counter == counter {
+			return &e.rollings[i]
+		}
+	}
+	e.rollings = grown(e.rollings)
+	r := &e.rollings[len(e.rollings)-1]
+	r.counter, r.entries = counter, r.entries[:0]
+	return r
+}
+
+// grown adds an element that keeps whatever memory its last use had.
+func grown[T any](s []T) []T {
+	if len(s) < cap(s) {
+		return s[:len(s)+1]
+	}
+	var zero T
+	return append(s, zero)
+}
+
+func (r *rollingFill) add(w world, t Instant, more int64) {
+	i := len(r.entries)
+	for i > 0 && t.Before(r.entries[i-1].at) {
+		i--
+	}
+	if i == 0 || r.entries[i-1].at != t {
+		r.entries = slices.Insert(r.entries, i, rollingEntry{at: t})
+		i++
+	}
+	r.entries[i-1].now[w] += more
+}
+
+// within is what was used in (after, until].
+func (r *rollingFill) within(w world, after, until Instant) int64 {
+	sum := int64(0)
+	for i := len(r.entries) - 1; i >= 0 && r.entries[i].at.After(after); i-- {
+		if !r.entries[i].at.After(until) {
+			sum += r.entries[i].now[w]
+		}
+	}
+	return sum
+}
+
+// fullest is the most that was used in one of the periods that end with a
+// purchase and in which t lies.
+func (r *rollingFill) fullest(w world, t Instant, days int) int64 {
+	most := r.within(w, t.AddDays(-days), t)
+	for i := range r.entries {
+		end := r.entries[i].at
+		if start := end.AddDays(-days); end.After(t) && start.Before(t) {
+			most = max(most, r.within(w, start, end))
+		}
+	}
+	return most
+}
 
 // fill is how much of what fills up over purchases is used, in each world: now,
 // as far as the purchases are worked out, and as it was before this decision.
@@ -13,8 +264,8 @@ type fill struct {
 
 func (f *fill) changed() bool { return f.now != f.was }
 
-// fills are the counters of one decision: what a member's offers gave, by
-// offer (over all its versions) and period. Open addressing, emptied in one
+// fills are the counters of one decision: what an account's offers gave, by
+// counter and calendar period. Open addressing, emptied in one
 // step: an account with thousands of purchases must not cost thousands of
 // comparisons for each.
 type fills struct {
@@ -30,7 +281,9 @@ type fillSlot struct {
 	fill
 }
 
-func fillKey(counter, month int32) uint64 { return uint64(uint32(counter))<<32 | uint64(uint32(month)) }
+func fillKey(counter, period int32) uint64 {
+	return uint64(uint32(counter))<<32 | uint64(uint32(period))
+}
 
 func (f *fills) reset() {
 	f.used, f.changed = 0, 0
@@ -88,29 +341,4 @@ func (f *fills) add(key uint64, w world, nowMinor, wasMinor int64) {
 	case before && !after:
 		f.changed--
 	}
-}
-
-// months finds the calendar month of an instant in a zone; it remembers the
-// last one, since purchases come in order of time.
-type months struct {
-	zone     *time.Location
-	from, to Instant
-	month    int32 // months since year 0
-}
-
-func (m *months) of(t Instant, zone *time.Location) int32 {
-	if m.zone == zone && !t.Before(m.from) && t.Before(m.to) {
-		return m.month
-	}
-	year, month, _ := t.Time().In(zone).Date()
-	m.zone = zone
-	m.from = InstantOf(time.Date(year, month, 1, 0, 0, 0, 0, zone))
-	m.to = InstantOf(time.Date(year, month+1, 1, 0, 0, 0, 0, zone))
-	m.month = int32(year)*12 + int32(month) - 1
-	if t.Before(m.from) || !t.Before(m.to) {
-		// A clock set back over midnight shows the month's end twice: such an
-		// instant is of the month its date says, and nothing is remembered.
-		m.zone = nil
-	}
-	return m.month
 }

@@ -196,6 +196,8 @@ const (
 	CategoryReward                       // a rate by article category
 )
 
+var rewardFormNames = [...]string{"sponsors alone", "percent", "fixed", "per full", "tiers", "categories"}
+
 // Reward is what an offer gives for one purchase. Rewards are counted in the
 // units of their kind: minor units of the offer's currency; for points 10^-d of
 // a point, d the decimals of the programme's points. A rate is units of the

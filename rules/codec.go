@@ -12,9 +12,10 @@ import (
 // The binary forms. Each begins with a version byte: one that this engine
 // doesn't know is an error, never a guess, and the account is rebuilt.
 const (
-	accountFormat = 1
-	eventFormat   = 1
-	factFormat    = 1
+	accountFormat  = 2
+	eventFormat    = 1
+	factFormat     = 1
+	referralFormat = 1
 )
 
 // ErrCorrupt is a binary form that can't have been written by AppendBinary.

@@ -18,6 +18,12 @@ func (a *Account) AppendBinary(dst []byte) []byte {
 	for i := range a.purchases {
 		w.purchase(a, &a.purchases[i])
 	}
+	w.count(len(a.referrals))
+	for i := range a.referrals {
+		r := &a.referrals[i]
+		w.referral(&r.Referral)
+		w.lines(a, r.lines, Match{r.PartnerID, r.StoreID})
+	}
 	w.lines(a, a.factLines, Match{})
 	w.count(len(a.cash))
 	for i := range a.cash {
@@ -57,6 +63,43 @@ func (e *encoder) purchase(a *Account, p *purchase) {
 		place = a.events[p.giver].match
 	}
 	e.lines(a, p.lines, place)
+	e.grants(a, p)
+	e.told(a, p)
+}
+
+func (e *encoder) grants(a *Account, p *purchase) {
+	n := 0
+	for i := p.grants; i >= 0; i = a.grants[i].next {
+		n++
+	}
+	e.count(n)
+	for i := p.grants; i >= 0; i = a.grants[i].next {
+		g := &a.grants[i]
+		e.string(string(g.budget))
+		e.string(g.unit)
+		e.int(g.targetMinor)
+		e.int(g.grantedMinor)
+	}
+}
+
+func (e *encoder) told(a *Account, p *purchase) {
+	n := 0
+	for i := p.told; i >= 0; i = a.told[i].next {
+		n++
+	}
+	e.count(n)
+	for i := p.told; i >= 0; i = a.told[i].next {
+		t := &a.told[i]
+		for _, s := range [...]string{t.sponsor, t.partner, t.store, t.offer, t.version, t.programme} {
+			e.string(s)
+		}
+		e.uint(uint64(t.number))
+		e.currency(t.currency)
+		for w := range numWorlds {
+			e.int(t.basisMinor[w])
+			e.int(t.rewardMinor[w])
+		}
+	}
 }
 
 // The first two bytes of an event: its type, and which fields follow.
@@ -71,6 +114,10 @@ const (
 	eventLate         = 1 << 0
 	eventBilling      = 1 << 1
 	eventChannelShift = 2
+	eventChannelMask  = 3
+	eventOwn          = 1 << 4 // it matches an offer of a programme's own
+	eventStore        = 1 << 5 // it matches a store
+	eventItems        = 1 << 6 // it lists items
 )
 
 func (e *encoder) setEvent(x *setEvent, purchaseID string) {
@@ -87,6 +134,9 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 	set(&first, eventOpens, x.opens())
 	set(&second, eventLate, x.late)
 	set(&second, eventBilling, x.billing != [3]byte{})
+	set(&second, eventOwn, x.matchesOwn)
+	set(&second, eventStore, x.atStore())
+	set(&second, eventItems, x.listsItems)
 	e.byte(first)
 	e.byte(second)
 	e.unique(x.id)
@@ -107,11 +157,21 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 		e.amount(x.billingMinor)
 		e.currency(x.billing)
 	}
-	if first&eventOpens != 0 {
+	if second&eventStore != 0 {
 		e.string(x.match.PartnerID)
 		e.string(x.match.StoreID)
+	}
+	if first&eventOpens != 0 {
 		e.string(x.card)
 		e.string(x.mcc)
+		e.string(x.cardProduct)
+	}
+	if x.listsItems {
+		e.count(len(x.items))
+		for i := range x.items {
+			e.string(x.items[i].Category)
+			e.int(x.items[i].AmountMinor)
+		}
 	}
 }
 
@@ -123,6 +183,7 @@ const (
 	lineReward                 // not 0
 	lineCommission             // not 0
 	lineCost                   // its cost is not its reward
+	lineCampaigns              // it names campaigns
 )
 
 func (e *encoder) lines(a *Account, head int32, place Match) {
@@ -150,6 +211,7 @@ func (e *encoder) line(l *line, place Match, basisMinor int64) {
 	set(lineReward, l.rewardMinor != 0)
 	set(lineCommission, l.commissionMinor != 0)
 	set(lineCost, l.costMinor != l.rewardMinor)
+	set(lineCampaigns, l.campaigns != "")
 	e.byte(byte(l.role)<<5 | byte(l.kind)<<2 | byte(l.stage))
 	e.byte(flags)
 	if flags&lineElsewhere != 0 {
@@ -160,6 +222,9 @@ func (e *encoder) line(l *line, place Match, basisMinor int64) {
 	e.string(l.offer)
 	e.string(l.version)
 	e.string(l.unit)
+	if flags&lineCampaigns != 0 {
+		e.string(l.campaigns)
+	}
 	for _, field := range [...]struct {
 		flag  byte
 		minor int64
@@ -186,6 +251,7 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 	a.unsettled = r.byte() != 0
 	r.facts(a)
 	r.purchases(a)
+	r.referrals(a)
 	a.factLines = r.lines(a, Match{})
 	for range r.count(3) {
 		a.cash = append(a.cash, cashTotal{currency: r.currency(), confirmedMinor: r.int(), instructedMinor: r.int()})
@@ -200,7 +266,10 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 // Least sizes of what is counted, for decoder.count.
 const (
 	minFactBytes     = 11
-	minPurchaseBytes = 5
+	minPurchaseBytes = 7
+	minGrantBytes    = 4
+	minToldBytes     = 12
+	minReferralBytes = 19
 	minEventBytes    = 14
 	minLineBytes     = 6
 )
@@ -230,7 +299,7 @@ func (d *decoder) volume(a *Account, minor int64) {
 
 func (d *decoder) purchases(a *Account) {
 	for i := range d.count(minPurchaseBytes) {
-		p := purchase{id: d.unique(), giver: -1, events: -1, lines: -1}
+		p := unknownPurchase(d.unique())
 		flags := d.byte()
 		p.expired, p.bound = flags&purchaseExpired != 0, flags&purchaseBound != 0
 		p.wantedMinor = d.amount()
@@ -244,6 +313,8 @@ func (d *decoder) purchases(a *Account) {
 			place = a.events[p.giver].match
 		}
 		p.lines = d.lines(a, place)
+		d.grants(a, &p)
+		d.told(a, &p)
 		if i > 0 && inFillingOrder(&a.purchases[i-1], &p) >= 0 {
 			d.fail("purchases out of order")
 		}
@@ -251,6 +322,51 @@ func (d *decoder) purchases(a *Account) {
 			return
 		}
 		a.purchases = append(a.purchases, p)
+	}
+}
+
+func (d *decoder) grants(a *Account, p *purchase) {
+	tail := &p.grants
+	for range d.count(minGrantBytes) {
+		g := grantState{budget: BudgetKey(d.string()), unit: d.string(), targetMinor: d.int(), grantedMinor: d.int(), next: -1}
+		if g.grantedMinor < 0 || g.grantedMinor > g.targetMinor {
+			d.fail("bad grant")
+		}
+		*tail = int32(len(a.grants))
+		a.grants = append(a.grants, g)
+		tail = &a.grants[len(a.grants)-1].next
+	}
+}
+
+func (d *decoder) told(a *Account, p *purchase) {
+	tail := &p.told
+	for range d.count(minToldBytes) {
+		t := toldState{next: -1}
+		for _, s := range [...]*string{&t.sponsor, &t.partner, &t.store, &t.offer, &t.version, &t.programme} {
+			*s = d.string()
+		}
+		t.number, t.currency = int64(d.uint()), d.currency()
+		for w := range numWorlds {
+			t.basisMinor[w], t.rewardMinor[w] = d.int(), d.int()
+		}
+		*tail = int32(len(a.told))
+		a.told = append(a.told, t)
+		tail = &a.told[len(a.told)-1].next
+	}
+}
+
+func (d *decoder) referrals(a *Account) {
+	for i := range d.count(minReferralBytes) {
+		r := referralState{Referral: d.referral()}
+		d.volume(a, r.volume())
+		r.lines = d.lines(a, Match{r.PartnerID, r.StoreID})
+		if i > 0 && sponsorsOrder(&a.referrals[i-1], &r) >= 0 {
+			d.fail("referrals out of order")
+		}
+		if d.err != nil {
+			return
+		}
+		a.referrals = append(a.referrals, r)
 	}
 }
 
@@ -276,7 +392,7 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 	first, second := d.byte(), d.byte()
 	x := setEvent{
 		typ:     EventType(d.enum(first&eventTypeMask, byte(Authorization), byte(ChargebackReversal), "bad event type")),
-		channel: Channel(d.enum(second>>eventChannelShift, 0, byte(OtherChannel), "bad channel")),
+		channel: Channel(second >> eventChannelShift & eventChannelMask),
 		late:    second&eventLate != 0,
 		id:      d.unique(), hash: d.hash(), transactionID: purchaseID, next: -1,
 	}
@@ -298,11 +414,20 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 	if second&eventBilling != 0 {
 		x.billingMinor, x.billing = d.amount(), d.currency()
 	}
-	if first&eventOpens != 0 {
+	x.matchesOwn = second&eventOwn != 0
+	if second&eventStore != 0 {
 		x.match = Match{d.string(), d.string()}
-		x.card, x.mcc = d.string(), d.string()
-		if !x.typ.Opens() || x.match.PartnerID == "" {
-			d.fail("bad match")
+	}
+	if first&eventOpens != 0 {
+		x.card, x.mcc, x.cardProduct = d.string(), d.string(), d.string()
+	}
+	if x.opens() != (first&eventOpens != 0) || (x.opens() && !x.typ.Opens()) || x.atStore() != (second&eventStore != 0) {
+		d.fail("bad match")
+	}
+	if second&eventItems != 0 {
+		x.listsItems = true
+		for range d.count(2) {
+			x.items = append(x.items, itemSum{d.string(), d.int()})
 		}
 	}
 	return x
@@ -337,6 +462,9 @@ func (d *decoder) line(place Match, basisMinor int64) line {
 		l.partner, l.store = d.string(), d.string()
 	}
 	l.programme, l.offer, l.version, l.unit = d.string(), d.string(), d.string(), d.string()
+	if flags&lineCampaigns != 0 {
+		l.campaigns = d.string()
+	}
 	l.basisMinor = basisMinor
 	if flags&lineBasis != 0 {
 		l.basisMinor = d.int()

@@ -1,11 +1,19 @@
 package rules
 
+import (
+	"slices"
+	"strings"
+)
+
 // decision is one record's, or a repair's: what it must look at and under
 // which name its lines are booked.
 type decision struct {
-	cause  Cause
-	facts  bool // the lines of facts may have changed
-	repair bool // no new record: ids carry a mark
+	cause Cause
+	at    Instant // of the cause: occurred_at, or at
+	facts bool    // the lines of facts may have changed
+	// referrals: what the account gets as a sponsor may have changed.
+	referrals bool
+	repair    bool // no new record: ids carry a mark
 }
 
 // workedPurchase is a purchase that was worked out: what it deserves, and what
@@ -13,17 +21,22 @@ type decision struct {
 type workedPurchase struct {
 	index      int32 // in Account.purchases
 	start, end int32 // in Engine.deserved
+	told       span32
 	memberID   string
 	level      string
 	statement  string
 	why        reasons // why what it doesn't deserve is not deserved
 }
 
+// span32 is a part of a slice.
+type span32 struct{ from, to int32 }
+
 // deservedLine is what one key of the ledger should sum up to.
 type deservedLine struct {
 	lineKey
 	sums
 	programme string
+	campaigns string // ids, joined by commas
 	why       reasons
 	found     bool // a booked line of this key was met
 }
@@ -35,16 +48,18 @@ type recordedAward struct {
 	offer      *offer
 	world      world
 	minor      int64
+	visit      bool
+	sponsored  bool
+	why        reasons
 }
 
 // decide works out what the marked purchases deserve, and what their change
 // reaches, and books the difference. It reports whether a line was booked.
 func (e *Engine) decide(a *Account, d decision, out *Output) (booked bool, err error) {
 	known := a.Purchases()
-	e.fills.reset()
-	e.deserved, e.worked, e.recorded = e.deserved[:0], e.worked[:0], e.recorded[:0]
-	if a.unsettled || a.anyLate(known) {
-		err = e.workAll(a, known)
+	e.begin(a)
+	if a.unsettled || e.ordered(a, known) {
+		err = e.workWhole(a, known, d, out)
 	} else {
 		err = e.workReached(a, known)
 	}
@@ -52,7 +67,7 @@ func (e *Engine) decide(a *Account, d decision, out *Output) (booked bool, err e
 		return false, err
 	}
 	for i := known; i < len(a.purchases); i++ {
-		if a.purchases[i].lines >= 0 {
+		if p := &a.purchases[i]; p.lines >= 0 || p.told >= 0 {
 			e.worked = append(e.worked, workedPurchase{index: int32(i), why: whyMoved})
 		}
 	}
@@ -65,13 +80,66 @@ func (e *Engine) decide(a *Account, d decision, out *Output) (booked bool, err e
 	return booked, err
 }
 
-func (a *Account) anyLate(known int) bool {
+// begin forgets what another decision has worked out.
+func (e *Engine) begin(a *Account) {
+	for i := range a.purchases {
+		a.purchases[i].aims = aims{}
+	}
+	e.targets, e.shares, e.ceilings = e.targets[:0], e.shares[:0], false
+	e.restart()
+}
+
+// restart forgets what the first run of a decision has worked out, but for
+// what it aimed at.
+func (e *Engine) restart() {
+	e.fills.reset()
+	e.rollings, e.pasts = e.rollings[:0], e.pasts[:0]
+	e.deserved, e.worked, e.recorded = e.deserved[:0], e.worked[:0], e.recorded[:0]
+	e.wanted = e.wanted[:0]
+	e.campaigns = e.campaigns[:0]
+}
+
+// ordered reports that a purchase may depend on more of those before it than
+// what they were given: then all are worked out.
+func (e *Engine) ordered(a *Account, known int) bool {
+	if e.snapshot.ownOrdered || len(a.grants) > 0 {
+		return true
+	}
 	for i := range a.purchases[:known] {
-		if a.purchases[i].late {
+		p := &a.purchases[i]
+		if p.late {
+			return true
+		}
+		if e.place(a, p); p.terms != nil && p.terms.ordered {
 			return true
 		}
 	}
 	return false
+}
+
+// workWhole works out every purchase of the account, and where budgets are
+// asked and give less than the target, all once more with the grants as
+// ceilings.
+func (e *Engine) workWhole(a *Account, known int, d decision, out *Output) error {
+	if err := e.workAll(a, known); err != nil {
+		return err
+	}
+	if e.budgets == nil {
+		return nil // a replay: the grants that were given are adopted after it
+	}
+	e.settleGrants(a, d, out)
+	if !e.grantsShort(a) {
+		return nil
+	}
+	return e.workUnderGrants(a, known)
+}
+
+// workUnderGrants is the second run.
+func (e *Engine) workUnderGrants(a *Account, known int) error {
+	e.restart()
+	e.ceilings = true
+	defer func() { e.ceilings = false }()
+	return e.workAll(a, known)
 }
 
 // workReached works out the marked purchases in order, and those after them
@@ -101,20 +169,16 @@ func (e *Engine) workReached(a *Account, known int) error {
 			return err
 		}
 		e.fillWorked(p)
-		e.deserve(a, i)
+		if err := e.deserve(a, i); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// maxPeriodDays is longer than any period in which something fills up, in any
-// two zones.
-const maxPeriodDays = 33
-
-// fillBefore counts what the purchases before the first marked one use of the
-// periods they share with it.
+// fillBefore counts what the purchases before the first marked one use.
 func (e *Engine) fillBefore(a *Account, first int) {
-	start := a.purchases[first].at.AddDays(-maxPeriodDays)
-	for i := first - 1; i >= 0 && !a.purchases[i].at.Before(start); i-- {
+	for i := range a.purchases[:first] {
 		e.fillBooked(a, &a.purchases[i], true)
 	}
 }
@@ -122,8 +186,7 @@ func (e *Engine) fillBefore(a *Account, first int) {
 // fillBooked counts what a purchase used before this decision, and where it
 // stays as it is, uses now.
 func (e *Engine) fillBooked(a *Account, p *purchase, stays bool) {
-	terms := e.partnerOf(a, p)
-	if terms == nil || !terms.capped {
+	if e.place(a, p); !p.capped() {
 		return
 	}
 	for i := p.lines; i >= 0; i = a.lines[i].next {
@@ -131,74 +194,116 @@ func (e *Engine) fillBooked(a *Account, p *purchase, stays bool) {
 		if l.role != RoleMember {
 			continue
 		}
-		counter := terms.counterOf(l)
-		if counter < 0 {
+		o := p.offerOf(l)
+		if o == nil || len(o.fills) == 0 {
 			continue
 		}
-		now := int64(0)
-		if stays {
-			now = l.rewardMinor
-		}
-		key := fillKey(counter, p.month)
-		// What is booked as expected is what the expected world gives beyond
-		// the confirmed one: so confirmed lines count in both.
-		e.fills.add(key, expectedWorld, now, l.rewardMinor)
-		if l.stage == Confirmed {
-			e.fills.add(key, confirmedWorld, now, l.rewardMinor)
-		}
+		e.fillLine(p, o, l, a, stays)
 	}
 }
 
-// fewOffers is up to where looking at each is faster than a map.
-const fewOffers = 8
-
-// counterOf is the counter that a line of this version's offers fills, or -1.
-func (v *partnerVersion) counterOf(l *line) int32 {
-	if len(v.offers) > fewOffers {
-		if counter, ok := v.counters[offerUnit{l.offer, l.unit}]; ok {
-			return counter
-		}
-		return -1
+// fillLine counts one booked line. What is booked as expected is what the
+// expected world gives beyond the confirmed one: so confirmed lines count in
+// both.
+func (e *Engine) fillLine(p *purchase, o *offer, l *line, a *Account, stays bool) {
+	var was [numWorlds]int64
+	was[expectedWorld] = l.rewardMinor
+	if l.stage == Confirmed {
+		was[confirmedWorld] = l.rewardMinor
 	}
-	for i := range v.offers {
-		if o := &v.offers[i]; o.counter >= 0 && o.ID == l.offer && o.unit == l.unit {
-			return o.counter
+	var awards [numWorlds]int64
+	for n := range o.fills {
+		c := &o.fills[n]
+		units := was
+		if c.measure == awardsGiven {
+			if l.stage == Expected {
+				awards[expectedWorld] = oneIf(l.rewardMinor+a.otherStage(p, l) > 0) - oneIf(a.otherStage(p, l) > 0)
+			} else {
+				awards[confirmedWorld] = oneIf(l.rewardMinor > 0)
+				awards[expectedWorld] = awards[confirmedWorld]
+			}
+			units = awards
 		}
-	}
-	return -1
-}
-
-// fillWorked counts what a purchase uses now.
-func (e *Engine) fillWorked(p *purchase) {
-	for w := range numWorlds {
-		for i := range e.worth[w].awards {
-			aw := &e.worth[w].awards[i]
-			if aw.offer.counter >= 0 && aw.finalMinor != 0 {
-				e.fills.add(fillKey(aw.offer.counter, p.month), w, aw.finalMinor, 0)
+		for w := range numWorlds {
+			now := int64(0)
+			if stays {
+				now = units[w]
+			}
+			if units[w] != 0 {
+				e.fills.add(fillKey(c.id, p.periods.of(c.per)), w, now, units[w])
 			}
 		}
 	}
 }
 
+// otherStage is what is booked as confirmed beside an expected line.
+func (a *Account) otherStage(p *purchase, l *line) int64 {
+	key := l.lineKey
+	key.stage = Confirmed
+	for i := p.lines; i >= 0; i = a.lines[i].next {
+		if a.lines[i].lineKey == key {
+			return a.lines[i].rewardMinor
+		}
+	}
+	return 0
+}
+
+// fewOffers is up to where looking at each is faster than a map.
+const fewOffers = 8
+
+// capped reports that an offer at the place of the purchase has a counter.
+func (p *purchase) capped() bool {
+	return p.terms != nil && p.terms.capped || p.programme != nil && p.programme.capped
+}
+
+// offerOf is the offer behind a booked line in the versions in force; nil:
+// none of them.
+func (p *purchase) offerOf(l *line) *offer {
+	switch {
+	case l.partner == "" && p.programme != nil:
+		return p.programme.offerOf(l)
+	case p.terms != nil && l.partner == p.terms.ID:
+		return p.terms.offerOf(l)
+	}
+	return nil
+}
+
+func (t *offerTerms) offerOf(l *line) *offer {
+	if t.byLine != nil {
+		return t.byLine[offerUnit{l.offer, l.unit}]
+	}
+	for i := range t.offers {
+		if o := &t.offers[i]; o.ID == l.offer && o.unit == l.unit {
+			return o
+		}
+	}
+	return nil
+}
+
 // reached reports whether room that changed before p can change p: where an
 // award of it got less than it asked for, or now would.
 func (e *Engine) reached(a *Account, p *purchase) bool {
-	terms := e.partnerOf(a, p)
-	if terms == nil || !terms.capped {
+	if e.place(a, p); !p.capped() {
 		return false
 	}
-	for i := range terms.offers {
-		o := &terms.offers[i]
-		if o.monthCapMinor == 0 {
-			continue
-		}
-		fill := e.fills.at(fillKey(o.counter, p.month))
-		if !fill.changed() {
-			continue
-		}
-		room := o.monthCapMinor - max(fill.now[confirmedWorld], fill.now[expectedWorld])
-		if p.bound || room < p.wantedMinor {
-			return true
+	if p.terms != nil && e.reachedOffers(p, p.terms.offers) {
+		return true
+	}
+	return p.programme != nil && e.reachedOffers(p, p.programme.offers)
+}
+
+func (e *Engine) reachedOffers(p *purchase, offers []offer) bool {
+	for i := range offers {
+		for n := range offers[i].limits {
+			l := &offers[i].limits[n]
+			fill := e.fills.at(fillKey(l.id, p.periods.of(l.per)))
+			if !fill.changed() {
+				continue
+			}
+			room := l.most - max(fill.now[confirmedWorld], fill.now[expectedWorld])
+			if l.measure == awardsGiven || p.bound || room < p.wantedMinor {
+				return true
+			}
 		}
 	}
 	return false
@@ -213,15 +318,18 @@ func (e *Engine) workAll(a *Account, known int) error {
 		if p.lateAlone {
 			continue
 		}
-		e.partnerOf(a, p)
 		if err := e.work(a, p, false); err != nil {
 			return err
 		}
+		e.remember(a, p)
 		e.fillWorked(p)
 		if p.late {
 			e.record(p)
-		} else {
-			e.deserve(a, i)
+			continue
+		}
+		e.aim(p, i)
+		if err := e.deserve(a, i); err != nil {
+			return err
 		}
 	}
 	for i := range known {
@@ -229,12 +337,14 @@ func (e *Engine) workAll(a *Account, known int) error {
 		if !p.late {
 			continue
 		}
-		e.partnerOf(a, p)
 		if err := e.work(a, p, true); err != nil {
 			return err
 		}
 		e.fillBeyondRecorded(p)
-		e.deserve(a, i)
+		e.aim(p, i)
+		if err := e.deserve(a, i); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -243,19 +353,22 @@ func (e *Engine) record(p *purchase) {
 	for w := range numWorlds {
 		for i := range e.worth[w].awards {
 			aw := &e.worth[w].awards[i]
-			e.recorded = append(e.recorded, recordedAward{p.id, aw.offer, w, aw.finalMinor})
+			e.recorded = append(e.recorded, recordedAward{
+				p.id, aw.offer, w, aw.finalMinor, aw.visit, e.isSponsored(w, p, aw), aw.why,
+			})
 		}
 	}
 }
 
-// recordedMinor is what an offer gave p without its late events.
-func (e *Engine) recordedMinor(w world, p *purchase, o *offer) int64 {
+// recordedOf is what an offer was for p without its late events; nil: nothing,
+// since nothing else opens the purchase.
+func (e *Engine) recordedOf(w world, p *purchase, o *offer) *recordedAward {
 	for i := range e.recorded {
 		if r := &e.recorded[i]; r.world == w && r.offer == o && r.purchaseID == p.id {
-			return r.minor
+			return r
 		}
 	}
-	return 0
+	return nil
 }
 
 // fillBeyondRecorded counts what late events raise. What they lower stays
@@ -264,8 +377,12 @@ func (e *Engine) fillBeyondRecorded(p *purchase) {
 	for w := range numWorlds {
 		for i := range e.worth[w].awards {
 			aw := &e.worth[w].awards[i]
-			if more := aw.finalMinor - e.recordedMinor(w, p, aw.offer); aw.offer.counter >= 0 && more > 0 {
-				e.fills.add(fillKey(aw.offer.counter, p.month), w, more, 0)
+			before := int64(0)
+			if r := e.recordedOf(w, p, aw.offer); r != nil {
+				before = r.minor
+			}
+			if more := aw.finalMinor - before; more > 0 {
+				e.useAwards(w, p, aw.offer, more, oneIf(before == 0))
 			}
 		}
 	}
@@ -273,53 +390,103 @@ func (e *Engine) fillBeyondRecorded(p *purchase) {
 
 // deserve turns the worth of purchase i into the lines it deserves: confirmed
 // what the confirmed world gives, expected what the expected one gives beyond.
-func (e *Engine) deserve(a *Account, i int) {
+func (e *Engine) deserve(a *Account, i int) error {
 	t := &e.terms
 	if e.explained != nil && e.explainedIndex == i {
 		e.explain(a, e.explained, &a.purchases[i])
 	}
 	worked := workedPurchase{
 		index: int32(i), start: int32(len(e.deserved)), memberID: t.standing.memberID, level: t.standing.level, why: t.why,
+		told: span32{int32(len(e.wanted)), 0},
 	}
 	if t.why == 0 {
-		worked.statement = t.partner.statementText
+		if t.partner != nil {
+			worked.statement = t.partner.statementText
+		}
 		e.deserveAwards(&worked)
-		e.deserveCommission()
+		e.deserveCommissions()
+		if err := e.deserveReferrals(); err != nil {
+			return err
+		}
 	}
 	worked.end = int32(len(e.deserved))
+	worked.told.to = int32(len(e.wanted))
 	e.worked = append(e.worked, worked)
+	return nil
 }
 
 func (e *Engine) deserveAwards(worked *workedPurchase) {
 	confirmed, expected := e.worth[confirmedWorld].awards, e.worth[expectedWorld].awards
 	for n := range confirmed {
 		c, x := &confirmed[n], &expected[n]
-		key := e.keyOf(RoleMember, Cash, c.offer.ID, c.offer.unit)
-		e.deserveIn(key, awardSums(c), awardSums(x), c.why, x.why)
 		if c.finalMinor == 0 {
 			worked.why |= c.why | x.why
 		}
+		if c.finalMinor == 0 && x.finalMinor == 0 {
+			continue
+		}
+		key := e.keyOf(RoleMember, c.offer.kind, c.offer.partner, c.offer.ID, c.offer.version, c.offer.unit)
+		e.deserveIn(key, awardSums(c), awardSums(x), c.why, x.why, e.campaignsOf(c, x))
 	}
 }
 
-func (e *Engine) deserveCommission() {
-	c, x := &e.worth[confirmedWorld].commission, &e.worth[expectedWorld].commission
-	key := e.keyOf(RolePartner, CommissionKind, "", e.terms.partner.unit)
-	e.deserveIn(key, commissionSums(c), commissionSums(x), c.why, x.why)
+// campaignsOf are the ids of the campaigns in an award, joined by commas.
+func (e *Engine) campaignsOf(confirmed, expected *award) string {
+	if len(confirmed.boosts) == 0 {
+		return ""
+	}
+	from := len(e.campaigns)
+	for _, aw := range [...]*award{confirmed, expected} {
+		if aw.finalMinor == 0 {
+			continue
+		}
+		e.campaigns = campaignsIn(e.campaigns, aw.boosts[:unbudgeted(aw.boosts)], aw.offer.Reward.RateMillionths)
+		for i := range aw.slices {
+			if aw.slices[i].givenMinor > 0 {
+				e.campaigns = append(e.campaigns, aw.slices[i].campaign)
+			}
+		}
+	}
+	ids := e.campaigns[from:]
+	slices.Sort(ids)
+	return strings.Join(slices.Compact(ids), campaignSeparator)
 }
 
-func (e *Engine) keyOf(role Role, kind Kind, offerID, unit string) lineKey {
-	return lineKey{
-		partner: e.terms.partner.ID, store: e.terms.store.ID, offer: offerID, version: e.terms.partner.Version.ID,
-		unit: unit, role: role, kind: kind,
+// campaignSeparator is in no id.
+const campaignSeparator = ","
+
+func (e *Engine) deserveCommissions() {
+	confirmed, expected := e.worth[confirmedWorld].commissions, e.worth[expectedWorld].commissions
+	for i := range confirmed {
+		c, x := &confirmed[i], &expected[i]
+		offerID := ""
+		if c.offer != nil {
+			offerID = c.offer.ID
+		}
+		unit := e.terms.partner.unit
+		if c.offer != nil {
+			unit = c.currency.String()
+		}
+		key := e.keyOf(RolePartner, CommissionKind, e.terms.partner.ID, offerID, e.terms.partner.Version.ID, unit)
+		e.deserveIn(key, commissionSums(c), commissionSums(x), c.why, x.why, "")
 	}
+}
+
+// keyOf is the key of a line. Lines of the programme's own offers name no
+// store: they are given wherever the purchase was made.
+func (e *Engine) keyOf(role Role, kind Kind, partnerID, offerID, version, unit string) lineKey {
+	key := lineKey{partner: partnerID, offer: offerID, version: version, unit: unit, role: role, kind: kind}
+	if partnerID != "" {
+		key.store = e.terms.store.ID
+	}
+	return key
 }
 
 func awardSums(aw *award) sums {
 	if aw.finalMinor == 0 {
 		return sums{}
 	}
-	return sums{basisMinor: aw.basisMinor, rewardMinor: aw.finalMinor, costMinor: aw.finalMinor}
+	return sums{basisMinor: aw.basisMinor, rewardMinor: aw.finalMinor, costMinor: aw.costMinor}
 }
 
 func commissionSums(c *commission) sums {
@@ -329,14 +496,16 @@ func commissionSums(c *commission) sums {
 	return sums{basisMinor: c.basisMinor, commissionMinor: c.minor}
 }
 
-func (e *Engine) deserveIn(key lineKey, confirmed, expected sums, whyConfirmed, whyExpected reasons) {
+func (e *Engine) deserveIn(key lineKey, confirmed, expected sums, whyConfirmed, whyExpected reasons, campaigns string) {
 	common := e.terms.tally.why()
 	add := func(stage Stage, s sums, why reasons) {
 		if s == (sums{}) {
 			return
 		}
 		key.stage = stage
-		e.deserved = append(e.deserved, deservedLine{lineKey: key, sums: s, programme: e.terms.programme.ID, why: why | common})
+		e.deserved = append(e.deserved, deservedLine{
+			lineKey: key, sums: s, programme: e.terms.programme.ID, campaigns: campaigns, why: why | common,
+		})
 	}
 	add(Confirmed, confirmed, whyConfirmed)
 	add(Expected, expected.minus(confirmed), whyExpected)

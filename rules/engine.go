@@ -12,23 +12,38 @@ const EngineVersion = "1"
 
 // Engine decides records against accounts. It holds scratch memory that is
 // reused from record to record, so one engine serves one goroutine. The same
-// account, snapshot and records give the same output, always.
+// account, snapshot, budgets and records give the same output, always.
 type Engine struct {
 	snapshot *Snapshot
-	worth    [numWorlds]worth
-	terms    terms
-	bases    []basis
-	fills    fills
-	months   months
-	// bestOfGroup is the index of the award that leads its group; -1: none.
-	bestOfGroup []int
-	recorded    []recordedAward
-	deserved    []deservedLine
-	worked      []workedPurchase
-	nets        []net
-	budgets     Budgets
-	buf         []byte
-	reasons     reasonCache
+	budgets  Budgets
+	clock    clock
+	// Of the purchase at hand:
+	terms      purchaseTerms
+	offered    []offered
+	active     []activeBoost
+	bases      []basis
+	categories []categorySums
+	slices     []slice
+	worth      [numWorlds]worth
+	groups     []groupBest
+	groupTurn  uint32
+	// Of the decision at hand:
+	ceilings  bool // the grants are ceilings
+	fills     fills
+	rollings  []rollingFill
+	pasts     []pastPurchases
+	recorded  []recordedAward
+	shares    []share
+	targets   []target
+	changes   []grantChange
+	deserved  []deservedLine
+	campaigns []string
+	wanted    []toldState
+	worked    []workedPurchase
+	nets      []net
+
+	buf     []byte
+	reasons reasonCache
 	// explained is the explanation that purchase explainedIndex is taken down
 	// for; nil while deciding.
 	explained      *Explanation
@@ -51,9 +66,10 @@ type Verdict struct {
 	Conflict bool
 }
 
-// ErrLimit is a record that would take its account beyond its bounds (2^59
-// minor units in all, 2^15 events, 2^12 facts with 4 MiB of text). The account and the output are
-// unchanged: the record is a dead letter, and the stream goes on.
+// ErrLimit is a record that would take its account beyond its bounds (2^55
+// minor units in all, 2^15 events, 2^12 facts with 4 MiB of text, 2^14
+// referrals). The account and the output are unchanged: the record is a dead
+// letter, and the stream goes on.
 var ErrLimit = errors.New("the account is at its limit")
 
 // ErrForeign is a record of another account: a fault of the caller.
@@ -83,10 +99,11 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	purchaseID := a.resolve(ev.TransactionID, ev.OriginalTransactionID, link{})
 	known := a.knowsWith(ev, purchaseID)
 	var m Match
+	matches := false
 	if ev.Type.Opens() {
-		m, _ = e.snapshot.Match(ev)
+		m, matches = e.snapshot.Match(ev)
 	}
-	fate := e.admit(a, ev, known, m)
+	fate := e.admit(a, ev, known, matches)
 	if !fate.InSet() {
 		return Verdict{Fate: fate}, nil
 	}
@@ -94,8 +111,8 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
 	}
 	e.adopt(a)
-	e.insertEvent(a, ev, m, purchaseID)
-	booked, err := e.decide(a, decision{cause: c}, out)
+	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
+	booked, err := e.decide(a, decision{cause: c, at: ev.OccurredAt}, out)
 	if booked && fate == NoChange {
 		fate = Booked
 	}
@@ -104,11 +121,11 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 
 // admit decides whether an event that is new to the account enters its set.
 // NoChange stands for yes.
-func (e *Engine) admit(a *Account, ev *Event, known bool, m Match) Fate {
+func (e *Engine) admit(a *Account, ev *Event, known, matches bool) Fate {
 	switch {
 	case known:
 		return NoChange
-	case ev.Type.Opens() && m.PartnerID == "":
+	case ev.Type.Opens() && !matches:
 		return Unmatched
 	case ev.Type.Opens() && e.tooLate(a, ev.OccurredAt, ev.PurchaseTime()):
 		return TooLate
@@ -155,7 +172,7 @@ func (e *Engine) ApplyFact(a *Account, f *Fact, c Cause, out *Output) (Verdict, 
 	a.volume += volume
 	a.insertFact(f)
 	e.markByFact(a, f)
-	booked, err := e.decide(a, decision{cause: c, facts: true}, out)
+	booked, err := e.decide(a, decision{cause: c, at: f.At, facts: true}, out)
 	if booked {
 		return Verdict{Fate: Booked}, err
 	}
@@ -187,7 +204,7 @@ func (e *Engine) resettle(a *Account) {
 		before := *p
 		e.markLate(a, p)
 		a.choose(p)
-		p.terms = nil
+		p.placed = false
 		changed = changed || before.late || p.late
 	}
 	if changed {
@@ -200,7 +217,7 @@ func (e *Engine) resettle(a *Account) {
 func (a *Account) markFrom(t Instant) {
 	for i := range a.purchases {
 		if p := &a.purchases[i]; p.known() && !p.at.Before(t) {
-			p.dirty = true
+			p.dirty, p.placed = true, false
 		}
 	}
 }
@@ -212,22 +229,27 @@ func (e *Engine) adopt(a *Account) {
 	}
 	a.snapshot = e.snapshot
 	for i := range a.purchases {
-		a.purchases[i].terms = nil
+		a.purchases[i].placed = false
 	}
 }
 
-// partnerOf is the version of the purchase's partner in force at purchase
-// time, looked up once a snapshot; nil where there is none any more.
-func (e *Engine) partnerOf(a *Account, p *purchase) *partnerVersion {
-	if p.terms != nil {
-		return p.terms
+// place looks up once what the purchase's time and place are worth: the
+// member's standing, the versions in force, the calendar periods.
+func (e *Engine) place(a *Account, p *purchase) {
+	if p.placed {
+		return
 	}
-	p.terms = e.snapshot.partnerAt(a.events[p.giver].match.PartnerID, p.at)
-	p.month = 0
-	if p.terms != nil && p.terms.capped {
-		if v := e.snapshot.programmeAt(p.terms.programme, p.at); v != nil {
-			p.month = e.months.of(p.at, v.Zone)
+	p.placed, p.terms, p.periods = true, nil, periods{}
+	p.standing = a.standingAt(p.at)
+	p.programme = e.snapshot.programmeFor(a, &p.standing, p.at)
+	if p.programme == nil {
+		return
+	}
+	p.periods = e.clock.periodsAt(p.at, p.programme.Zone)
+	if giver := &a.events[p.giver]; giver.atStore() {
+		terms := e.snapshot.partnerAt(giver.match.PartnerID, p.at)
+		if terms != nil && terms.Partner.Programme == p.programme.ID {
+			p.terms = terms
 		}
 	}
-	return p.terms
 }

@@ -68,7 +68,9 @@ type ExplainedMember struct {
 type ExplainedWorld struct {
 	Bases      []ExplainedBasis    `json:"bases,omitempty"`
 	Offers     []ExplainedOffer    `json:"offers,omitempty"`
-	Commission ExplainedCommission `json:"commission"`
+	Commission ExplainedCommission `json:"commission"` // by the partner's terms
+	// OfferCommissions are those that offers add.
+	OfferCommissions []ExplainedCommission `json:"offer_commissions,omitempty"`
 }
 
 // ExplainedBasis is the purchase in one currency, in minor units.
@@ -85,30 +87,43 @@ type ExplainedBasis struct {
 
 // ExplainedOffer is one offer of the store on its way through the steps.
 type ExplainedOffer struct {
-	OfferID      string `json:"offer_id"`
-	OfferVersion string `json:"offer_version"`
-	Group        string `json:"group"`
-	Currency     string `json:"currency"`
-	Applies      bool   `json:"applies"` // its conditions hold
-	BasisMinor   int64  `json:"basis_minor"`
-	MinSpend     int64  `json:"min_spend_minor,omitempty"`
-	Rate         string `json:"rate,omitempty"`        // "3%"
-	FixedMinor   int64  `json:"fixed_minor,omitempty"` // of a fixed reward
-	Exact        string `json:"exact,omitempty"`       // before rounding, in minor units
-	RoundedMinor int64  `json:"rounded_minor"`
-	PurchaseCap  int64  `json:"purchase_cap_minor,omitempty"`
-	MonthCap     int64  `json:"month_cap_minor,omitempty"`
-	MonthRoom    int64  `json:"month_room_minor,omitempty"` // what the month's cap left for it
-	CappedMinor  int64  `json:"capped_minor"`
-	WonGroup     bool   `json:"won_group"`
-	CeilingMinor int64  `json:"after_ceiling_minor"`
-	AwardMinor   int64  `json:"award_minor"`
+	OfferID      string         `json:"offer_id"`
+	OfferVersion string         `json:"offer_version"`
+	Group        string         `json:"group"`
+	Kind         string         `json:"kind"`
+	Unit         string         `json:"unit"` // of the award: the currency, or the points' code
+	Currency     string         `json:"currency"`
+	Applies      bool           `json:"applies"` // its conditions hold
+	BasisMinor   int64          `json:"basis_minor"`
+	MinSpend     int64          `json:"min_spend_minor,omitempty"`
+	Form         string         `json:"form,omitempty"`        // "percent", "fixed", "per full", "tiers", "categories"
+	Rate         string         `json:"rate,omitempty"`        // "3%"
+	Boosts       []string       `json:"boosts,omitempty"`      // in force: "black-friday/double" or, of the offer's own, "happy-hour"
+	FixedMinor   int64          `json:"fixed_minor,omitempty"` // of a fixed reward
+	Exact        string         `json:"exact,omitempty"`       // before rounding, in minor units
+	RoundedMinor int64          `json:"rounded_minor"`
+	PurchaseCap  int64          `json:"purchase_cap_minor,omitempty"`
+	Caps         []ExplainedCap `json:"caps,omitempty"`
+	RoomMinor    int64          `json:"room_minor,omitempty"` // the least that caps in amount left for it
+	CappedMinor  int64          `json:"capped_minor"`
+	WonGroup     bool           `json:"won_group"`
+	CeilingMinor int64          `json:"after_ceiling_minor"`
+	AwardMinor   int64          `json:"award_minor"`
 	// Why are reason codes: what limited the award, or kept the offer away.
 	Why []string `json:"why,omitempty"`
 }
 
+// ExplainedCap is one cap over purchases.
+type ExplainedCap struct {
+	Per   string `json:"per"`
+	Days  int    `json:"days,omitempty"`
+	Minor int64  `json:"minor,omitempty"` // in units of the award
+	Count int64  `json:"count,omitempty"` // of awards
+}
+
 // ExplainedCommission is what the partner owes for the purchase.
 type ExplainedCommission struct {
+	OfferID    string   `json:"offer_id,omitempty"`
 	Owed       bool     `json:"owed"`
 	Rate       string   `json:"rate,omitempty"`
 	FixedMinor int64    `json:"fixed_minor,omitempty"`
@@ -154,12 +169,19 @@ func (e *Engine) Explain(a *Account, transactionID string) (*Explanation, error)
 	}
 	e.explained, e.explainedIndex = x, i
 	defer func() { e.explained = nil }()
-	e.fills.reset()
-	e.deserved, e.worked, e.recorded = e.deserved[:0], e.worked[:0], e.recorded[:0]
-	if err := e.workAll(a, a.Purchases()); err != nil {
+	if err := e.workAsGranted(a, a.Purchases()); err != nil {
 		return nil, err
 	}
 	return x, nil
+}
+
+// workAsGranted works out every purchase with the grants as they are.
+func (e *Engine) workAsGranted(a *Account, known int) error {
+	e.begin(a)
+	if err := e.workAll(a, known); err != nil || !e.grantsShort(a) {
+		return err
+	}
+	return e.workUnderGrants(a, known)
 }
 
 // purchaseWith is the purchase that has an event of this transaction, or -1.
@@ -213,13 +235,30 @@ func (e *Engine) explainWorld(w world) *ExplainedWorld {
 	for i := range e.worth[w].awards {
 		x.Offers = append(x.Offers, e.worth[w].awards[i].explain())
 	}
-	c, deal := &e.worth[w].commission, e.terms.partner.Commission
-	x.Commission = ExplainedCommission{
-		Owed: c.owed, FixedMinor: deal.FixedMinor, BasisMinor: c.basisMinor, Currency: e.terms.partner.unit,
+	for i := range e.worth[w].commissions {
+		c := &e.worth[w].commissions[i]
+		if c.offer == nil {
+			x.Commission = c.explain(&e.terms.partner.Commission)
+		} else {
+			x.OfferCommissions = append(x.OfferCommissions, c.explain(&c.offer.Commission))
+		}
+	}
+	return x
+}
+
+func (c *commission) explain(deal *Commission) ExplainedCommission {
+	x := ExplainedCommission{
+		Owed: c.owed, FixedMinor: deal.FixedMinor, BasisMinor: c.basisMinor, Currency: c.currency.String(),
 		Minor: c.minor, Why: c.why.names(),
 	}
-	if deal.RateMillionths > 0 {
-		x.Commission.Rate = money.FormatPercent(deal.RateMillionths)
+	if c.offer != nil {
+		x.OfferID = c.offer.ID
+	}
+	switch {
+	case deal.Form == CostPlusCommission:
+		x.Rate = money.FormatPercent(deal.CostMillionths) + " of what the rewards cost"
+	case deal.RateMillionths > 0:
+		x.Rate = money.FormatPercent(deal.RateMillionths)
 	}
 	return x
 }
@@ -238,9 +277,10 @@ func (b *basis) explain(w world) ExplainedBasis {
 func (aw *award) explain() ExplainedOffer {
 	o := aw.offer
 	x := ExplainedOffer{
-		OfferID: o.ID, OfferVersion: o.version, Group: o.Group, Currency: o.unit, Applies: aw.why&whyNoAward == 0,
+		OfferID: o.ID, OfferVersion: o.version, Group: o.Group, Kind: o.kind.String(), Unit: o.unit, Currency: o.Currency.String(),
+		Applies: aw.why&(whyNoAward|whyCapCount) == 0, Form: rewardFormNames[o.Reward.Form],
 		BasisMinor: aw.basisMinor, MinSpend: o.MinSpendMinor, FixedMinor: o.Reward.FixedMinor,
-		RoundedMinor: aw.roundedMinor, PurchaseCap: o.purchaseCapMinor, MonthCap: o.monthCapMinor,
+		RoundedMinor: aw.roundedMinor, PurchaseCap: o.purchaseCapMinor,
 		CappedMinor: aw.cappedMinor, WonGroup: aw.won, CeilingMinor: aw.ceilingMinor, AwardMinor: aw.finalMinor,
 		Why: aw.why.names(),
 	}
@@ -250,10 +290,27 @@ func (aw *award) explain() ExplainedOffer {
 	if o.Reward.RateMillionths > 0 {
 		x.Rate = money.FormatPercent(o.Reward.RateMillionths)
 	}
-	if x.Applies {
-		x.Exact = money.FormatExact(aw.basisMinor, o.Reward.RateMillionths, o.Reward.FixedMinor)
+	if x.Applies && !aw.exact.IsZero() {
+		x.Exact = aw.exact.String()
 	}
-	x.MonthRoom = max(0, aw.roomMinor)
+	x.RoomMinor = max(0, aw.roomMinor)
+	for i := range o.limits {
+		l := &o.limits[i]
+		limit := ExplainedCap{Per: l.per.String(), Days: l.days}
+		if l.measure == awardsGiven {
+			limit.Count = l.most
+		} else {
+			limit.Minor = l.most
+		}
+		x.Caps = append(x.Caps, limit)
+	}
+	for _, b := range aw.boosts {
+		name := b.ID
+		if b.campaign != nil {
+			name = b.campaign.ID + "/" + name
+		}
+		x.Boosts = append(x.Boosts, name)
+	}
 	return x
 }
 

@@ -82,7 +82,12 @@ func (w *ExplainedWorld) text(b *strings.Builder, title string) {
 		w.Offers[i].text(b)
 	}
 	c := &w.Commission
-	fmt.Fprintf(b, "  commission %s%s\n", inUnit(c.Minor, c.Currency), because(c.Why))
+	if c.Currency != "" {
+		fmt.Fprintf(b, "  commission %s%s\n", inUnit(c.Minor, c.Currency), because(c.Why))
+	}
+	for _, c := range w.OfferCommissions {
+		fmt.Fprintf(b, "  commission of offer %s %s%s\n", c.OfferID, inUnit(c.Minor, c.Currency), because(c.Why))
+	}
 }
 
 func (o *ExplainedOffer) text(b *strings.Builder) {
@@ -91,21 +96,50 @@ func (o *ExplainedOffer) text(b *strings.Builder) {
 		fmt.Fprintf(b, "does not apply%s\n", because(o.Why))
 		return
 	}
-	if o.Rate != "" {
-		fmt.Fprintf(b, "%s of %s = %s minor units", o.Rate, inUnit(o.BasisMinor, o.Currency), o.Exact)
-	} else {
-		fmt.Fprintf(b, "fixed %s", inUnit(o.FixedMinor, o.Currency))
+	switch o.Form {
+	case "percent":
+		fmt.Fprintf(b, "%s of %s", o.Rate, inUnit(o.BasisMinor, o.Currency))
+	case "fixed":
+		fmt.Fprintf(b, "fixed %s", inUnit(o.FixedMinor, o.Unit))
+	default:
+		fmt.Fprintf(b, "%s on %s", o.Form, inUnit(o.BasisMinor, o.Currency))
 	}
-	fmt.Fprintf(b, ", rounded %s, after caps %s", inUnit(o.RoundedMinor, o.Currency), inUnit(o.CappedMinor, o.Currency))
-	if o.MonthCap > 0 {
-		fmt.Fprintf(b, " (month's cap %s, room %s)", inUnit(o.MonthCap, o.Currency), inUnit(o.MonthRoom, o.Currency))
+	if len(o.Boosts) > 0 {
+		fmt.Fprintf(b, ", raised by %s", strings.Join(o.Boosts, ", "))
 	}
+	if o.Exact != "" {
+		fmt.Fprintf(b, " = %s minor units", o.Exact)
+	}
+	fmt.Fprintf(b, ", rounded %s, after caps %s", inUnit(o.RoundedMinor, o.Unit), inUnit(o.CappedMinor, o.Unit))
+	o.capsText(b)
 	if !o.WonGroup {
 		fmt.Fprintf(b, ", loses in group %s: award 0", o.Group)
 	} else {
-		fmt.Fprintf(b, ", best of group %s, award %s", o.Group, inUnit(o.AwardMinor, o.Currency))
+		fmt.Fprintf(b, ", best of group %s, award %s", o.Group, inUnit(o.AwardMinor, o.Unit))
 	}
 	fmt.Fprintf(b, "%s\n", because(o.Why))
+}
+
+func (o *ExplainedOffer) capsText(b *strings.Builder) {
+	var texts []string
+	inAmount := false
+	for _, c := range o.Caps {
+		per := c.Per
+		if c.Days > 0 {
+			per = fmt.Sprintf("%d days", c.Days)
+		}
+		most := fmt.Sprintf("%d times", c.Count)
+		if c.Count == 0 {
+			most, inAmount = inUnit(c.Minor, o.Unit), true
+		}
+		texts = append(texts, fmt.Sprintf("at most %s per %s", most, per))
+	}
+	if inAmount {
+		texts = append(texts, "room "+inUnit(o.RoomMinor, o.Unit))
+	}
+	if len(texts) > 0 {
+		fmt.Fprintf(b, " (%s)", strings.Join(texts, ", "))
+	}
 }
 
 func because(why []string) string {

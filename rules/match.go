@@ -14,11 +14,43 @@ type Match struct {
 	StoreID   string
 }
 
-// Match finds the store whose merchant key the event names. By rank: network
-// merchant id, MID with sub-merchant, MID with acquirer, MID alone; the first
-// rank with a key valid at the event's own purchase time decides. Most events
-// of a bank are at no partner, so that answer is made to be the fastest.
+// Match finds the store whose merchant key the event names, or where there is
+// none, whether an offer of a programme's own is for such a merchant: then the
+// Match is empty. Most events of a bank are at no partner, so that answer is
+// made to be the fastest.
 func (s *Snapshot) Match(ev *Event) (Match, bool) {
+	m, ok := s.matchStore(ev)
+	return m, ok || s.matchesOwn(ev)
+}
+
+// matchesOwn reports whether some programme in force at the event's own
+// purchase time has an offer of its own for every merchant, or for those of
+// the event's category.
+func (s *Snapshot) matchesOwn(ev *Event) bool {
+	if !s.own {
+		return false
+	}
+	for i := range s.programmes {
+		v := s.programmeAt(int32(i), ev.PurchaseTime())
+		if v == nil {
+			continue
+		}
+		if v.everywhere {
+			return true
+		}
+		for _, ranges := range v.mccs {
+			if inRanges(ranges, ev.Merchant.MCC) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// matchStore finds the store by rank: network merchant id, MID with
+// sub-merchant, MID with acquirer, MID alone; the first rank with a key valid
+// at the event's own purchase time decides.
+func (s *Snapshot) matchStore(ev *Event) (Match, bool) {
 	m, k := &ev.Merchant, &s.keys
 	if m.NetworkMerchantID != "" && len(k.network) > 0 {
 		if place := find(k.network[m.NetworkMerchantID], m.Network, ev.PurchaseTime()); place != nil {

@@ -128,7 +128,7 @@ func TestCompileFindsEveryFault(t *testing.T) {
 		{"no form", offers(rules.Offer{ID: "a", Currency: eur}), "offers[0].reward", "no reward"},
 		{"unknown currency", offers(percentOffer("a", 1, in([3]byte{'X', 'X', 'X'}), byProgramme)), "offers[0].currency", "ISO 4217"},
 		{"minimum under 0", offers(percentOffer("a", 1, minimum(-1))), "offers[0].min_spend", "not within"},
-		{"cap of 0", offers(percentOffer("a", 1, capped(rules.PerMonth, 0))), "offers[0].caps[0]", "not within"},
+		{"cap of 0", offers(percentOffer("a", 1, capped(rules.PerMonth, 0))), "offers[0].caps[0]", "amount or a count over 0"},
 		{"unknown period", offers(percentOffer("a", 1, capped(0, 5))), "offers[0].caps[0]", "period"},
 		{"two offers of one id", offers(percentOffer("a", 1), percentOffer("a", 2)), "offers[1]", "two offers"},
 		{"unknown store", offers(percentOffer("a", 1, func(o *rules.Offer) { o.Stores = []string{"moon"} })), "offers[0].stores", "no store"},

@@ -9,12 +9,16 @@ type standing struct {
 	programme string // of the latest enrolment
 	memberID  string
 	level     string
+	// Of the latest enrolment too:
+	enrolledAt Instant
+	sponsor    string // account id; empty: none
+	account    string // the account's own id
 }
 
 // standingAt works the facts out up to t, inclusive: facts count from their
 // date on, those of one instant in order of id.
 func (a *Account) standingAt(t Instant) standing {
-	var s standing
+	s := standing{account: a.id}
 	for i := range a.facts {
 		f := &a.facts[i]
 		if f.At.After(t) {
@@ -22,7 +26,8 @@ func (a *Account) standingAt(t Instant) standing {
 		}
 		switch f.Type {
 		case Enrolled:
-			s = standing{enrolled: true, programme: f.Programme, memberID: f.MemberID, level: f.Level}
+			s.enrolled, s.left, s.programme, s.memberID, s.level = true, false, f.Programme, f.MemberID, f.Level
+			s.enrolledAt, s.sponsor = f.At, f.SponsorAccountID
 		case Left:
 			s.enrolled, s.left = false, true
 		case LevelChanged:
@@ -82,16 +87,65 @@ func (s *Snapshot) takesEvents(a *Account, t Instant) bool {
 	return a.IsMember() || s.automaticAt(t) != nil
 }
 
-// memberOf reports whether the account, with the card, was a member of the
-// programme at t. why is 0 or the reason why not.
-func (a *Account) memberOf(v *programmeVersion, t Instant, card string) (s standing, why reasons) {
-	s = a.standingAt(t)
-	automatic := v.Enrolment == EnrolmentAutomatic
+// programmeFor is the programme in which an account of this standing is at t:
+// that of its enrolment, else the one that takes everyone; nil: none.
+func (s *Snapshot) programmeFor(a *Account, at *standing, t Instant) *programmeVersion {
 	switch {
-	case s.left, s.enrolled && s.programme != v.ID, !s.enrolled && !automatic:
-		return s, whyNotMember
-	case !automatic && !v.AllCards && !a.cardLinkedAt(t, card):
-		return s, whyCard
+	case at.left:
+		return nil
+	case !at.enrolled:
+		return s.automaticAt(t)
 	}
-	return s, 0
+	i, ok := s.programmeIndex[at.programme]
+	if !ok {
+		return nil
+	}
+	return s.programmeAt(i, t)
+}
+
+// cardCounts reports whether purchases with the card count for a member of the
+// programme at t.
+func (a *Account) cardCounts(v *programmeVersion, t Instant, card string) bool {
+	return v.Enrolment == EnrolmentAutomatic || v.AllCards || a.cardLinkedAt(t, card)
+}
+
+// inSegmentAt reports whether the account was in one of the segments at t. An
+// enrolment states them anew.
+func (a *Account) inSegmentAt(t Instant, segments []string) bool {
+	for _, segment := range segments {
+		in := false
+		for i := range a.facts {
+			f := &a.facts[i]
+			if f.At.After(t) {
+				break
+			}
+			switch f.Type {
+			case Enrolled:
+				in = slices.Contains(f.Segments, segment)
+			case SegmentAdded:
+				in = in || f.Segment == segment
+			case SegmentRemoved:
+				in = in && f.Segment != segment
+			}
+		}
+		if in {
+			return true
+		}
+	}
+	return false
+}
+
+// activatedAt reports whether the member had activated the offer at t.
+func (a *Account) activatedAt(t Instant, offerID string) bool {
+	activated := false
+	for i := range a.facts {
+		f := &a.facts[i]
+		if f.At.After(t) {
+			break
+		}
+		if f.OfferID == offerID && (f.Type == OfferActivated || f.Type == OfferDeactivated) {
+			activated = f.Type == OfferActivated
+		}
+	}
+	return activated
 }

@@ -5,7 +5,7 @@ import "math/bits"
 // reasons is a set of codes that say why an award is what it is. They are
 // written on lines and in explanations, for the person at the bank whom a
 // cardholder asks.
-type reasons uint32
+type reasons uint64
 
 // The codes. Their names are kept in ClickHouse: rename none.
 const (
@@ -28,22 +28,60 @@ const (
 	whyAdjustment                      // booked by an adjustment
 	whySpent                           // points or wallet spent
 	whyRepaired                        // booked when sums were compared with what was deserved
+	whyMaximum                         // the basis is over the maximum spend
+	whyHours                           // not at the offer's weekdays, hours or dates
+	whyChannel                         // another channel, or none stated
+	whyMCC                             // another merchant category, or none stated
+	whyCardProduct                     // another card product, or none stated
+	whyLevel                           // another level, or none
+	whySegment                         // in none of the segments
+	whyActivation                      // the member has not activated the offer
+	whyEnrolled                        // enrolled too early, too late, or it is not known when
+	whyFirst                           // not the first purchase at the partner
+	whyLapsed                          // no purchase before, or one too lately
+	whyVisit                           // not the visit that earns
+	whyGoal                            // not the purchase that reaches the goal
+	whyTier                            // below the first tier, or nothing at this rate
+	whyCapDay                          // limited per day
+	whyCapWeek                         // limited per week
+	whyCapQuarter                      // limited per quarter
+	whyCapYear                         // limited per year
+	whyCapRolling                      // limited per so many days
+	whyCapLife                         // limited once and for all
+	whyCapCount                        // limited in number: the offer doesn't apply
+	whyBudget                          // limited to what was left of a budget
+	whyBoost                           // raised by a boost
+	whyReferral                        // a sponsor's
 )
 
 var reasonNames = [...]string{
 	"basis", "currency", "min_spend", "window", "not_member", "card", "expired", "cap:purchase", "cap:month",
 	"group", "ceiling", "margin", "refund", "late", "moved", "rounding", "adjustment", "spent", "repair",
+	"max_spend", "hours", "channel", "mcc", "card_product", "level", "segment", "activation", "enrolled",
+	"first_purchase", "lapsed", "visit", "goal", "tier", "cap:day", "cap:week", "cap:quarter", "cap:year", "cap:rolling",
+	"cap:life", "cap:count", "budget", "boost", "referral",
 }
 
 // whyNoAward are the reasons for which an offer does not apply at all.
-const whyNoAward = whyNoBasis | whyCurrency | whyMinimum | whyWindow
+const whyNoAward = whyNoBasis | whyCurrency | whyMinimum | whyWindow | whyMaximum | whyHours | whyChannel | whyMCC |
+	whyCardProduct | whyLevel | whySegment | whyActivation | whyEnrolled | whyRanked | whyTier
+
+// whyRanked are those that depend on other purchases: events more than H days
+// after their purchase leave them as they were.
+const whyRanked = whyFirst | whyLapsed | whyVisit | whyGoal
+
+// whyCap is the reason of a cap's period.
+var whyCap = [...]reasons{
+	PerPurchase: whyCapPurchase, PerDay: whyCapDay, PerWeek: whyCapWeek, PerMonth: whyCapMonth, PerQuarter: whyCapQuarter,
+	PerYear: whyCapYear, PerRolling: whyCapRolling, PerLife: whyCapLife,
+}
 
 // names are the codes of the set, in a fixed order.
 func (r reasons) names() []string {
 	if r == 0 {
 		return nil
 	}
-	names := make([]string, 0, bits.OnesCount32(uint32(r)))
+	names := make([]string, 0, bits.OnesCount64(uint64(r)))
 	for i, name := range reasonNames {
 		if r&(1<<i) != 0 {
 			names = append(names, name)

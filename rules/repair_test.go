@@ -110,7 +110,7 @@ func TestExplain(t *testing.T) {
 			"purchase P of account acc: earns", "authorization a: 120.50 EUR, ignored (a later authorization",
 			"gives time, store and card", "refund r: 10.00 EUR, cleared", "store bastille of cafe, terms c1, programme ristourne r1",
 			"member m1: enrolled yes in ristourne, card linked yes, level gold", "3% of 100.50 EUR = 301.5 minor units",
-			"rounded 3.02 EUR, after caps 2.00 EUR (month's cap 5.00 EUR, room 2.00 EUR)", "award 2.00 EUR [cap:month]",
+			"rounded 3.02 EUR, after caps 2.00 EUR (at most 5.00 EUR per month, room 2.00 EUR)", "award 2.00 EUR [cap:month]",
 			"offer big (c1): does not apply [min_spend]", "commission 8.04 EUR",
 			"confirmed member cash of offer everyday (c1): reward 2.00 EUR",
 		}},

@@ -82,15 +82,16 @@ func (a *Account) knowsWith(ev *Event, purchaseID string) bool {
 }
 
 // insertEvent puts ev into the set and marks what is to be worked out anew.
-func (e *Engine) insertEvent(a *Account, ev *Event, m Match, purchaseID string) {
+func (e *Engine) insertEvent(a *Account, ev *Event, m Match, matchesOwn bool, purchaseID string) {
 	i := int32(len(a.events))
 	a.events = append(a.events, setEvent{
 		id: ev.ID, transactionID: ev.TransactionID, originalID: ev.OriginalTransactionID, hash: ev.ContentHash,
 		occurredAt: ev.OccurredAt, purchasedAt: ev.PurchaseTime(), amountMinor: ev.AmountMinor, currency: ev.Currency,
-		billingMinor: ev.BillingAmountMinor, billing: ev.BillingCurrency, typ: ev.Type, match: m,
+		billingMinor: ev.BillingAmountMinor, billing: ev.BillingCurrency, typ: ev.Type, match: m, matchesOwn: matchesOwn,
+		listsItems: len(ev.Items) > 0, items: itemSums(ev),
 	})
-	if m.PartnerID != "" {
-		a.events[i].card, a.events[i].mcc, a.events[i].channel = ev.CardToken, ev.Merchant.MCC, ev.Channel
+	if x := &a.events[i]; x.opens() {
+		x.card, x.mcc, x.channel, x.cardProduct = ev.CardToken, ev.Merchant.MCC, ev.Channel, ev.CardProduct
 	}
 	a.newest = later(a.newest, ev.OccurredAt)
 	a.volume += volumeOf(ev)
@@ -102,6 +103,25 @@ func (e *Engine) insertEvent(a *Account, ev *Event, m Match, purchaseID string) 
 	e.dropWaiting(a)
 }
 
+// itemSums adds up an event's line items by category; those without one are
+// in no category's sum.
+func itemSums(ev *Event) []itemSum {
+	var sums []itemSum
+	for i := range ev.Items {
+		item := &ev.Items[i]
+		if item.Category == "" {
+			continue
+		}
+		n := slices.IndexFunc(sums, func(s itemSum) bool { return s.Category == item.Category })
+		if n < 0 {
+			n = len(sums)
+			sums = append(sums, itemSum{Category: item.Category})
+		}
+		sums[n].AmountMinor += item.AmountMinor // within 200 times 2^53
+	}
+	return sums
+}
+
 // volumeOf is the most that an event can add to a sum.
 func volumeOf(ev *Event) int64 { return max(ev.AmountMinor, ev.BillingAmountMinor) }
 
@@ -109,7 +129,8 @@ func volumeOf(ev *Event) int64 { return max(ev.AmountMinor, ev.BillingAmountMino
 func (e *Engine) attach(a *Account, event int32, purchaseID string) {
 	i := a.find(purchaseID)
 	if i < 0 {
-		p := purchase{id: purchaseID, giver: -1, events: event, lines: -1, dirty: true}
+		p := unknownPurchase(purchaseID)
+		p.events, p.dirty = event, true
 		p.expired = a.expiredByFact(purchaseID)
 		a.events[event].next = -1
 		e.markLate(a, &p)
@@ -198,7 +219,7 @@ func (e *Engine) settle(a *Account, i int) {
 	if stays {
 		return
 	}
-	p.terms = nil
+	p.placed = false
 	settled := *p
 	a.purchases = slices.Delete(a.purchases, i, i+1)
 	n := a.insertPurchase(settled)
@@ -210,7 +231,10 @@ func (e *Engine) settle(a *Account, i int) {
 }
 
 func (a *Account) sameMatch(x, y int32) bool {
-	return x == y || (x >= 0 && y >= 0 && a.events[x].match == a.events[y].match)
+	if x == y || x < 0 || y < 0 {
+		return x == y
+	}
+	return a.events[x].match == a.events[y].match
 }
 
 // markLate tells which events are dated more than H days after the purchase,
@@ -253,7 +277,8 @@ func (a *Account) choose(p *purchase) {
 
 // earliestGiver is of the authorizations and updates whose merchant matches
 // the one with the earliest purchase time, or where there is none, of such
-// clearings; -1: neither.
+// clearings; -1: neither. Those that match a store go before those that match
+// an offer of the programme's own.
 func (a *Account) earliestGiver(p *purchase, withLate bool) int32 {
 	best := int32(-1)
 	for i := p.events; i >= 0; i = a.events[i].next {
@@ -269,6 +294,9 @@ func (a *Account) earliestGiver(p *purchase, withLate bool) int32 {
 }
 
 func givesBefore(e, o *setEvent) bool {
+	if e.atStore() != o.atStore() {
+		return e.atStore() // a store decides, whatever the programme's own offers match
+	}
 	if clearing := e.typ == Clearing; clearing != (o.typ == Clearing) {
 		return !clearing
 	}
@@ -331,6 +359,6 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 // dropEmptyPurchases forgets purchases without events and without booked lines.
 func (a *Account) dropEmptyPurchases() {
 	first := a.Purchases()
-	kept := slices.DeleteFunc(a.purchases[first:], func(p purchase) bool { return p.events < 0 && p.lines < 0 })
+	kept := slices.DeleteFunc(a.purchases[first:], func(p purchase) bool { return p.events < 0 && p.lines < 0 && p.grants < 0 && p.told < 0 })
 	a.purchases = a.purchases[:first+len(kept)]
 }

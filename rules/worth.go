@@ -9,38 +9,49 @@ import "ristourne/rules/money"
 // after each step is kept: it is what an explanation shows.
 type award struct {
 	offer        *offer
+	boosts       []activeBoost // in force for the purchase, if the offer applies
 	basisMinor   int64
-	there        bool  // over 0 before rounding: it calls for commission
-	won          bool  // the one of its group
-	roundedMinor int64 // after 4, rounding
-	roomMinor    int64 // what the month's cap left before it; -1: no such cap
-	cappedMinor  int64 // after 5, caps
+	visit        bool        // all conditions but those on its rank hold
+	reachesGoal  bool        // it is the one with which the goal is reached
+	there        bool        // over 0 before rounding: it calls for commission
+	won          bool        // the one of its group
+	exact        money.Exact // after 3; 0 where it is no number of 10^-12
+	roundedMinor int64       // after 4, rounding
+	roomMinor    int64       // the least that caps over purchases left before it; -1: no such cap
+	cappedMinor  int64       // after 5, caps and grants
+	slices       []slice
+	costMinor    int64 // of what is left, in money
 	ceilingMinor int64 // after the first cut of 6
 	finalMinor   int64 // after the second
 	why          reasons
 }
 
-// commission is what the partner owes for one purchase in one world.
+// commission is what the partner owes for one purchase in one world: by its
+// terms, or by one of its offers.
 type commission struct {
+	offer      *offer // nil: by the partner's terms
+	currency   money.Currency
 	basisMinor int64
 	minor      int64
 	owed       bool
 	why        reasons
 }
 
-// worth is all of one purchase in one world.
+// worth is all of one purchase in one world. The first commission is that of
+// the partner's terms.
 type worth struct {
-	awards     []award
-	commission commission
+	awards      []award
+	commissions []commission
 }
 
-// terms are under which a purchase is looked at.
-type terms struct {
+// purchaseTerms are under which a purchase is looked at.
+type purchaseTerms struct {
 	purchase  *purchase
-	programme *programmeVersion // nil: none in force
-	partner   *partnerVersion
+	programme *programmeVersion // the member's; nil: in none
+	partner   *partnerVersion   // nil: at no store of the programme
 	store     *store
-	standing  standing
+	standing  *standing
+	giver     *setEvent
 	why       reasons // why it earns nothing at all
 	tally     tally
 }
@@ -50,13 +61,21 @@ type terms struct {
 func (e *Engine) work(a *Account, p *purchase, withLate bool) error {
 	e.terms = e.termsOf(a, p)
 	e.terms.tally = a.tallyOf(p, withLate)
-	e.bases = e.bases[:0]
+	e.bases, e.categories = e.bases[:0], e.categories[:0]
+	e.slices = e.slices[:0]
 	p.wantedMinor, p.bound = 0, false
 	for w := range numWorlds {
-		e.worth[w].awards = e.worth[w].awards[:0]
-		e.worth[w].commission = commission{}
-		if e.terms.why != 0 {
-			continue
+		e.worth[w].awards, e.worth[w].commissions = e.worth[w].awards[:0], e.worth[w].commissions[:0]
+	}
+	if e.terms.why != 0 {
+		return nil
+	}
+	e.findOffers(a, p)
+	for w := range numWorlds {
+		if w == expectedWorld && e.worldsAlike() {
+			e.worth[w].awards = append(e.worth[w].awards, e.worth[confirmedWorld].awards...)
+			e.worth[w].commissions = append(e.worth[w].commissions, e.worth[confirmedWorld].commissions...)
+			break
 		}
 		if err := e.workIn(w, a, p); err != nil {
 			return err
@@ -65,37 +84,55 @@ func (e *Engine) work(a *Account, p *purchase, withLate bool) error {
 	return nil
 }
 
+// worldsAlike reports that the expected world can't differ from the confirmed
+// one: what is cleared is all that is expected, and nothing fills up over
+// purchases.
+func (e *Engine) worldsAlike() bool {
+	if !e.terms.tally.cleared {
+		return false
+	}
+	for i := range e.offered {
+		if o := e.offered[i].offer; o.counted || o.ordered() {
+			return false
+		}
+	}
+	return !e.ceilings
+}
+
 func (e *Engine) workIn(w world, a *Account, p *purchase) error {
-	e.findCandidates(w, a, p)
-	if err := e.rateAndRound(w); err != nil {
+	e.takeBasis(w, a, p)
+	e.rank(w, a, p)
+	if err := e.rateAndCap(w, a, p); err != nil {
 		return err
 	}
-	e.capAwards(w, p)
-	e.chooseInGroups(w)
-	if err := e.commissionOf(w, a, p); err != nil {
+	if err := e.chooseInGroups(w); err != nil {
+		return err
+	}
+	if err := e.commissionsOf(w, a, p); err != nil {
 		return err
 	}
 	e.cutToCeiling(w)
 	e.cutToCommission(w)
-	return nil
+	return e.costs(w, a, p)
 }
 
 // termsOf finds the versions in force at purchase time, and whether the
 // account was a member with that card then.
-func (e *Engine) termsOf(a *Account, p *purchase) terms {
-	giver := &a.events[p.giver]
-	t := terms{purchase: p, partner: e.partnerOf(a, p)}
-	if t.partner == nil {
-		t.why = whyNotMember
-		return t
+func (e *Engine) termsOf(a *Account, p *purchase) purchaseTerms {
+	e.place(a, p)
+	t := purchaseTerms{purchase: p, programme: p.programme, partner: p.terms, standing: &p.standing, giver: &a.events[p.giver]}
+	if t.partner != nil {
+		t.store = t.partner.stores[t.giver.match.StoreID]
 	}
-	t.store = t.partner.stores[giver.match.StoreID]
-	t.programme = e.snapshot.programmeAt(t.partner.programme, p.at)
-	if t.programme == nil || t.store == nil {
-		t.why = whyNotMember
-		return t
+	if t.store == nil {
+		t.partner = nil
 	}
-	t.standing, t.why = a.memberOf(t.programme, p.at, giver.card)
+	switch {
+	case t.programme == nil, t.partner == nil && len(t.programme.offers) == 0:
+		t.why = whyNotMember
+	case !a.cardCounts(t.programme, p.at, t.giver.card):
+		t.why = whyCard
+	}
 	return t
 }
 
@@ -110,107 +147,53 @@ func (e *Engine) basisOf(c money.Currency, a *Account, p *purchase) *basis {
 	return &e.bases[len(e.bases)-1]
 }
 
-// findCandidates is steps 1 and 2: the basis in each offer's currency, and the
-// offers of the store whose conditions hold.
-func (e *Engine) findCandidates(w world, a *Account, p *purchase) {
-	for i := range e.terms.store.candidates {
-		c := &e.terms.store.candidates[i]
-		b := e.basisOf(c.offer.Currency, a, p)
-		aw := award{offer: c.offer, basisMinor: b.minor[w], roomMinor: -1}
+// takeBasis is step 1 and what step 2 asks of the basis, offer by offer.
+func (e *Engine) takeBasis(w world, a *Account, p *purchase) {
+	for i := range e.offered {
+		x := &e.offered[i]
+		b := e.basisOf(x.offer.Currency, a, p)
+		aw := award{offer: x.offer, boosts: x.boosts, basisMinor: b.minor[w], roomMinor: -1, why: x.why}
 		switch {
-		case p.at.Before(c.from) || !p.at.Before(c.until):
-			aw.why = whyWindow
+		case aw.why != 0:
 		case !b.stated[w]:
 			aw.why = whyCurrency
 		case aw.basisMinor == 0:
 			aw.why = whyNoBasis
-		case aw.basisMinor < c.offer.MinSpendMinor:
+		case aw.basisMinor < x.offer.MinSpendMinor:
 			aw.why = whyMinimum
+		case x.offer.MaxSpendMinor > 0 && aw.basisMinor > x.offer.MaxSpendMinor:
+			aw.why = whyMaximum
 		}
 		e.worth[w].awards = append(e.worth[w].awards, aw)
 	}
 }
 
-// rateAndRound is steps 3 and 4: the form's own rate, exactly, then rounded
-// once. An award is there if it was over 0 before rounding.
-func (e *Engine) rateAndRound(w world) error {
-	for i := range e.worth[w].awards {
-		aw := &e.worth[w].awards[i]
-		if aw.why&whyNoAward != 0 {
-			continue
-		}
-		reward := aw.offer.Reward
-		rounded, err := money.Share(aw.basisMinor, reward.RateMillionths, reward.FixedMinor, e.terms.programme.Rounding)
-		if err != nil {
-			return err
-		}
-		aw.there = reward.RateMillionths > 0 || reward.FixedMinor > 0
-		aw.roundedMinor = rounded
-		if rounded == 0 {
-			aw.why |= whyRounded
-		}
-	}
-	return nil
-}
-
-// capAwards is step 5: per purchase, then the member's by month.
-func (e *Engine) capAwards(w world, p *purchase) {
-	for i := range e.worth[w].awards {
-		aw := &e.worth[w].awards[i]
-		aw.cappedMinor = aw.roundedMinor
-		if !aw.there {
-			continue
-		}
-		if limit := aw.offer.purchaseCapMinor; limit > 0 && aw.cappedMinor > limit {
-			aw.cappedMinor = limit
-			aw.why |= whyCapPurchase
-		}
-		if aw.offer.monthCapMinor == 0 {
-			continue
-		}
-		p.wantedMinor = max(p.wantedMinor, aw.cappedMinor)
-		aw.roomMinor = e.roomFor(w, p, aw.offer)
-		if aw.cappedMinor > aw.roomMinor {
-			aw.cappedMinor = aw.roomMinor
-			aw.why |= whyCapMonth
-			p.bound = true
-		}
-	}
-}
-
-// roomFor is what the month's cap of the version in force leaves. With late
-// events a purchase has the room that all others leave, younger ones too, and
-// what it had without them is not taken from it.
-func (e *Engine) roomFor(w world, p *purchase, o *offer) int64 {
-	used := e.fills.at(fillKey(o.counter, p.month)).now[w]
-	if !e.terms.tally.withLate {
-		return max(0, o.monthCapMinor-used)
-	}
-	recorded := e.recordedMinor(w, p, o)
-	return max(0, recorded, o.monthCapMinor-(used-recorded))
-}
-
 // chooseInGroups is the first half of step 6: in each group the award worth
-// most wins. Candidates are in order of strength, so the first of equals does.
-func (e *Engine) chooseInGroups(w world) {
+// most wins. Awards are in order of strength, so the first of equals does.
+func (e *Engine) chooseInGroups(w world) error {
 	awards := e.worth[w].awards
-	best := e.bestOfGroup[:0]
-	for range e.terms.partner.groups {
-		best = append(best, -1)
-	}
-	e.bestOfGroup = best
+	e.newGroups()
 	for i := range awards {
 		aw := &awards[i]
 		if !aw.there {
 			continue
 		}
-		group := &best[aw.offer.group]
+		cost, err := e.costOf(aw, aw.cappedMinor)
+		if err != nil {
+			return err
+		}
+		aw.costMinor = cost
+		if aw.offer.Reward.Form == 0 {
+			aw.won = true // it gives its own member nothing to choose from
+			continue
+		}
+		best := e.bestOf(aw.offer.group)
 		switch {
-		case *group < 0:
-			*group, aw.won = i, true
-		case worthMore(aw, &awards[*group]):
-			awards[*group].lose()
-			*group, aw.won = i, true
+		case *best < 0:
+			*best, aw.won = int32(i), true
+		case worthMore(aw, &awards[*best]):
+			awards[*best].lose()
+			*best, aw.won = int32(i), true
 		default:
 			aw.lose()
 		}
@@ -221,6 +204,7 @@ func (e *Engine) chooseInGroups(w world) {
 		}
 		awards[i].ceilingMinor = awards[i].finalMinor
 	}
+	return nil
 }
 
 func (aw *award) lose() { aw.won, aw.why = false, aw.why|whyGroup }
@@ -228,35 +212,82 @@ func (aw *award) lose() { aw.won, aw.why = false, aw.why|whyGroup }
 // worthMore compares what two awards are worth of the purchase. In two
 // currencies its own two amounts are the rate between them.
 func worthMore(aw, than *award) bool {
-	return money.CompareShares(aw.cappedMinor, aw.basisMinor, than.cappedMinor, than.basisMinor) > 0
+	return money.CompareShares(aw.costMinor, aw.basisMinor, than.costMinor, than.basisMinor) > 0
 }
 
-// commissionOf is step 8. It comes before the cuts, which need it, and is
-// lowered by none of them.
-func (e *Engine) commissionOf(w world, a *Account, p *purchase) error {
-	c := &e.worth[w].commission
-	deal := e.terms.partner.Commission
-	b := e.basisOf(e.terms.partner.Currency, a, p)
-	c.basisMinor = b.minor[w]
-	switch {
-	case deal.None():
-		return nil
-	case !b.stated[w]:
-		c.why = whyCurrency
-		return nil
-	case c.basisMinor == 0:
-		c.why = whyNoBasis
-		return nil
+// groupBest is the index of the award that leads a group; of an older turn:
+// none does.
+type groupBest struct {
+	turn  uint32
+	index int32
+}
+
+func (e *Engine) newGroups() {
+	if n := int(e.snapshot.groups); len(e.groups) < n {
+		e.groups, e.groupTurn = make([]groupBest, n), 0
 	}
-	c.owed = deal.On == OnSale
+	e.groupTurn++
+	if e.groupTurn == 0 {
+		clear(e.groups)
+		e.groupTurn = 1
+	}
+}
+
+// bestOf is the index of the award that leads the group; -1: none yet.
+func (e *Engine) bestOf(group int32) *int32 {
+	g := &e.groups[group]
+	if g.turn != e.groupTurn {
+		*g = groupBest{e.groupTurn, -1}
+	}
+	return &g.index
+}
+
+// costOf is what so many units of an award cost in money: points at the
+// programme's value, rounded once.
+func (e *Engine) costOf(aw *award, units int64) (int64, error) {
+	if aw.offer.kind != Points {
+		return units, nil
+	}
+	return e.terms.programme.Points.cost(units, e.terms.programme.Rounding)
+}
+
+func (u *PointsUnit) cost(units int64, rounding money.Rounding) (int64, error) {
+	perUnit := u.ValueMillionths * money.One // of 10^-12
+	for range u.Decimals {
+		perUnit /= 10
+	}
+	exact, err := money.Exact{}.Plus(units, perUnit)
+	if err != nil {
+		return 0, err
+	}
+	return exact.Round(rounding)
+}
+
+// costs gives each award its cost as it is in the end, and then a commission
+// that is agreed as cost-plus its amount.
+func (e *Engine) costs(w world, a *Account, p *purchase) error {
+	funded := int64(0)
 	for i := range e.worth[w].awards {
-		c.owed = c.owed || e.worth[w].awards[i].won
+		aw := &e.worth[w].awards[i]
+		var err error
+		if aw.costMinor, err = e.costOf(aw, aw.finalMinor); err != nil {
+			return err
+		}
+		if aw.offer.partner != "" && aw.offer.FundedBy == FundedByCommission {
+			if funded, err = money.Add(funded, aw.costMinor); err != nil {
+				return err
+			}
+		}
 	}
+	if e.terms.partner == nil || e.terms.partner.Commission.Form != CostPlusCommission {
+		return nil
+	}
+	c := &e.worth[w].commissions[0]
 	if !c.owed {
 		return nil
 	}
 	var err error
-	c.minor, err = money.Share(c.basisMinor, deal.RateMillionths, deal.FixedMinor, e.terms.programme.Rounding)
+	c.minor, err = money.Share(funded, e.terms.partner.Commission.CostMillionths, 0, e.terms.programme.Rounding)
 	return err
 }
 
@@ -275,12 +306,17 @@ func (e *Engine) cutToCeiling(w world) {
 }
 
 // cutToCommission is the second cut: those that the commission funds are
-// together not above it.
+// together not above it. What is agreed as cost-plus follows the rewards.
 func (e *Engine) cutToCommission(w world) {
+	if e.terms.partner == nil || e.terms.partner.Commission.Form == CostPlusCommission {
+		return
+	}
 	for i := range e.bases {
 		limit := int64(0)
-		if e.bases[i].currency == e.terms.partner.Currency {
-			limit = e.worth[w].commission.minor
+		for _, c := range e.worth[w].commissions {
+			if c.currency == e.bases[i].currency {
+				limit += c.minor // each within 2^57: see the checks of a catalogue
+			}
 		}
 		e.cut(w, e.bases[i].currency, limit, whyMargin, func(aw *award) bool {
 			return aw.offer.FundedBy == FundedByCommission
@@ -288,14 +324,14 @@ func (e *Engine) cutToCommission(w world) {
 	}
 }
 
-// cut lowers the awards in a currency until together they are within the
+// cut lowers the money awards in a currency until together they are within the
 // limit, the weakest first: so the strongest keep what there is.
 func (e *Engine) cut(w world, c money.Currency, limitMinor int64, why reasons, counts func(*award) bool) {
 	awards := e.worth[w].awards
 	left := limitMinor
 	for i := range awards {
 		aw := &awards[i]
-		if aw.finalMinor == 0 || aw.offer.Currency != c || !counts(aw) {
+		if aw.finalMinor == 0 || aw.offer.kind == Points || aw.offer.Currency != c || !counts(aw) {
 			continue
 		}
 		if aw.finalMinor > left {

@@ -182,7 +182,7 @@ var whyColumns = []column[explained]{
 	}},
 	{name: "basis", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.BasisMinor })},
 	{name: "rounded", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.RoundedMinor })},
-	{name: "room", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.MonthRoom })},
+	{name: "room", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.RoomMinor })},
 	{name: "capped", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.CappedMinor })},
 	{name: "award", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.AwardMinor })},
 }

@@ -136,3 +136,15 @@ func FormatExact(amountMinor, rateMillionths, fixedMinor int64) string {
 	exact := decimal.NewFromInt(amountMinor).Mul(decimal.New(rateMillionths, -6))
 	return exact.Add(decimal.NewFromInt(fixedMinor)).String()
 }
+
+// Times is a x b, neither negative, or ErrOverflow.
+func Times(a, b int64) (int64, error) {
+	if a < 0 || b < 0 {
+		return 0, ErrOverflow
+	}
+	hi, lo := bits.Mul64(uint64(a), uint64(b))
+	if hi != 0 || lo > math.MaxInt64 {
+		return 0, ErrOverflow
+	}
+	return int64(lo), nil
+}

@@ -43,7 +43,7 @@ func (r Rounding) roundsUp(quotient, remainder, divisor uint64) bool {
 	case Up:
 		return true
 	}
-	twice := remainder * 2 // remainder < divisor <= 10^6
+	twice := remainder * 2 // remainder < divisor <= 10^12
 	if twice == divisor {
 		return r == HalfUp || quotient%2 == 1
 	}

@@ -1,0 +1,71 @@
+package rules
+
+import "ristourne/rules/money"
+
+// commissionsOf is step 8: what the partner owes by its terms, and by offers
+// that add a commission of their own. It comes before the cuts, which need it,
+// and is lowered by none of them; what is agreed as cost-plus gets its amount
+// after them.
+func (e *Engine) commissionsOf(w world, a *Account, p *purchase) error {
+	if e.terms.partner == nil {
+		return nil
+	}
+	awarded := false
+	awards := e.worth[w].awards
+	for i := range awards {
+		o := awards[i].offer
+		awarded = awarded || (awards[i].won && o.partner != "" && o.Reward.Form != 0)
+	}
+	deal := &e.terms.partner.Commission
+	owed := awarded || deal.On == OnSale && deal.Form != CostPlusCommission
+	if err := e.owe(w, a, p, nil, deal, e.terms.partner.Currency, owed); err != nil {
+		return err
+	}
+	for i := range awards {
+		o := awards[i].offer
+		if o.partner == "" || o.Commission.None() {
+			continue
+		}
+		if err := e.owe(w, a, p, o, &o.Commission, o.Currency, awards[i].won); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owe appends one commission.
+func (e *Engine) owe(w world, a *Account, p *purchase, o *offer, deal *Commission, currency money.Currency, owed bool) error {
+	b := e.basisOf(currency, a, p)
+	c := commission{offer: o, currency: currency, basisMinor: b.minor[w]}
+	switch {
+	case deal.None():
+	case !b.stated[w]:
+		c.why = whyCurrency
+	case c.basisMinor == 0:
+		c.why = whyNoBasis
+	default:
+		c.owed = owed
+	}
+	var err error
+	if c.owed {
+		c.minor, err = deal.of(c.basisMinor, e.terms.programme.Rounding)
+	}
+	e.worth[w].commissions = append(e.worth[w].commissions, c)
+	return err
+}
+
+// of is the commission on a basis; 0 where it follows from what rewards cost.
+func (c *Commission) of(basisMinor int64, rounding money.Rounding) (int64, error) {
+	switch c.Form {
+	case ShareCommission:
+		return money.Share(basisMinor, c.RateMillionths, c.FixedMinor, rounding)
+	case TieredCommission:
+		for i := len(c.Tiers) - 1; i >= 0; i-- {
+			if t := &c.Tiers[i]; basisMinor >= t.FromMinor {
+				return money.Share(basisMinor, t.RateMillionths, t.FixedMinor, rounding)
+			}
+		}
+	case CostPlusCommission:
+	}
+	return 0, nil
+}

@@ -1,0 +1,485 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"ristourne/rules/money"
+)
+
+// offer is one version of an offer, its settings where the engine needs them.
+type offer struct {
+	*Offer
+	partner string // empty: the programme's own
+	kind    Kind
+	unit    string // of its awards, as a line says it
+	version string
+	group   int32
+	// fills are the counters over purchases that its awards use: all that any
+	// version of the offer has a cap by. limits are this version's own.
+	fills            []counter
+	limits           []limit
+	purchaseCapMinor int64 // 0: none
+	visits           []counter
+	goals            []goalCounter
+	every, goal      int // which of visits and goals this version asks; -1: none
+	budgets          []offerBudget
+	sponsorship      *sponsorship
+	sponsored        []counter // how many purchases it awarded, for a sponsor's first ones
+	counted          bool      // something of it counts over purchases
+}
+
+// counter counts something of an offer over the purchases of one account: over
+// all versions of the offer, and for each period anew.
+type counter struct {
+	id      int32
+	measure measure
+	per     CapPeriod
+	days    int // PerRolling
+}
+
+// limit is one cap of an offer over purchases.
+type limit struct {
+	counter
+	most int64 // units, or awards
+}
+
+// goalCounter counts towards a goal: bases, and whether it was reached.
+type goalCounter struct{ sum, reached counter }
+
+// offerBudget is one budget of an offer.
+type offerBudget struct {
+	*Budget
+	key BudgetKey // whole; of a budget per store and day the part before them
+}
+
+// sponsorship is what an offer gives sponsors.
+type sponsorship struct {
+	fills            []counter
+	limits           []limit
+	purchaseCapMinor int64
+}
+
+// measure is what a counter counts.
+type measure uint8
+
+const (
+	unitsGiven measure = iota
+	awardsGiven
+	visitsMade
+	basesSummed
+	goalsReached
+	sponsoredPurchases // on the buyer's side
+	sponsorUnits       // on the sponsor's side
+	sponsorAwards
+)
+
+// counterName is what counts together: an offer over all its versions. An offer
+// that changes its unit starts anew, since the two don't add up.
+type counterName struct {
+	partner, offer, unit string
+	measure              measure
+	per                  CapPeriod
+	days                 int
+}
+
+// counterSet names the counters of one offer in one unit.
+type counterSet struct{ partner, offer, unit string }
+
+// compiler is what is needed once to make a snapshot.
+type compiler struct {
+	s      *Snapshot
+	ids    map[counterName]int32
+	names  map[counterSet][]counterName // awards and sponsors
+	groups map[string]int32
+	zones  map[string]*time.Location // in which stores are, and programmes, by name
+
+	boosts       map[OfferRef][]*boost // by what they name
+	toEverything []*boost
+	budgeted     bool // a candidate made since this was last set has a budget's boost
+}
+
+func newCompiler(s *Snapshot, c *Catalogue) *compiler {
+	k := &compiler{
+		s: s, ids: map[counterName]int32{}, names: map[counterSet][]counterName{}, groups: map[string]int32{},
+		zones: map[string]*time.Location{}, boosts: map[OfferRef][]*boost{},
+	}
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		k.addZone(p.Zone)
+		for n := range p.Offers {
+			k.nameCounters("", &p.Offers[n], unitOf(&p.Offers[n], p.Points.Code))
+		}
+	}
+	for i := range c.Partners {
+		p := &c.Partners[i]
+		for n := range p.Stores {
+			k.addZone(p.Stores[n].Zone)
+		}
+		for n := range p.Offers {
+			k.nameCounters(p.ID, &p.Offers[n], unitOf(&p.Offers[n], s.pointsCode(p)))
+		}
+	}
+	k.addCampaigns(c)
+	return k
+}
+
+func (k *compiler) addZone(zone *time.Location) {
+	if zone != nil {
+		k.zones[zone.String()] = zone
+	}
+}
+
+// pointsCode is the unit of the points that a partner's version gives: that of
+// its programme when the version begins.
+func (s *Snapshot) pointsCode(p *Partner) string {
+	i, ok := s.programmeIndex[p.Programme]
+	if !ok {
+		return ""
+	}
+	versions := s.programmes[i].versions
+	for n := len(versions) - 1; n >= 0; n-- {
+		if v := &versions[n]; !v.ended && (n == 0 || !v.from.After(p.Version.From)) {
+			return v.Points.Code
+		}
+	}
+	return ""
+}
+
+func unitOf(o *Offer, pointsCode string) string {
+	if o.Reward.Kind == Points {
+		return pointsCode
+	}
+	return o.Currency.String()
+}
+
+// nameCounters notes what one version of an offer counts.
+func (k *compiler) nameCounters(partnerID string, o *Offer, unit string) {
+	add := func(unit string, m measure, per CapPeriod, days int) {
+		name := counterName{partnerID, o.ID, unit, m, per, days}
+		if _, ok := k.ids[name]; ok {
+			return
+		}
+		k.ids[name] = int32(len(k.ids))
+		set := counterSet{partnerID, o.ID, unit}
+		k.names[set] = append(k.names[set], name)
+	}
+	for _, limit := range o.Caps {
+		if limit.Per != PerPurchase {
+			add(unit, measureOf(&limit, unitsGiven, awardsGiven), limit.Per, limit.Days)
+		}
+	}
+	for _, limit := range o.Sponsor.Caps {
+		if limit.Per != PerPurchase {
+			add(o.Currency.String(), measureOf(&limit, sponsorUnits, sponsorAwards), limit.Per, limit.Days)
+		}
+	}
+	if o.Sponsor.FirstPurchases > 0 {
+		add("", sponsoredPurchases, PerLife, 0)
+	}
+	if o.Every.N > 0 {
+		add("", visitsMade, o.Every.Per, 0)
+	}
+	if o.Goal.AmountMinor > 0 {
+		add(o.Currency.String(), basesSummed, o.Goal.Per, 0)
+		add(o.Currency.String(), goalsReached, o.Goal.Per, 0)
+	}
+}
+
+func measureOf(limit *Cap, units, awards measure) measure {
+	if limit.Count > 0 {
+		return awards
+	}
+	return units
+}
+
+// counters are those of one offer in one unit that measure one of these.
+func (k *compiler) counters(partnerID, offerID, unit string, measures ...measure) []counter {
+	var counters []counter
+	for _, name := range k.names[counterSet{partnerID, offerID, unit}] {
+		if slices.Contains(measures, name.measure) {
+			counters = append(counters, counter{k.ids[name], name.measure, name.per, name.days})
+		}
+	}
+	return counters
+}
+
+func (k *compiler) counter(partnerID, offerID, unit string, m measure, per CapPeriod) counter {
+	return counter{id: k.ids[counterName{partnerID, offerID, unit, m, per, 0}], measure: m, per: per}
+}
+
+// addCampaigns notes which boosts of campaigns name what, in order of campaign,
+// version and boost.
+func (k *compiler) addCampaigns(c *Catalogue) {
+	campaigns := make([]*Campaign, len(c.Campaigns))
+	for i := range c.Campaigns {
+		campaigns[i] = &c.Campaigns[i]
+	}
+	slices.SortFunc(campaigns, func(a, b *Campaign) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), a.Version.From.Compare(b.Version.From))
+	})
+	for i, campaign := range campaigns {
+		if campaign.Version.Ended {
+			continue
+		}
+		version := span{campaign.Version.From, MaxInstant}
+		if i+1 < len(campaigns) && campaigns[i+1].ID == campaign.ID {
+			version.until = campaigns[i+1].Version.From
+		}
+		for n := range campaign.Boosts {
+			b := &boost{Boost: &campaign.Boosts[n].Boost, campaign: campaign, span: version}
+			if campaign.Budget.AmountMinor > 0 {
+				b.budget = BudgetKey("campaign/" + campaign.ID)
+			}
+			for _, ref := range campaign.Boosts[n].Offers {
+				k.boosts[ref] = append(k.boosts[ref], b)
+			}
+			if len(campaign.Boosts[n].Offers) == 0 {
+				k.toEverything = append(k.toEverything, b)
+			}
+		}
+	}
+}
+
+// boostsOf are all boosts that can touch an offer while its version holds: its
+// own, then those of campaigns in order of id.
+func (k *compiler) boostsOf(o *offer, programmeID string, version span) []*boost {
+	var boosts []*boost
+	for _, list := range [...][]*boost{
+		k.boosts[OfferRef{o.partner, o.ID}], k.boosts[OfferRef{Partner: o.partner}], k.toEverything,
+	} {
+		for _, b := range list {
+			inForce := b.within(version)
+			switch {
+			case b.campaign.Programme != programmeID, !inForce.from.Before(inForce.until):
+			case b.budget != "" && b.campaign.Unit != o.unit:
+			case b.Op != MultiplyRate && !o.takesRate(b.Boost):
+			case slices.Contains(boosts, b):
+			default:
+				boosts = append(boosts, b)
+			}
+		}
+	}
+	slices.SortStableFunc(boosts, func(a, b *boost) int { return cmp.Compare(a.campaign.ID, b.campaign.ID) })
+	var own []*boost
+	for i := range o.Boosts {
+		own = append(own, &boost{Boost: &o.Boosts[i], span: version})
+	}
+	return append(own, boosts...)
+}
+
+// takesRate reports whether a boost that sets or adds a rate can touch the
+// offer's.
+func (o *offer) takesRate(b *Boost) bool {
+	switch o.Reward.Form {
+	case RateReward, TieredReward, CategoryReward:
+		return b.OfPoints == (o.kind == Points)
+	}
+	return false
+}
+
+func (k *compiler) compile() {
+	for i := range k.s.programmes {
+		for n := range k.s.programmes[i].versions {
+			k.programmeVersion(&k.s.programmes[i].versions[n])
+		}
+	}
+	for i := range k.s.partners {
+		p := &k.s.partners[i]
+		k.budgeted = false
+		for n := range p.versions {
+			k.partnerVersion(&p.versions[n])
+			p.ordered = p.ordered || slices.ContainsFunc(p.versions[n].offers, func(o offer) bool { return o.ordered() })
+		}
+		p.ordered = p.ordered || k.budgeted
+		for n := range p.versions {
+			p.versions[n].ordered = p.ordered
+		}
+	}
+	k.s.groups = int32(len(k.groups))
+}
+
+func (k *compiler) programmeVersion(v *programmeVersion) {
+	if v.ended || len(v.Offers) == 0 {
+		return
+	}
+	k.s.own, k.budgeted = true, false
+	v.offerTerms = k.offerTerms("", v.Offers, v.Version, v.Points.Code)
+	v.candidates = make(map[string][]candidate, len(k.zones))
+	for name, zone := range k.zones {
+		v.candidates[name] = k.candidates(v.offers, v.ID, span{v.from, v.until}, zone, "")
+	}
+	for i := range v.offers {
+		o := &v.offers[i]
+		k.s.ownOrdered = k.s.ownOrdered || o.ordered()
+		if len(o.MCCs) == 0 {
+			v.everywhere = true
+		}
+		v.mccs = append(v.mccs, o.MCCs)
+	}
+	k.s.ownOrdered = k.s.ownOrdered || k.budgeted
+}
+
+func (k *compiler) partnerVersion(v *partnerVersion) {
+	v.unit = v.Currency.String()
+	v.stores = make(map[string]*store, len(v.Stores))
+	if v.ended {
+		return
+	}
+	v.programme = k.s.programmeIndex[v.Partner.Programme]
+	v.statementText = statementText(k.s.programmeName(v.programme, v.from), v.Name)
+	v.offerTerms = k.offerTerms(v.ID, v.Offers, v.Version, k.s.pointsCode(v.Partner))
+	k.stores(v)
+}
+
+func (k *compiler) offerTerms(partnerID string, offers []Offer, version Version, pointsCode string) offerTerms {
+	t := offerTerms{offers: make([]offer, 0, len(offers))}
+	for i := range offers {
+		t.offers = append(t.offers, k.offer(partnerID, &offers[i], version.ID, pointsCode))
+	}
+	slices.SortFunc(t.offers, func(a, b offer) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.ID, b.ID))
+	})
+	if len(offers) > fewOffers {
+		t.byLine = make(map[offerUnit]*offer, len(offers))
+	}
+	for i := range t.offers {
+		o := &t.offers[i]
+		t.capped = t.capped || len(o.fills) > 0
+		if t.byLine != nil {
+			t.byLine[offerUnit{o.ID, o.unit}] = o
+		}
+	}
+	return t
+}
+
+func (k *compiler) offer(partnerID string, stated *Offer, version, pointsCode string) offer {
+	o := offer{
+		Offer: stated, partner: partnerID, kind: cmp.Or(stated.Reward.Kind, Cash), unit: unitOf(stated, pointsCode), version: version,
+		group: k.group(cmp.Or(stated.Group, DefaultGroup)), every: -1, goal: -1,
+	}
+	currency := o.Currency.String()
+	o.fills = k.counters(partnerID, o.ID, o.unit, unitsGiven, awardsGiven)
+	o.limits, o.purchaseCapMinor = limitsOf(o.Caps, o.fills)
+	o.visits = k.counters(partnerID, o.ID, "", visitsMade)
+	for i, c := range o.visits {
+		if o.Every.N > 0 && c.per == o.Every.Per {
+			o.every = i
+		}
+	}
+	for i, c := range k.counters(partnerID, o.ID, currency, basesSummed) {
+		o.goals = append(o.goals, goalCounter{c, k.counter(partnerID, o.ID, currency, goalsReached, c.per)})
+		if o.Goal.AmountMinor > 0 && c.per == o.Goal.Per {
+			o.goal = i
+		}
+	}
+	for i := range o.Budgets {
+		name := "offer/"
+		if o.Budgets[i].PerStoreAndDay {
+			name = "day/"
+		}
+		o.budgets = append(o.budgets, offerBudget{&o.Budgets[i], BudgetKey(name + partnerID + "/" + o.ID)})
+	}
+	if !o.Sponsor.None() {
+		o.sponsorship = k.sponsorship(&o, currency)
+	}
+	o.sponsored = k.counters(partnerID, o.ID, "", sponsoredPurchases)
+	o.counted = len(o.fills)+len(o.visits)+len(o.goals)+len(o.budgets)+len(o.sponsored) > 0
+	return o
+}
+
+func (k *compiler) sponsorship(o *offer, currency string) *sponsorship {
+	s := &sponsorship{fills: k.counters(o.partner, o.ID, currency, sponsorUnits, sponsorAwards)}
+	s.limits, s.purchaseCapMinor = limitsOf(o.Sponsor.Caps, s.fills)
+	return s
+}
+
+// limitsOf finds the counter of each cap.
+func limitsOf(caps []Cap, counters []counter) (limits []limit, purchaseCapMinor int64) {
+	for _, c := range caps {
+		if c.Per == PerPurchase {
+			purchaseCapMinor = least(purchaseCapMinor, c.AmountMinor)
+			continue
+		}
+		for _, counter := range counters {
+			counts := counter.measure == awardsGiven || counter.measure == sponsorAwards
+			if counter.per == c.Per && counter.days == c.Days && counts == (c.Count > 0) {
+				limits = append(limits, limit{counter, max(c.AmountMinor, c.Count)})
+			}
+		}
+	}
+	return limits, purchaseCapMinor
+}
+
+func (k *compiler) group(name string) int32 {
+	i, ok := k.groups[name]
+	if !ok {
+		i = int32(len(k.groups))
+		k.groups[name] = i
+	}
+	return i
+}
+
+// ordered reports that what the offer gives for a purchase depends on more of
+// the purchases before than what they were given: they must be looked at too.
+func (o *offer) ordered() bool {
+	rolling := func(c counter) bool { return c.per == PerRolling }
+	budgeted := len(o.budgets) > 0
+	return len(o.visits)+len(o.goals) > 0 || o.FirstPurchase || o.LapsedDays > 0 || budgeted ||
+		slices.ContainsFunc(o.fills, rolling) || len(o.sponsored) > 0
+}
+
+// least is the smaller of two limits, where 0 is none.
+func least(limit, other int64) int64 {
+	if limit == 0 {
+		return other
+	}
+	return min(limit, other)
+}
+
+// stores gives each store its candidates. Stores of one zone share them where
+// no offer is for some stores only: a chain of a thousand stores must not cost
+// a thousand lists.
+func (k *compiler) stores(v *partnerVersion) {
+	everywhere := !slices.ContainsFunc(v.offers, func(o offer) bool { return len(o.Stores) > 0 })
+	shared := map[string][]candidate{}
+	for i := range v.Stores {
+		st := &v.Stores[i]
+		candidates, ok := shared[st.Zone.String()]
+		if !ok || !everywhere {
+			candidates = k.candidates(v.offers, v.Partner.Programme, span{v.from, v.until}, st.Zone, st.ID)
+			shared[st.Zone.String()] = candidates
+		}
+		v.stores[st.ID] = &store{Store: st, candidates: candidates}
+	}
+}
+
+func (k *compiler) candidates(offers []offer, programmeID string, version span, zone *time.Location, storeID string) []candidate {
+	var candidates []candidate
+	for i := range offers {
+		o := &offers[i]
+		if len(o.Stores) > 0 && !slices.Contains(o.Stores, storeID) {
+			continue
+		}
+		c := candidate{offer: o, span: spanIn(o.From, o.Until, zone), when: bind(&o.When, zone)}
+		for _, b := range k.boostsOf(o, programmeID, version) {
+			c.boosts = append(c.boosts, b.bind(zone))
+			k.budgeted = k.budgeted || b.budget != ""
+		}
+		candidates = append(candidates, c)
+	}
+	return candidates
+}
+
+func (b *boost) bind(zone *time.Location) boundBoost {
+	bound := boundBoost{boost: b, span: b.span.within(spanIn(b.From, b.Until, zone)), when: bind(&b.When, zone)}
+	if b.campaign != nil {
+		bound.span = bound.within(spanIn(b.campaign.From, b.campaign.Until, zone))
+		bound.campaignWhen = bind(&b.campaign.When, zone)
+	}
+	return bound
+}
+
+// currencyOf is the currency whose code a unit is; false for points.
+func currencyOf(unit string) (money.Currency, bool) { return money.ParseCurrency(unit) }

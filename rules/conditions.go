@@ -1,0 +1,235 @@
+package rules
+
+import "slices"
+
+// offered is one offer of the place of a purchase, as far as it is the same in
+// both worlds.
+type offered struct {
+	offer  *offer
+	boosts []activeBoost
+	why    reasons // why it does not apply; 0: nothing known against it yet
+}
+
+// findOffers is step 2 as far as it is the same in both worlds: the offers of
+// the store and the programme's own, in order of strength.
+func (e *Engine) findOffers(a *Account, p *purchase) {
+	e.offered, e.active = e.offered[:0], e.active[:0]
+	var atStore, own []candidate
+	zone := e.terms.programme.Zone
+	if e.terms.store != nil {
+		atStore, zone = e.terms.store.candidates, e.terms.store.Zone
+	}
+	if e.terms.programme.candidates != nil {
+		own = e.terms.programme.candidates[zone.String()]
+	}
+	for len(atStore)+len(own) > 0 {
+		list := &atStore
+		if len(atStore) == 0 || (len(own) > 0 && strongerThan(own[0].offer, atStore[0].offer)) {
+			list = &own
+		}
+		e.lookAt(a, p, &(*list)[0])
+		*list = (*list)[1:]
+	}
+}
+
+func strongerThan(o, than *offer) bool {
+	if o.Priority != than.Priority {
+		return o.Priority > than.Priority
+	}
+	return o.ID < than.ID
+}
+
+// lookAt notes an offer with why it doesn't apply, or what raises it.
+func (e *Engine) lookAt(a *Account, p *purchase, c *candidate) {
+	x := offered{offer: c.offer, why: e.whyNot(a, p, c)}
+	if x.why == 0 && len(c.boosts) > 0 {
+		from := len(e.active)
+		e.findBoosts(a, p, c)
+		x.boosts = e.active[from:len(e.active):len(e.active)]
+	}
+	e.offered = append(e.offered, x)
+}
+
+// whyNot is the first condition that doesn't hold. A condition on something
+// unknown doesn't.
+func (e *Engine) whyNot(a *Account, p *purchase, c *candidate) reasons {
+	asked, giver := &c.offer.Conditions, e.terms.giver
+	switch {
+	case !c.holds(p.at):
+		return whyWindow
+	case !c.when.holds(p.at, &e.clock):
+		return whyHours
+	case len(asked.Channels) > 0 && !slices.Contains(asked.Channels, giver.channel):
+		return whyChannel
+	case len(asked.MCCs) > 0 && !inRanges(asked.MCCs, giver.mcc):
+		return whyMCC
+	case asked.Audience.Activated && !a.activatedAt(p.at, c.offer.ID):
+		return whyActivation
+	case c.offer.kind == Points && (e.terms.programme.Points.Code != c.offer.unit || e.terms.programme.Currency != c.offer.Currency):
+		return whyCurrency
+	}
+	return e.whyNotFor(a, p, &asked.Audience)
+}
+
+// whyNotFor is why the member, as of purchase time, is not of the audience.
+func (e *Engine) whyNotFor(a *Account, p *purchase, asked *Audience) reasons {
+	s := e.terms.standing
+	switch {
+	case len(asked.Levels) > 0 && (s.level == "" || !slices.Contains(asked.Levels, s.level)):
+		return whyLevel
+	case len(asked.Segments) > 0 && !a.inSegmentAt(p.at, asked.Segments):
+		return whySegment
+	case len(asked.CardProducts) > 0 && !slices.Contains(asked.CardProducts, e.terms.giver.cardProduct):
+		return whyCardProduct
+	}
+	if asked.EnrolledSince.IsZero() && asked.EnrolledForDays == 0 && asked.EnrolledWithinDays == 0 {
+		return 0
+	}
+	switch at := s.enrolledAt; {
+	case !s.enrolled, // taken in automatically: nobody knows when
+		!asked.EnrolledSince.IsZero() && at.Before(asked.EnrolledSince.In(e.terms.programme.Zone)),
+		asked.EnrolledForDays > 0 && p.at.Before(at.AddDays(asked.EnrolledForDays)),
+		asked.EnrolledWithinDays > 0 && !p.at.Before(at.AddDays(asked.EnrolledWithinDays)):
+		return whyEnrolled
+	}
+	return 0
+}
+
+// inRanges reports whether the merchant category code, four digits or empty,
+// is in one of the ranges.
+func inRanges(ranges []MCCRange, mcc string) bool {
+	if len(mcc) != 4 {
+		return false
+	}
+	code := uint16(0)
+	for i := range 4 {
+		if mcc[i] < '0' || mcc[i] > '9' {
+			return false
+		}
+		code = code*10 + uint16(mcc[i]-'0')
+	}
+	for _, r := range ranges {
+		if code >= r.From && code <= r.To {
+			return true
+		}
+	}
+	return false
+}
+
+// rank is the rest of step 2: the conditions that depend on the purchases
+// before. Events more than H days after the purchase leave them as they were
+// without them.
+func (e *Engine) rank(w world, a *Account, p *purchase) {
+	for i := range e.worth[w].awards {
+		aw := &e.worth[w].awards[i]
+		o := aw.offer
+		if e.terms.tally.withLate {
+			e.rankAsRecorded(w, p, aw)
+			continue
+		}
+		if o.FirstPurchase || o.LapsedDays > 0 {
+			aw.why |= e.whyNotByHistory(w, a, p, o)
+		}
+		if len(o.visits)+len(o.goals) == 0 || aw.why&whyNoAward != 0 {
+			continue
+		}
+		aw.visit = true
+		if o.every >= 0 && (e.used(w, p, &o.visits[o.every])+1)%int64(o.Every.N) != 0 {
+			aw.why |= whyVisit
+		}
+		if o.goal < 0 {
+			continue
+		}
+		goal := &o.goals[o.goal]
+		aw.reachesGoal = e.used(w, p, &goal.reached) == 0 && e.used(w, p, &goal.sum)+aw.basisMinor >= o.Goal.AmountMinor
+		if !aw.reachesGoal {
+			aw.why |= whyGoal
+		}
+	}
+}
+
+func (e *Engine) rankAsRecorded(w world, p *purchase, aw *award) {
+	o := aw.offer
+	if o.every < 0 && o.goal < 0 && !o.FirstPurchase && o.LapsedDays == 0 {
+		return
+	}
+	r := e.recordedOf(w, p, o)
+	switch {
+	case r == nil:
+		aw.why |= whyRanked & o.asksRank()
+	case !r.visit && (o.every >= 0 || o.goal >= 0):
+		aw.why |= whyRanked & (o.asksRank() &^ (whyFirst | whyLapsed))
+		fallthrough
+	default:
+		aw.why |= r.why & whyRanked
+	}
+}
+
+// asksRank are the reasons that the offer can give for a purchase's rank.
+func (o *offer) asksRank() reasons {
+	var asks reasons
+	if o.every >= 0 {
+		asks |= whyVisit
+	}
+	if o.goal >= 0 {
+		asks |= whyGoal
+	}
+	if o.FirstPurchase {
+		asks |= whyFirst
+	}
+	if o.LapsedDays > 0 {
+		asks |= whyLapsed
+	}
+	return asks
+}
+
+// pastPurchases is what is known, in each world, of the purchases before the
+// one at hand at one partner, or anywhere (partner "").
+type pastPurchases struct {
+	partner string
+	any     [numWorlds]bool
+	last    [numWorlds]Instant // the latest of them, where there is any
+}
+
+// whyNotByHistory asks for no purchase before, or for none lately.
+func (e *Engine) whyNotByHistory(w world, a *Account, p *purchase, o *offer) reasons {
+	var why reasons
+	past := e.past(o.partner)
+	if o.FirstPurchase && past.any[w] {
+		why |= whyFirst
+	}
+	if o.LapsedDays > 0 && (!past.any[w] || p.at.Before(past.last[w].AddDays(o.LapsedDays))) {
+		why |= whyLapsed
+	}
+	return why
+}
+
+func (e *Engine) past(partnerID string) *pastPurchases {
+	for i := range e.pasts {
+		if e.pasts[i].partner == partnerID {
+			return &e.pasts[i]
+		}
+	}
+	e.pasts = append(e.pasts, pastPurchases{partner: partnerID})
+	return &e.pasts[len(e.pasts)-1]
+}
+
+// remember notes that a purchase of a member was made, where something of it
+// is left: for its partner and for anywhere.
+func (e *Engine) remember(a *Account, p *purchase) {
+	if e.terms.why != 0 {
+		return
+	}
+	b := e.basisOf(e.terms.giver.currency, a, p)
+	for w := range numWorlds {
+		if b.minor[w] == 0 {
+			continue
+		}
+		anywhere := e.past("")
+		anywhere.any[w], anywhere.last[w] = true, p.at
+		if e.terms.partner != nil {
+			there := e.past(e.terms.partner.ID)
+			there.any[w], there.last[w] = true, p.at
+		}
+	}
+}

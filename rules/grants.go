@@ -1,0 +1,329 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// This file is how awards share budgets. The target is worked out as if
+// budgets had no end; what changed of it is asked of the budgets; where they
+// give less, all is worked out once more with the grants as ceilings.
+
+// grantState is what a purchase has of one budget.
+type grantState struct {
+	budget       BudgetKey
+	unit         string
+	targetMinor  int64
+	grantedMinor int64
+	next         int32
+}
+
+// slice is what one campaign with a budget adds to an award.
+type slice struct {
+	budget     BudgetKey
+	campaign   string
+	belowMinor int64 // the award without it and those after it
+	extraMinor int64
+	givenMinor int64 // of the extra, with the grants as ceilings
+}
+
+// slice takes an award apart: below everything what it is without campaigns
+// that have a budget, then what each of them adds, in order of campaign.
+func (e *Engine) slice(w world, a *Account, p *purchase, aw *award) error {
+	paid := unbudgeted(aw.boosts)
+	if paid == len(aw.boosts) {
+		return nil
+	}
+	from := len(e.slices)
+	rounded, _, err := e.rewardOf(a, p, aw, aw.boosts[:paid])
+	if err != nil {
+		return err
+	}
+	below := e.capped(w, p, aw, rounded, false)
+	for paid < len(aw.boosts) {
+		first := aw.boosts[paid]
+		paid += sameBudget(aw.boosts[paid:])
+		if rounded, _, err = e.rewardOf(a, p, aw, aw.boosts[:paid]); err != nil {
+			return err
+		}
+		with := e.capped(w, p, aw, rounded, false)
+		e.slices = append(e.slices, slice{first.budget, first.campaign.ID, below, with - below, with - below})
+		below = with
+	}
+	aw.slices = e.slices[from:len(e.slices):len(e.slices)]
+	return nil
+}
+
+// limitToGrants lowers an award to what the budgets gave: of each campaign's
+// extra the share of this award, of the whole what the offer's own budgets gave.
+func (e *Engine) limitToGrants(w world, a *Account, p *purchase, aw *award) {
+	if len(aw.slices) > 0 {
+		units := aw.slices[0].belowMinor
+		for i := range aw.slices {
+			s := &aw.slices[i]
+			s.givenMinor = min(s.extraMinor, e.shareOf(w, a, p, aw.offer, s.budget))
+			units += s.givenMinor
+		}
+		if units < aw.cappedMinor {
+			aw.cappedMinor = units
+			aw.why |= whyBudget
+		}
+	}
+	for i := range aw.offer.budgets {
+		granted := e.grantedMinor(a, p, e.budgetKey(p, &aw.offer.budgets[i]))
+		if granted < aw.cappedMinor {
+			aw.cappedMinor = granted
+			aw.why |= whyBudget
+		}
+	}
+}
+
+// budgetKey names an offer's budget: one per store and day for that of the
+// purchase.
+func (e *Engine) budgetKey(p *purchase, b *offerBudget) BudgetKey {
+	if !b.PerStoreAndDay {
+		return b.key
+	}
+	store := ""
+	if e.terms.store != nil {
+		store = e.terms.store.ID
+	}
+	day := time.Unix(int64(p.periods.day)*secondsPerDay, 0).UTC().Format(time.DateOnly)
+	return b.key + BudgetKey("/"+store+"/"+day)
+}
+
+// grantedMinor is what the purchase has of a budget.
+func (e *Engine) grantedMinor(a *Account, p *purchase, key BudgetKey) int64 {
+	for i := p.grants; i >= 0; i = a.grants[i].next {
+		if a.grants[i].budget == key {
+			return a.grants[i].grantedMinor
+		}
+	}
+	return 0
+}
+
+// share is what a campaign left in one award of a purchase in the first run.
+type share struct {
+	world     world
+	offer     *offer
+	budget    BudgetKey
+	leftMinor int64
+}
+
+// aims are the shares and targets of one purchase, in Engine.
+type aims struct{ sharesFrom, sharesTo, targetsFrom, targetsTo int32 }
+
+// target is what a purchase would have of a budget if budgets had no end.
+type target struct {
+	purchase int32 // in Account.purchases
+	key      BudgetKey
+	budget   *Budget
+	unit     string
+	minor    [numWorlds]int64
+}
+
+func (t *target) most() int64 { return max(t.minor[confirmedWorld], t.minor[expectedWorld]) }
+
+// aim notes what purchase i, just worked out, would have of each budget. Only
+// what is left of an award in the end uses a budget.
+func (e *Engine) aim(p *purchase, i int) {
+	if e.ceilings {
+		return
+	}
+	p.aims = aims{int32(len(e.shares)), 0, int32(len(e.targets)), 0}
+	for w := range numWorlds {
+		for n := range e.worth[w].awards {
+			e.aimAward(w, p, int32(i), &e.worth[w].awards[n])
+		}
+	}
+	p.sharesTo, p.targetsTo = int32(len(e.shares)), int32(len(e.targets))
+}
+
+func (e *Engine) aimAward(w world, p *purchase, i int32, aw *award) {
+	for n := range aw.slices {
+		s := &aw.slices[n]
+		left := min(max(0, aw.finalMinor-s.belowMinor), s.extraMinor)
+		e.shares = append(e.shares, share{w, aw.offer, s.budget, left})
+		e.target(p, i, s.budget, aw.budgetOf(s), aw.offer.unit).minor[w] += left
+	}
+	for n := range aw.offer.budgets {
+		b := &aw.offer.budgets[n]
+		if aw.finalMinor > 0 {
+			e.target(p, i, e.budgetKey(p, b), b.Budget, aw.offer.unit).minor[w] += aw.finalMinor
+		}
+	}
+}
+
+// budgetOf is the budget of the campaign behind a slice.
+func (aw *award) budgetOf(s *slice) *Budget {
+	for i := range aw.boosts {
+		if aw.boosts[i].budget == s.budget {
+			return &aw.boosts[i].campaign.Budget
+		}
+	}
+	return nil
+}
+
+func (e *Engine) target(p *purchase, i int32, key BudgetKey, b *Budget, unit string) *target {
+	for n := int(p.targetsFrom); n < len(e.targets); n++ {
+		if e.targets[n].key == key {
+			return &e.targets[n]
+		}
+	}
+	e.targets = append(e.targets, target{purchase: i, key: key, budget: b, unit: unit})
+	return &e.targets[len(e.targets)-1]
+}
+
+// shareOf is how much of a campaign's grant an award has: awards are given
+// theirs in order of strength, each up to what the campaign left in it in the
+// first run.
+func (e *Engine) shareOf(w world, a *Account, p *purchase, o *offer, key BudgetKey) int64 {
+	left := e.grantedMinor(a, p, key)
+	for _, s := range e.shares[p.sharesFrom:p.sharesTo] {
+		if s.world != w || s.budget != key {
+			continue
+		}
+		mine := min(left, s.leftMinor)
+		if s.offer == o {
+			return mine
+		}
+		left -= mine
+	}
+	return 0
+}
+
+// grantChange is one grant on its way from one target to another.
+type grantChange struct {
+	target
+	grant int32 // in Account.grants
+	were  int64 // granted before
+}
+
+// settleGrants brings the grants of the account to their targets, as far as
+// the budgets allow. What is given back comes first.
+func (e *Engine) settleGrants(a *Account, d decision, out *Output) {
+	changes := e.grantChanges(a)
+	for i := range changes {
+		g := &a.grants[changes[i].grant]
+		if most := changes[i].most(); g.grantedMinor > most {
+			e.budgets.GiveBack(g.budget, g.grantedMinor-most)
+			g.grantedMinor = most
+		}
+	}
+	for i := range changes {
+		e.raise(a, &changes[i])
+	}
+	for i := range changes {
+		c := &changes[i]
+		g := &a.grants[c.grant]
+		out.Grants = append(out.Grants, Grant{
+			Budget: g.budget, AccountID: a.id, TransactionID: a.purchases[c.purchase].id, Unit: g.unit, TargetMinor: g.targetMinor,
+			GrantedMinor: g.grantedMinor, ChangeMinor: g.grantedMinor - c.were, Cause: d.cause,
+		})
+	}
+}
+
+// grantsShort reports whether some grant is below its target.
+func (e *Engine) grantsShort(a *Account) bool {
+	for i := range e.targets {
+		t := &e.targets[i]
+		if e.grantedMinor(a, &a.purchases[t.purchase], t.key) < t.most() {
+			return true
+		}
+	}
+	return false
+}
+
+// raise asks for what a grant lacks.
+func (e *Engine) raise(a *Account, c *grantChange) {
+	g, most := &a.grants[c.grant], c.most()
+	if ask := most - g.grantedMinor; ask > 0 {
+		g.grantedMinor += e.budgets.Take(g.budget, c.budget.AmountMinor, ask)
+	}
+	if c.budget != nil && c.budget.Whole && g.grantedMinor < most {
+		if g.grantedMinor > 0 {
+			e.budgets.GiveBack(g.budget, g.grantedMinor)
+		}
+		g.grantedMinor = 0
+	}
+	g.targetMinor = most
+}
+
+// grantChanges are the grants whose target is another than it was, in order of
+// (purchase time, transaction id, budget).
+func (e *Engine) grantChanges(a *Account) []grantChange {
+	e.changes = e.changes[:0]
+	for i := range a.purchases {
+		p := &a.purchases[i]
+		from := len(e.changes)
+		for n := p.grants; n >= 0; n = a.grants[n].next {
+			if g := &a.grants[n]; g.targetMinor > 0 && !e.hasTarget(p, g.budget) {
+				gone := target{purchase: int32(i), key: g.budget, unit: g.unit}
+				e.changes = append(e.changes, grantChange{gone, n, g.grantedMinor})
+			}
+		}
+		for _, t := range e.targets[p.targetsFrom:p.targetsTo] {
+			grant := a.grantOf(p, t.key)
+			if grant < 0 && t.most() > 0 {
+				grant = a.newGrant(p, t.key, t.unit)
+			}
+			if grant >= 0 && a.grants[grant].targetMinor != t.most() {
+				e.changes = append(e.changes, grantChange{t, grant, a.grants[grant].grantedMinor})
+			}
+		}
+		// Known purchases are in order of time and id already.
+		slices.SortFunc(e.changes[from:], func(x, y grantChange) int { return cmp.Compare(x.key, y.key) })
+	}
+	return e.changes
+}
+
+func (e *Engine) hasTarget(p *purchase, key BudgetKey) bool {
+	for _, t := range e.targets[p.targetsFrom:p.targetsTo] {
+		if t.key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// grantOf is the place of the purchase's grant of a budget, or -1.
+func (a *Account) grantOf(p *purchase, key BudgetKey) int32 {
+	for i := p.grants; i >= 0; i = a.grants[i].next {
+		if a.grants[i].budget == key {
+			return i
+		}
+	}
+	return -1
+}
+
+func (a *Account) newGrant(p *purchase, key BudgetKey, unit string) int32 {
+	a.grants = append(a.grants, grantState{budget: key, unit: unit, next: p.grants})
+	p.grants = int32(len(a.grants) - 1)
+	return p.grants
+}
+
+// AdoptGrants takes the grants that the ledger's store holds for the account's
+// own, before Repair. While an account is replayed no budget is asked.
+func (a *Account) AdoptGrants(grants []Grant) {
+	a.grants = a.grants[:0]
+	for i := range a.purchases {
+		a.purchases[i].grants = -1
+	}
+	for i := range grants {
+		g := &grants[i]
+		n := a.find(g.TransactionID)
+		if n < 0 {
+			if g.GrantedMinor == 0 && g.TargetMinor == 0 {
+				continue
+			}
+			n = a.insertPurchase(unknownPurchase(g.TransactionID))
+		}
+		p := &a.purchases[n]
+		grant := a.grantOf(p, g.Budget)
+		if grant < 0 {
+			grant = a.newGrant(p, g.Budget, g.Unit)
+		}
+		a.grants[grant].targetMinor, a.grants[grant].grantedMinor = g.TargetMinor, g.GrantedMinor
+	}
+}

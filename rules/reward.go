@@ -1,0 +1,232 @@
+package rules
+
+import (
+	"math/big"
+
+	"ristourne/rules/money"
+)
+
+const one = money.One
+
+// rewardOf is steps 3 and 4 for one award: what the offer's form gives for the
+// basis under these boosts, exactly, then rounded once. there: it was over 0
+// before rounding.
+func (e *Engine) rewardOf(a *Account, p *purchase, aw *award, boosts []activeBoost) (units int64, there bool, err error) {
+	reward := &aw.offer.Reward
+	r := raiseOf(boosts)
+	rounding := e.terms.programme.Rounding
+	var exact money.Exact
+	switch reward.Form {
+	case RateReward:
+		exact, err = exact.Plus(aw.basisMinor, r.rate(reward.RateMillionths))
+	case FixedReward:
+		exact, err = exact.Plus(reward.FixedMinor, r.factorMillionths*one)
+	case PerFullReward:
+		var full int64
+		if full, err = money.Times(aw.basisMinor/reward.PerMinor, reward.FixedMinor); err == nil {
+			exact, err = exact.Plus(full, r.factorMillionths*one)
+		}
+	case TieredReward:
+		exact, err = reward.tiered(aw.basisMinor, r)
+	case CategoryReward:
+		return e.byCategory(a, p, aw, r)
+	default: // an offer for sponsors alone
+		return 0, true, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	aw.exact = exact
+	units, err = exact.Round(rounding)
+	return units, !exact.IsZero(), err
+}
+
+// tiered gives the rate of the highest tier reached for the whole basis, or
+// each tier's for the part above its threshold.
+func (r *Reward) tiered(basisMinor int64, raised raise) (exact money.Exact, err error) {
+	above := basisMinor
+	for i := len(r.Tiers) - 1; i >= 0; i-- {
+		t := &r.Tiers[i]
+		if basisMinor < t.FromMinor {
+			continue
+		}
+		if !r.Marginal {
+			return exact.Plus(basisMinor, raised.rate(t.RateMillionths))
+		}
+		if exact, err = exact.Plus(above-t.FromMinor, raised.rate(t.RateMillionths)); err != nil {
+			return exact, err
+		}
+		above = t.FromMinor
+	}
+	return exact, nil
+}
+
+// categorySum is what a purchase's items of one category come to in one
+// currency. exact is set where it isn't whole minor units.
+type categorySum struct {
+	category string
+	minor    int64
+	exact    *big.Rat
+}
+
+// categorySums are those of a purchase in one currency.
+type categorySums struct {
+	currency money.Currency
+	sums     []categorySum
+	whole    bool // no sum is in parts of a minor unit
+}
+
+// byCategory gives each category's rate for its items, the rest's for what is
+// left of the basis.
+func (e *Engine) byCategory(a *Account, p *purchase, aw *award, r raise) (units int64, there bool, err error) {
+	reward := &aw.offer.Reward
+	c := e.categoriesOf(aw.offer.Currency, a, p)
+	total := int64(0)
+	for i := range c.sums {
+		total += c.sums[i].minor // within the account's volume
+	}
+	if !c.whole || total > aw.basisMinor {
+		return e.byCategoryExactly(aw, c, r)
+	}
+	var exact money.Exact
+	rest := aw.basisMinor
+	for i := range reward.Categories {
+		minor := c.minor(reward.Categories[i].Category)
+		rest -= minor
+		if exact, err = exact.Plus(minor, r.rate(reward.Categories[i].RateMillionths)); err != nil {
+			return 0, false, err
+		}
+	}
+	if exact, err = exact.Plus(rest, r.rate(reward.RestMillionths)); err != nil {
+		return 0, false, err
+	}
+	aw.exact = exact
+	units, err = exact.Round(e.terms.programme.Rounding)
+	return units, !exact.IsZero(), err
+}
+
+func (c *categorySums) minor(category string) int64 {
+	for i := range c.sums {
+		if c.sums[i].category == category {
+			return c.sums[i].minor
+		}
+	}
+	return 0
+}
+
+// byCategoryExactly is byCategory where sums are in parts of a minor unit, or
+// are scaled down to the basis.
+func (e *Engine) byCategoryExactly(aw *award, c *categorySums, r raise) (units int64, there bool, err error) {
+	total := new(big.Rat)
+	for i := range c.sums {
+		total.Add(total, c.sums[i].rat())
+	}
+	basis := new(big.Rat).SetInt64(aw.basisMinor)
+	scale := big.NewRat(1, 1)
+	if total.Cmp(basis) > 0 {
+		scale.Quo(basis, total)
+	}
+	sum, rest := new(big.Rat), new(big.Rat).Set(basis)
+	give := func(amount *big.Rat, millionths int64) {
+		rate := new(big.Rat).SetFrac(big.NewInt(r.rate(millionths)), big.NewInt(one*one))
+		sum.Add(sum, rate.Mul(rate, amount))
+	}
+	for i := range aw.offer.Reward.Categories {
+		rate := &aw.offer.Reward.Categories[i]
+		for n := range c.sums {
+			if c.sums[n].category == rate.Category {
+				amount := new(big.Rat).Mul(c.sums[n].rat(), scale)
+				rest.Sub(rest, amount)
+				give(amount, rate.RateMillionths)
+			}
+		}
+	}
+	give(rest, aw.offer.Reward.RestMillionths)
+	units, err = money.RoundRatio(sum, e.terms.programme.Rounding)
+	return units, sum.Sign() > 0, err
+}
+
+func (s *categorySum) rat() *big.Rat {
+	if s.exact != nil {
+		return s.exact
+	}
+	return new(big.Rat).SetInt64(s.minor)
+}
+
+// categoriesOf adds up the purchase's items in the currency, once: those of
+// all clearings, once one lists items, less what was given back in their
+// category; before, those of the event that gives the purchase its time.
+func (e *Engine) categoriesOf(currency money.Currency, a *Account, p *purchase) *categorySums {
+	for i := range e.categories {
+		if e.categories[i].currency == currency {
+			return &e.categories[i]
+		}
+	}
+	e.categories = append(e.categories, categorySums{currency: currency, whole: true})
+	c := &e.categories[len(e.categories)-1]
+	listed := false
+	for i := p.events; i >= 0; i = a.events[i].next {
+		x := &a.events[i]
+		listed = listed || (x.typ == Clearing && x.listsItems && (!x.late || e.terms.tally.withLate))
+	}
+	if !listed {
+		c.add(e.terms.giver, 1)
+		c.floor()
+		return c
+	}
+	for i := p.events; i >= 0; i = a.events[i].next {
+		x := &a.events[i]
+		if x.late && !e.terms.tally.withLate {
+			continue
+		}
+		switch x.typ {
+		case Clearing, ChargebackReversal:
+			c.add(x, 1)
+		case Refund, Chargeback:
+			c.add(x, -1)
+		}
+	}
+	c.floor()
+	return c
+}
+
+func (c *categorySums) add(x *setEvent, sign int64) {
+	for i := range x.items {
+		item := &x.items[i]
+		at := c.at(item.Category)
+		switch {
+		case x.currency == c.currency:
+			if at.exact == nil {
+				at.minor += sign * item.AmountMinor
+				continue
+			}
+			at.exact.Add(at.exact, new(big.Rat).SetInt64(sign*item.AmountMinor))
+		case x.billing == c.currency && x.amountMinor > 0:
+			converted := big.NewRat(item.AmountMinor, x.amountMinor)
+			converted.Mul(converted, new(big.Rat).SetInt64(sign*x.billingMinor))
+			at.exact = converted.Add(converted, at.rat())
+			c.whole = false
+		}
+	}
+}
+
+// floor holds each category at 0.
+func (c *categorySums) floor() {
+	for i := range c.sums {
+		s := &c.sums[i]
+		s.minor = max(0, s.minor)
+		if s.exact != nil && s.exact.Sign() < 0 {
+			s.exact.SetInt64(0)
+		}
+	}
+}
+
+func (c *categorySums) at(category string) *categorySum {
+	for i := range c.sums {
+		if c.sums[i].category == category {
+			return &c.sums[i]
+		}
+	}
+	c.sums = append(c.sums, categorySum{category: category})
+	return &c.sums[len(c.sums)-1]
+}

@@ -1,0 +1,191 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"ristourne/rules/money"
+)
+
+// This file is the buyer's side of a referral: what his purchases give his
+// sponsor is worked out beside their awards and told to the sponsor's account.
+
+const referralPrefix = "RF-"
+
+// toldState is what a purchase has told a sponsor by one offer.
+type toldState struct {
+	sponsor, partner, store, offer, version, programme string
+	number                                             int64
+	currency                                           money.Currency
+	basisMinor, rewardMinor                            [numWorlds]int64
+	next                                               int32
+}
+
+// sameSponsorship reports that two are about one target.
+func (t *toldState) sameSponsorship(o *toldState) bool {
+	return t.sponsor == o.sponsor && t.partner == o.partner && t.offer == o.offer
+}
+
+// sameContent reports that the sponsor's account knows all that o says.
+func (t *toldState) sameContent(o *toldState) bool {
+	return t.store == o.store && t.version == o.version && t.programme == o.programme && t.currency == o.currency &&
+		t.basisMinor == o.basisMinor && t.rewardMinor == o.rewardMinor
+}
+
+func (t *toldState) isNothing() bool { return t.rewardMinor == [numWorlds]int64{} }
+
+// isSponsored reports whether an award is one for which the buyer's sponsor
+// gets something: within the days after the enrolment, and one of the first.
+// Late events leave that as it was.
+func (e *Engine) isSponsored(w world, p *purchase, aw *award) bool {
+	o, s := aw.offer, e.terms.standing
+	switch {
+	case o.sponsorship == nil, !aw.won, !s.enrolled, s.sponsor == "", s.sponsor == s.account:
+		return false
+	case o.Sponsor.WithinDays > 0 && !p.at.Before(s.enrolledAt.AddDays(o.Sponsor.WithinDays)):
+		return false
+	case e.terms.tally.withLate:
+		r := e.recordedOf(w, p, o)
+		return r != nil && r.sponsored
+	case o.Sponsor.FirstPurchases == 0:
+		return true
+	}
+	for i := range o.sponsored {
+		// The purchase at hand is counted already: fillWorked comes first.
+		if e.used(w, p, &o.sponsored[i])-1 >= int64(o.Sponsor.FirstPurchases) {
+			return false
+		}
+	}
+	return true
+}
+
+// deserveReferrals works out what the purchase gives the buyer's sponsor.
+func (e *Engine) deserveReferrals() error {
+	p := e.terms.purchase
+	confirmed, expected := e.worth[confirmedWorld].awards, e.worth[expectedWorld].awards
+	for i := range confirmed {
+		o := confirmed[i].offer
+		if o.sponsorship == nil {
+			continue
+		}
+		want := toldState{
+			sponsor: e.terms.standing.sponsor, partner: o.partner, offer: o.ID, version: o.version,
+			programme: e.terms.programme.ID, currency: o.Currency,
+		}
+		if o.partner != "" {
+			want.store = e.terms.store.ID
+		}
+		for w, aw := range [...]*award{confirmedWorld: &confirmed[i], expectedWorld: &expected[i]} {
+			if !e.isSponsored(world(w), p, aw) {
+				continue
+			}
+			rewardMinor, err := money.Share(aw.basisMinor, o.Sponsor.RateMillionths, o.Sponsor.FixedMinor, e.terms.programme.Rounding)
+			if err != nil {
+				return err
+			}
+			if rewardMinor > 0 {
+				want.basisMinor[w], want.rewardMinor[w] = aw.basisMinor, rewardMinor
+			}
+		}
+		if !want.isNothing() {
+			e.wanted = append(e.wanted, want)
+		}
+	}
+	return nil
+}
+
+// tell makes what a purchase has told its sponsors what it deserves: targets,
+// each with the next number of its kind.
+func (e *Engine) tell(a *Account, p *purchase, wanted []toldState, d decision, out *Output) {
+	for i := range wanted {
+		known := int32(-1)
+		for n := p.told; n >= 0; n = a.told[n].next {
+			if a.told[n].sameSponsorship(&wanted[i]) {
+				known = n
+			}
+		}
+		if known < 0 {
+			a.told = append(a.told, toldState{sponsor: wanted[i].sponsor, partner: wanted[i].partner, offer: wanted[i].offer, next: p.told})
+			known = int32(len(a.told) - 1)
+			p.told = known
+		}
+		if t := &a.told[known]; !t.sameContent(&wanted[i]) {
+			e.tellOne(a, p, t, wanted[i], d, out)
+		}
+	}
+	for n := p.told; n >= 0; n = a.told[n].next {
+		t := &a.told[n]
+		if t.isNothing() || wantedAmong(t, wanted) {
+			continue
+		}
+		nothing := *t
+		nothing.basisMinor, nothing.rewardMinor = [numWorlds]int64{}, [numWorlds]int64{}
+		e.tellOne(a, p, t, nothing, d, out)
+	}
+}
+
+func wantedAmong(t *toldState, wanted []toldState) bool {
+	for i := range wanted {
+		if t.sameSponsorship(&wanted[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) tellOne(a *Account, p *purchase, t *toldState, now toldState, d decision, out *Output) {
+	now.number, now.next = t.number+1, t.next
+	*t = now
+	r := Referral{
+		Number: t.number, SponsorAccountID: t.sponsor, BuyerAccountID: a.id, TransactionID: p.id, PartnerID: t.partner,
+		StoreID: t.store, OfferID: t.offer, OfferVersion: t.version, Programme: t.programme, Currency: t.currency,
+		PurchasedAt: p.at, At: d.at, Cause: d.cause,
+		ConfirmedBasisMinor: t.basisMinor[confirmedWorld], ConfirmedRewardMinor: t.rewardMinor[confirmedWorld],
+		ExpectedBasisMinor: t.basisMinor[expectedWorld], ExpectedRewardMinor: t.rewardMinor[expectedWorld],
+	}
+	if p.known() {
+		r.Channel, r.MCC = a.events[p.giver].channel, a.events[p.giver].mcc
+	}
+	r.ID = e.referralID(&r)
+	out.Referrals = append(out.Referrals, r)
+}
+
+// referralID follows from the target's key and number: told again after a
+// crash, it is the same fact.
+func (e *Engine) referralID(r *Referral) string {
+	b := e.buf[:0]
+	for _, s := range [...]string{r.BuyerAccountID, r.SponsorAccountID, r.TransactionID, r.PartnerID, r.OfferID} {
+		b = appendString(b, s)
+	}
+	b = binary.AppendVarint(b, r.Number)
+	e.buf = b
+	sum := sha256.Sum256(b)
+	var id [len(referralPrefix) + 26]byte
+	copy(id[:], referralPrefix)
+	instructionEncoding.Encode(id[len(referralPrefix):], sum[:16])
+	return string(id[:])
+}
+
+// AdoptTold takes the referrals that the ledger's store holds for those that
+// the account believes to have told, before Repair.
+func (a *Account) AdoptTold(told []Referral) {
+	a.told = a.told[:0]
+	for i := range a.purchases {
+		a.purchases[i].told = -1
+	}
+	for i := range told {
+		r := &told[i]
+		n := a.find(r.TransactionID)
+		if n < 0 {
+			n = a.insertPurchase(unknownPurchase(r.TransactionID))
+		}
+		p := &a.purchases[n]
+		a.told = append(a.told, toldState{
+			sponsor: r.SponsorAccountID, partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion,
+			programme: r.Programme, number: r.Number, currency: r.Currency,
+			basisMinor:  [numWorlds]int64{r.ConfirmedBasisMinor, r.ExpectedBasisMinor},
+			rewardMinor: [numWorlds]int64{r.ConfirmedRewardMinor, r.ExpectedRewardMinor}, next: p.told,
+		})
+		p.told = int32(len(a.told) - 1)
+	}
+}
