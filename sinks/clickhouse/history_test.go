@@ -269,7 +269,7 @@ func TestNewestGrantIsToldThoughABatchNumberWasUsedTwice(t *testing.T) {
 	w := newWorld(t)
 	lost, after := decision(8, "a", "T1", "bakery", 10_000), decision(8, "a", "T1", "bakery", 20_000)
 	after.LastSeq, after.Set[0].Seq = 9, 9
-	lost.Grants = []rules.Grant{grant(lost, "campaign/spring", 100, 100)}
+	lost.Grants = []rules.Grant{grant(lost, "offer/bakery/x", 1, 1), grant(lost, "campaign/spring", 100, 100)}
 	after.Grants = []rules.Grant{grant(after, "campaign/spring", 30, -70)}
 	w.book(t, after)
 	w.book(t, lost)

@@ -48,6 +48,8 @@ func parameterMeaning(name string) (meaning, byDefault string) {
 		return "first local time that no longer counts, such as 2026-04-01", "2106-01-01"
 	case "month":
 		return "any day of the month, such as 2026-03-15", ""
+	case "budget":
+		return "name of a budget, or a pattern with %", "%"
 	case "partner":
 		return "partner id, or a pattern with %", "%"
 	default:

@@ -17,6 +17,11 @@ import (
 //	bakery-1: T1 100.00 on 10 March, T2 200.00 on 11 March at 23:30 UTC (12 March in Paris)
 //	          T1 refunded by 40.00, booked in April
 //	cinema-1: T3 50.00 on 10 March; T4 80.00 authorised, expected alone, on 1 April
+//	          T5 50.00 on 20 March: 500 points that cost 0.25, and 0.50 for the sponsor
+//	bakery-1: T6 100.00 on 21 March, of which a late event takes 1.00, and with it the campaign
+//
+// Of the budget of the campaign T1 had 1.00 and gave 0.40 back, T3 has 0.20; of
+// the offer's own T2 gave all back. Each purchase would have 0.05 more.
 func sales(t *testing.T, w world) {
 	t.Helper()
 	at := func(s string) rules.Instant {
@@ -37,10 +42,35 @@ func sales(t *testing.T, w world) {
 		{"bob", "T3", "cinema", 5_000, rules.Confirmed, "2026-03-10T20:00:00Z", "2026-03-12T08:00:00Z"},
 		{"alice", "T1", "bakery", -4_000, rules.Confirmed, "2026-03-10T08:00:00Z", "2026-04-02T08:00:00Z"},
 		{"bob", "T4", "cinema", 8_000, rules.Expected, "2026-04-01T20:00:00Z", "2026-04-01T20:00:01Z"},
+		{"carol", "T5", "cinema", 5_000, rules.Confirmed, "2026-03-20T12:00:00Z", "2026-03-20T12:00:01Z"},
+		{"dave", "T6", "bakery", 10_000, rules.Confirmed, "2026-03-21T12:00:00Z", "2026-03-22T12:00:00Z"},
+		{"dave", "T6", "bakery", 0, rules.Confirmed, "2026-03-21T12:00:00Z", "2026-03-23T12:00:00Z"},
 	} {
 		d := decision(uint64(n+1), sale.account, sale.transaction, sale.partner, 1)
 		d.Set[0].Cause.RecordedAt = at(sale.recorded).Sec * 1000
 		d.Accruals = purchase(sale.account, sale.transaction, sale.partner, sale.basisMinor, at(sale.purchased), sale.stage, d.Set[0].Cause)
+		member := &d.Accruals[0]
+		switch d.Batch {
+		case 1:
+			d.Grants = []rules.Grant{grant(d, "campaign/spring", 100, 100)}
+		case 2:
+			d.Grants = []rules.Grant{grant(d, "offer/bakery/x", 30, 30), grant(d, "offer/bakery/x", 0, -30)}
+		case 3:
+			d.Grants = []rules.Grant{grant(d, "campaign/spring", 20, 20)}
+		case 4:
+			d.Grants = []rules.Grant{grant(d, "campaign/spring", 60, -40)}
+		case 6:
+			sponsor := *member
+			sponsor.Role, sponsor.BeneficiaryID, sponsor.BeneficiaryRef, sponsor.CampaignIDs = rules.RoleSponsor, "alice", refOf("alice"), nil
+			sponsor.RewardMinor, sponsor.CostMinor = 50, 50
+			identify(&sponsor)
+			member.Kind, member.Unit, member.RewardMinor, member.CostMinor = rules.Points, "PTS", 500, 25
+			identify(member)
+			d.Accruals = append(d.Accruals, sponsor)
+		case 8:
+			member.RewardMinor, member.CostMinor, member.CampaignIDs = -100, -100, nil
+			d.Accruals = d.Accruals[:1]
+		}
 		w.book(t, d)
 		w.book(t, d)
 	}
@@ -60,30 +90,41 @@ func TestEachReportAnswersItsQuestion(t *testing.T) {
 			day currency purchases rewards commission cost margin expected_margin
 			2026-03-10 EUR 2 330 550 330 220 0
 			2026-03-12 EUR 1 600 1000 600 400 0
+			2026-03-20 EUR 1 50 250 75 175 0
+			2026-03-21 EUR 1 200 500 200 300 0
 			2026-04-01 EUR 0 0 0 0 0 160`}},
 		"by_partner": {{march, `
 			partner_id currency purchases members rewards commission cost margin margin_percent
-			bakery EUR 2 1 780 1300 780 520 40
-			cinema EUR 1 1 150 250 150 100 40`}},
+			bakery EUR 3 2 980 1800 980 820 45.6
+			cinema EUR 2 2 200 500 225 275 55`}},
 		"by_store": {{map[string]string{"partner": "bak%"}, `
 			partner_id store_id currency purchases rewards commission cost margin
-			bakery bakery-1 EUR 2 780 1300 780 520`}},
+			bakery bakery-1 EUR 3 980 1800 980 820`}},
 		"by_offer": {{paris, `
 			partner_id offer_id currency purchases turnover rewards commission cost margin
-			bakery bakery-offer EUR 2 26000 780 1300 780 520
-			cinema cinema-offer EUR 1 5000 150 250 150 100`}},
+			bakery bakery-offer EUR 3 36000 980 1800 980 820
+			cinema cinema-offer EUR 2 10000 200 500 225 275`}},
 		"by_campaign": {{paris, `
 			campaign currency purchases members rewards commission cost margin
-			spring EUR 3 2 930 1550 930 620`}},
+			spring EUR 4 3 930 1800 955 845`}},
+		"budgets": {
+			{nil, `
+			budget unit granted given_back refused purchases members
+			campaign/spring EUR 80 40 10 2 2
+			offer/bakery/x EUR 0 30 5 0 0`},
+			{map[string]string{"budget": "campaign/%"}, `
+			budget unit granted given_back refused purchases members
+			campaign/spring EUR 80 40 10 2 2`},
+		},
 		"expected_against_confirmed": {{paris, `
 			month currency rewards_confirmed rewards_expected commission_confirmed commission_expected margin_confirmed margin_expected
-			2026-03-01 EUR 930 0 1550 0 620 0
+			2026-03-01 EUR 1180 0 2300 0 1095 0
 			2026-04-01 EUR 0 240 0 400 0 160`}},
 		"owed_this_month": {
 			{map[string]string{"month": "2026-03-15"}, `
 			partner_id currency purchases owed booked taken_back expected
-			bakery EUR 2 1500 1500 0 0
-			cinema EUR 1 250 250 0 0`},
+			bakery EUR 3 2000 2000 0 0
+			cinema EUR 2 500 500 0 0`},
 			{map[string]string{"month": "2026-04-01", "zone": "Europe/Paris"}, `
 			partner_id currency purchases owed booked taken_back expected
 			bakery EUR 1 -200 0 -200 0

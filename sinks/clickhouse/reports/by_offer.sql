@@ -1,8 +1,10 @@
 -- Rewards, commission and margin by offer
 -- What does each offer give, on which turnover, and what does it leave?
 -- Purchases of the time given, confirmed lines, minor units of the currency.
--- turnover is what the offer's awards were worked out on; a purchase that two
--- offers award is in both, so turnovers of offers must not be added up. A partner's
+-- An empty partner: the programme's own offers. rewards are those in money, a
+-- sponsor's included; points count in the cost. turnover is what the offer's awards
+-- were worked out on, once where the buyer and his sponsor have one; a purchase that
+-- two offers award is in both, so turnovers of offers must not be added up. A partner's
 -- commission by its own terms belongs to the purchase: it is counted once for each
 -- offer that awarded the purchase, and margins of offers that share purchases
 -- must not be added up either.
@@ -16,7 +18,7 @@ WITH lines AS
 awards AS
 (
     SELECT account_ref, transaction_id, partner_id, offer_id, currency,
-        sumIf(basis_minor, role = 'member') AS basis, sumIf(reward_minor, kind != 'points') AS reward,
+        if(countIf(role = 'member') > 0, sumIf(basis_minor, role = 'member'), sumIf(basis_minor, role = 'sponsor')) AS basis, sumIf(reward_minor, kind != 'points') AS reward,
         sum(commission_minor) AS own_commission, sum(cost_minor) AS cost
     FROM lines WHERE offer_id != ''
     GROUP BY account_ref, transaction_id, partner_id, offer_id, currency

@@ -1,6 +1,8 @@
 -- Rewards, commission and margin by partner
 -- Which partners earn the programme money, and which cost it?
--- Purchases of the time given, confirmed lines, minor units of the currency.
+-- Purchases of the time given, confirmed lines, minor units of the currency. rewards
+-- are those in money, sponsors' included; points count in the cost. An empty
+-- partner: the programme's own offers, and adjustments. members are buyers.
 -- margin_percent is the share of the commission that the rewards leave.
 SELECT
     partner_id,

@@ -1,7 +1,8 @@
 -- Rewards, commission and margin by store
 -- How do the stores of a partner compare?
 -- Purchases of the time given, confirmed lines, minor units of the currency. The
--- partner % means all. Lines without a store (adjustments) stand under an empty one.
+-- partner % means all. Lines without a store (the programme's own offers, adjustments)
+-- stand under an empty one. rewards are those in money; points count in the cost.
 SELECT
     partner_id,
     store_id,

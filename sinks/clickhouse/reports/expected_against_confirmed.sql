@@ -1,7 +1,8 @@
 -- Expected against confirmed
 -- What is promised on authorizations and not yet confirmed by clearings, by month of purchase?
 -- Expected lines are what authorised amounts earn beyond the cleared ones: a month
--- whose purchases are all cleared or expired shows 0. Minor units of the currency.
+-- whose purchases are all cleared or expired shows 0. Minor units of the currency;
+-- rewards are those in money, points count in the margin.
 SELECT
     toStartOfMonth(purchased_at, {zone:String}) AS month,
     currency,
