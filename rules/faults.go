@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,8 +13,8 @@ import (
 // a reader of files puts its file:line:column before the message.
 type Fault struct {
 	Subject Subject
-	Index   int    // in Catalogue.Programmes or Catalogue.Partners
-	ID      string // of the programme or partner
+	Index   int    // in Catalogue.Programmes, Partners or Campaigns
+	ID      string // of the programme, partner or campaign
 	Path    string // within it, such as "stores[0].keys[1]" or "offers[2].caps[0]"; empty: the whole
 	Message string // what is wrong, and what to do
 }
@@ -25,9 +26,10 @@ type Subject uint8
 const (
 	SubjectProgramme Subject = iota
 	SubjectPartner
+	SubjectCampaign
 )
 
-func (s Subject) String() string { return [...]string{"programme", "partner"}[s] }
+func (s Subject) String() string { return [...]string{"programme", "partner", "campaign"}[s] }
 
 func (f Fault) Error() string {
 	where := f.Subject.String() + " " + f.ID
@@ -91,6 +93,17 @@ const (
 	maxOffersPerPartner  = 10_000
 )
 
+// Check is what Compile refuses of single settings, without compiling: all but
+// two stores that have one key at one time, and two programmes that both enrol
+// every account.
+func Check(c *Catalogue) Faults {
+	var faults Faults
+	checkProgrammes(c, &faults)
+	checkPartners(c, &faults)
+	checkCampaigns(c, &faults)
+	return faults
+}
+
 type versionName struct {
 	id   string
 	from Instant
@@ -98,6 +111,8 @@ type versionName struct {
 
 func checkProgrammes(c *Catalogue, faults *Faults) {
 	seen := map[versionName]bool{}
+	scales := map[string]int{}
+	boosts := newBoostIndex(c)
 	for i := range c.Programmes {
 		p := &c.Programmes[i]
 		check := checker{faults, Fault{Subject: SubjectProgramme, Index: i, ID: p.ID}}
@@ -120,6 +135,56 @@ func checkProgrammes(c *Catalogue, faults *Faults) {
 		if p.CeilingMillionths < 1 || p.CeilingMillionths > maxCeilingMillionths {
 			check.fault("ceiling", "%s is not over 0%% and up to %s of the basis", money.FormatPercent(p.CeilingMillionths), money.FormatPercent(maxCeilingMillionths))
 		}
+		check.points(p, scales)
+		check.offers(p.Offers, &agreed{own: true, programme: p.ID, programmes: []*Programme{p}, boosts: boosts})
+	}
+	checkOnePoints(c, faults)
+}
+
+// points checks what the programme's points are. scales holds the decimals of
+// every code: one code can't mean two units.
+func (c checker) points(p *Programme, scales map[string]int) {
+	u := p.Points
+	if u == (PointsUnit{}) {
+		return
+	}
+	if _, isCurrency := money.ParseCurrency(u.Code); isCurrency || !isPointsCode(u.Code) {
+		c.fault("points.code", "%q is no code of points; write 2 to 12 of A-Z 0-9 _ that are no currency", u.Code)
+	}
+	if u.Decimals < 0 || u.Decimals > maxPointsDecimals {
+		c.fault("points.decimals", "%d is not within 0 to %d", u.Decimals, maxPointsDecimals)
+	}
+	if u.ValueMillionths < 0 || u.ValueMillionths > maxPointValueMillionths {
+		c.fault("points.value", "a point is worth 0 to %d minor units", int64(maxPointValueMillionths/money.One))
+	}
+	if decimals, known := scales[u.Code]; known && decimals != u.Decimals {
+		c.fault("points.decimals", "%s has %d decimals elsewhere, and balances in both would be added up; write the same, or give the points another code", u.Code, decimals)
+		return
+	}
+	scales[u.Code] = u.Decimals
+}
+
+func isPointsCode(code string) bool {
+	foreign := strings.ContainsFunc(code, func(c rune) bool {
+		return (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_'
+	})
+	return len(code) >= 2 && len(code) <= 12 && !foreign
+}
+
+// checkOnePoints holds all versions of a programme to one code of points: what
+// members have saved must not become something else.
+func checkOnePoints(c *Catalogue, faults *Faults) {
+	codes := map[string]string{}
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		if p.Points.Code == "" {
+			continue
+		}
+		if code, known := codes[p.ID]; known && code != p.Points.Code {
+			checker{faults, Fault{Subject: SubjectProgramme, Index: i, ID: p.ID}}.fault("points.code",
+				"the programme's points are %s in another version; what members have of them can't be renamed", code)
+		}
+		codes[p.ID] = p.Points.Code
 	}
 }
 
@@ -158,10 +223,8 @@ func checkAutomatic(s *Snapshot, c *Catalogue, faults *Faults) {
 }
 
 func checkPartners(c *Catalogue, faults *Faults) {
-	programmes := map[string]bool{}
-	for i := range c.Programmes {
-		programmes[c.Programmes[i].ID] = true
-	}
+	timeline := newTimeline(c)
+	boosts := newBoostIndex(c)
 	seen := map[versionName]bool{}
 	for i := range c.Partners {
 		p := &c.Partners[i]
@@ -170,19 +233,66 @@ func checkPartners(c *Catalogue, faults *Faults) {
 		if p.Version.Ended {
 			continue
 		}
-		if !programmes[p.Programme] {
+		if timeline.programmes[p.Programme] == nil {
 			check.fault("programme", "unknown programme %q; name one of the catalogue", p.Programme)
 		}
 		if _, ok := p.Currency.Exponent(); !ok {
 			check.fault("currency", "%q is no ISO 4217 currency; write one such as EUR", p.Currency)
 		}
-		check.share("commission", p.Commission.RateMillionths, p.Commission.FixedMinor)
-		if p.Commission.On > OnSale {
-			check.fault("commission.on", "unknown; write award or sale")
-		}
+		check.commission("commission", &p.Commission)
 		check.stores(p)
-		check.offers(p)
+		check.offers(p.Offers, &agreed{
+			partner: p, programme: p.Programme, programmes: timeline.during(p), boosts: boosts,
+		})
 	}
+}
+
+// timeline is when the versions of programmes and partners are in force.
+type timeline struct {
+	programmes map[string][]*Programme // by From
+	until      map[*Partner]Instant
+}
+
+func newTimeline(c *Catalogue) timeline {
+	t := timeline{programmes: map[string][]*Programme{}, until: map[*Partner]Instant{}}
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		t.programmes[p.ID] = append(t.programmes[p.ID], p)
+	}
+	for _, versions := range t.programmes {
+		slices.SortFunc(versions, func(a, b *Programme) int { return a.Version.From.Compare(b.Version.From) })
+	}
+	partners := make([]*Partner, len(c.Partners))
+	for i := range c.Partners {
+		partners[i] = &c.Partners[i]
+	}
+	slices.SortFunc(partners, func(a, b *Partner) int {
+		return cmp.Or(strings.Compare(a.ID, b.ID), a.Version.From.Compare(b.Version.From))
+	})
+	for i, p := range partners {
+		t.until[p] = MaxInstant
+		if i+1 < len(partners) && partners[i+1].ID == p.ID {
+			t.until[p] = partners[i+1].Version.From
+		}
+	}
+	return t
+}
+
+// during are the versions of the partner's programme that are in force at some
+// time while this version of the partner is.
+func (t *timeline) during(p *Partner) []*Programme {
+	versions := t.programmes[p.Programme]
+	var during []*Programme
+	for i, v := range versions {
+		until := MaxInstant
+		if i+1 < len(versions) {
+			until = versions[i+1].Version.From
+		}
+		if !v.Version.Ended && v.Version.From.Before(t.until[p]) && p.Version.From.Before(until) {
+			during = append(during, v)
+		}
+	}
+	return during
 }
 
 func (c checker) share(path string, rateMillionths, fixedMinor int64) {
@@ -236,85 +346,6 @@ func (c checker) key(path string, k *Key) {
 	}
 	if !k.From.Before(k.Until) {
 		c.fault(path, "it ends before it begins; from is inclusive, until is not")
-	}
-}
-
-func (c checker) offers(p *Partner) {
-	if len(p.Offers) > maxOffersPerPartner {
-		c.fault("offers", "more than %d offers", maxOffersPerPartner)
-		return
-	}
-	stores := make(map[string]bool, len(p.Stores))
-	for i := range p.Stores {
-		stores[p.Stores[i].ID] = true
-	}
-	ids := map[string]bool{}
-	for i := range p.Offers {
-		o := &p.Offers[i]
-		path := fmt.Sprintf("offers[%d]", i)
-		if o.ID == "" || len(o.ID) > maxIDLength {
-			c.fault(path, "an offer's id has 1 to %d bytes", maxIDLength)
-		}
-		if ids[o.ID] {
-			c.fault(path, "two offers have the id %q; give one of them another", o.ID)
-		}
-		ids[o.ID] = true
-		for _, id := range o.Stores {
-			if !stores[id] {
-				c.fault(path+".stores", "the partner has no store %q", id)
-			}
-		}
-		c.worth(path, o)
-		c.funding(path, p, o)
-	}
-}
-
-func (c checker) worth(path string, o *Offer) {
-	if _, ok := o.Currency.Exponent(); !ok {
-		c.fault(path+".currency", "%q is no ISO 4217 currency; write one such as EUR", o.Currency)
-	}
-	c.share(path+".reward", o.Reward.RateMillionths, o.Reward.FixedMinor)
-	switch o.Reward.Form {
-	case RateReward:
-		if o.Reward.RateMillionths == 0 || o.Reward.FixedMinor != 0 {
-			c.fault(path+".reward", "a percent reward has a rate over 0%% and no fixed amount")
-		}
-	case FixedReward:
-		if o.Reward.FixedMinor == 0 || o.Reward.RateMillionths != 0 {
-			c.fault(path+".reward", "a fixed reward has an amount over 0 and no rate")
-		}
-	default:
-		c.fault(path+".reward", "no reward; write a percentage or an amount")
-	}
-	if o.MinSpendMinor < 0 || o.MinSpendMinor > money.MaxAmountMinor {
-		c.fault(path+".min_spend", "%d is not within 0 to 2^53-1 minor units", o.MinSpendMinor)
-	}
-	for i, limit := range o.Caps {
-		at := fmt.Sprintf("%s.caps[%d]", path, i)
-		if limit.Per != PerPurchase && limit.Per != PerMonth {
-			c.fault(at, "unknown period")
-			continue
-		}
-		if limit.AmountMinor < 1 || limit.AmountMinor > money.MaxAmountMinor {
-			c.fault(at, "%d is not within 1 to 2^53-1 minor units", limit.AmountMinor)
-		}
-	}
-	if !o.From.IsZero() && !o.Until.IsZero() && !o.From.before(o.Until) {
-		c.fault(path, "it ends before it begins; from is inclusive, until is not")
-	}
-}
-
-// funding holds offers to what keeps the programme's margin from going
-// negative unsaid.
-func (c checker) funding(path string, p *Partner, o *Offer) {
-	switch {
-	case o.FundedBy > FundedByProgramme:
-		c.fault(path+".funded_by", "unknown; write commission or programme")
-	case o.FundedBy == FundedByProgramme:
-	case p.Commission.None():
-		c.fault(path+".funded_by", "the partner owes no commission per sale that could fund it; write funded_by: programme, or agree on a commission")
-	case o.Currency != p.Currency:
-		c.fault(path+".funded_by", "its currency %s is not that of the partner's commission, %s; write funded_by: programme, or use one currency", o.Currency, p.Currency)
 	}
 }
 

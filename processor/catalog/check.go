@@ -10,41 +10,87 @@ import (
 // What a file's values must be together. A value that couldn't be read is its
 // zero value here, and was a fault already: nothing more is said of it.
 
-func (c *checker) checkProgramme(d *document) {
+func (c *checker) checkProgramme(d *document, p *rules.Programme) {
 	doc := d.programme
 	for i, r := range doc.cardTokenRanges {
 		if r.Prefix != "" && r.Length > 0 && r.Length < len(r.Prefix) {
 			c.fault(d, path{"card_token_ranges", i, "length"}, "a token of %d digits can't begin with %d digits: write the length of the whole token", r.Length, len(r.Prefix))
 		}
 	}
+	if worth := doc.points.value.value.currency; !isNone(worth) && !isNone(doc.currency) && worth != doc.currency {
+		c.fault(d, path{"points", "value"}, "the value of a point is in %s, but the programme counts in %s: write it in %s", worth, doc.currency, doc.currency)
+	}
+	check := offerChecker{checker: c, doc: d, programme: p, own: true}
+	check.offers(doc.offers, p.Offers)
 }
 
-func (c *checker) checkPartner(d *document, p *rules.Partner) {
-	c.checkCommission(d, p)
-	stores := c.checkStores(d)
-	offers := map[string]int{}
-	for i := range d.partner.offers {
-		o := &d.partner.offers[i]
-		if first, twice := offers[o.id]; twice && o.id != "" {
-			c.fault(d, path{"offers", i, "id"}, "offer %q is here twice, first as number %d of the list: give each an id of its own", o.id, first+1)
-		} else {
-			offers[o.id] = i
-		}
-		c.checkOffer(d, path{"offers", i}, o, &p.Offers[i], p, stores)
+func (c *checker) checkPartner(d *document, p *rules.Partner, in *rules.Programme) {
+	if p.ID == programmeWord {
+		c.fault(d, path{"partner"}, "a partner can't be called %q, since a campaign names the programme's own offers so: write another id", p.ID)
 	}
-}
-
-func (c *checker) checkCommission(d *document, p *rules.Partner) {
-	commission := d.partner.commission.value
-	if commission.rateMillionths > wholeMillionths {
-		c.fault(d, path{"commission"}, "a commission of %s is more than the purchase itself: write at most 100%%", money.FormatPercent(commission.rateMillionths))
-	}
-	if fixed := commission.fixed; !isNone(fixed.currency) && !isNone(p.Currency) && fixed.currency != p.Currency {
-		c.fault(d, path{"commission"}, "the commission is in %s, but the partner's terms are in %s: write it in %s, or say `currency: %s`",
-			fixed.currency, p.Currency, p.Currency, fixed.currency)
-	}
-	if p.Commission.None() && !d.partner.commission.broken && commission.on == rules.OnSale {
+	owed := &d.partner.commission
+	c.checkCommission(d, path{"commission"}, &owed.value, p.Currency, "the partner's terms are")
+	if owed := owed.value; owed.on.on == rules.OnSale && p.Commission.None() && owed.subscription.minor == 0 && !d.partner.commission.broken {
 		c.fault(d, path{"commission", "on"}, "`on: sale` says when a commission is owed, but there is none: write percent or fixed beside it")
+	}
+	check := offerChecker{
+		checker: c, doc: d, programme: in, stores: c.checkStores(d),
+		owed: p.Commission, owedBroken: owed.broken, termsCurrency: p.Currency,
+	}
+	check.offers(d.partner.offers, p.Offers)
+}
+
+// checkCommission holds a commission to one form, in the currency of the terms.
+func (c *checker) checkCommission(d *document, at path, owed *commission, currency money.Currency, terms string) {
+	c.checkCommissionForm(d, at, owed)
+	if owed.rateMillionths > wholeMillionths {
+		c.fault(d, at, "a commission of %s is more than the purchase itself: write at most 100%%", money.FormatPercent(owed.rateMillionths))
+	}
+	if cost := owed.costMillionths; cost != 0 && (cost < wholeMillionths || cost > maxCostMillionths) {
+		c.fault(d, at.to("cost_plus"), "a commission of %s of the rewards' cost is not from 100%% to %s: write one that is, such as 120%%", money.FormatPercent(cost), money.FormatPercent(maxCostMillionths))
+	}
+	amounts := []placedAmount{{owed.fixed, at.to("fixed")}, {owed.subscription, at.to("subscription")}}
+	for i, t := range owed.tiers {
+		amounts = append(amounts, placedAmount{t.from, at.to("tiers", i, "from")}, placedAmount{t.fixed, at.to("tiers", i, "fixed")})
+		if t.rateMillionths > wholeMillionths {
+			c.fault(d, at.to("tiers", i, "percent"), "a commission of %s is more than the purchase itself: write at most 100%%", money.FormatPercent(t.rateMillionths))
+		}
+		if i > 0 && !isNone(t.from.currency) && t.from.minor <= owed.tiers[i-1].from.minor {
+			c.fault(d, at.to("tiers", i, "from"), "this tier begins at %s, not after the one before at %s: write the tiers in rising order, each once", t.from, owed.tiers[i-1].from)
+		}
+	}
+	for _, a := range amounts {
+		if !isNone(a.currency) && !isNone(currency) && a.currency != currency {
+			c.fault(d, a.at, "the commission is in %s, but %s in %s: write it in %s, or say `currency: %s`", a.currency, terms, currency, currency, a.currency)
+		}
+	}
+}
+
+// maxCostMillionths bounds cost-plus: eight times what the rewards cost.
+const maxCostMillionths = 8 * wholeMillionths
+
+type placedAmount struct {
+	amount
+	at path
+}
+
+// checkCommissionForm refuses keys of two forms beside each other.
+func (c *checker) checkCommissionForm(d *document, at path, owed *commission) {
+	share := owed.rateMillionths != 0 || !isNone(owed.fixed.currency)
+	forms := map[string]bool{
+		"tiers": owed.tiers != nil, "cost_plus": owed.costMillionths != 0, "subscription": !isNone(owed.subscription.currency),
+	}
+	for _, form := range names(forms) {
+		switch {
+		case !forms[form]:
+		case share:
+			c.fault(d, at.to(form), "%q stands alone: keep it, or percent and fixed", form)
+		default:
+			share = true // what comes after it isn't alone
+		}
+	}
+	if owed.on.stated && (forms["cost_plus"] || forms["subscription"]) {
+		c.fault(d, at.to("on"), "`on` says for which sales a commission is owed, which cost_plus and subscription say themselves: drop it")
 	}
 }
 
@@ -101,95 +147,3 @@ func compareLocal(a, b rules.LocalTime) int {
 
 // to is the path one step further.
 func (p path) to(steps ...any) path { return append(p[:len(p):len(p)], steps...) }
-
-func (c *checker) checkOffer(d *document, at path, o *offerDoc, offer *rules.Offer, p *rules.Partner, stores map[string]int) {
-	c.checkWindow(d, at, o.from, o.until)
-	c.checkReward(d, at.to("reward"), o, offer)
-	c.checkAmount(d, at.to("min_spend"), o.minSpend, offer)
-	c.checkCaps(d, at.to("caps"), o, offer)
-	c.checkFunding(d, at, o, offer, p)
-	named := map[string]bool{}
-	for i, id := range o.stores {
-		_, known := stores[id]
-		switch {
-		case id == "":
-		case !known:
-			c.fault(d, at.to("stores", i), "the partner has no store %q%s: write the id of one of its stores", id, didYouMean(id, names(stores)))
-		case named[id]:
-			c.fault(d, at.to("stores", i), "store %q is named twice: keep one", id)
-		}
-		named[id] = true
-	}
-	if o.stores != nil && len(o.stores) == 0 {
-		c.fault(d, at.to("stores"), "the list of stores is empty: name some, or drop the key if the offer holds in all of them")
-	}
-}
-
-func (c *checker) checkReward(d *document, at path, o *offerDoc, offer *rules.Offer) {
-	switch r := o.reward; r.form {
-	case rules.RateReward:
-		if r.rateMillionths == 0 {
-			c.fault(d, at, "a reward of 0%% gives nothing: write a rate over 0%%, or remove the offer")
-		}
-		if r.rateMillionths > wholeMillionths {
-			c.fault(d, at, "a reward of %s is more than the purchase itself: write at most 100%%", money.FormatPercent(r.rateMillionths))
-		}
-	case rules.FixedReward:
-		if r.fixed.minor == 0 && !isNone(r.fixed.currency) {
-			c.fault(d, at, "a reward of %s gives nothing: write an amount over 0, or remove the offer", r.fixed)
-		}
-		c.checkAmount(d, at, r.fixed, offer)
-	}
-}
-
-// checkAmount holds an amount to the offer's currency.
-func (c *checker) checkAmount(d *document, at path, a amount, offer *rules.Offer) {
-	if !isNone(a.currency) && !isNone(offer.Currency) && a.currency != offer.Currency {
-		c.fault(d, at, "%s is in %s, but the offer counts in %s: write it in %s, or say `currency: %s` in the offer",
-			a, a.currency, offer.Currency, offer.Currency, a.currency)
-	}
-}
-
-func (c *checker) checkCaps(d *document, at path, o *offerDoc, offer *rules.Offer) {
-	seen := map[rules.CapPeriod]bool{}
-	for i, limit := range o.caps {
-		if limit.amount.minor == 0 && !isNone(limit.amount.currency) {
-			c.fault(d, at.to(i, "amount"), "a cap of %s leaves nothing of the offer: write an amount over 0, or remove the cap", limit.amount)
-		}
-		c.checkAmount(d, at.to(i, "amount"), limit.amount, offer)
-		if limit.per != 0 && seen[limit.per] {
-			c.fault(d, at.to(i), "there is another cap per %s in this offer: keep the one that is meant", limit.per)
-		}
-		seen[limit.per] = true
-	}
-}
-
-// checkFunding refuses what only the programme can pay, unless the file says
-// that it does.
-func (c *checker) checkFunding(d *document, at path, o *offerDoc, offer *rules.Offer, p *rules.Partner) {
-	if offer.FundedBy == rules.FundedByProgramme {
-		return
-	}
-	switch {
-	case p.Commission.None() && !d.partner.commission.broken:
-		c.fault(d, at.to("funded_by"), "the partner owes no commission that could pay offer %q: write the partner's commission, or say `funded_by: programme` if the bank pays it", offer.ID)
-	case !isNone(offer.Currency) && !isNone(p.Currency) && offer.Currency != p.Currency:
-		c.fault(d, at.to("funded_by"), "offer %q counts in %s, which the partner's commission in %s can't pay: say `currency: %s` in the offer, or `funded_by: programme` if the bank pays it",
-			offer.ID, offer.Currency, p.Currency, p.Currency)
-	}
-}
-
-func (o *offerDoc) toRules(programmeCurrency money.Currency) rules.Offer {
-	offer := rules.Offer{
-		ID: o.id, Name: cmp.Or(o.name, o.id), Stores: o.stores, From: o.from, Until: o.until,
-		Currency: cmp.Or(o.currency, programmeCurrency),
-		Reward: rules.Reward{
-			Form: o.reward.form, RateMillionths: o.reward.rateMillionths, FixedMinor: o.reward.fixed.minor,
-		},
-		Conditions: rules.Conditions{MinSpendMinor: o.minSpend.minor}, Group: cmp.Or(o.group, rules.DefaultGroup), Priority: o.priority, FundedBy: o.fundedBy.by,
-	}
-	for _, limit := range o.caps {
-		offer.Caps = append(offer.Caps, rules.Cap{Per: limit.per, AmountMinor: limit.amount.minor})
-	}
-	return offer
-}

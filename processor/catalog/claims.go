@@ -51,7 +51,7 @@ func (c *checker) allClaims(documents []*document, catalogue *rules.Catalogue) [
 		}
 	}
 	var all []claim
-	partners := documents[len(catalogue.Programmes):]
+	partners := documents[len(catalogue.Programmes):][:len(catalogue.Partners)]
 	for i, d := range partners {
 		if _, inForce := until[d]; !inForce { // of two versions at one time, and said so
 			continue

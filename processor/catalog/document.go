@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -26,9 +27,23 @@ type Kind string
 const (
 	KindProgramme Kind = "programme"
 	KindPartner   Kind = "partner"
+	KindLevels    Kind = "levels"
+	KindCampaign  Kind = "campaign"
 )
 
-// Subject is what has versions: the programme, or one partner.
+// kindOrder is the order in which subjects are told: what others refer to first.
+var kindOrder = []Kind{KindProgramme, KindPartner, KindLevels, KindCampaign}
+
+// compareSubjects orders subjects by kind, then by id.
+func compareSubjects(a, b Subject) int {
+	return cmp.Or(
+		cmp.Compare(slices.Index(kindOrder, a.Kind), slices.Index(kindOrder, b.Kind)),
+		strings.Compare(a.ID, b.ID),
+	)
+}
+
+// Subject is what has versions: the programme, one partner, one campaign, or the
+// levels of a programme's members.
 type Subject struct {
 	Kind Kind   `json:"kind"`
 	ID   string `json:"id"`
@@ -52,9 +67,13 @@ type document struct {
 	stamped bool
 	// zone is the programme's, in which its dates are read.
 	zone *time.Location
-	// The content, by kind. Both are nil where the subject ended.
+	// broken: the file has faults, so some of its content is missing.
+	broken bool
+	// The content, by kind. All are nil where the subject ended.
 	programme *programmeDoc
 	partner   *partnerDoc
+	levels    *levelsDoc
+	campaign  *campaignDoc
 }
 
 // clock is the zone in which the document's dates are told.
@@ -72,8 +91,25 @@ func (d *document) effective() effective {
 		return d.programme.effective
 	case d.partner != nil:
 		return d.partner.effective
+	case d.levels != nil:
+		return d.levels.effective
+	case d.campaign != nil:
+		return d.campaign.effective
 	}
 	return effective{}
+}
+
+// named is the programme that the file says it belongs to; empty: none.
+func (d *document) named() string {
+	switch {
+	case d.partner != nil:
+		return d.partner.programme
+	case d.levels != nil:
+		return d.levels.programme
+	case d.campaign != nil:
+		return d.campaign.programme
+	}
+	return ""
 }
 
 // maxFileBytes bounds one file: a chain of 50,000 stores fits.
@@ -85,7 +121,7 @@ func readDocument(file, shownAs string, text []byte) (*document, []Fault) {
 	r := &reader{file: shownAs}
 	doc := r.document(text)
 	if doc != nil {
-		doc.file, doc.shownAs, doc.text = file, shownAs, text
+		doc.file, doc.shownAs, doc.text, doc.broken = file, shownAs, text, len(r.faults) > 0
 	}
 	showLines(r.faults, text)
 	return doc, r.faults
@@ -101,27 +137,48 @@ func (r *reader) document(text []byte) *document {
 		r.fault(&yaml.Node{Line: at.line, Column: 1}, "%s", at.message)
 		return nil
 	}
-	if !r.is(root, yaml.MappingNode, "keys and values, beginning with partner: or programme:") {
+	if !r.is(root, yaml.MappingNode, "keys and values, beginning with partner:, programme:, campaign: or levels:") {
 		return nil
 	}
 	sum := sha256.New()
 	r.digest(sum, root, 0)
 	doc := &document{meaning: hex.EncodeToString(sum.Sum(nil))}
-	switch {
-	case childOf(root, "partner") != nil:
-		doc.partner = &partnerDoc{}
-		partnerKeys.read(r, root, doc.partner)
-		doc.subject = Subject{KindPartner, doc.partner.id}
-	case childOf(root, "programme") != nil:
-		doc.programme = &programmeDoc{}
-		programmeKeys.read(r, root, doc.programme)
-		doc.subject = Subject{KindProgramme, doc.programme.id}
-	default:
-		r.fault(root, "this file is about neither a partner nor the programme: begin it with `partner: ID` or `programme: ID`")
+	if !doc.content(r, root) {
+		r.misshape(root, "this file is about none of what a catalogue has: begin it with `partner: ID`, `programme: ID`, `campaign: ID` or `levels: [...]`")
 		return nil
 	}
 	return doc
 }
+
+// content reads what the file is about, which one of its keys says; false: none
+// does. Of several the first counts: what a partner belongs to is no programme's
+// file.
+func (d *document) content(r *reader, root *yaml.Node) bool {
+	switch {
+	case childOf(root, "partner") != nil:
+		d.partner = &partnerDoc{}
+		partnerKeys.read(r, root, d.partner)
+		d.subject = Subject{KindPartner, d.partner.id}
+	case childOf(root, "campaign") != nil:
+		d.campaign = &campaignDoc{}
+		campaignKeys.read(r, root, d.campaign)
+		d.subject = Subject{KindCampaign, d.campaign.id}
+	case childOf(root, "levels") != nil:
+		d.levels = &levelsDoc{}
+		levelsKeys.read(r, root, d.levels)
+		d.subject = Subject{KindLevels, cmp.Or(d.levels.programme, onlyProgramme)}
+	case childOf(root, "programme") != nil:
+		d.programme = &programmeDoc{}
+		programmeKeys.read(r, root, d.programme)
+		d.subject = Subject{KindProgramme, d.programme.id}
+	default:
+		return false
+	}
+	return true
+}
+
+// onlyProgramme names the levels of a file that names no programme.
+const onlyProgramme = "all"
 
 // syntaxError is text that is no YAML.
 type syntaxError struct {
@@ -142,12 +199,12 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	var file, second yaml.Node
 	if err := decoder.Decode(&file); errors.Is(err, io.EOF) || (err == nil && len(file.Content) == 0) {
-		return nil, &syntaxError{1, "the file is empty: begin it with `partner: ID` or `programme: ID`, or remove it"}
+		return nil, &syntaxError{1, "the file is empty: begin it with `partner: ID`, `programme: ID`, `campaign: ID` or `levels: [...]`, or remove it"}
 	} else if err != nil {
 		return nil, yamlSyntaxError(text, err)
 	}
 	if err := decoder.Decode(&second); err == nil {
-		return nil, &syntaxError{second.Line, "a second document begins here: one file holds one version of one partner"}
+		return nil, &syntaxError{second.Line, "a second document begins here: one file holds one version of one subject"}
 	} else if !errors.Is(err, io.EOF) {
 		return nil, yamlSyntaxError(text, err)
 	}

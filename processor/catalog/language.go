@@ -23,6 +23,15 @@ type programmeDoc struct {
 	horizonDays     int
 	ceiling         int64 // millionths; 0: not written
 	cardTokenRanges []rules.TokenRange
+	points          known[pointsDoc]
+	offers          []offerDoc
+}
+
+// pointsDoc is the points of a programme. No code: it gives none.
+type pointsDoc struct {
+	code     string
+	decimals int
+	value    pointValue
 }
 
 // partnerDoc is a partner's file as it is written. Lists keep the positions of
@@ -38,11 +47,29 @@ type partnerDoc struct {
 	offers     []offerDoc
 }
 
-// commission is what the partner owes for a purchase.
+// commission is what the partner owes for a purchase: a share and an amount,
+// one of both by tiers, a share of the rewards' cost, or a fee by the month,
+// which is billed elsewhere.
 type commission struct {
 	rateMillionths int64
 	fixed          amount
-	on             rules.CommissionOn
+	tiers          []commissionTier
+	costMillionths int64
+	subscription   amount
+	on             owing
+}
+
+type commissionTier struct {
+	from           amount
+	rateMillionths int64
+	fixed          amount
+}
+
+// owing is for which purchases a commission is owed, and whether the file says
+// so.
+type owing struct {
+	on     rules.CommissionOn
+	stated bool
 }
 
 type storeDoc struct {
@@ -57,44 +84,12 @@ type keyDoc struct {
 	from, until                rules.LocalTime
 }
 
-type offerDoc struct {
-	id, name    string
-	stores      []string
-	from, until rules.LocalTime
-	currency    money.Currency
-	reward      reward
-	minSpend    amount
-	caps        []capDoc
-	group       string
-	priority    int
-	fundedBy    funding
-}
-
-// reward is what an offer gives. Form 0: none, or one that can't be read.
-type reward struct {
-	form           rules.RewardForm
-	rateMillionths int64
-	fixed          amount
-}
-
-type capDoc struct {
-	per    rules.CapPeriod
-	amount amount
-}
-
-// funding is who pays a reward, and whether the file says so.
-type funding struct {
-	by     rules.Funding
-	stated bool
-}
-
 // Bounds on what one file may hold: far over what a chain of shops needs, far
 // under what would stop a processor.
 const (
 	maxStores       = 50_000
 	maxOffers       = 10_000
 	maxKeysPerStore = 500
-	maxCapsPerOffer = 10
 	maxTokenRanges  = 100
 	maxPriority     = 1_000_000
 	maxHorizonDays  = 3660
@@ -102,19 +97,20 @@ const (
 
 // The values in one word.
 var (
-	idText       = scalar[string]{"an id of a-z 0-9 - _ .", parseID}
-	plainText    = scalar[string]{"a text", parseText}
-	midText      = scalar[string]{"a merchant id as card messages carry it", parseMID}
-	keyText      = scalar[string]{"an id as card messages carry it", parseKeyText}
-	currencyCode = scalar[money.Currency]{"a currency such as EUR", parseCurrency}
-	zoneName     = scalar[*time.Location]{"a time zone such as Europe/Paris", parseZone}
-	anAmount     = scalar[amount]{"an amount such as 12.50 EUR", parseAmount}
-	aRate        = scalar[int64]{"a rate such as 3%", parseRate}
-	aCeiling     = scalar[int64]{"a rate such as 50%", parseCeiling}
-	aReward      = scalar[reward]{"a reward such as 3% or 2 EUR", parseReward}
-	wallClock    = scalar[rules.LocalTime]{"a date such as 2026-01-31", parseWallClock}
-	effectiveAt  = scalar[effective]{"a date such as 2026-01-31", parseEffective}
-	prefixDigits = scalar[string]{"the first digits of a token, such as 4000", parsePrefix}
+	idText       = scalar[string]{form: "an id of a-z 0-9 - _ .", pattern: idForm, parse: parseID, bare: true}
+	plainText    = scalar[string]{form: "a text", pattern: textForm, parse: parseText, bare: true}
+	midText      = scalar[string]{form: "a merchant id as card messages carry it", pattern: keyPartForm, parse: parseMID, bare: true}
+	keyText      = scalar[string]{form: "an id as card messages carry it", pattern: keyPartForm, parse: parseKeyText, bare: true}
+	currencyCode = scalar[money.Currency]{form: "a currency such as EUR", pattern: currencyForm, parse: parseCurrency}
+	zoneName     = scalar[*time.Location]{form: "a time zone such as Europe/Paris", pattern: zoneForm, parse: parseZone}
+	anAmount     = scalar[amount]{form: "an amount such as 12.50 EUR", pattern: amountForm, parse: parseAmount}
+	aRate        = scalar[int64]{form: "a rate such as 3%", pattern: rateForm, parse: parseRate}
+	aCeiling     = scalar[int64]{form: "a rate such as 50%", pattern: rateForm, parse: parseCeiling}
+	wallClock    = scalar[rules.LocalTime]{form: "a date such as 2026-01-31", pattern: dateForm, parse: parseWallClock}
+	effectiveAt  = scalar[effective]{form: "a date such as 2026-01-31", pattern: instantForm, parse: parseEffective}
+	prefixDigits = scalar[string]{form: "the first digits of a token, such as 4000", pattern: prefixForm, parse: parsePrefix, bare: true}
+	pointsCode   = scalar[string]{form: "a code such as MILES", pattern: pointsCodeForm, parse: parsePointsCode, bare: true}
+	worthOfPoint = scalar[pointValue]{form: "what one point costs, such as 0.005 EUR", pattern: amountForm, parse: parsePointValue}
 
 	roundings = oneOf(map[string]money.Rounding{
 		"half_even": money.HalfEven, "half_up": money.HalfUp, "down": money.Down, "up": money.Up,
@@ -123,21 +119,18 @@ var (
 		"explicit": rules.EnrolmentExplicit, "automatic": rules.EnrolmentAutomatic,
 	}, "explicit", "automatic")
 	cards = oneOf(map[string]bool{"linked": false, "all": true}, "linked", "all")
-	owed  = oneOf(map[string]rules.CommissionOn{"award": rules.OnAward, "sale": rules.OnSale}, "award", "sale")
+	owed  = oneOf(map[string]owing{"award": {rules.OnAward, true}, "sale": {rules.OnSale, true}}, "award", "sale")
 	payer = oneOf(map[string]funding{
 		"commission": {rules.FundedByCommission, true}, "programme": {rules.FundedByProgramme, true},
 	}, "commission", "programme")
-	periods = oneOf(map[string]rules.CapPeriod{
-		rules.PerPurchase.String(): rules.PerPurchase, rules.PerMonth.String(): rules.PerMonth,
-	}, rules.PerPurchase.String(), rules.PerMonth.String())
 )
 
-var tokenRangeKeys = mapping[rules.TokenRange]{"a range of card tokens", []field[rules.TokenRange]{
+var tokenRangeKeys = mapping[rules.TokenRange]{what: "a range of card tokens", fields: []field[rules.TokenRange]{
 	key("prefix", prefixDigits, func(r *rules.TokenRange) *string { return &r.Prefix }, "the first digits of the tokens, such as 4000").must(),
 	key("length", number(8, 64), func(r *rules.TokenRange) *int { return &r.Length }, "how many digits the whole token has, such as 16").must(),
 }}
 
-var programmeKeys = mapping[programmeDoc]{"the programme", []field[programmeDoc]{
+var programmeKeys = mapping[programmeDoc]{what: "the programme", fields: []field[programmeDoc]{
 	key("programme", idText, func(d *programmeDoc) *string { return &d.id }, "the programme's id, such as cashback-lyon").must(),
 	key("effective_from", effectiveAt, func(d *programmeDoc) *effective { return &d.effective }, "the day from which this version holds, such as 2026-01-31"),
 	key("name", plainText, func(d *programmeDoc) *string { return &d.name }, "what members know the programme as"),
@@ -148,22 +141,54 @@ var programmeKeys = mapping[programmeDoc]{"the programme", []field[programmeDoc]
 	key("cards", cards, func(d *programmeDoc) *bool { return &d.allCards }, "whether only linked cards earn, or all of a member's"),
 	key("horizon_days", number(1, maxHorizonDays), func(d *programmeDoc) *int { return &d.horizonDays }, "after how many days a purchase is too late"),
 	key("ceiling", aCeiling, func(d *programmeDoc) *int64 { return &d.ceiling }, "the most that a purchase earns, as a share of it"),
-	key("card_token_ranges", list[rules.TokenRange]{"a list of token ranges", maxTokenRanges, tokenRangeKeys},
+	key("card_token_ranges", list[rules.TokenRange]{what: "a list of token ranges", max: maxTokenRanges, of: tokenRangeKeys},
 		func(d *programmeDoc) *[]rules.TokenRange { return &d.cardTokenRanges }, "card tokens that look like card numbers and are none"),
+	key("points", whetherKnown[pointsDoc]{pointsKeys}, func(d *programmeDoc) *known[pointsDoc] { return &d.points }, "the points that it gives, such as {code: MILES, value: 0.005 EUR}"),
+	key("offers", list[offerDoc]{what: "a list of the programme's own offers", max: maxOffers, of: ownOfferKeys},
+		func(d *programmeDoc) *[]offerDoc { return &d.offers }, "what the programme itself gives, at a partner's store or not"),
 }}
 
-var commissionKeys = mapping[commission]{"a commission", []field[commission]{
-	key("percent", aRate, func(c *commission) *int64 { return &c.rateMillionths }, "a share of the purchase, such as 8%"),
-	key("fixed", anAmount, func(c *commission) *amount { return &c.fixed }, "an amount for each purchase, such as 0.30 EUR"),
-	key("on", owed, func(c *commission) *rules.CommissionOn { return &c.on }, "owed where an offer gave an award, or for every member's sale"),
+var pointsKeys = mapping[pointsDoc]{what: "points", fields: []field[pointsDoc]{
+	key("code", pointsCode, func(p *pointsDoc) *string { return &p.code }, "the unit of the points, such as MILES").must(),
+	key("decimals", number(0, pointsDecimals), func(p *pointsDoc) *int { return &p.decimals }, "into how fine parts a point is counted; 0: whole points"),
+	key("value", worthOfPoint, func(p *pointsDoc) *pointValue { return &p.value }, "what one point costs the programme, such as 0.005 EUR"),
 }}
 
-var aCommission = either[commission]{
-	scalar[commission]{"a commission such as 8%, 0.30 EUR, or {percent: 8%, fixed: 0.30 EUR, on: sale}", parseCommission},
-	commissionKeys,
+var commissionTierKeys = mapping[commissionTier]{
+	what: "a tier of a commission",
+	fields: []field[commissionTier]{
+		key("from", anAmount, func(t *commissionTier) *amount { return &t.from }, "the purchase from which the tier is owed, such as 100 EUR").must(),
+		key("percent", aRate, func(t *commissionTier) *int64 { return &t.rateMillionths }, "a share of the whole purchase, such as 8%"),
+		key("fixed", anAmount, func(t *commissionTier) *amount { return &t.fixed }, "an amount for each purchase, such as 0.30 EUR"),
+	},
+	choices: []choice{{keys: []string{"percent", "fixed"}, doc: "what is owed in it, such as percent: 8%"}},
 }
 
-var merchantKeys = mapping[keyDoc]{"a merchant key", []field[keyDoc]{
+const maxTiers = 20
+
+var commissionKeys = mapping[commission]{
+	what: "a commission",
+	fields: []field[commission]{
+		key("percent", aRate, func(c *commission) *int64 { return &c.rateMillionths }, "a share of the purchase, such as 8%"),
+		key("fixed", anAmount, func(c *commission) *amount { return &c.fixed }, "an amount for each purchase, such as 0.30 EUR"),
+		key("tiers", list[commissionTier]{what: "a list of tiers", max: maxTiers, of: commissionTierKeys, filled: true},
+			func(c *commission) *[]commissionTier { return &c.tiers }, "by the size of the purchase, such as [{from: 0 EUR, percent: 8%}, {from: 100 EUR, percent: 6%}]"),
+		key("cost_plus", aRate, func(c *commission) *int64 { return &c.costMillionths }, "a share of what the rewards cost, such as 120%"),
+		key("subscription", anAmount, func(c *commission) *amount { return &c.subscription }, "a fee by the month, such as 49 EUR; sales carry none"),
+		key("on", owed, func(c *commission) *owing { return &c.on }, "owed where an offer gave an award, or for every member's sale"),
+	},
+	choices: []choice{
+		{keys: []string{"percent", "fixed", "tiers", "cost_plus", "subscription"}, doc: "what the partner owes, such as percent: 8%"},
+	},
+}
+
+var commissionPhrase = scalar[commission]{
+	form: "a commission such as 8%, 0.30 EUR, or {percent: 8%, fixed: 0.30 EUR, on: sale}", pattern: owedForm, parse: parseCommission,
+}
+
+var aCommission = either[commission]{commissionPhrase, commissionKeys}
+
+var merchantKeys = mapping[keyDoc]{what: "a merchant key", fields: []field[keyDoc]{
 	key("mid", midText, func(k *keyDoc) *string { return &k.mid }, "the merchant id of the card message"),
 	key("acquirer", keyText, func(k *keyDoc) *string { return &k.acquirer }, "the acquirer whose merchant id it is"),
 	key("sub_merchant", keyText, func(k *keyDoc) *string { return &k.subMerchant }, "the store's id behind an aggregator's merchant id"),
@@ -173,45 +198,23 @@ var merchantKeys = mapping[keyDoc]{"a merchant key", []field[keyDoc]{
 	key("until", wallClock, func(k *keyDoc) *rules.LocalTime { return &k.until }, "the day from which the key holds no more"),
 }}
 
-var storeKeys = mapping[storeDoc]{"a store", []field[storeDoc]{
+var storeKeys = mapping[storeDoc]{what: "a store", fields: []field[storeDoc]{
 	key("id", idText, func(s *storeDoc) *string { return &s.id }, "the store's id, unique in its partner").must(),
 	key("name", plainText, func(s *storeDoc) *string { return &s.name }, "what people call the store"),
 	key("zone", zoneName, func(s *storeDoc) **time.Location { return &s.zone }, "the store's time zone; the programme's where none is written"),
-	key("keys", list[known[keyDoc]]{"a list of merchant keys", maxKeysPerStore, whetherKnown[keyDoc]{merchantKeys}},
+	key("keys", list[known[keyDoc]]{what: "a list of merchant keys", max: maxKeysPerStore, of: whetherKnown[keyDoc]{merchantKeys}},
 		func(s *storeDoc) *[]known[keyDoc] { return &s.keys }, "by what card messages name the store, such as [{mid: \"0012345678\"}]").must(),
 }}
 
-var capKeys = mapping[capDoc]{"a cap", []field[capDoc]{
-	key("per", periods, func(c *capDoc) *rules.CapPeriod { return &c.per }, "purchase or month").must(),
-	key("amount", anAmount, func(c *capDoc) *amount { return &c.amount }, "the most that is given in it, such as 15 EUR").must(),
-}}
-
-var offerKeys = mapping[offerDoc]{"an offer", []field[offerDoc]{
-	key("id", idText, func(o *offerDoc) *string { return &o.id }, "the offer's id, unique in its partner").must(),
-	key("name", plainText, func(o *offerDoc) *string { return &o.name }, "what members read"),
-	key("stores", list[string]{"a list of store ids", maxStores, idText},
-		func(o *offerDoc) *[]string { return &o.stores }, "where it holds; all of the partner's stores where none is written"),
-	key("from", wallClock, func(o *offerDoc) *rules.LocalTime { return &o.from }, "the first day, on the store's clock"),
-	key("until", wallClock, func(o *offerDoc) *rules.LocalTime { return &o.until }, "the day from which it holds no more"),
-	key("currency", currencyCode, func(o *offerDoc) *money.Currency { return &o.currency }, "in what it counts; the programme's currency where none is written"),
-	key("reward", aReward, func(o *offerDoc) *reward { return &o.reward }, "what the member gets, such as 3% or 2 EUR").must(),
-	key("min_spend", anAmount, func(o *offerDoc) *amount { return &o.minSpend }, "the least purchase that earns, such as 20 EUR"),
-	key("caps", list[capDoc]{"a list of caps", maxCapsPerOffer, capKeys},
-		func(o *offerDoc) *[]capDoc { return &o.caps }, "the most it gives, such as [{per: month, amount: 40 EUR}]"),
-	key("group", idText, func(o *offerDoc) *string { return &o.group }, "offers of one group don't add up: the best wins"),
-	key("priority", number(-maxPriority, maxPriority), func(o *offerDoc) *int { return &o.priority }, "which of two equal awards wins: the higher"),
-	key("funded_by", payer, func(o *offerDoc) *funding { return &o.fundedBy }, "commission, or programme where the bank itself pays"),
-}}
-
-var partnerKeys = mapping[partnerDoc]{"a partner", []field[partnerDoc]{
+var partnerKeys = mapping[partnerDoc]{what: "a partner", fields: []field[partnerDoc]{
 	key("partner", idText, func(d *partnerDoc) *string { return &d.id }, "the partner's id, such as cafe-du-coin").must(),
 	key("effective_from", effectiveAt, func(d *partnerDoc) *effective { return &d.effective }, "the day from which this version holds, such as 2026-01-31"),
 	key("name", plainText, func(d *partnerDoc) *string { return &d.name }, "what members know the partner as"),
 	key("programme", idText, func(d *partnerDoc) *string { return &d.programme }, "the programme's id; needed only where there are several"),
 	key("currency", currencyCode, func(d *partnerDoc) *money.Currency { return &d.currency }, "of the partner's terms; the programme's where none is written"),
 	key("commission", whetherKnown[commission]{aCommission}, func(d *partnerDoc) *known[commission] { return &d.commission }, "what the partner owes for a purchase; nothing where none is written"),
-	key("stores", list[storeDoc]{"a list of stores", maxStores, storeKeys},
+	key("stores", list[storeDoc]{what: "a list of stores", max: maxStores, of: storeKeys},
 		func(d *partnerDoc) *[]storeDoc { return &d.stores }, "the partner's stores").must(),
-	key("offers", list[offerDoc]{"a list of offers", maxOffers, offerKeys},
+	key("offers", list[offerDoc]{what: "a list of offers", max: maxOffers, of: offerKeys},
 		func(d *partnerDoc) *[]offerDoc { return &d.offers }, "what the partner gives"),
 }}

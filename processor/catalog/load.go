@@ -155,7 +155,11 @@ func assemble(dir string, documents []*document, faults []Fault, now time.Time) 
 	}
 	loaded := &Loaded{Catalogue: c.catalogue(documents), documents: documents}
 	c.claims(documents, loaded.Catalogue)
-	if len(faults)+len(c.faults) == 0 {
+	switch {
+	case len(faults) > 0: // what couldn't be read would seem wrong to the rules too
+	case len(c.faults) > 0:
+		c.refused(documents, rules.Check(loaded.Catalogue))
+	default:
 		loaded.Snapshot = c.compile(documents, loaded.Catalogue)
 	}
 	if faults = append(faults, c.trees.locate(c.faults)...); len(faults) > 0 {
@@ -166,14 +170,10 @@ func assemble(dir string, documents []*document, faults []Fault, now time.Time) 
 	return loaded, nil
 }
 
-// sortDocuments puts programmes first, then partners, each by id and version.
+// sortDocuments puts them in the order of subjects, each by version.
 func sortDocuments(documents []*document) {
 	slices.SortStableFunc(documents, func(a, b *document) int {
-		return cmp.Or(
-			-cmp.Compare(a.subject.Kind, b.subject.Kind),
-			cmp.Compare(a.subject.ID, b.subject.ID),
-			a.version.From.Compare(b.version.From),
-		)
+		return cmp.Or(compareSubjects(a.subject, b.subject), a.version.From.Compare(b.version.From))
 	})
 }
 
@@ -184,17 +184,49 @@ func (c *checker) compile(documents []*document, catalogue *rules.Catalogue) *ru
 	var refused rules.Faults
 	switch {
 	case errors.As(err, &refused):
-		for _, f := range refused {
-			at := f.Index
-			if f.Subject == rules.SubjectPartner {
-				at += len(catalogue.Programmes)
-			}
-			c.fault(documents[at], parsePath(f.Path), "%s", f.Message)
-		}
+		c.refused(documents, refused)
 	case err != nil:
 		c.fault(documents[0], path{}, "the catalogue can't be compiled: %v", err)
 	}
 	return snapshot
+}
+
+// refused tells what the rules refuse beyond what was found already. Of a value
+// that has a fault they say more than helps: it is told once.
+func (c *checker) refused(documents []*document, faults rules.Faults) {
+	told := map[place]bool{}
+	for _, f := range c.faults {
+		told[placeOf(f.doc, f.path)] = true
+	}
+	kinds := map[rules.Subject]Kind{
+		rules.SubjectProgramme: KindProgramme, rules.SubjectPartner: KindPartner, rules.SubjectCampaign: KindCampaign,
+	}
+	for _, f := range faults {
+		first := slices.IndexFunc(documents, func(d *document) bool { return d.subject.Kind == kinds[f.Subject] })
+		d, at := documents[first+f.Index], parsePath(f.Path)
+		if !told[placeOf(d, at)] {
+			c.fault(d, at, "%s", f.Message)
+		}
+	}
+}
+
+// place is one element of a list in a file, or one value that is in none: where
+// one fault is enough.
+type place struct {
+	doc *document
+	key any
+	at  any
+}
+
+func placeOf(d *document, p path) place {
+	where := place{doc: d}
+	if len(p) > 0 {
+		where.key = p[0]
+	}
+	if len(p) > 1 {
+		where.at = p[1]
+	}
+	return where
 }
 
 // checker states documents in the terms of the rules and collects what is wrong
@@ -203,6 +235,8 @@ type checker struct {
 	now              rules.Instant
 	programmes       map[string][]*document // versions in order
 	partners         map[string][]*document
+	campaigns        map[string][]*document
+	levels           map[string][]*document
 	faults, warnings []finding
 	trees            trees
 }
@@ -227,18 +261,24 @@ func (c *checker) date(documents []*document) {
 	}
 	slices.SortStableFunc(programmes, func(a, b *document) int { return a.version.From.Compare(b.version.From) })
 	for _, d := range documents {
-		if d.partner == nil {
-			continue
+		if d.programme == nil && !d.version.Ended {
+			d.setVersion(zoneAt(programmes, d))
 		}
-		zone := time.UTC // a fault says so: no programme
-		for i, p := range programmes {
-			named := d.partner.programme == "" || d.partner.programme == p.subject.ID
-			if named && (i == 0 || !d.partner.effective.at(p.ownZone()).Before(p.version.From)) {
-				zone = p.ownZone()
-			}
-		}
-		d.setVersion(zone)
 	}
+}
+
+// zoneAt is the zone of the programme that a document belongs to, as it is when
+// the document comes into force. UTC stands for that of no programme, which is a
+// fault.
+func zoneAt(programmes []*document, d *document) *time.Location {
+	zone := time.UTC
+	for i, p := range programmes {
+		named := d.named() == "" || d.named() == p.subject.ID
+		if named && (i == 0 || !d.effective().at(p.ownZone()).Before(p.version.From)) {
+			zone = p.ownZone()
+		}
+	}
+	return zone
 }
 
 // ownZone is the programme's zone as its document says it.
@@ -261,14 +301,15 @@ func (d *document) setVersion(zone *time.Location) {
 // group collects the versions of each subject; documents are in order.
 func (c *checker) group(documents []*document) {
 	c.programmes, c.partners = map[string][]*document{}, map[string][]*document{}
+	c.campaigns, c.levels = map[string][]*document{}, map[string][]*document{}
+	byKind := map[Kind]map[string][]*document{
+		KindProgramme: c.programmes, KindPartner: c.partners, KindCampaign: c.campaigns, KindLevels: c.levels,
+	}
 	for _, d := range documents {
 		if d.subject.ID == "" { // broken, and said so
 			continue
 		}
-		versions := c.partners
-		if d.subject.Kind == KindProgramme {
-			versions = c.programmes
-		}
+		versions := byKind[d.subject.Kind]
 		older := versions[d.subject.ID]
 		if len(older) > 0 && older[len(older)-1].version.From == d.version.From {
 			first := older[len(older)-1]
@@ -302,8 +343,12 @@ func (c *checker) catalogue(documents []*document) *rules.Catalogue {
 			catalogue.Programmes = append(catalogue.Programmes, c.programme(d))
 		case KindPartner:
 			catalogue.Partners = append(catalogue.Partners, c.partner(d))
+		case KindCampaign:
+			catalogue.Campaigns = append(catalogue.Campaigns, c.campaign(d))
 		}
 	}
+	c.checkLevels(documents)
+	c.checkReferences(documents, catalogue)
 	return catalogue
 }
 
@@ -319,7 +364,9 @@ func (c *checker) programme(d *document) rules.Programme {
 	p.Enrolment, p.AllCards, p.CardTokenRanges = doc.enrolment, doc.allCards, doc.cardTokenRanges
 	p.HorizonDays = cmp.Or(doc.horizonDays, rules.DefaultHorizonDays)
 	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
-	c.checkProgramme(d)
+	p.Points = doc.points.value.toRules()
+	p.Offers = offersToRules(doc.offers, &p)
+	c.checkProgramme(d, &p)
 	return p
 }
 
@@ -332,37 +379,46 @@ func (c *checker) partner(d *document) rules.Partner {
 	programme := c.programmeOf(d)
 	p.Name, p.Programme = cmp.Or(doc.name, doc.id), programme.ID
 	p.Currency = cmp.Or(doc.currency, programme.Currency)
-	owed := doc.commission.value
-	p.Commission = rules.Commission{RateMillionths: owed.rateMillionths, FixedMinor: owed.fixed.minor, On: owed.on}
+	p.Commission = doc.commission.value.toRules()
 	p.Stores = make([]rules.Store, len(doc.stores))
 	for i := range doc.stores {
 		p.Stores[i] = doc.stores[i].toRules(programme.Zone)
 	}
-	p.Offers = make([]rules.Offer, len(doc.offers))
-	for i := range doc.offers {
-		p.Offers[i] = doc.offers[i].toRules(programme.Currency)
-	}
-	c.checkPartner(d, &p)
+	p.Offers = offersToRules(doc.offers, &programme)
+	c.checkPartner(d, &p, &programme)
 	c.warnOfPartner(d, &p)
 	return p
 }
 
-// programmeOf is the programme a partner's version belongs to, as it is when
-// that version comes into force. Its zero value with UTC stands for one that is
-// unknown, and said so.
-func (c *checker) programmeOf(d *document) rules.Programme {
-	id := d.partner.programme
-	if id == "" && len(c.programmes) == 1 {
-		for only := range c.programmes {
-			id = only
-		}
+func offersToRules(docs []offerDoc, in *rules.Programme) []rules.Offer {
+	offers := make([]rules.Offer, len(docs))
+	for i := range docs {
+		offers[i] = docs[i].toRules(in)
 	}
+	return offers
+}
+
+func (c *checker) campaign(d *document) rules.Campaign {
+	campaign := rules.Campaign{}
+	if doc := d.campaign; doc != nil {
+		programme := c.programmeOf(d)
+		campaign = doc.toRules(&programme)
+		c.checkCampaign(d, &programme)
+	}
+	campaign.ID, campaign.Version = d.subject.ID, d.version
+	return campaign
+}
+
+// programmeOf is the programme a document belongs to, as it is when that version
+// comes into force. Its zero value with UTC stands for one that is unknown, and
+// said so.
+func (c *checker) programmeOf(d *document) rules.Programme {
+	id := c.programmeIDOf(d)
 	versions := c.programmes[id]
 	switch {
 	case len(versions) > 0:
-		in := inForce(versions, d.version.From)
-		if in.programme != nil {
-			return rules.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone()}
+		if in := inForce(versions, d.version.From); in.programme != nil {
+			return rules.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.value.toRules()}
 		}
 	case id != "":
 		c.fault(d, path{"programme"}, "there is no programme %q: known are %s%s",
@@ -371,6 +427,14 @@ func (c *checker) programmeOf(d *document) rules.Programme {
 		c.fault(d, path{}, "the catalogue has several programmes: say `programme: ID` with one of %s", strings.Join(names(c.programmes), ", "))
 	}
 	return rules.Programme{ID: id, Zone: time.UTC}
+}
+
+// programmeIDOf is the programme that a document names, or else the only one.
+func (c *checker) programmeIDOf(d *document) string {
+	if id := d.named(); id != "" || len(c.programmes) != 1 {
+		return id
+	}
+	return names(c.programmes)[0]
 }
 
 func names[V any](m map[string]V) []string {

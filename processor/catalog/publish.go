@@ -28,7 +28,7 @@ type Archive interface {
 // PublishOptions say how a folder is published.
 type PublishOptions struct {
 	Prefix string // of the keys in Redis, such as "ristourne"
-	// RemoveMissing ends partners that the folder doesn't have, and withdraws
+	// RemoveMissing ends partners, campaigns and levels that the folder doesn't have, and withdraws
 	// versions to come that it doesn't have. Without it they are an error: an
 	// incomplete checkout must not end a programme.
 	RemoveMissing bool
@@ -137,12 +137,7 @@ func (p *plan) make(folder []*document) error {
 			subjects = append(subjects, s)
 		}
 	}
-	slices.SortFunc(subjects, func(a, b Subject) int {
-		if a.Kind != b.Kind {
-			return -strings.Compare(string(a.Kind), string(b.Kind)) // the programme first
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	slices.SortFunc(subjects, compareSubjects)
 	for _, s := range subjects {
 		switch {
 		case p.before.number == 0:
@@ -176,7 +171,7 @@ func (p *plan) put(d *document, kind ChangeKind, version string, from rules.Inst
 	copied.version = rules.Version{ID: version, From: from, Ended: kind == Ended}
 	copied.stamped = true
 	if kind == Ended {
-		copied.partner, copied.text = nil, nil
+		copied.partner, copied.levels, copied.campaign, copied.text = nil, nil, nil, nil
 	}
 	p.after.put(&copied, kind)
 }

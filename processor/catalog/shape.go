@@ -2,6 +2,8 @@ package catalog
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -14,12 +16,22 @@ import (
 type shape[V any] interface {
 	// read puts the value of n into v, or notes what is wrong with it.
 	read(r *reader, n *yaml.Node, v *V)
+	// schema tells an editor what read takes.
+	schema(d definitions) schemaNode
 }
 
 // reader collects what is wrong with one file; no fault stops it.
 type reader struct {
 	file   string
 	faults []Fault
+	// misshapen: something is wrong that an editor can tell by the schema alone.
+	misshapen bool
+}
+
+// misshape notes a fault that an editor can tell too.
+func (r *reader) misshape(n *yaml.Node, format string, args ...any) {
+	r.misshapen = true
+	r.fault(n, format, args...)
 }
 
 func (r *reader) fault(n *yaml.Node, format string, args ...any) {
@@ -36,9 +48,9 @@ func (r *reader) is(n *yaml.Node, kind yaml.Kind, want string) bool {
 	switch {
 	case n.Kind == yaml.AliasNode:
 	case n.Tag == "!!null":
-		r.fault(n, "there is no value here: write %s, or drop the key", want)
+		r.misshape(n, "there is no value here: write %s, or drop the key", want)
 	default:
-		r.fault(n, "this is %s: write %s", kindNames[n.Kind], want)
+		r.misshape(n, "this is %s: write %s", kindNames[n.Kind], want)
 	}
 	return false
 }
@@ -52,8 +64,17 @@ var kindNames = map[yaml.Kind]string{
 // scalar is a value in one word or phrase. What parse says of a wrong one is
 // the fault: what is wrong, and what to write.
 type scalar[V any] struct {
-	form  string // how it is written, such as "an amount such as 12.50 EUR"
-	parse func(text string) (V, error)
+	form string // how it is written, such as "an amount such as 12.50 EUR"
+	// pattern is what every right value looks like, as an editor can tell while
+	// it is typed; parse knows the rest.
+	pattern *regexp.Regexp
+	parse   func(text string) (V, error)
+	// bare: YAML may take a right value for a number, or for true or false.
+	bare bool
+	// words is all that can be written, where that is little; choice says so in
+	// the editor's terms.
+	words  []string
+	choice schemaNode
 }
 
 func (s scalar[V]) read(r *reader, n *yaml.Node, v *V) {
@@ -63,15 +84,23 @@ func (s scalar[V]) read(r *reader, n *yaml.Node, v *V) {
 	parsed, err := s.parse(n.Value)
 	if err != nil {
 		r.fault(n, "%v", err)
+		r.misshapen = r.misshapen || !s.looksRight(n.Value)
 		return
 	}
 	*v = parsed
 }
 
+func (s scalar[V]) looksRight(text string) bool {
+	if s.words != nil {
+		return slices.Contains(s.words, text)
+	}
+	return s.pattern.MatchString(text)
+}
+
 // oneOf is a word out of a few.
 func oneOf[V any](words map[string]V, order ...string) scalar[V] {
 	form := "one of " + strings.Join(order, ", ")
-	return scalar[V]{form, func(text string) (V, error) {
+	return scalar[V]{form: form, words: order, choice: schemaNode{"enum": order}, parse: func(text string) (V, error) {
 		v, ok := words[text]
 		if !ok {
 			return v, fmt.Errorf("%q is not known here: write %s%s", clip(text), form, didYouMean(text, order))
@@ -86,14 +115,20 @@ type list[V any] struct {
 	what string // such as "a list of stores"
 	max  int    // elements
 	of   shape[V]
+	// filled: an empty list would say something else than it seems to.
+	filled bool
 }
 
 func (l list[V]) read(r *reader, n *yaml.Node, v *[]V) {
 	if !r.is(n, yaml.SequenceNode, l.what) {
 		return
 	}
+	if l.filled && len(n.Content) == 0 {
+		r.misshape(n, "the list is empty: write %s with something in it, or drop the key", l.what)
+		return
+	}
 	if len(n.Content) > l.max {
-		r.fault(n, "%s holds %d elements, and at most %d are allowed: split it", l.what, len(n.Content), l.max)
+		r.misshape(n, "%s holds %d elements, and at most %d are allowed: split it", l.what, len(n.Content), l.max)
 		return
 	}
 	values := make([]V, len(n.Content))
@@ -103,10 +138,62 @@ func (l list[V]) read(r *reader, n *yaml.Node, v *[]V) {
 	*v = values
 }
 
+// oneOrMany is a list that may be written as its only element.
+type oneOrMany[V any] struct{ list[V] }
+
+func (o oneOrMany[V]) read(r *reader, n *yaml.Node, v *[]V) {
+	if n.Kind == yaml.SequenceNode {
+		o.list.read(r, n, v)
+		return
+	}
+	values := make([]V, 1)
+	o.of.read(r, n, &values[0])
+	*v = values
+}
+
+// table is a mapping whose keys are the writer's own words.
+type table[V any] struct {
+	what string // such as "rates by article category"
+	max  int    // entries
+	word scalar[string]
+	of   shape[V]
+}
+
+// entry is one line of a table.
+type entry[V any] struct {
+	word  string
+	value V
+}
+
+func (t table[V]) read(r *reader, n *yaml.Node, v *[]entry[V]) {
+	if !r.is(n, yaml.MappingNode, t.what) {
+		return
+	}
+	if entries := len(n.Content) / 2; entries == 0 || entries > t.max {
+		r.misshape(n, "here are %d entries: write %s, 1 to %d of them", entries, t.what, t.max)
+		return
+	}
+	values := make([]entry[V], 0, len(n.Content)/2)
+	onLine := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		var e entry[V]
+		name := n.Content[i]
+		t.word.read(r, name, &e.word)
+		if first, twice := onLine[name.Value]; twice {
+			r.fault(name, "%q is here twice, first on line %d: keep one", clip(name.Value), first)
+		}
+		onLine[name.Value] = name.Line
+		t.of.read(r, n.Content[i+1], &e.value)
+		values = append(values, e)
+	}
+	*v = values
+}
+
 // mapping is a table of the keys that a mapping may have.
 type mapping[T any] struct {
-	what   string // such as "an offer"
-	fields []field[T]
+	what    string // such as "an offer"
+	fields  []field[T]
+	choices []choice
 }
 
 // field is one key.
@@ -114,12 +201,42 @@ type field[T any] struct {
 	name, doc string
 	required  bool
 	read      func(r *reader, n *yaml.Node, t *T)
+	schema    func(d definitions) schemaNode
 }
 
 // key makes the field of a key whose value has the given shape and belongs at
 // the given place.
 func key[T, V any](name string, s shape[V], at func(*T) *V, doc string) field[T] {
-	return field[T]{name: name, doc: doc, read: func(r *reader, n *yaml.Node, t *T) { s.read(r, n, at(t)) }}
+	return field[T]{
+		name: name, doc: doc, schema: s.schema,
+		read: func(r *reader, n *yaml.Node, t *T) { s.read(r, n, at(t)) },
+	}
+}
+
+// choice is a set of keys of which at least one has to be written, and where
+// one is the limit, no other beside it.
+type choice struct {
+	keys []string
+	one  bool
+	doc  string
+}
+
+// check notes what is wrong with the keys that are there.
+func (c choice) check(r *reader, n *yaml.Node, what string, written func(key string) *yaml.Node) {
+	var first string
+	for _, k := range c.keys {
+		name := written(k)
+		switch {
+		case name == nil:
+		case first == "":
+			first = k
+		case c.one:
+			r.misshape(name, "%q and %q exclude each other: keep one", first, k)
+		}
+	}
+	if first == "" {
+		r.misshape(n, "%s needs %s: %s", what, strings.Join(c.keys, " or "), c.doc)
+	}
 }
 
 // must makes the field one that has to be written.
@@ -132,26 +249,54 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, t *T) {
 	if !r.is(n, yaml.MappingNode, m.what) {
 		return
 	}
-	seenOnLine := make([]int, len(m.fields))
+	seen := make([]*yaml.Node, len(m.fields))
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		at := m.index(name)
 		switch {
 		case at < 0:
-			r.fault(name, "%s has no key %q%s; known keys: %s",
-				m.what, clip(name.Value), didYouMean(name.Value, m.names()), strings.Join(m.names(), ", "))
-		case seenOnLine[at] > 0:
-			r.fault(name, "%q is here twice, first on line %d: keep one", name.Value, seenOnLine[at])
+			r.misshape(name, "%s has no key %q%s", m.what, clip(name.Value), m.meant(name.Value))
+		case seen[at] != nil:
+			r.fault(name, "%q is here twice, first on line %d: keep one", name.Value, seen[at].Line)
 		default:
-			seenOnLine[at] = name.Line
+			seen[at] = name
 			m.fields[at].read(r, value, t)
 		}
 	}
 	for i, f := range m.fields {
-		if f.required && seenOnLine[i] == 0 {
-			r.fault(n, "%s needs %q: %s", m.what, f.name, f.doc)
+		if f.required && seen[i] == nil {
+			r.misshape(n, "%s needs %q: %s", m.what, f.name, f.doc)
 		}
 	}
+	for _, c := range m.choices {
+		c.check(r, n, m.what, func(key string) *yaml.Node { return seen[slices.Index(m.names(), key)] })
+	}
+}
+
+// only is the table with some of its keys, for what has no others.
+func (m mapping[T]) only(what string, names ...string) mapping[T] {
+	drop := slices.DeleteFunc(m.names(), func(name string) bool { return slices.Contains(names, name) })
+	return m.without(what, drop...)
+}
+
+// without is the table without some of its keys, for what lacks them.
+func (m mapping[T]) without(what string, names ...string) mapping[T] {
+	m.what = what
+	m.fields = slices.DeleteFunc(slices.Clone(m.fields), func(f field[T]) bool { return slices.Contains(names, f.name) })
+	m.choices = slices.Clone(m.choices)
+	for i := range m.choices {
+		c := &m.choices[i]
+		c.keys = slices.DeleteFunc(slices.Clone(c.keys), func(name string) bool { return slices.Contains(names, name) })
+	}
+	return m
+}
+
+// meant is the key that was surely meant, or all there are.
+func (m mapping[T]) meant(name string) string {
+	if meant := didYouMean(name, m.names()); meant != "" {
+		return meant
+	}
+	return "; known keys: " + strings.Join(m.names(), ", ")
 }
 
 func (m mapping[T]) index(name *yaml.Node) int {
@@ -177,7 +322,7 @@ func (m mapping[T]) names() []string {
 // mapping.
 type either[V any] struct {
 	short scalar[V]
-	long  mapping[V]
+	long  shape[V] // of a mapping
 }
 
 func (e either[V]) read(r *reader, n *yaml.Node, v *V) {
@@ -186,6 +331,14 @@ func (e either[V]) read(r *reader, n *yaml.Node, v *V) {
 		return
 	}
 	e.short.read(r, n, v)
+}
+
+// ifWritten is a value whose absence means something: nil.
+type ifWritten[V any] struct{ of shape[V] }
+
+func (w ifWritten[V]) read(r *reader, n *yaml.Node, v **V) {
+	*v = new(V)
+	w.of.read(r, n, *v)
 }
 
 // known is a value that says whether the file has it right: for the few whose

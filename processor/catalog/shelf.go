@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/redis/go-redis/v9"
@@ -40,6 +41,8 @@ type Entry struct {
 	InForce bool // now
 	Stores  int
 	Offers  int
+	Boosts  int // of a campaign
+	Levels  int
 	Text    string // of the file; empty where the subject ended
 }
 
@@ -68,14 +71,29 @@ func entryOf(d *document, inForce bool) Entry {
 		Subject: d.subject, Name: d.subject.ID, Version: d.version.ID, From: d.version.From,
 		Ended: d.version.Ended, InForce: inForce, Text: string(d.text),
 	}
+	e.Name = cmp.Or(d.name(), e.Name)
 	switch {
 	case d.partner != nil:
 		e.Stores, e.Offers = len(d.partner.stores), len(d.partner.offers)
-		if d.partner.name != "" {
-			e.Name = d.partner.name
-		}
-	case d.programme != nil && d.programme.name != "":
-		e.Name = d.programme.name
+	case d.programme != nil:
+		e.Offers = len(d.programme.offers)
+	case d.campaign != nil:
+		e.Boosts = len(d.campaign.boosts)
+	case d.levels != nil:
+		e.Levels = len(d.levels.levels)
 	}
 	return e
+}
+
+// name is what members know the subject as; empty: the file doesn't say.
+func (d *document) name() string {
+	switch {
+	case d.partner != nil:
+		return d.partner.name
+	case d.programme != nil:
+		return d.programme.name
+	case d.campaign != nil:
+		return d.campaign.name
+	}
+	return ""
 }

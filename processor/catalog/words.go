@@ -35,6 +35,11 @@ var (
 	bareNumber   = regexp.MustCompile(`^\d+(\.\d+)?$`)
 	currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
 	idForm       = regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)
+	textForm     = regexp.MustCompile(`\S`)
+	keyPartForm  = regexp.MustCompile(`^.*\S`)
+	zoneForm     = regexp.MustCompile(`^[A-Za-z0-9_+/-]+$`)
+	dateForm     = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]0+)?)?)?$`)
+	instantForm  = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(?:T\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:\d{2}))?$`)
 )
 
 func parseAmount(text string) (amount, error) {
@@ -89,25 +94,6 @@ func parseCeiling(text string) (int64, error) {
 		return 0, fmt.Errorf("a ceiling of %q is not over 0%% and up to 100%% of the purchase: write one that is, or drop the key", text)
 	}
 	return rate, err
-}
-
-// parseReward reads `3%` or `2 EUR`.
-func parseReward(text string) (reward, error) {
-	if strings.Contains(text, "%") {
-		rate, err := parseRate(text)
-		return reward{form: rules.RateReward, rateMillionths: rate}, err
-	}
-	if bareNumber.MatchString(text) {
-		return reward{}, fmt.Errorf("%q is neither rate nor amount: write %s%% or %s EUR", clip(text), clip(text), clip(text))
-	}
-	fixed, err := parseAmount(text)
-	return reward{form: rules.FixedReward, fixed: fixed}, err
-}
-
-// parseCommission reads `8%` or `0.30 EUR`.
-func parseCommission(text string) (commission, error) {
-	r, err := parseReward(text)
-	return commission{rateMillionths: r.rateMillionths, fixed: r.fixed}, err
 }
 
 func parseCurrency(text string) (money.Currency, error) {
@@ -238,14 +224,19 @@ func (e effective) at(zone *time.Location) rules.Instant {
 // number makes the parser of a whole number from low to high.
 func number(low, high int) scalar[int] {
 	form := fmt.Sprintf("a whole number from %d to %d", low, high)
-	return scalar[int]{form, func(text string) (int, error) {
+	parse := func(text string) (int, error) {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < low || n > high {
+		if err != nil || n < low || n > high || !wholeForm.MatchString(text) {
 			return 0, fmt.Errorf("%q is not allowed here: write %s", clip(text), form)
 		}
 		return n, nil
+	}
+	return scalar[int]{form: form, pattern: wholeForm, parse: parse, choice: schemaNode{
+		"type": []string{"integer", "string"}, "minimum": low, "maximum": high, "pattern": wholeForm.String(),
 	}}
 }
+
+var wholeForm = regexp.MustCompile(`^-?(?:0|[1-9]\d*)$`)
 
 var prefixForm = regexp.MustCompile(`^\d{1,12}$`)
 

@@ -1,0 +1,102 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"ristourne/rules"
+)
+
+// checkLevels holds the files of levels to one each programme, and every level
+// that a file names to those that exist. Only files are held to it: what was
+// published stays as it is, whatever levels there are today.
+func (c *checker) checkLevels(documents []*document) {
+	known := map[string][]string{} // by programme, over all versions
+	by := map[string]*document{}
+	for _, d := range documents {
+		if d.levels == nil {
+			continue
+		}
+		programme := c.programmeOf(d).ID
+		if first := by[programme]; first != nil && first.subject != d.subject {
+			c.fault(d, path{}, "%s says already which levels programme %s has: write `programme: %s` in both files if they are versions of one, or remove one", first.file, programme, programme)
+		}
+		by[programme] = d
+		c.checkLevelIDs(d)
+		for _, l := range d.levels.levels {
+			known[programme] = append(known[programme], l.id)
+		}
+	}
+	for _, d := range documents {
+		if d.stamped {
+			continue
+		}
+		programme := d.subject.ID
+		if d.programme == nil {
+			programme = c.programmeIDOf(d)
+		}
+		if levels := known[programme]; len(levels) > 0 {
+			c.checkLevelsNamed(d, levels)
+		} else {
+			c.hintAtLevels(d)
+		}
+	}
+}
+
+func (c *checker) checkLevelIDs(d *document) {
+	first := map[string]int{}
+	for i, l := range d.levels.levels {
+		if n, twice := first[l.id]; twice && l.id != "" {
+			c.fault(d, path{"levels", i}, "level %q is here twice, first as number %d of the list: keep one", l.id, n+1)
+			continue
+		}
+		first[l.id] = i
+	}
+}
+
+func (c *checker) checkLevelsNamed(d *document, levels []string) {
+	d.eachAudience(func(at path, a *rules.Audience) {
+		for i, level := range a.Levels {
+			if level != "" && !slices.Contains(levels, level) {
+				c.fault(d, at.to("levels", i), "there is no level %q: known are %s%s", level, strings.Join(levels, ", "), didYouMean(level, levels))
+			}
+		}
+	})
+}
+
+// hintAtLevels says once a file that nobody checks the levels it names.
+func (c *checker) hintAtLevels(d *document) {
+	said := false
+	d.eachAudience(func(at path, a *rules.Audience) {
+		if len(a.Levels) > 0 && !said {
+			said = true
+			c.warn(d, at.to("levels"), "levels are named here, and no file says which there are, so a slip of the pen stays unseen: add one such as `levels: [usual, loyal]`")
+		}
+	})
+}
+
+// eachAudience gives every audience that a file names, with its place.
+func (d *document) eachAudience(each func(at path, a *rules.Audience)) {
+	switch {
+	case d.programme != nil:
+		eachOfferAudience(d.programme.offers, each)
+	case d.partner != nil:
+		eachOfferAudience(d.partner.offers, each)
+	case d.campaign != nil:
+		each(path{"for"}, &d.campaign.audience)
+		eachBoostAudience(path{"boosts"}, d.campaign.boosts, each)
+	}
+}
+
+func eachOfferAudience(offers []offerDoc, each func(at path, a *rules.Audience)) {
+	for i := range offers {
+		each(path{"offers", i, "for"}, &offers[i].audience)
+		eachBoostAudience(path{"offers", i, "boosts"}, offers[i].boosts, each)
+	}
+}
+
+func eachBoostAudience(at path, boosts []boostDoc, each func(at path, a *rules.Audience)) {
+	for i := range boosts {
+		each(at.to(i, "for"), &boosts[i].audience)
+	}
+}
