@@ -138,6 +138,9 @@ type Ledger interface {
 	// behind from in its topic: those that may not have been paid yet. An
 	// erased account's have no AccountID.
 	InstructionsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Instruction) error) error
+	// ReferralsFrom streams the referrals likewise: those that may not have been
+	// told yet. An erased buyer's have no BuyerAccountID.
+	ReferralsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Referral) error) error
 }
 
 // Payer gives instructions to the bank. It returns when every one is

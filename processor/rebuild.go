@@ -40,7 +40,7 @@ func (s *Shard) Rebuild(ctx context.Context) error {
 	s.useCatalogue()
 	s.purse.forget() // what the shard has granted is what is booked, from now on
 	defer s.engine.SetBudgets(s.purse)
-	r := rebuild{shard: s, marker: marker, committed: committed, tail: rules.Decision{
+	r := rebuild{shard: s, marker: marker, tail: rules.Decision{
 		Shard: marker.Shard, Batch: marker.Batch, Heads: marker.Heads, LastSeq: marker.LastSeq,
 	}}
 	if err := s.edges.Ledger.Histories(ctx, s.source.Shard(), func(h *rules.AccountHistory) error {
@@ -51,7 +51,7 @@ func (s *Shard) Rebuild(ctx context.Context) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	if err := r.settleTail(ctx); err != nil {
+	if err := r.settleTail(ctx, committed); err != nil {
 		return err
 	}
 	// What this owner found to be decided is settled by now, so that it need not
@@ -61,11 +61,10 @@ func (s *Shard) Rebuild(ctx context.Context) error {
 
 // rebuild is the work of one Rebuild.
 type rebuild struct {
-	shard     *Shard
-	marker    rules.Marker
-	committed rules.Heads
-	tail      rules.Decision   // what the rows behind the marker, and repairs, decide
-	untold    []rules.Referral // booked, and perhaps not told
+	shard  *Shard
+	marker rules.Marker
+	tail   rules.Decision // what the rows behind the marker, and repairs, decide
+	asked  askedBudgets   // by the rows of the account at hand behind the marker
 
 	states         []AccountState
 	members, known []uint64
@@ -90,7 +89,7 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	behindMarker := len(h.Set) > 0 && h.Set[len(h.Set)-1].Seq > r.marker.LastSeq
 	switch {
 	case len(h.Set) == 0:
-	case len(h.Grants) > 0 || !behindMarker && !agrees(a, h):
+	case len(h.Grants) > 0 || bool(r.asked) || !behindMarker && !agrees(a, h):
 		if err := r.repair(a, h, behindMarker); err != nil {
 			return fmt.Errorf("account reference %x: %w", h.Ref, err)
 		}
@@ -99,9 +98,6 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	default:
 		// A repair, once, may have told more than the set does.
 		a.AdoptTold(h.Told)
-	}
-	if err := r.tellAgain(ctx, h.Told); err != nil {
-		return err
 	}
 	r.states = append(r.states, AccountState{ID: h.AccountID, Value: a.AppendBinary(nil)})
 	r.bytes += len(r.states[len(r.states)-1].Value)
@@ -116,11 +112,14 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 func (r *rebuild) replay(h *rules.AccountHistory) (a *rules.Account, tail *rules.Output, err error) {
 	a, tail = rules.NewAccount(h.AccountID), new(rules.Output)
 	r.shard.engine.SetBudgets(nil)
+	r.asked = false
 	member := memberHash(h.AccountID)
 	for i := range h.Set {
 		row := &h.Set[i]
 		if row.Seq <= r.marker.LastSeq {
 			tail.Reset()
+		} else {
+			r.shard.engine.SetBudgets(&r.asked)
 		}
 		switch row.Cause.Kind {
 		case rules.CauseFact:
@@ -190,11 +189,14 @@ func (r *rebuild) repair(a *rules.Account, h *rules.AccountHistory, behindMarker
 	a.AdoptInstructed(h.InstructedMinor)
 	a.AdoptGrants(h.Grants)
 	a.AdoptTold(h.Told)
-	r.shard.engine.SetBudgets(spentBudgets{})
+	r.shard.engine.SetBudgets(&r.asked)
 	var out rules.Output
 	if err := r.shard.engine.Repair(a, h.Set[len(h.Set)-1].Cause, &out); err != nil {
 		return err
 	}
+	// What could not be asked for is asked for with the account's next record.
+	out.Grants = slices.DeleteFunc(out.Grants, func(g rules.Grant) bool { return g.ChangeMinor == 0 })
+	a.AdoptGrants(append(h.Grants, out.Grants...))
 	if changes := len(out.Accruals) + len(out.Instructions) + len(out.Referrals) + len(out.Grants); changes > 0 && !behindMarker {
 		r.repaired++
 		r.shard.metrics.repairs.Inc()
@@ -203,12 +205,16 @@ func (r *rebuild) repair(a *rules.Account, h *rules.AccountHistory, behindMarker
 	return nil
 }
 
-// spentBudgets give nothing: a rebuild can't draw on any, for the shard's own
-// part is not known before it has ended.
-type spentBudgets struct{}
+// askedBudgets note that they were asked, and give nothing: a rebuild can't draw
+// on any, as what the shard has granted is not known before it has ended.
+type askedBudgets bool
 
-func (spentBudgets) Take(rules.BudgetKey, int64, int64) int64 { return 0 }
-func (spentBudgets) GiveBack(rules.BudgetKey, int64)          {}
+func (b *askedBudgets) Take(rules.BudgetKey, int64, int64) int64 {
+	*b = true
+	return 0
+}
+
+func (b *askedBudgets) GiveBack(rules.BudgetKey, int64) { *b = true }
 
 // agrees reports whether what the state takes to be booked and instructed is
 // what the ledger has.
@@ -257,12 +263,12 @@ const payAtOnce = 1000
 // tells again whatever may not have been: all whose cause was not committed. It
 // pays and tells first: what is booked alone would not be found missing the
 // next time, and an instruction, or a referral, is the same whenever it is made.
-func (r *rebuild) settleTail(ctx context.Context) error {
+func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
 	s := r.shard
 	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
 		return err
 	}
-	if err := r.tellAll(ctx, append(r.untold, r.tail.Referrals...)); err != nil {
+	if err := r.tellAll(ctx, r.tail.Referrals); err != nil {
 		return err
 	}
 	if !r.tail.Empty() {
@@ -270,12 +276,20 @@ func (r *rebuild) settleTail(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.payAgain(ctx, committed); err != nil {
+		return err
+	}
+	return r.tellAgain(ctx, committed)
+}
+
+func (r *rebuild) payAgain(ctx context.Context, committed rules.Heads) error {
+	s := r.shard
 	oldest := s.edges.Now().Add(-bankDedupes).UnixMilli()
 	var unpaid []rules.Instruction
 	var tooOld, erased int
 	err := s.retry(ctx, "unpaid", func(ctx context.Context) error {
 		unpaid, tooOld, erased = unpaid[:0], 0, 0
-		return s.edges.Ledger.InstructionsFrom(ctx, s.source.Shard(), r.committed, func(i rules.Instruction) error {
+		return s.edges.Ledger.InstructionsFrom(ctx, s.source.Shard(), committed, func(i rules.Instruction) error {
 			switch {
 			case i.AccountID == "":
 				erased++
@@ -306,26 +320,27 @@ func (r *rebuild) payAll(ctx context.Context, instructions []rules.Instruction) 
 	return nil
 }
 
-// topicOf is where a cause of a kind stands.
-var topicOf = [...]int{
-	rules.CauseEvent: rules.TopicTransactions, rules.CauseFact: rules.TopicFacts,
-	rules.CauseResult: rules.TopicResults, rules.CauseReferral: rules.TopicReferrals,
-}
-
-// tellAgain keeps what an account has told for causes that are not committed,
-// and tells it now and then, so that few are in memory. Those of which the
-// sponsor was erased have nobody to be told.
-func (r *rebuild) tellAgain(ctx context.Context, told []rules.Referral) error {
-	for i := range told {
-		if c := &told[i].Cause; c.Offset >= r.committed[topicOf[c.Kind]] && told[i].SponsorAccountID != "" {
-			r.untold = append(r.untold, told[i])
-		}
+func (r *rebuild) tellAgain(ctx context.Context, committed rules.Heads) error {
+	s := r.shard
+	var untold []rules.Referral
+	var erased int
+	err := s.retry(ctx, "untold", func(ctx context.Context) error {
+		untold, erased = untold[:0], 0
+		return s.edges.Ledger.ReferralsFrom(ctx, s.source.Shard(), committed, func(f rules.Referral) error {
+			if f.BuyerAccountID == "" {
+				erased++
+			} else {
+				untold = append(untold, f)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
 	}
-	if len(r.untold) < payAtOnce {
-		return nil
+	if erased > 0 {
+		s.log.Error("referrals that may not have been told are not told again: their buyers were erased", "referrals", erased)
 	}
-	untold := r.untold
-	r.untold = r.untold[:0]
 	return r.tellAll(ctx, untold)
 }
 

@@ -31,6 +31,8 @@ type accrualJSON struct {
 	CostMinor       int64    `json:"cost_minor"`
 	Currency        string   `json:"currency"`
 	PurchasedAt     string   `json:"purchased_at"`
+	UsableFrom      string   `json:"usable_from,omitempty"` // of a kitty alone
+	ExpiresAt       string   `json:"expires_at,omitempty"`  // of a kitty whose money does
 	RecordedAt      string   `json:"recorded_at"`
 	CauseKind       string   `json:"cause_kind"`
 	CauseID         string   `json:"cause_id"`
@@ -51,10 +53,19 @@ func newAccrualJSON(a *rules.Accrual) accrualJSON {
 		CampaignIDs: orEmpty(a.CampaignIDs), Stage: a.Stage.String(), Kind: a.Kind.String(), Unit: a.Unit,
 		BasisMinor: a.BasisMinor, RewardMinor: a.RewardMinor, CommissionMinor: a.CommissionMinor, CostMinor: a.CostMinor,
 		Currency: a.Currency.String(), PurchasedAt: a.PurchasedAt.String(),
+		UsableFrom: stated(a.UsableFrom), ExpiresAt: stated(a.ExpiresAt),
 		RecordedAt: time.UnixMilli(a.Cause.RecordedAt).UTC().Format("2006-01-02T15:04:05.000Z07:00"),
 		CauseKind:  a.Cause.Kind.String(), CauseID: a.Cause.ID, CausePartition: a.Cause.Partition, CauseOffset: a.Cause.Offset,
 		Level: a.Level, Channel: a.Channel.String(), MCC: a.MCC, Reasons: orEmpty(a.Reasons), Engine: rules.EngineVersion,
 	}
+}
+
+// stated is empty for the zero instant, which stands for none.
+func stated(t rules.Instant) string {
+	if t == (rules.Instant{}) {
+		return ""
+	}
+	return t.String()
 }
 
 // orEmpty makes an absent list [] rather than null.

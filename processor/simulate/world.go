@@ -30,10 +30,11 @@ type World struct {
 	accounts map[string]*rules.Account
 	out      rules.Output
 
-	// Fates counts the records that were applied.
+	// Fates counts the records that were applied. The referrals that follow from
+	// them reach their sponsors at once, and are not counted.
 	Fates [rules.NumFates]int64
-	// Lines is called for the lines and instructions of a record, if there are
-	// any; they are valid until it returns.
+	// Lines is called for what a record has decided, its sponsors' lines among
+	// it, if there is anything; it is valid until it returns.
 	Lines func(out *rules.Output)
 	// DeadLetter is called for a record that broke a rule.
 	DeadLetter func(letter *rules.DeadLetter)
@@ -42,8 +43,10 @@ type World struct {
 // NewWorld makes a world without accounts. keys says that records come with
 // their Kafka key, which must be the account.
 func NewWorld(snapshot *rules.Snapshot, keys bool) *World {
+	engine := rules.NewEngine(snapshot)
+	engine.SetBudgets(budgets{})
 	return &World{
-		engine:     rules.NewEngine(snapshot),
+		engine:     engine,
 		decoder:    wire.NewDecoder(wire.Options{CardTokenRanges: snapshot.CardTokenRanges(), NoKeys: !keys}),
 		accounts:   make(map[string]*rules.Account),
 		Lines:      func(*rules.Output) {},
@@ -108,9 +111,28 @@ func (w *World) conclude(key, value []byte, at Place, idField string, verdict ru
 	default:
 		w.Fates[verdict.Fate]++
 	}
-	if len(w.out.Accruals)+len(w.out.Instructions) > 0 {
+	if err := w.deliver(at); err != nil {
+		return err
+	}
+	if len(w.out.Accruals)+len(w.out.Instructions)+len(w.out.Referrals)+len(w.out.Grants) > 0 {
 		w.Lines(&w.out)
 		w.out.Reset()
+	}
+	return nil
+}
+
+// deliver gives the referrals of a record to their sponsors, in order.
+func (w *World) deliver(at Place) error {
+	for i := 0; i < len(w.out.Referrals); i++ {
+		r := w.out.Referrals[i] // a copy: the list may move
+		cause := rules.Cause{Kind: rules.CauseReferral, ID: r.ID, Partition: at.Partition, Offset: at.Offset, RecordedAt: r.Cause.RecordedAt}
+		_, err := w.engine.ApplyReferral(w.account(r.SponsorAccountID), &r, cause, &w.out)
+		switch {
+		case errors.Is(err, rules.ErrLimit):
+			w.DeadLetter(wire.Limit(false).Letter(at.Topic, at.Partition, at.Offset, at.RecordedAt, nil, nil))
+		case err != nil:
+			return fmt.Errorf("referral %s of record at %s:%d: %w", r.ID, at.Topic, at.Offset+1, err)
+		}
 	}
 	return nil
 }
@@ -127,6 +149,18 @@ func (at Place) cause(kind rules.CauseKind, id string, own rules.Instant) rules.
 	}
 	return c
 }
+
+// budgets are what was granted of each, ever: one world is the only one that
+// grants.
+type budgets map[rules.BudgetKey]int64
+
+func (b budgets) Take(key rules.BudgetKey, limitMinor, askMinor int64) int64 {
+	given := max(0, min(askMinor, limitMinor-b[key]))
+	b[key] += given
+	return given
+}
+
+func (b budgets) GiveBack(key rules.BudgetKey, minor int64) { b[key] -= minor }
 
 // Balance is the sum of the lines of one row of a summary.
 type Balance struct {
