@@ -46,6 +46,7 @@ type Account struct {
 
 	grants    []grantState    // of all purchases, chained by next
 	told      []toldState     // to sponsors, of all purchases, chained by next
+	standings []standing      // at the times of purchases
 	referrals []referralState // what this account gets as a sponsor, in the order in which its caps fill
 
 	factLines int32 // booked of facts alone: the head of a chain
@@ -122,7 +123,7 @@ type purchase struct {
 	// placed says that the rest was looked up in the account's snapshot and
 	// facts.
 	placed    bool
-	standing  standing
+	standing  int32             // in Account.standings
 	programme *programmeVersion // the member's at purchase time; nil: in none
 	terms     *partnerVersion   // of the store, if it is of that programme
 	periods   periods           // in the programme's zone
@@ -202,7 +203,7 @@ func NewAccount(id string) *Account {
 func (a *Account) Reset(id string) {
 	*a = Account{
 		id: id, facts: a.facts[:0], purchases: a.purchases[:0], events: a.events[:0], lines: a.lines[:0],
-		grants: a.grants[:0], told: a.told[:0], referrals: a.referrals[:0],
+		grants: a.grants[:0], told: a.told[:0], standings: a.standings[:0], referrals: a.referrals[:0],
 		cash: a.cash[:0], arena: a.arena[:0], codec: a.codec, free: -1, factLines: -1, newest: MinInstant,
 	}
 }

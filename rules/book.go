@@ -143,6 +143,9 @@ func (e *Engine) accrue(a *Account, about *Accrual, programme string, l *deserve
 // currencyOfLine is the currency of a line's money: that of the offer's
 // programme where the unit is points.
 func (e *Engine) currencyOfLine(l *deservedLine) money.Currency {
+	if l.currency != (money.Currency{}) {
+		return l.currency
+	}
 	if c, ok := money.ParseCurrency(l.unit); ok {
 		return c
 	}

@@ -23,7 +23,7 @@ func (e *Engine) commissionsOf(w world, a *Account, p *purchase) error {
 	}
 	for i := range awards {
 		o := awards[i].offer
-		if o.partner == "" || o.Commission.None() {
+		if !o.addsCommission() {
 			continue
 		}
 		if err := e.owe(w, a, p, o, &o.Commission, o.Currency, awards[i].won); err != nil {
@@ -32,6 +32,9 @@ func (e *Engine) commissionsOf(w world, a *Account, p *purchase) error {
 	}
 	return nil
 }
+
+// addsCommission reports that the partner owes more where the offer applies.
+func (o *offer) addsCommission() bool { return o.partner != "" && !o.Commission.None() }
 
 // owe appends one commission.
 func (e *Engine) owe(w world, a *Account, p *purchase, o *offer, deal *Commission, currency money.Currency, owed bool) error {

@@ -293,11 +293,15 @@ func (k *compiler) compile() {
 			p.ordered = p.ordered || slices.ContainsFunc(p.versions[n].offers, func(o offer) bool { return o.ordered() })
 		}
 		p.ordered = p.ordered || k.budgeted
+		k.s.ordered = k.s.ordered || p.ordered
 		for n := range p.versions {
 			p.versions[n].ordered = p.ordered
 		}
 	}
 	k.s.groups = int32(len(k.groups))
+	for name := range k.ids {
+		k.s.reachDays = max(k.s.reachDays, reachDays[name.per])
+	}
 }
 
 func (k *compiler) programmeVersion(v *programmeVersion) {
@@ -429,6 +433,13 @@ func (o *offer) ordered() bool {
 	return len(o.visits)+len(o.goals) > 0 || o.FirstPurchase || o.LapsedDays > 0 || budgeted ||
 		slices.ContainsFunc(o.fills, rolling) || len(o.sponsored) > 0
 }
+
+// forLife is longer than any account lives.
+const forLife = 1 << 30
+
+// reachDays is longer than each period, in any two zones. What rolls makes all
+// purchases be worked out.
+var reachDays = [...]int{PerDay: 3, PerWeek: 9, PerMonth: 33, PerQuarter: 94, PerYear: 368, PerRolling: 0, PerLife: forLife}
 
 // least is the smaller of two limits, where 0 is none.
 func least(limit, other int64) int64 {

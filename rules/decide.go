@@ -3,6 +3,8 @@ package rules
 import (
 	"slices"
 	"strings"
+
+	"ristourne/rules/money"
 )
 
 // decision is one record's, or a repair's: what it must look at and under
@@ -36,7 +38,8 @@ type deservedLine struct {
 	lineKey
 	sums
 	programme string
-	campaigns string // ids, joined by commas
+	campaigns string         // ids, joined by commas
+	currency  money.Currency // zero: to be found
 	why       reasons
 	found     bool // a booked line of this key was met
 }
@@ -86,6 +89,7 @@ func (e *Engine) begin(a *Account) {
 		a.purchases[i].aims = aims{}
 	}
 	e.targets, e.shares, e.ceilings = e.targets[:0], e.shares[:0], false
+	e.lastPlace = placed{}
 	e.restart()
 }
 
@@ -109,6 +113,9 @@ func (e *Engine) ordered(a *Account, known int) bool {
 		p := &a.purchases[i]
 		if p.late {
 			return true
+		}
+		if !e.snapshot.ordered {
+			continue
 		}
 		if e.place(a, p); p.terms != nil && p.terms.ordered {
 			return true
@@ -176,9 +183,14 @@ func (e *Engine) workReached(a *Account, known int) error {
 	return nil
 }
 
-// fillBefore counts what the purchases before the first marked one use.
+// fillBefore counts what the purchases before the first marked one use of
+// the periods that they share with it.
 func (e *Engine) fillBefore(a *Account, first int) {
-	for i := range a.purchases[:first] {
+	start := MinInstant
+	if days := e.snapshot.reachDays; days < forLife {
+		start = a.purchases[first].at.AddDays(-days)
+	}
+	for i := first - 1; i >= 0 && !a.purchases[i].at.Before(start); i-- {
 		e.fillBooked(a, &a.purchases[i], true)
 	}
 }
@@ -426,7 +438,7 @@ func (e *Engine) deserveAwards(worked *workedPurchase) {
 			continue
 		}
 		key := e.keyOf(RoleMember, c.offer.kind, c.offer.partner, c.offer.ID, c.offer.version, c.offer.unit)
-		e.deserveIn(key, awardSums(c), awardSums(x), c.why, x.why, e.campaignsOf(c, x))
+		e.deserveIn(key, awardSums(c), awardSums(x), c.why, x.why, e.campaignsOf(c, x), c.offer.Currency)
 	}
 }
 
@@ -468,7 +480,7 @@ func (e *Engine) deserveCommissions() {
 			unit = c.currency.String()
 		}
 		key := e.keyOf(RolePartner, CommissionKind, e.terms.partner.ID, offerID, e.terms.partner.Version.ID, unit)
-		e.deserveIn(key, commissionSums(c), commissionSums(x), c.why, x.why, "")
+		e.deserveIn(key, commissionSums(c), commissionSums(x), c.why, x.why, "", c.currency)
 	}
 }
 
@@ -496,7 +508,7 @@ func commissionSums(c *commission) sums {
 	return sums{basisMinor: c.basisMinor, commissionMinor: c.minor}
 }
 
-func (e *Engine) deserveIn(key lineKey, confirmed, expected sums, whyConfirmed, whyExpected reasons, campaigns string) {
+func (e *Engine) deserveIn(key lineKey, confirmed, expected sums, whyConfirmed, whyExpected reasons, campaigns string, currency money.Currency) {
 	common := e.terms.tally.why()
 	add := func(stage Stage, s sums, why reasons) {
 		if s == (sums{}) {
@@ -504,7 +516,7 @@ func (e *Engine) deserveIn(key lineKey, confirmed, expected sums, whyConfirmed, 
 		}
 		key.stage = stage
 		e.deserved = append(e.deserved, deservedLine{
-			lineKey: key, sums: s, programme: e.terms.programme.ID, campaigns: campaigns, why: why | common,
+			lineKey: key, sums: s, programme: e.terms.programme.ID, campaigns: campaigns, currency: currency, why: why | common,
 		})
 	}
 	add(Confirmed, confirmed, whyConfirmed)

@@ -28,6 +28,7 @@ type Engine struct {
 	groups     []groupBest
 	groupTurn  uint32
 	// Of the decision at hand:
+	lastPlace placed
 	ceilings  bool // the grants are ceilings
 	fills     fills
 	rollings  []rollingFill
@@ -239,17 +240,68 @@ func (e *Engine) place(a *Account, p *purchase) {
 	if p.placed {
 		return
 	}
-	p.placed, p.terms, p.periods = true, nil, periods{}
-	p.standing = a.standingAt(p.at)
-	p.programme = e.snapshot.programmeFor(a, &p.standing, p.at)
-	if p.programme == nil {
+	partnerID := a.events[p.giver].match.PartnerID
+	last := &e.lastPlace
+	if !last.holds(p.at) || last.partnerID != partnerID {
+		e.findPlace(a, p.at, partnerID)
+	}
+	p.placed, p.standing, p.programme, p.terms = true, last.standing, last.programme, last.terms
+	if p.programme != nil {
+		p.periods = e.clock.periodsAt(p.at, p.programme.Zone)
+	}
+}
+
+// placed is what all purchases at one partner have in common in a span of
+// time: an account's purchases are at few places, under few versions.
+type placed struct {
+	span
+	partnerID string
+	standing  int32
+	programme *programmeVersion
+	terms     *partnerVersion
+}
+
+func (e *Engine) findPlace(a *Account, t Instant, partnerID string) {
+	last := &e.lastPlace
+	*last = placed{span: a.factsSpan(t), partnerID: partnerID, standing: a.keepStanding(a.standingAt(t))}
+	last.programme = e.snapshot.programmeFor(a, &a.standings[last.standing], t)
+	if last.programme == nil {
+		last.until = last.from // what comes into force later may change that
 		return
 	}
-	p.periods = e.clock.periodsAt(p.at, p.programme.Zone)
-	if giver := &a.events[p.giver]; giver.atStore() {
-		terms := e.snapshot.partnerAt(giver.match.PartnerID, p.at)
-		if terms != nil && terms.Partner.Programme == p.programme.ID {
-			p.terms = terms
+	last.span = last.within(span{last.programme.from, last.programme.until})
+	if partnerID == "" {
+		return
+	}
+	terms := e.snapshot.partnerAt(partnerID, t)
+	if terms == nil {
+		last.until = last.from
+		return
+	}
+	last.span = last.within(span{terms.from, terms.until})
+	if terms.Partner.Programme == last.programme.ID {
+		last.terms = terms
+	}
+}
+
+// keepStanding is where a standing is kept.
+func (a *Account) keepStanding(s standing) int32 {
+	if n := len(a.standings); n == 0 || a.standings[n-1] != s {
+		a.standings = append(a.standings, s)
+	}
+	return int32(len(a.standings) - 1)
+}
+
+// factsSpan is the time around t in which no fact changes anything.
+func (a *Account) factsSpan(t Instant) span {
+	s := span{MinInstant, MaxInstant}
+	for i := range a.facts {
+		if at := a.facts[i].At; at.After(t) {
+			s.until = at
+			break
+		} else {
+			s.from = at
 		}
 	}
+	return s
 }

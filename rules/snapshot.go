@@ -17,6 +17,8 @@ type Snapshot struct {
 	automatic      bool
 	own            bool  // some programme has offers of its own
 	ownOrdered     bool  // some of them depend on all purchases before
+	ordered        bool  // some partner's do
+	reachDays      int   // how far back purchases can share a calendar period; forLife: without end
 	groups         int32 // how many group names there are
 }
 

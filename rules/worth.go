@@ -1,6 +1,10 @@
 package rules
 
-import "ristourne/rules/money"
+import (
+	"cmp"
+
+	"ristourne/rules/money"
+)
 
 // This file is section 3 of the contract: what one purchase is worth, in one
 // world, step by step in the order in which the steps are agreed.
@@ -71,32 +75,60 @@ func (e *Engine) work(a *Account, p *purchase, withLate bool) error {
 		return nil
 	}
 	e.findOffers(a, p)
-	for w := range numWorlds {
-		if w == expectedWorld && e.worldsAlike() {
-			e.worth[w].awards = append(e.worth[w].awards, e.worth[confirmedWorld].awards...)
-			e.worth[w].commissions = append(e.worth[w].commissions, e.worth[confirmedWorld].commissions...)
-			break
-		}
-		if err := e.workIn(w, a, p); err != nil {
-			return err
-		}
+	if !e.terms.tally.cleared {
+		e.confirmNothing()
+		return e.workIn(expectedWorld, a, p)
 	}
-	return nil
+	if err := e.workIn(confirmedWorld, a, p); err != nil {
+		return err
+	}
+	if e.worldsAlike(p) {
+		c, x := &e.worth[confirmedWorld], &e.worth[expectedWorld]
+		x.awards, x.commissions = append(x.awards, c.awards...), append(x.commissions, c.commissions...)
+		return nil
+	}
+	return e.workIn(expectedWorld, a, p)
 }
 
-// worldsAlike reports that the expected world can't differ from the confirmed
-// one: what is cleared is all that is expected, and nothing fills up over
-// purchases.
-func (e *Engine) worldsAlike() bool {
-	if !e.terms.tally.cleared {
+// confirmNothing is the confirmed world of a purchase that nothing has
+// cleared.
+func (e *Engine) confirmNothing() {
+	c := &e.worth[confirmedWorld]
+	for i := range e.offered {
+		x := &e.offered[i]
+		c.awards = append(c.awards, award{offer: x.offer, boosts: x.boosts, roomMinor: -1, why: cmp.Or(x.why, whyNoBasis)})
+	}
+	if partner := e.terms.partner; partner != nil {
+		c.commissions = append(c.commissions, commission{currency: partner.Currency, why: whyNoBasis})
+		for i := range c.awards {
+			if o := c.awards[i].offer; o.addsCommission() {
+				c.commissions = append(c.commissions, commission{offer: o, currency: o.Currency, why: whyNoBasis})
+			}
+		}
+	}
+}
+
+// worldsAlike reports that the expected world of a cleared purchase can't
+// differ from the confirmed one: nothing that fills up over purchases stands
+// differently in it.
+func (e *Engine) worldsAlike(p *purchase) bool {
+	if e.ceilings || e.terms.tally.withLate {
 		return false
 	}
 	for i := range e.offered {
-		if o := e.offered[i].offer; o.counted || o.ordered() {
+		o := e.offered[i].offer
+		if o.FirstPurchase || o.LapsedDays > 0 || len(o.goals)+len(o.sponsored)+len(o.budgets)+len(e.offered[i].boosts) > 0 {
 			return false
 		}
+		for _, counters := range [...][]counter{o.fills, o.visits} {
+			for n := range counters {
+				if e.used(confirmedWorld, p, &counters[n]) != e.used(expectedWorld, p, &counters[n]) {
+					return false
+				}
+			}
+		}
 	}
-	return !e.ceilings
+	return true
 }
 
 func (e *Engine) workIn(w world, a *Account, p *purchase) error {
@@ -120,7 +152,7 @@ func (e *Engine) workIn(w world, a *Account, p *purchase) error {
 // account was a member with that card then.
 func (e *Engine) termsOf(a *Account, p *purchase) purchaseTerms {
 	e.place(a, p)
-	t := purchaseTerms{purchase: p, programme: p.programme, partner: p.terms, standing: &p.standing, giver: &a.events[p.giver]}
+	t := purchaseTerms{purchase: p, programme: p.programme, partner: p.terms, standing: &a.standings[p.standing], giver: &a.events[p.giver]}
 	if t.partner != nil {
 		t.store = t.partner.stores[t.giver.match.StoreID]
 	}
