@@ -69,12 +69,15 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 		enrolment = rules.EnrolmentAutomatic
 	}
 	base := currency(pick(g.rng, currencyCodes...))
+	g.base = base
+	g.choose()
+	decimals := g.rng.IntN(3)
 	rounding := pick(g.rng, money.HalfEven, money.HalfEven, money.HalfUp, money.Down, money.Up)
 	for i, from := range g.versions(3) {
 		p := rules.Programme{
 			ID: programmeID, Version: rules.Version{ID: fmt.Sprintf("r%d", i+1), From: from}, Name: "Ristourne",
 			Currency: base, Zone: g.zone(), Rounding: rounding, Enrolment: enrolment, AllCards: g.plain || g.chance(20),
-			HorizonDays: g.horizon, CeilingMillionths: 1_000_000,
+			HorizonDays: g.horizon, CeilingMillionths: 1_000_000, Points: g.pointsUnit(decimals),
 		}
 		if g.chance(25) {
 			p.CeilingMillionths = pick[int64](g.rng, 20_000, 100_000, 333_333, 1)
@@ -84,9 +87,18 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 		}
 		cat.Programmes = append(cat.Programmes, p)
 	}
+	if g.features[ownOffers] {
+		g.makeOwnOffers(cat)
+	}
+	if g.features[otherProgramme] {
+		g.makeOther(cat)
+	}
 	keys := g.makeKeys()
 	for i := range g.o.Partners {
 		cat.Partners = append(cat.Partners, g.makePartner(i, base, keys[i])...)
+	}
+	if g.features[campaigns] {
+		g.makeCampaigns(cat)
 	}
 	return cat
 }
@@ -165,7 +177,10 @@ func (g *Generator) keyNames() []rules.Key {
 
 // makePartner is one partner in all its versions.
 func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) []rules.Partner {
-	id := fmt.Sprintf("partner%d", n+1)
+	id, programme := fmt.Sprintf("partner%d", n+1), programmeID
+	if n > 0 && g.says(otherProgramme, 30) {
+		programme = otherProgrammeID
+	}
 	terms := base
 	if g.chance(20) {
 		terms = currency(pick(g.rng, currencyCodes...))
@@ -186,12 +201,12 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 		version := rules.Version{ID: fmt.Sprintf("p%dv%d", n+1, i+1), From: from}
 		if i > 0 && !g.plain && g.chance(8) {
 			version.Ended = true
-			versions = append(versions, rules.Partner{ID: id, Version: version, Programme: programmeID})
+			versions = append(versions, rules.Partner{ID: id, Version: version, Programme: programme})
 			continue
 		}
 		p := rules.Partner{
-			ID: id, Version: version, Programme: programmeID, Name: "Partner " + id, Currency: terms,
-			Commission: g.commission(),
+			ID: id, Version: version, Programme: programme, Name: "Partner " + id, Currency: terms,
+			Commission: g.terms(),
 		}
 		for s := range keys {
 			store := rules.Store{ID: fmt.Sprintf("%s-store%d", id, s+1), Name: "Store", Zone: zones[s]}
@@ -204,7 +219,9 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 		}
 		for o, c := range offerCurrency {
 			if i == 0 || !g.chance(10) {
-				p.Offers = append(p.Offers, g.offer(fmt.Sprintf("offer%d", o+1), c, &p))
+				made := g.offer(fmt.Sprintf("offer%d", o+1), c, &p)
+				g.enrich(&made, &p)
+				p.Offers = append(p.Offers, made)
 			}
 		}
 		versions = append(versions, p)
@@ -285,30 +302,56 @@ func wallClock(l rules.LocalTime) time.Time {
 }
 
 // boundaries are the instants at which something changes in the catalogue.
-func boundaries(cat *rules.Catalogue) []rules.Instant {
+func (g *Generator) boundaries(cat *rules.Catalogue) []rules.Instant {
 	var at []rules.Instant
 	add := func(t rules.Instant) {
 		if t != rules.MinInstant && t != rules.MaxInstant {
 			at = append(at, t)
 		}
 	}
+	addWindow := func(zone *time.Location, w rules.When, bounds ...rules.LocalTime) {
+		for _, l := range bounds {
+			if !l.IsZero() {
+				add(rules.InstantOf(reached(l, zone)))
+			}
+		}
+		at = append(at, g.clockEdges(w, zone)...)
+	}
+	addOffers := func(zone *time.Location, offers []rules.Offer) {
+		for _, o := range offers {
+			addWindow(zone, o.When, o.From, o.Until)
+			for _, b := range o.Boosts {
+				addWindow(zone, b.When, b.From, b.Until)
+			}
+		}
+	}
+	zone := cat.Programmes[0].Zone
 	for _, p := range cat.Programmes {
 		add(p.Version.From)
+		addOffers(p.Zone, p.Offers)
+		if g.o.Language != BasicLanguage { // days, weeks and months of caps begin and end
+			on := g.instant().Time()
+			addWindow(p.Zone, rules.When{}, localOf(time.Date(on.Year(), on.Month(), on.Day(), 0, 0, 0, 0, time.UTC)),
+				localOf(time.Date(on.Year(), on.Month(), 1, 0, 0, 0, 0, time.UTC)),
+				localOf(time.Date(on.Year(), on.Month(), on.Day()-(int(on.Weekday())+6)%7, 0, 0, 0, 0, time.UTC)))
+		}
 	}
 	for _, p := range cat.Partners {
 		add(p.Version.From)
 		for _, s := range p.Stores {
+			zone = s.Zone
 			for _, k := range s.Keys {
 				add(k.From)
 				add(k.Until)
 			}
-			for _, o := range p.Offers {
-				for _, l := range []rules.LocalTime{o.From, o.Until} {
-					if !l.IsZero() {
-						add(rules.InstantOf(reached(l, s.Zone)))
-					}
-				}
-			}
+			addOffers(s.Zone, p.Offers)
+		}
+	}
+	for _, c := range cat.Campaigns {
+		add(c.Version.From)
+		addWindow(zone, c.When, c.From, c.Until)
+		for _, b := range c.Boosts {
+			addWindow(zone, b.When, b.From, b.Until)
 		}
 	}
 	return at

@@ -27,6 +27,11 @@ type GenOptions struct {
 	// waits. What Shuffle and Duplicate then make of the records has the same
 	// sums. Span is at most 90 days then.
 	Orderless bool
+	// Language is how much the offers say: rates and amounts where 0.
+	Language Language
+	// Budgets gives offers and campaigns budgets, where the language is more
+	// than basic. The ledger then depends on the order of decisions.
+	Budgets bool
 	// Catalogue is used instead of one that is made up. It needs a programme;
 	// members are enrolled in its first.
 	Catalogue *rules.Catalogue
@@ -40,13 +45,17 @@ type Generator struct {
 	horizon int
 	// plain cases have little that keeps a purchase from earning, so that
 	// awards meet one another in caps, groups and cuts.
-	plain  bool
-	cat    *rules.Catalogue
-	oracle oracle
-	keys   []rules.Key
-	edges  []rules.Instant
-	minima []int64
-	lives  []*life
+	plain    bool
+	features [numFeatures]bool
+	base     money.Currency
+	cat      *rules.Catalogue
+	oracle   oracle
+	keys     []rules.Key
+	edges    []rules.Instant
+	minima   []int64
+	spans    []int // days of N x 24 h
+	ids      []string
+	lives    []*life
 }
 
 // NewGenerator starts a generator from a seed.
@@ -86,13 +95,19 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 		g.cat = g.makeCatalogue()
 	}
 	g.oracle = newOracle(g.cat)
-	g.edges = boundaries(g.cat)
+	g.edges = g.boundaries(g.cat)
+	g.minima, g.spans = numbersOf(g.cat)
 	for _, p := range g.cat.Partners {
 		for _, s := range p.Stores {
 			g.keys = append(g.keys, s.Keys...)
 		}
 		for _, o := range p.Offers {
-			g.minima = append(g.minima, o.MinSpendMinor)
+			g.ids = append(g.ids, o.ID)
+		}
+	}
+	for _, p := range g.cat.Programmes {
+		for _, o := range p.Offers {
+			g.ids = append(g.ids, o.ID)
 		}
 	}
 	for i := range g.o.Accounts {
@@ -369,7 +384,11 @@ func (g *Generator) memberLife(l *life) {
 		}
 		g.sendFact(l, f)
 	}
-	for range g.rng.IntN(4) {
+	most := 4
+	if g.o.Language != BasicLanguage {
+		most = 10
+	}
+	for range g.rng.IntN(most) {
 		g.sendFact(l, g.quietFact())
 	}
 	for range g.rng.IntN(3) {
@@ -385,7 +404,13 @@ func (g *Generator) early() rules.Instant {
 func (g *Generator) sendEnrolled(l *life, at rules.Instant) {
 	f := rules.Fact{
 		Type: rules.Enrolled, At: at, MemberID: "member-" + l.id, Programme: g.cat.Programmes[0].ID,
-		Level: pick(g.rng, "", "gold"),
+		Level: pick(g.rng, "", "usual", "gold"),
+	}
+	if g.says(otherProgramme, 15) {
+		f.Programme = otherProgrammeID
+	}
+	if g.says(sponsors, 70) {
+		f.SponsorAccountID = pick(g.rng, g.lives...).id
 	}
 	for _, card := range l.cards {
 		if g.chance(75) {
@@ -393,18 +418,23 @@ func (g *Generator) sendEnrolled(l *life, at rules.Instant) {
 		}
 	}
 	if g.chance(30) {
-		f.Segments = []string{"student"}
+		f.Segments = []string{pick(g.rng, "student", "staff")}
 	}
 	g.sendFact(l, f)
 }
 
-// quietFact is one that changes no sum by itself.
+// quietFact is one that moves no money by itself.
 func (g *Generator) quietFact() rules.Fact {
+	offer := "offer1"
+	if len(g.ids) > 0 {
+		offer = pick(g.rng, g.ids...)
+	}
 	f := pick(
 		g.rng,
-		rules.Fact{Type: rules.LevelChanged, Level: "gold"},
-		rules.Fact{Type: rules.OfferActivated, OfferID: "offer1"},
-		rules.Fact{Type: rules.OfferDeactivated, OfferID: "offer1"},
+		rules.Fact{Type: rules.LevelChanged, Level: pick(g.rng, "usual", "gold")},
+		rules.Fact{Type: rules.OfferActivated, OfferID: offer},
+		rules.Fact{Type: rules.OfferActivated, OfferID: offer},
+		rules.Fact{Type: rules.OfferDeactivated, OfferID: offer},
 		rules.Fact{Type: rules.SegmentAdded, Segment: "student"},
 		rules.Fact{Type: rules.SegmentRemoved, Segment: "student"},
 		rules.Fact{Type: rules.CycleClosed, Programme: g.cat.Programmes[0].ID, Cycle: "2024-03", AsOf: "2024-04-01"},
@@ -490,7 +520,7 @@ const elsewhereName = "Elsewhere"
 
 // merchant names a partner's key, often with more than the key needs.
 func (g *Generator) merchant() rules.Merchant {
-	m := rules.Merchant{ID: fmt.Sprintf("SHOP%04d", g.rng.IntN(10_000)), Name: elsewhereName, MCC: "5812", Country: "FR"}
+	m := rules.Merchant{ID: fmt.Sprintf("SHOP%04d", g.rng.IntN(10_000)), Name: elsewhereName, MCC: pick(g.rng, "5812", "5411", "5411", ""), Country: "FR"}
 	if len(g.keys) == 0 || !g.chance(g.o.Partnered) {
 		return m
 	}

@@ -57,7 +57,13 @@ func (g *Generator) purchaseTime(l *life) rules.Instant {
 		if !at.Before(rules.InstantOf(g.o.Start)) && !at.After(g.end()) {
 			return at
 		}
-	case n < 30 && len(l.times) > 0:
+	case n < 36 && len(l.times) > 0 && len(g.spans) > 0: // where a rolling period or a wait ends
+		off := pick[time.Duration](g.rng, 0, 0, -1, 1)
+		at := rules.InstantOf(pick(g.rng, l.times...).AddDays(pick(g.rng, g.spans...)).Time().Add(off))
+		if !at.Before(rules.InstantOf(g.o.Start)) && !at.After(g.end()) {
+			return at
+		}
+	case n < 46 && len(l.times) > 0:
 		if at := pick(g.rng, l.times...); !at.Before(rules.InstantOf(g.o.Start)) {
 			return at
 		}
@@ -73,7 +79,7 @@ func (g *Generator) purchaseTime(l *life) rules.Instant {
 func (g *Generator) chooseCurrency(b *basket) {
 	b.currency = g.cat.Programmes[0].Currency
 	e := rules.Event{OccurredAt: b.time, Merchant: b.merchant}
-	if at, matches := g.oracle.match(&e); matches && g.chance(90) {
+	if at, matches := g.oracle.match(&e); matches && at.partner != nil && g.chance(90) {
 		b.currency = or(at.partner.Currency, b.currency)
 	}
 	if g.chance(15) { // abroad
@@ -98,11 +104,36 @@ func (g *Generator) event(b *basket, t rules.EventType, minor int64) rules.Event
 	if g.chance(3) {
 		e.Declined = true
 	}
-	if g.chance(10) {
-		e.CardProduct = "classic"
-		e.Items = []rules.Item{{AmountMinor: minor, Quantity: "1", SKU: "sku-1", Category: "food"}}
+	if g.o.Language != BasicLanguage && g.chance(2) { // one that can't be stated as the others can
+		e.Currency, e.BillingCurrency, e.BillingAmountMinor = currency("USD"), money.Currency{}, 0
+	}
+	if g.chance(10) || g.says(byCardProduct, 60) {
+		e.CardProduct = pick(g.rng, "classic", "black")
+	}
+	if g.chance(10) || g.says(byCategory, 50) {
+		e.Items = g.items(minor)
 	}
 	return e
+}
+
+// items mostly add up to the amount, now and then to more or less.
+func (g *Generator) items(minor int64) []rules.Item {
+	var items []rules.Item
+	rest := pick(g.rng, minor, minor, minor/2, minor+minor/2+1)
+	for range 1 + g.rng.IntN(3) {
+		part := g.rng.Int64N(rest + 1)
+		rest -= part
+		items = append(items, g.item(part))
+	}
+	items = append(items, g.item(rest))
+	if g.chance(15) {
+		items = append(items, g.item(-g.rng.Int64N(minor/4+1)))
+	}
+	return items
+}
+
+func (g *Generator) item(minor int64) rules.Item {
+	return rules.Item{AmountMinor: minor, Quantity: "1", SKU: "sku-1", Category: pick(g.rng, "bread", "bread", "cheese", "wine", "food", "")}
 }
 
 func (g *Generator) send(b *basket, t rules.EventType, minor int64) {
