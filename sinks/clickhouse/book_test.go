@@ -154,11 +154,14 @@ func TestPersonalIDsGoWithTheMapAndSumsStay(t *testing.T) {
 		"SELECT count() FROM accruals WHERE account_id = 'alice' OR member_id = 'member of alice' OR beneficiary_id = 'alice'"), 0)
 	want(t, "anonymous lines", w.number(t, "SELECT count() FROM accruals WHERE account_id = '' AND member_id = '' AND transaction_id = 'T1'"), 2)
 	want(t, "lines of the other", w.number(t, "SELECT count() FROM accruals WHERE account_id = 'bob'"), 2)
-	// No other table knows the ids at all.
-	for _, table := range []string{"accruals_log", "set_log", "instructions_log", "results_log", "markers_log"} {
+	// No other table has them in a column, but for sponsors in what they were
+	// told, and no view but these two shows any.
+	for _, table := range []string{"accruals_log", "set_log", "instructions_log", "results_log", "markers_log", "grants_log"} {
 		want(t, "columns of ids in "+table, w.number(t,
-			"SELECT count() FROM system.columns WHERE database = currentDatabase() AND table = '"+table+"' AND name IN ('account_id', 'member_id', 'beneficiary_id')"), 0)
+			"SELECT count() FROM system.columns WHERE database = currentDatabase() AND table = '"+table+"' AND name IN ('account_id', 'member_id', 'beneficiary_id', 'sponsor_account_id')"), 0)
 	}
+	want(t, "views with ids", w.text(t, `SELECT arrayStringConcat(arraySort(groupUniqArray(table)), ' ') FROM system.columns
+		WHERE database = currentDatabase() AND table NOT LIKE '%_log' AND name IN ('account_id', 'member_id', 'beneficiary_id', 'sponsor_account_id')`), "accounts accruals")
 }
 
 func TestMemberIDOnceStatedIsNotLostToALaterRowWithoutIt(t *testing.T) {

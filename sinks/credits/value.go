@@ -5,32 +5,32 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"ristourne/rules"
+	"ristourne/sinks/internal/jsontext"
 )
 
 // Append appends the value of a message: a JSON object with the fields of the
 // contract, all of them, in its order.
 func Append(dst []byte, i *rules.Instruction) []byte {
 	dst = append(dst, `{"instruction_id":`...)
-	dst = appendString(dst, i.ID)
+	dst = jsontext.AppendString(dst, i.ID)
 	dst = append(dst, `,"direction":`...)
-	dst = appendString(dst, i.Direction.String())
+	dst = jsontext.AppendString(dst, i.Direction.String())
 	dst = append(dst, `,"account_id":`...)
-	dst = appendString(dst, i.AccountID)
+	dst = jsontext.AppendString(dst, i.AccountID)
 	dst = append(dst, `,"amount_minor":`...)
 	dst = strconv.AppendInt(dst, i.AmountMinor, 10)
 	dst = append(dst, `,"currency":`...)
-	dst = appendString(dst, i.Currency.String())
+	dst = jsontext.AppendString(dst, i.Currency.String())
 	dst = append(dst, `,"statement_text":`...)
-	dst = appendString(dst, i.StatementText)
+	dst = jsontext.AppendString(dst, i.StatementText)
 	dst = append(dst, `,"programme":`...)
-	dst = appendString(dst, i.Programme)
+	dst = jsontext.AppendString(dst, i.Programme)
 	dst = append(dst, `,"cycle":`...)
-	dst = appendString(dst, i.Cycle)
+	dst = jsontext.AppendString(dst, i.Cycle)
 	dst = append(dst, `,"reason":`...)
-	dst = appendString(dst, i.Reason)
+	dst = jsontext.AppendString(dst, i.Reason)
 	dst = append(dst, `,"created_at":"`...)
 	dst = createdAt(i.CreatedAt).AppendFormat(dst, timeForm)
 	return append(dst, `"}`...)
@@ -49,42 +49,6 @@ var (
 func createdAt(ms int64) time.Time {
 	ms = min(max(ms, minTime.UnixMilli()), maxTime.UnixMilli())
 	return time.UnixMilli(ms).UTC()
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends a JSON string. Bytes that are no UTF-8 become U+FFFD,
-// as JSON has no way to write them.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	from := 0 // s[from:at] needs no escape and is not yet written
-	for at := 0; at < len(s); {
-		c := s[at]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[at:])
-			if r == utf8.RuneError && size == 1 {
-				dst = append(dst, s[from:at]...)
-				dst = append(dst, `\ufffd`...)
-				from = at + 1
-			}
-			at += size
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			at++
-			continue
-		}
-		dst = append(dst, s[from:at]...)
-		if c == '"' || c == '\\' {
-			dst = append(dst, '\\', c)
-		} else {
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
-		}
-		at++
-		from = at
-	}
-	dst = append(dst, s[from:]...)
-	return append(dst, '"')
 }
 
 // Decode reads a value of Append and refuses what breaks the contract. The

@@ -153,7 +153,8 @@ ORDER BY (shard, account_ref, instruction_id, cause_partition, cause_offset)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1,
     min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
 
--- The map from references to personal ids: the only table that holds them.
+-- The map from references to personal ids: the only table that holds them, but for
+-- set_log.payload and the sponsors of referrals_told_log, which no view shows.
 -- DELETE FROM accounts_log WHERE account_ref = ... makes an account anonymous
 -- everywhere, and every sum stays. The newest row with a member id stands.
 CREATE TABLE IF NOT EXISTS accounts_log {{.OnCluster}}
