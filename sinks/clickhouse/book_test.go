@@ -311,6 +311,29 @@ func TestAValueThatNoTableCanHoldIsRefusedBeforeItIsWritten(t *testing.T) {
 	want(t, "lines", w.number(t, "SELECT count() FROM ledger"), 0)
 }
 
+// A group of inserts that ends in the middle leaves a set row without its grants
+// rather than grants of nothing, and no line without the grants it follows from.
+func TestABookingThatBreaksOffLeavesNothingBeforeItsGrounds(t *testing.T) {
+	w := newWorld(t)
+	counts := "SELECT concat_ws(' ', toString((SELECT count() FROM set_log)), toString((SELECT count() FROM grants_log)), " +
+		"toString((SELECT count() FROM referrals_told_log)), toString((SELECT count() FROM accruals_log)))"
+	d := decision(1, "a", "T1", "bakery", 10_000)
+	d.Grants, d.Referrals = []rules.Grant{grant(d, "campaign/spring", 1, 1)}, []rules.Referral{referral(d, "sponsor", 1, 1)}
+	for _, c := range []struct{ missing, want string }{
+		{"set_log", "0 0 0 0"}, {"grants_log", "1 0 0 0"}, {"referrals_told_log", "1 1 0 0"}, {"accruals_log", "1 1 1 0"},
+	} {
+		w.exec(t, "RENAME TABLE "+c.missing+" TO away")
+		if err := w.ledger.Book(t.Context(), d); !errors.Is(err, clickhouse.ErrPermanent) {
+			t.Errorf("without %s: got %v, want an error that needs a person", c.missing, err)
+		}
+		w.exec(t, "RENAME TABLE away TO "+c.missing)
+		want(t, "set, grants, told, lines without "+c.missing, w.text(t, counts), c.want)
+		for _, table := range []string{"set_log", "grants_log", "referrals_told_log"} {
+			w.exec(t, "TRUNCATE TABLE "+table)
+		}
+	}
+}
+
 func TestErrorsTellWhatToDo(t *testing.T) {
 	server, database := partstest.ClickHouse(t)
 	o := optionsFor(server, database)
