@@ -15,6 +15,7 @@ import (
 const (
 	maxAccountVolumeMinor = 1 << 55
 	maxAccountEvents      = 1 << 15
+	maxAccountItems       = 1 << 16 // categories of all events' items
 	maxAccountFacts       = 1 << 12
 	maxAccountFactBytes   = 4 << 20 // of their texts
 	// WaitingDays and WaitingLimit bound what waits for its purchase.
@@ -43,6 +44,7 @@ type Account struct {
 	links      int     // how many events name an original transaction other than their own
 	newest     Instant // the latest OccurredAt of the set
 	volume     int64   // the sum of all amounts ever stated, in whatever currency
+	items      int     // how many sums of categories all events have
 
 	grants    []grantState    // of all purchases, chained by next
 	told      []toldState     // to sponsors, of all purchases, chained by next

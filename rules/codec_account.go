@@ -378,6 +378,7 @@ func (d *decoder) events(a *Account, p *purchase) {
 			a.links++
 		}
 		a.newest = later(a.newest, x.occurredAt)
+		a.items += len(x.items)
 		d.volume(a, max(x.amountMinor, x.billingMinor))
 		if d.err != nil {
 			return

@@ -68,8 +68,8 @@ type Verdict struct {
 }
 
 // ErrLimit is a record that would take its account beyond its bounds (2^55
-// minor units in all, 2^15 events, 2^12 facts with 4 MiB of text, 2^14
-// referrals). The account and the output are unchanged: the record is a dead
+// minor units in all, 2^15 events, 2^16 categories of items, 2^12
+// facts with 4 MiB of text, 2^14 referrals). The account and the output are unchanged: the record is a dead
 // letter, and the stream goes on.
 var ErrLimit = errors.New("the account is at its limit")
 
@@ -108,7 +108,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	if !fate.InSet() {
 		return Verdict{Fate: fate}, nil
 	}
-	if volumeOf(ev) > maxAccountVolumeMinor-a.volume || len(a.events)-a.removed >= maxAccountEvents {
+	if volumeOf(ev) > maxAccountVolumeMinor-a.volume || len(a.events)-a.removed >= maxAccountEvents || a.items+len(ev.Items) > maxAccountItems {
 		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
 	}
 	e.adopt(a)

@@ -81,11 +81,7 @@ type categorySums struct {
 func (e *Engine) byCategory(a *Account, p *purchase, aw *award, r raise) (units int64, there bool, err error) {
 	reward := &aw.offer.Reward
 	c := e.categoriesOf(aw.offer.Currency, a, p)
-	total := int64(0)
-	for i := range c.sums {
-		total += c.sums[i].minor // within the account's volume
-	}
-	if !c.whole || total > aw.basisMinor {
+	if !c.whole || !c.within(aw.basisMinor) {
 		return e.byCategoryExactly(aw, c, r)
 	}
 	var exact money.Exact
@@ -103,6 +99,19 @@ func (e *Engine) byCategory(a *Account, p *purchase, aw *award, r raise) (units 
 	aw.exact = exact
 	units, err = exact.Round(e.terms.programme.Rounding)
 	return units, !exact.IsZero(), err
+}
+
+// within reports that all categories together are not above the basis. Banks
+// may list what adds up to anything: the sum must not overflow.
+func (c *categorySums) within(basisMinor int64) bool {
+	left := basisMinor
+	for i := range c.sums {
+		if c.sums[i].minor > left {
+			return false
+		}
+		left -= c.sums[i].minor
+	}
+	return true
 }
 
 func (c *categorySums) minor(category string) int64 {
@@ -196,11 +205,13 @@ func (c *categorySums) add(x *setEvent, sign int64) {
 		at := c.at(item.Category)
 		switch {
 		case x.currency == c.currency:
-			if at.exact == nil {
-				at.minor += sign * item.AmountMinor
+			sum, err := money.Add(at.minor, sign*item.AmountMinor)
+			if at.exact == nil && err == nil {
+				at.minor = sum
 				continue
 			}
-			at.exact.Add(at.exact, new(big.Rat).SetInt64(sign*item.AmountMinor))
+			at.exact = new(big.Rat).Add(at.rat(), new(big.Rat).SetInt64(sign*item.AmountMinor))
+			c.whole = false
 		case x.billing == c.currency && x.amountMinor > 0:
 			converted := big.NewRat(item.AmountMinor, x.amountMinor)
 			converted.Mul(converted, new(big.Rat).SetInt64(sign*x.billingMinor))

@@ -95,6 +95,7 @@ func (e *Engine) insertEvent(a *Account, ev *Event, m Match, matchesOwn bool, pu
 	}
 	a.newest = later(a.newest, ev.OccurredAt)
 	a.volume += volumeOf(ev)
+	a.items += len(a.events[i].items)
 	e.attach(a, i, purchaseID)
 	if a.events[i].isLink() {
 		a.links++
@@ -345,6 +346,7 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 			a.events[event] = setEvent{next: -1}
 			a.removed++
 			a.volume -= max(removed.amountMinor, removed.billingMinor)
+			a.items -= len(removed.items)
 			e.settle(a, i)
 			if removed.isLink() {
 				a.links--
