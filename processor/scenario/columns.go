@@ -153,13 +153,21 @@ func ofOffer(text func(*rules.ExplainedOffer) string) func(*explained) string {
 	}
 }
 
+// amountOfOffer is an amount in units of the award: money or points.
 func amountOfOffer(minor func(*rules.ExplainedOffer) int64) func(*explained) quantity {
 	return func(x *explained) quantity {
 		if x.offer == nil {
 			return quantity{}
 		}
-		return x.settings.quantity(minor(x.offer), x.offer.Currency)
+		return x.settings.quantity(minor(x.offer), x.offer.Unit)
 	}
+}
+
+func basisOfOffer(x *explained) quantity {
+	if x.offer == nil {
+		return quantity{}
+	}
+	return quantity{minor: x.offer.BasisMinor, unit: x.offer.Currency}
 }
 
 // whyColumns are those of explanations. Each row is told apart by all of its
@@ -174,13 +182,14 @@ var whyColumns = []column[explained]{
 	{name: "group", text: ofOffer(func(o *rules.ExplainedOffer) string { return o.Group })},
 	{name: "rate", text: ofOffer(func(o *rules.ExplainedOffer) string { return o.Rate })},
 	{name: "exact", text: ofOffer(func(o *rules.ExplainedOffer) string { return o.Exact })},
+	{name: "boosts", text: ofOffer(func(o *rules.ExplainedOffer) string { return strings.Join(o.Boosts, ", ") })},
 	{name: "because", text: func(x *explained) string {
 		if x.offer == nil {
 			return strings.Join(x.purchase.Why, ", ")
 		}
 		return strings.Join(x.offer.Why, ", ")
 	}},
-	{name: "basis", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.BasisMinor })},
+	{name: "basis", amount: basisOfOffer},
 	{name: "rounded", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.RoundedMinor })},
 	{name: "room", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.RoomMinor })},
 	{name: "capped", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.CappedMinor })},

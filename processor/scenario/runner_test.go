@@ -83,12 +83,27 @@ func TestFailures(t *testing.T) {
 				}
 			}
 			base := strings.TrimSuffix(name, scenario.Extension)
-			golden(t, base+".want", told.String())
+			golden(t, base+".want", withoutExplanations(told.String()))
 			updated := file.Updated(results)
 			golden(t, base+".updated", string(updated))
 			holds(t, name, updated)
 		})
 	}
+}
+
+// withoutExplanations keeps the first line of each explanation: how the rules
+// explain a purchase is theirs to say and to test.
+func withoutExplanations(told string) string {
+	var kept []string
+	inside := false
+	for line := range strings.Lines(told) {
+		first := strings.HasPrefix(line, "    purchase ") && strings.Contains(line, " of account ")
+		inside = first || inside && strings.HasPrefix(line, "    ")
+		if first || !inside {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
 }
 
 // holds runs an updated file: nothing fails, and there is nothing to update.
