@@ -89,7 +89,7 @@ func (c checker) campaign(campaign *Campaign, offers *offerIndex) {
 	if !offers.programmes[campaign.Programme] {
 		c.fault("programme", "unknown programme %q; name one of the catalogue", campaign.Programme)
 	}
-	c.window("", campaign.From, campaign.Until)
+	c.window("until", campaign.From, campaign.Until)
 	c.when("when", &campaign.When)
 	c.audience("for", &campaign.Audience)
 	if campaign.Audience.Activated {
@@ -221,6 +221,7 @@ type timedBoost struct {
 // peak is the most that boosts in force together do to a rate or an amount.
 type peak struct {
 	setMillionths, factorMillionths, addMillionths int64
+	boosted                                        bool // some boost is in it
 	campaigns                                      []string
 }
 
@@ -338,6 +339,7 @@ func peaks(boosts []timedBoost) []peak {
 }
 
 func (p *peak) add(b timedBoost) {
+	p.boosted = true
 	switch b.Op {
 	case SetRate:
 		p.setMillionths = max(p.setMillionths, b.RateMillionths)
@@ -363,7 +365,10 @@ func (p *peak) rate(millionths int64) int64 {
 
 // because names the campaigns that take part in the peak.
 func (p *peak) because() string {
-	if len(p.campaigns) == 0 {
+	switch {
+	case !p.boosted:
+		return ""
+	case len(p.campaigns) == 0:
 		return "with its boosts together "
 	}
 	return "with its boosts and those of campaign " + strings.Join(p.campaigns, ", ") + " together "

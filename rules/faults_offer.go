@@ -388,7 +388,7 @@ func (c checker) sponsor(path string, s *Sponsor) {
 func (c checker) peaks(path string, o *Offer, in *agreed) {
 	for _, p := range in.boosts.peaksOf(o, in) {
 		if what := p.tooMuch(o, in.programmes); what != "" {
-			c.fault(path+".reward", "%s%s; lower it, or end one boost before another begins", p.because(), what)
+			c.fault(path+".reward", "%s%s; lower the reward, or what raises it", p.because(), what)
 			return
 		}
 	}
@@ -401,6 +401,9 @@ func (p *peak) tooMuch(o *Offer, programmes []*Programme) string {
 		most = maxPointsRateMillionths
 	}
 	rate, fixed, per := p.rate(o.Reward.highestRate()), o.Reward.FixedMinor, o.Reward.PerMinor
+	if o.Reward.highestRate() > most { // told already
+		return ""
+	}
 	if rate > most {
 		if points {
 			return fmt.Sprintf("it could give more than %d of the smallest part of a point for each minor unit", most/money.One)

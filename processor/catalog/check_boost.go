@@ -26,7 +26,7 @@ func (c *offerChecker) fits(at path, b *boostDoc, offer *rules.Offer) {
 	case points && !given.ofPoints():
 		c.fault(at, "%s is money, but the offer gives points: write it such as 3 points per %s", given, offer.Currency)
 	case !points && given.ofPoints():
-		c.fault(at, "%s is points, but the offer gives money: write it such as 6%%", given)
+		c.fault(at, "%s are points, but the offer gives money: write it such as 6%%", given)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 // checkLevels holds the files of levels to one each programme, and every level
-// that a file names to those that exist. Only files are held to it: what was
-// published stays as it is, whatever levels there are today.
+// that a file names to those that exist. What was published, or in force before,
+// stays as it is, whatever levels there are today.
 func (c *checker) checkLevels(documents []*document) {
 	known := map[string][]string{} // by programme, over all versions
 	by := map[string]*document{}
@@ -24,11 +24,13 @@ func (c *checker) checkLevels(documents []*document) {
 		by[programme] = d
 		c.checkLevelIDs(d)
 		for _, l := range d.levels.levels {
-			known[programme] = append(known[programme], l.id)
+			if !slices.Contains(known[programme], l.id) {
+				known[programme] = append(known[programme], l.id)
+			}
 		}
 	}
 	for _, d := range documents {
-		if d.stamped {
+		if d.stamped || c.superseded(d) {
 			continue
 		}
 		programme := d.subject.ID
@@ -41,6 +43,12 @@ func (c *checker) checkLevels(documents []*document) {
 			c.hintAtLevels(d)
 		}
 	}
+}
+
+// superseded reports whether a later version of the subject is in force.
+func (c *checker) superseded(d *document) bool {
+	versions := c.versions[d.subject]
+	return len(versions) > 0 && !d.version.From.After(c.now) && inForce(versions, c.now) != d
 }
 
 func (c *checker) checkLevelIDs(d *document) {
@@ -66,7 +74,7 @@ func (c *checker) checkLevelsNamed(d *document, levels []string) {
 
 // hintAtLevels says once a file that nobody checks the levels it names.
 func (c *checker) hintAtLevels(d *document) {
-	said := false
+	said := !c.newest(d)
 	d.eachAudience(func(at path, a *rules.Audience) {
 		if len(a.Levels) > 0 && !said {
 			said = true

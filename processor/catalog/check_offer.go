@@ -238,6 +238,9 @@ func (c *offerChecker) budgets(at path, o *offerDoc, offer *rules.Offer) {
 	for i := range o.budgets {
 		b := &o.budgets[i]
 		c.budget(at.to("budgets", i), b, offer)
+		if !b.amount.written() {
+			continue
+		}
 		if seen[b.perStoreAndDay] {
 			c.fault(at.to("budgets", i), "there is another budget of this kind in this offer: keep one in all, and one per store and day")
 		}

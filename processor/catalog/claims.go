@@ -42,7 +42,7 @@ func (c *checker) claims(documents []*document, catalogue *rules.Catalogue) {
 
 func (c *checker) allClaims(documents []*document, catalogue *rules.Catalogue) []claim {
 	until := map[*document]rules.Instant{}
-	for _, versions := range c.partners {
+	for _, versions := range c.versions {
 		for i, d := range versions {
 			until[d] = rules.MaxInstant
 			if i+1 < len(versions) {

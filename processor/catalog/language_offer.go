@@ -186,7 +186,7 @@ var walletKeys = mapping[rules.WalletTerms]{what: "a wallet", fields: []field[ru
 }}
 
 var whenKeys = mapping[whenDoc]{
-	what: "times",
+	what: "when",
 	fields: []field[whenDoc]{
 		key("weekdays", oneOrMany[rules.Weekdays]{list[rules.Weekdays]{what: "a list of weekdays", max: 7, of: aWeekday, filled: true}},
 			func(w *whenDoc) *[]rules.Weekdays { return &w.weekdays }, "on which days, such as [wed, fri] or mon-fri"),
@@ -200,7 +200,7 @@ var whenKeys = mapping[whenDoc]{
 
 // everyMember is the table of audiences that ask nothing of the offer itself.
 var everyMember = mapping[rules.Audience]{
-	what: "members",
+	what: "for",
 	fields: []field[rules.Audience]{
 		key("levels", words("a list of levels"), func(a *rules.Audience) *[]string { return &a.Levels }, "of one of these levels, such as [loyal]"),
 		key("segments", words("a list of segments"), func(a *rules.Audience) *[]string { return &a.Segments }, "of one of these segments, such as [students]"),
@@ -216,7 +216,7 @@ var everyMember = mapping[rules.Audience]{
 }
 
 var audienceKeys = mapping[rules.Audience]{
-	what: "members of an offer",
+	what: "for of an offer",
 	fields: append(everyMember.fields[:len(everyMember.fields):len(everyMember.fields)],
 		key("activated", yesOrNo, func(a *rules.Audience) *bool { return &a.Activated }, "true: only who has activated the offer")),
 	choices: []choice{{

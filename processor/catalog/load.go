@@ -233,10 +233,8 @@ func placeOf(d *document, p path) place {
 // with them.
 type checker struct {
 	now              rules.Instant
-	programmes       map[string][]*document // versions in order
-	partners         map[string][]*document
-	campaigns        map[string][]*document
-	levels           map[string][]*document
+	versions         map[Subject][]*document // in order
+	programmes       map[string][]*document  // versions in order, by id
 	faults, warnings []finding
 	trees            trees
 }
@@ -300,24 +298,22 @@ func (d *document) setVersion(zone *time.Location) {
 
 // group collects the versions of each subject; documents are in order.
 func (c *checker) group(documents []*document) {
-	c.programmes, c.partners = map[string][]*document{}, map[string][]*document{}
-	c.campaigns, c.levels = map[string][]*document{}, map[string][]*document{}
-	byKind := map[Kind]map[string][]*document{
-		KindProgramme: c.programmes, KindPartner: c.partners, KindCampaign: c.campaigns, KindLevels: c.levels,
-	}
+	c.versions, c.programmes = map[Subject][]*document{}, map[string][]*document{}
 	for _, d := range documents {
 		if d.subject.ID == "" { // broken, and said so
 			continue
 		}
-		versions := byKind[d.subject.Kind]
-		older := versions[d.subject.ID]
+		older := c.versions[d.subject]
 		if len(older) > 0 && older[len(older)-1].version.From == d.version.From {
 			first := older[len(older)-1]
 			c.fault(d, path{"effective_from"}, "%s of %s comes into force together with %s: give one of them another effective_from, or remove it",
 				d.subject, d.file, first.file)
 			continue
 		}
-		versions[d.subject.ID] = append(older, d)
+		c.versions[d.subject] = append(older, d)
+		if d.subject.Kind == KindProgramme {
+			c.programmes[d.subject.ID] = c.versions[d.subject]
+		}
 	}
 }
 
@@ -367,6 +363,7 @@ func (c *checker) programme(d *document) rules.Programme {
 	p.Points = doc.points.value.toRules()
 	p.Offers = offersToRules(doc.offers, &p)
 	c.checkProgramme(d, &p)
+	c.warnOfProgramme(d, &p)
 	return p
 }
 
@@ -386,7 +383,7 @@ func (c *checker) partner(d *document) rules.Partner {
 	}
 	p.Offers = offersToRules(doc.offers, &programme)
 	c.checkPartner(d, &p, &programme)
-	c.warnOfPartner(d, &p)
+	c.warnOfPartner(d, &p, &programme)
 	return p
 }
 
@@ -404,6 +401,7 @@ func (c *checker) campaign(d *document) rules.Campaign {
 		programme := c.programmeOf(d)
 		campaign = doc.toRules(&programme)
 		c.checkCampaign(d, &programme)
+		c.warnOfCampaign(d, &campaign, &programme)
 	}
 	campaign.ID, campaign.Version = d.subject.ID, d.version
 	return campaign

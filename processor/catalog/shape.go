@@ -235,7 +235,7 @@ func (c choice) check(r *reader, n *yaml.Node, what string, written func(key str
 		}
 	}
 	if first == "" {
-		r.misshape(n, "%s needs %s: %s", what, strings.Join(c.keys, " or "), c.doc)
+		r.misshape(n, "%s needs %s: %s", what, anyOf(c.keys), c.doc)
 	}
 }
 
@@ -250,11 +250,13 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, t *T) {
 		return
 	}
 	seen := make([]*yaml.Node, len(m.fields))
+	strange := false
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		at := m.index(name)
 		switch {
 		case at < 0:
+			strange = true
 			r.misshape(name, "%s has no key %q%s", m.what, clip(name.Value), m.meant(name.Value))
 		case seen[at] != nil:
 			r.fault(name, "%q is here twice, first on line %d: keep one", name.Value, seen[at].Line)
@@ -269,8 +271,20 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, t *T) {
 		}
 	}
 	for _, c := range m.choices {
+		if strange { // it may be what was meant
+			break
+		}
 		c.check(r, n, m.what, func(key string) *yaml.Node { return seen[slices.Index(m.names(), key)] })
 	}
+}
+
+// anyOf says a list of which one is enough: "a, b or c".
+func anyOf(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // only is the table with some of its keys, for what has no others.

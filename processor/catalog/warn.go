@@ -3,18 +3,30 @@ package catalog
 import (
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"ristourne/rules"
-	"ristourne/rules/money"
 )
 
-// What is legal but surely not meant. Only the newest version of a partner is
+// What is legal but surely not meant. Only the newest version of a subject is
 // looked at: nobody can change the older ones.
 
-func (c *checker) warnOfPartner(d *document, p *rules.Partner) {
-	versions := c.partners[d.subject.ID]
-	if len(versions) == 0 || versions[len(versions)-1] != d {
+// newest reports whether no later version of its subject is known.
+func (c *checker) newest(d *document) bool {
+	versions := c.versions[d.subject]
+	return len(versions) > 0 && versions[len(versions)-1] == d
+}
+
+func (c *checker) warnOfProgramme(d *document, p *rules.Programme) {
+	if !c.newest(d) {
+		return
+	}
+	w := warner{checker: c, doc: d, zones: []*time.Location{p.Zone}, points: p.Points}
+	for i := range p.Offers {
+		w.offer(path{"offers", i}, &p.Offers[i])
+	}
+}
+
+func (c *checker) warnOfPartner(d *document, p *rules.Partner, in *rules.Programme) {
+	if !c.newest(d) {
 		return
 	}
 	if len(p.Stores) == 0 {
@@ -25,13 +37,45 @@ func (c *checker) warnOfPartner(d *document, p *rules.Partner) {
 			c.warn(d, path{"stores", i, "keys"}, "store %q has no key, so no purchase is ever found there: write its merchant ids", s.ID)
 		}
 	}
-	zones := zonesOf(p)
+	w := warner{checker: c, doc: d, zones: zonesOf(p), points: in.Points, partner: p}
 	for i := range p.Offers {
-		o, at := &p.Offers[i], path{"offers", i}
-		c.warnOfWindow(d, at, o, zones)
-		c.warnOfCaps(d, at, o)
-		c.warnOfMargin(d, at, o, p)
+		w.offer(path{"offers", i}, &p.Offers[i])
 	}
+}
+
+func (c *checker) warnOfCampaign(d *document, campaign *rules.Campaign, in *rules.Programme) {
+	if !c.newest(d) {
+		return
+	}
+	w := warner{checker: c, doc: d, zones: []*time.Location{in.Zone}, points: in.Points}
+	times := span{campaign.From, campaign.Until}
+	w.times(path{}, "campaign "+d.subject.ID, times, &campaign.When)
+	w.audience(path{"for"}, "campaign "+d.subject.ID, times, &campaign.Audience)
+	boosts := make([]rules.Boost, len(campaign.Boosts))
+	for i := range campaign.Boosts {
+		boosts[i] = campaign.Boosts[i].Boost
+	}
+	w.boosts(path{"boosts"}, boosts, times, func(higher, lower int) bool {
+		return covers(campaign.Boosts[higher].Offers, campaign.Boosts[lower].Offers)
+	})
+}
+
+// covers reports whether one list of offers, where none is all, has what the
+// other has.
+func covers(wide, narrow []rules.OfferRef) bool {
+	if len(wide) == 0 {
+		return true
+	}
+	has := map[rules.OfferRef]bool{}
+	for _, ref := range wide {
+		has[ref] = true
+	}
+	for _, ref := range narrow {
+		if !has[ref] && !has[rules.OfferRef{Partner: ref.Partner}] {
+			return false
+		}
+	}
+	return len(narrow) > 0
 }
 
 func zonesOf(p *rules.Partner) []*time.Location {
@@ -46,105 +90,111 @@ func zonesOf(p *rules.Partner) []*time.Location {
 	return zones
 }
 
-func (c *checker) warnOfWindow(d *document, at path, o *rules.Offer, zones []*time.Location) {
-	if o.Until.IsZero() || len(zones) == 0 {
-		return
+// warner warns of one file.
+type warner struct {
+	*checker
+	doc     *document
+	zones   []*time.Location // on whose clocks its times are
+	points  rules.PointsUnit // of the programme
+	partner *rules.Partner   // whose offers they are; nil: the programme's own
+}
+
+func (w *warner) warn(at path, format string, args ...any) {
+	w.checker.warn(w.doc, at, format, args...)
+}
+
+// span is a window on the store's clock, [from, until); zero: open.
+type span struct{ From, Until rules.LocalTime }
+
+func (s span) meets(o span) bool {
+	before := func(until, from rules.LocalTime) bool {
+		return !until.IsZero() && !from.IsZero() && compareLocal(until, from) <= 0
 	}
+	return !before(s.Until, o.From) && !before(o.Until, s.From)
+}
+
+// has reports whether all of o is in s.
+func (s span) has(o span) bool {
+	begins := s.From.IsZero() || !o.From.IsZero() && compareLocal(s.From, o.From) <= 0
+	return begins && (s.Until.IsZero() || !o.Until.IsZero() && compareLocal(s.Until, o.Until) >= 0)
+}
+
+// endOf is when the last clock reaches the end of a window.
+func (w *warner) endOf(until rules.LocalTime) rules.Instant {
 	end := rules.MinInstant
-	for _, zone := range zones {
-		end = later(end, o.Until.In(zone))
+	for _, zone := range w.zones {
+		end = later(end, until.In(zone))
 	}
-	switch {
-	case !end.After(d.version.From):
-		c.warn(d, at.to("until"), "offer %q ends before this version comes into force, so it never applies: correct until, or remove the offer", o.ID)
-	case !end.After(c.now):
-		c.warn(d, at.to("until"), "the window of offer %q is over already: correct until, or remove the offer", o.ID)
-	}
+	return end
 }
 
-func (c *checker) warnOfCaps(d *document, at path, o *rules.Offer) {
-	purchase, month := capOf(o, rules.PerPurchase), capOf(o, rules.PerMonth)
-	if purchase > 0 && month > 0 && purchase >= month {
-		c.warn(d, at.to("caps"), "the cap per purchase, %s, can't be reached: the cap per month is %s", offerMoney(o, purchase), offerMoney(o, month))
-	}
-	if fixed := o.Reward.FixedMinor; o.Reward.Form == rules.FixedReward {
-		for _, limit := range o.Caps {
-			if limit.AmountMinor < fixed {
-				c.warn(d, at.to("reward"), "offer %q never gives its %s: its cap per %s is %s", o.ID, offerMoney(o, fixed), limit.Per, offerMoney(o, limit.AmountMinor))
-			}
-		}
-		if o.FundedBy == rules.FundedByProgramme && o.MinSpendMinor < fixed {
-			c.warn(d, at.to("reward"), "offer %q gives no more than the purchase, so less than %s on a small one: write a min_spend of at least %s", o.ID, offerMoney(o, fixed), offerMoney(o, fixed))
+// times warns of windows that are over, and of dates that never come.
+func (w *warner) times(at path, what string, times span, when *rules.When) {
+	if !times.Until.IsZero() && len(w.zones) > 0 {
+		switch end := w.endOf(times.Until); {
+		case !end.After(w.doc.version.From):
+			w.warn(at.to("until"), "%s ends before this version comes into force, so it never applies: correct until, or remove it", what)
+			return
+		case !end.After(w.now):
+			w.warn(at.to("until"), "the window of %s is over already: correct until, or remove it", what)
+			return
 		}
 	}
-	if o.FundedBy == rules.FundedByProgramme && len(o.Caps) == 0 {
-		c.warn(d, at.to("funded_by"), "the bank pays offer %q and nothing bounds it: write caps, such as [{per: month, amount: 10 %s}]", o.ID, o.Currency)
-	}
+	w.dates(at.to("when", "dates"), what, times, when)
 }
 
-// capOf is the offer's cap per period, 0 where it has none.
-func capOf(o *rules.Offer, per rules.CapPeriod) int64 {
-	for _, limit := range o.Caps {
-		if limit.Per == per {
-			return limit.AmountMinor
+func (w *warner) dates(at path, what string, times span, when *rules.When) {
+	over := 0
+	for i, dates := range when.Dates {
+		switch {
+		case !times.meets(span(dates)):
+			w.warn(at.to(i), "these dates lie outside from and until of %s, so it never applies on them: correct one of them", what)
+		case noSuchDay(dates, when):
+			w.warn(at.to(i), "none of these dates is one of the weekdays of %s, so it never applies on them: correct one of them", what)
+		}
+		if len(w.zones) > 0 && !w.endOf(dates.Until).After(w.now) {
+			over++
 		}
 	}
-	return 0
+	if over > 0 && over == len(when.Dates) {
+		w.warn(at, "all dates of %s are over already: correct them, or remove it", what)
+	}
 }
 
-// warnOfMargin tells where an offer promises more than the commission that pays
-// it, so that the cut to the margin leaves the member with less than he was told.
-func (c *checker) warnOfMargin(d *document, at path, o *rules.Offer, p *rules.Partner) {
-	if o.FundedBy == rules.FundedByProgramme || o.Currency != p.Currency {
-		return
+// noSuchDay reports whether no day of the dates is one of the weekdays. Hours
+// over midnight belong to the weekday before.
+func noSuchDay(dates rules.Dates, when *rules.When) bool {
+	for _, h := range when.Hours {
+		if h.UntilSec <= h.FromSec {
+			return false
+		}
 	}
-	basisMinor := worstBasis(o, &p.Commission)
-	promised, owed := promise(o, basisMinor), share(basisMinor, p.Commission.RateMillionths, p.Commission.FixedMinor)
-	if !promised.GreaterThan(owed) {
-		return
+	if when.Weekdays == 0 {
+		return false
 	}
-	if rate := p.Commission.RateMillionths; o.Reward.Form == rules.FixedReward && rate > 0 {
-		enough := promised.Sub(decimal.NewFromInt(p.Commission.FixedMinor)).Mul(million).Div(decimal.NewFromInt(rate)).Ceil()
-		c.warn(d, at.to("reward"), "offer %q gives %s, and the partner's commission pays that only from a purchase of %s on: write it as min_spend, lower the reward, or say `funded_by: programme`",
-			o.ID, offerMoney(o, promised.IntPart()), offerMoney(o, enough.IntPart()))
-		return
+	day, end := dayOf(dates.From), dayOf(dates.Until)
+	for range 7 {
+		if !day.Before(end) {
+			return true
+		}
+		if when.Weekdays.Has(day.Weekday()) {
+			return false
+		}
+		day = day.AddDate(0, 0, 1)
 	}
-	c.warn(d, at.to("reward"), "offer %q promises more than the partner's commission pays: a purchase of %s would earn %s instead of %s; raise the commission, lower the reward, bound it (min_spend, caps), or say `funded_by: programme`",
-		o.ID, offerMoney(o, basisMinor), offerMoney(o, owed.IntPart()), offerMoney(o, promised.IntPart()))
+	return false
 }
 
-// exampleMinor is the purchase that a warning reckons with where any would do.
-const exampleMinor = 10_000
+func dayOf(l rules.LocalTime) time.Time {
+	return time.Date(l.Year, l.Month, l.Day, 0, 0, 0, 0, time.UTC)
+}
 
-// worstBasis is the purchase on which the commission falls shortest of the
-// reward, or one on which it does fall short where there is no worst.
-func worstBasis(o *rules.Offer, owed *rules.Commission) int64 {
-	rate, limit := o.Reward.RateMillionths, capOf(o, rules.PerPurchase)
-	switch {
-	case o.Reward.Form == rules.FixedReward || rate <= owed.RateMillionths:
-		return max(o.MinSpendMinor, 1) // the more is bought, the more is owed
-	case limit > 0:
-		// Up to the cap the reward grows faster than the commission, then not at all.
-		full := decimal.NewFromInt(limit).Mul(million).Div(decimal.NewFromInt(rate)).Ceil()
-		return max(o.MinSpendMinor, min(full.IntPart(), money.MaxAmountMinor))
+// audience warns of members that nobody can be.
+func (w *warner) audience(at path, what string, times span, a *rules.Audience) {
+	if a.EnrolledWithinDays > 0 && a.EnrolledForDays >= a.EnrolledWithinDays {
+		w.warn(at.to("enrolled_within"), "nobody enrolled less than %d days and at least %d days ago, so %s never applies: correct one of them", a.EnrolledWithinDays, a.EnrolledForDays, what)
 	}
-	even := decimal.NewFromInt(owed.FixedMinor).Mul(million).Div(decimal.NewFromInt(rate - owed.RateMillionths)).Ceil()
-	return max(o.MinSpendMinor, exampleMinor, min(2*even.IntPart(), money.MaxAmountMinor))
-}
-
-var million = decimal.NewFromInt(wholeMillionths)
-
-// promise is the award of a purchase, capped and not yet rounded.
-func promise(o *rules.Offer, basisMinor int64) decimal.Decimal {
-	award := share(basisMinor, o.Reward.RateMillionths, o.Reward.FixedMinor)
-	if limit := capOf(o, rules.PerPurchase); limit > 0 {
-		award = decimal.Min(award, decimal.NewFromInt(limit))
+	if !times.Until.IsZero() && !a.EnrolledSince.IsZero() && compareLocal(times.Until, a.EnrolledSince) <= 0 {
+		w.warn(at.to("enrolled_since"), "%s ends before anybody enrols whom it is for, so it never applies: correct one of them", what)
 	}
-	return award
 }
-
-func share(basisMinor, rateMillionths, fixedMinor int64) decimal.Decimal {
-	return decimal.NewFromInt(basisMinor).Mul(decimal.NewFromInt(rateMillionths)).Div(million).Add(decimal.NewFromInt(fixedMinor))
-}
-
-func offerMoney(o *rules.Offer, minor int64) string { return money.FormatMinor(minor, o.Currency) }

@@ -77,7 +77,11 @@ func (r rate) String() string {
 	if !r.ofPoints() {
 		return money.FormatPercent(r.percentMillionths)
 	}
-	return pointsText(r.points) + " per " + r.per.String()
+	per := r.per.String()
+	if one, err := money.ParseMinor("1", r.per.currency); err == nil && r.per.minor == one {
+		per = r.per.currency.String()
+	}
+	return pointsText(r.points) + " per " + per
 }
 
 // millionths is the rate as the rules have it: units for each minor unit, in
@@ -104,9 +108,11 @@ const (
 )
 
 var (
-	pointsForm    = regexp.MustCompile(`^(` + numberText + `) ?points?$`)
-	everyFullForm = regexp.MustCompile(`^(.+?)` + everyText + `full (.+)$`)
-	everyForm     = regexp.MustCompile(`^(.+?)` + everyText + `(.+)$`)
+	pointsForm       = regexp.MustCompile(`^(` + numberText + `) ?points?$`)
+	everyFullForm    = regexp.MustCompile(`^(.+?)` + everyText + `full (.+)$`)
+	everyForm        = regexp.MustCompile(`^(.+?)` + everyText + `(.+)$`)
+	beginsWithNumber = regexp.MustCompile(`^-?\d`)
+
 	currencyAlone = regexp.MustCompile(`^[A-Z]{3}$`)
 
 	quantityForm = regexp.MustCompile(`^(?:` + moneyText + `|` + pointText + `)$`)
@@ -155,6 +161,9 @@ func parseQuantity(text string) (quantity, error) {
 // parseGiven reads `3%` or `2 points per EUR`.
 func parseGiven(text string) (rate, error) {
 	if !strings.Contains(text, "point") {
+		if everyForm.MatchString(text) {
+			return rate{}, fmt.Errorf("%q is money for money: write it in per cent such as 3%%, or for full amounts such as 1 EUR per full 20 EUR", clip(text))
+		}
 		share, err := parseRate(text)
 		return rate{percentMillionths: share}, err
 	}
@@ -195,6 +204,9 @@ func parseReward(text string) (reward, error) {
 	if strings.Contains(text, "%") || everyForm.MatchString(text) {
 		given, err := parseGiven(text)
 		return reward{form: rules.RateReward, rate: given}, err
+	}
+	if !beginsWithNumber.MatchString(text) {
+		return reward{}, fmt.Errorf("%q is no reward: write it such as 3%%, 2 EUR, 1 EUR per full 20 EUR, 2 points per EUR or 100 points", clip(text))
 	}
 	fixed, err := parseQuantity(text)
 	return reward{form: rules.FixedReward, fixed: fixed}, err
