@@ -1,7 +1,10 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
+	"strings"
+	"time"
 
 	"ristourne/rules/money"
 )
@@ -46,22 +49,31 @@ type ExplainedEvent struct {
 // force then.
 type ExplainedMatch struct {
 	PurchasedAt      string `json:"purchased_at"`
-	GivenBy          string `json:"given_by"` // event id
-	PartnerID        string `json:"partner_id"`
+	LocalTime        string `json:"local_time"` // by the clock of the store: "Wednesday 2026-11-25 17:30 (Europe/Paris)"
+	GivenBy          string `json:"given_by"`   // event id
+	PartnerID        string `json:"partner_id"` // empty: at no partner's store
+	PartnerName      string `json:"partner_name,omitempty"`
 	StoreID          string `json:"store_id"`
 	PartnerVersion   string `json:"partner_version,omitempty"`
 	Programme        string `json:"programme,omitempty"`
 	ProgrammeVersion string `json:"programme_version,omitempty"`
+	Rounding         string `json:"rounding,omitempty"`
+	Channel          string `json:"channel,omitempty"`
+	MCC              string `json:"mcc,omitempty"`
+	CardProduct      string `json:"card_product,omitempty"`
 }
 
 // ExplainedMember is what the account was at purchase time.
 type ExplainedMember struct {
-	MemberID   string `json:"member_id,omitempty"`
-	Programme  string `json:"programme,omitempty"`
-	Level      string `json:"level,omitempty"`
-	Enrolled   bool   `json:"enrolled"` // at purchase time
-	Left       bool   `json:"left,omitempty"`
-	CardLinked bool   `json:"card_linked"` // the card of the purchase
+	MemberID         string `json:"member_id,omitempty"`
+	Programme        string `json:"programme,omitempty"`
+	Level            string `json:"level,omitempty"`
+	Enrolled         bool   `json:"enrolled"` // at purchase time
+	EnrolledAt       string `json:"enrolled_at,omitempty"`
+	Left             bool   `json:"left,omitempty"`
+	SponsorAccountID string `json:"sponsor_account_id,omitempty"`
+	CardLinked       bool   `json:"card_linked"` // the card of the purchase
+	CardNeeded       bool   `json:"card_needed"` // the programme counts linked cards alone
 }
 
 // ExplainedWorld is one world's bases, offers step by step, and commission.
@@ -71,6 +83,17 @@ type ExplainedWorld struct {
 	Commission ExplainedCommission `json:"commission"` // by the partner's terms
 	// OfferCommissions are those that offers add.
 	OfferCommissions []ExplainedCommission `json:"offer_commissions,omitempty"`
+	// Margins are what the programme keeps, currency by currency.
+	Margins []ExplainedMargin `json:"margins,omitempty"`
+}
+
+// ExplainedMargin is the commission less what the rewards cost.
+type ExplainedMargin struct {
+	Currency        string `json:"currency"`
+	CommissionMinor int64  `json:"commission_minor"`
+	CostMinor       int64  `json:"cost_minor"`         // of the member's rewards
+	SponsorMinor    int64  `json:"sponsor_cost_minor"` // of the sponsor's, before the sponsor's own caps
+	MarginMinor     int64  `json:"margin_minor"`
 }
 
 // ExplainedBasis is the purchase in one currency, in minor units.
@@ -85,45 +108,109 @@ type ExplainedBasis struct {
 	HeldMinor       int64 `json:"held_minor,omitempty"`
 }
 
-// ExplainedOffer is one offer of the store on its way through the steps.
+// ExplainedOffer is one offer on its way through the steps. Its amounts are in
+// units of the award, but for the basis and what is compared with it.
 type ExplainedOffer struct {
-	OfferID      string         `json:"offer_id"`
-	OfferVersion string         `json:"offer_version"`
-	Group        string         `json:"group"`
-	Kind         string         `json:"kind"`
-	Unit         string         `json:"unit"` // of the award: the currency, or the points' code
-	Currency     string         `json:"currency"`
-	Applies      bool           `json:"applies"` // its conditions hold
-	BasisMinor   int64          `json:"basis_minor"`
-	MinSpend     int64          `json:"min_spend_minor,omitempty"`
-	Form         string         `json:"form,omitempty"`        // "percent", "fixed", "per full", "tiers", "categories"
-	Rate         string         `json:"rate,omitempty"`        // "3%"
-	Boosts       []string       `json:"boosts,omitempty"`      // in force: "black-friday/double" or, of the offer's own, "happy-hour"
-	FixedMinor   int64          `json:"fixed_minor,omitempty"` // of a fixed reward
-	Exact        string         `json:"exact,omitempty"`       // before rounding, in minor units
-	RoundedMinor int64          `json:"rounded_minor"`
-	PurchaseCap  int64          `json:"purchase_cap_minor,omitempty"`
-	Caps         []ExplainedCap `json:"caps,omitempty"`
-	RoomMinor    int64          `json:"room_minor,omitempty"` // the least that caps in amount left for it
-	CappedMinor  int64          `json:"capped_minor"`
-	WonGroup     bool           `json:"won_group"`
-	CeilingMinor int64          `json:"after_ceiling_minor"`
-	AwardMinor   int64          `json:"award_minor"`
+	PartnerID    string               `json:"partner_id"` // empty: the programme's own
+	OfferID      string               `json:"offer_id"`
+	Name         string               `json:"name,omitempty"`
+	OfferVersion string               `json:"offer_version"`
+	Group        string               `json:"group"`
+	Kind         string               `json:"kind"`
+	Unit         string               `json:"unit"` // of the award: the currency, or the points' code
+	UnitDecimals int                  `json:"unit_decimals"`
+	Currency     string               `json:"currency"`
+	FundedBy     string               `json:"funded_by"`
+	Applies      bool                 `json:"applies"` // its conditions hold
+	Conditions   []ExplainedCondition `json:"conditions,omitempty"`
+	BasisMinor   int64                `json:"basis_minor"`
+	MinSpend     int64                `json:"min_spend_minor,omitempty"`
+	Reward       string               `json:"reward"`           // in words, as it is agreed
+	Form         string               `json:"form,omitempty"`   // "percent", "fixed", "per full", "tiers", "categories"
+	Rate         string               `json:"rate,omitempty"`   // "3%"
+	Boosts       []string             `json:"boosts,omitempty"` // in force: "black-friday/double" or, of the offer's own, "happy-hour"
+	Raises       []ExplainedBoost     `json:"raises,omitempty"` // all boosts that name the offer, in force or not
+	BoostedRate  string               `json:"boosted_rate,omitempty"`
+	FixedMinor   int64                `json:"fixed_minor,omitempty"` // of a fixed reward
+	Lines        []ExplainedLine      `json:"lines,omitempty"`       // tier by tier, or category by category
+	Exact        string               `json:"exact,omitempty"`       // before rounding, in minor units
+	RoundedMinor int64                `json:"rounded_minor"`
+	PurchaseCap  int64                `json:"purchase_cap_minor,omitempty"`
+	Caps         []ExplainedCap       `json:"caps,omitempty"`
+	RoomMinor    int64                `json:"room_minor,omitempty"` // the least that caps in amount left for it
+	Budgets      []ExplainedBudget    `json:"budgets,omitempty"`
+	CappedMinor  int64                `json:"capped_minor"`
+	WonGroup     bool                 `json:"won_group"`
+	LostTo       string               `json:"lost_to,omitempty"` // the offer that won the group
+	CeilingMinor int64                `json:"after_ceiling_minor"`
+	AwardMinor   int64                `json:"award_minor"`
+	CostMinor    int64                `json:"cost_minor"` // of the award, in Currency
+	Sponsor      *ExplainedSponsor    `json:"sponsor,omitempty"`
 	// Why are reason codes: what limited the award, or kept the offer away.
 	Why []string `json:"why,omitempty"`
 }
 
-// ExplainedCap is one cap over purchases.
+// ExplainedCondition is one thing that an offer asks of a purchase.
+type ExplainedCondition struct {
+	Code  string `json:"code"`  // the reason code for which an offer doesn't apply without it
+	Asks  string `json:"asks"`  // in words
+	Found string `json:"found"` // what there was, in words
+	Holds bool   `json:"holds"`
+	// Skipped: it wasn't looked at, since it counts visits and this is none.
+	Skipped bool `json:"skipped,omitempty"`
+}
+
+// ExplainedBoost is one boost that names the offer.
+type ExplainedBoost struct {
+	ID       string `json:"id"`
+	Campaign string `json:"campaign,omitempty"` // empty: the offer's own
+	Does     string `json:"does"`               // in words
+	InForce  bool   `json:"in_force"`
+	// Counts: it is part of the rate; of several that set or multiply, only the
+	// highest is.
+	Counts bool     `json:"counts"`
+	Why    []string `json:"why,omitempty"` // why it is not in force
+}
+
+// ExplainedLine is a tier or a category: what of the basis is in it, and what
+// it gives.
+type ExplainedLine struct {
+	Of         string `json:"of"`
+	BasisMinor int64  `json:"basis_minor"` // rounded, where articles are in another currency
+	Rate       string `json:"rate"`        // boosted
+	Exact      string `json:"exact,omitempty"`
+}
+
+// ExplainedCap is one cap.
 type ExplainedCap struct {
-	Per   string `json:"per"`
-	Days  int    `json:"days,omitempty"`
-	Minor int64  `json:"minor,omitempty"` // in units of the award
-	Count int64  `json:"count,omitempty"` // of awards
+	Per       string `json:"per"`
+	Days      int    `json:"days,omitempty"`
+	Minor     int64  `json:"minor,omitempty"` // in units of the award
+	Count     int64  `json:"count,omitempty"` // of awards
+	UsedMinor int64  `json:"used_minor"`      // before this purchase: units, or awards
+	Text      string `json:"text"`            // "at most 15.00 EUR per month"
+}
+
+// ExplainedBudget is what a budget had to give for the award.
+type ExplainedBudget struct {
+	Budget     string `json:"budget"`
+	AskedMinor int64  `json:"asked_minor"`
+	GivenMinor int64  `json:"given_minor"`
+	Text       string `json:"text"`
+}
+
+// ExplainedSponsor is what the sponsor of the member gets, before the caps of
+// his own.
+type ExplainedSponsor struct {
+	Reward           string `json:"reward"` // in words, as it is agreed
+	SponsorAccountID string `json:"sponsor_account_id,omitempty"`
+	RewardMinor      int64  `json:"reward_minor"`
 }
 
 // ExplainedCommission is what the partner owes for the purchase.
 type ExplainedCommission struct {
 	OfferID    string   `json:"offer_id,omitempty"`
+	Terms      string   `json:"terms,omitempty"` // in words, as they are agreed
 	Owed       bool     `json:"owed"`
 	Rate       string   `json:"rate,omitempty"`
 	FixedMinor int64    `json:"fixed_minor,omitempty"`
@@ -135,16 +222,19 @@ type ExplainedCommission struct {
 
 // ExplainedAmount is one sum of the ledger as it is booked.
 type ExplainedAmount struct {
-	Role            string `json:"role"`
-	OfferID         string `json:"offer_id,omitempty"`
-	OfferVersion    string `json:"offer_version,omitempty"`
-	Stage           string `json:"stage"`
-	Kind            string `json:"kind"`
-	Unit            string `json:"unit"`
-	BasisMinor      int64  `json:"basis_minor"`
-	RewardMinor     int64  `json:"reward_minor"`
-	CommissionMinor int64  `json:"commission_minor"`
-	CostMinor       int64  `json:"cost_minor"`
+	Role            string   `json:"role"`
+	OfferID         string   `json:"offer_id,omitempty"`
+	OfferVersion    string   `json:"offer_version,omitempty"`
+	CampaignIDs     []string `json:"campaign_ids,omitempty"`
+	Stage           string   `json:"stage"`
+	Kind            string   `json:"kind"`
+	Unit            string   `json:"unit"`
+	UnitDecimals    int      `json:"unit_decimals"`
+	BasisMinor      int64    `json:"basis_minor"`
+	RewardMinor     int64    `json:"reward_minor"`
+	CommissionMinor int64    `json:"commission_minor"`
+	CostMinor       int64    `json:"cost_minor"`
+	Currency        string   `json:"currency,omitempty"` // of basis, commission and cost
 }
 
 // Explain works the account out once more, books nothing, and tells of one
@@ -161,7 +251,7 @@ func (e *Engine) Explain(a *Account, transactionID string) (*Explanation, error)
 	}
 	p := &a.purchases[i]
 	x.TransactionID = p.id
-	x.Booked = a.explainBooked(p)
+	x.Booked = e.explainBooked(a, p)
 	if !p.known() {
 		x.Outcome = "waiting"
 		x.Events = a.explainEvents(p, a.tallyOf(p, true))
@@ -202,24 +292,23 @@ func (e *Engine) explain(a *Account, x *Explanation, p *purchase) {
 	t := &e.terms
 	giver := &a.events[p.giver]
 	x.Events = a.explainEvents(p, t.tally)
-	x.Purchase = &ExplainedMatch{
-		PurchasedAt: p.at.String(), GivenBy: giver.id, PartnerID: giver.match.PartnerID, StoreID: giver.match.StoreID,
-	}
+	x.Purchase = e.explainMatch(giver, p)
 	x.Member = &ExplainedMember{
 		MemberID: t.standing.memberID, Programme: t.standing.programme, Level: t.standing.level,
-		Enrolled: t.standing.enrolled, Left: t.standing.left, CardLinked: a.cardLinkedAt(p.at, giver.card),
-	}
-	if t.partner != nil {
-		x.Purchase.PartnerVersion = t.partner.Version.ID
-	}
-	if t.programme != nil {
-		x.Purchase.Programme, x.Purchase.ProgrammeVersion = t.programme.ID, t.programme.Version.ID
+		Enrolled: t.standing.enrolled, Left: t.standing.left, SponsorAccountID: t.standing.sponsor,
+		CardLinked: a.cardLinkedAt(p.at, giver.card),
 	}
 	x.Outcome, x.Why = "earns nothing", t.why.names()
+	if t.programme != nil {
+		x.Member.CardNeeded = t.programme.Enrolment == EnrolmentExplicit && !t.programme.AllCards
+		if t.standing.enrolled {
+			x.Member.EnrolledAt = e.localTime(t.standing.enrolledAt, time.RFC3339)
+		}
+	}
 	if t.why != 0 {
 		return
 	}
-	x.Confirmed, x.Expected = e.explainWorld(confirmedWorld), e.explainWorld(expectedWorld)
+	x.Confirmed, x.Expected = e.explainWorld(confirmedWorld, a, p), e.explainWorld(expectedWorld, a, p)
 	for w := range numWorlds {
 		if slices.ContainsFunc(e.worth[w].awards, func(aw award) bool { return aw.finalMinor > 0 }) {
 			x.Outcome = "earns"
@@ -227,13 +316,47 @@ func (e *Engine) explain(a *Account, x *Explanation, p *purchase) {
 	}
 }
 
-func (e *Engine) explainWorld(w world) *ExplainedWorld {
+func (e *Engine) explainMatch(giver *setEvent, p *purchase) *ExplainedMatch {
+	t := &e.terms
+	x := &ExplainedMatch{
+		PurchasedAt: p.at.String(), GivenBy: giver.id, PartnerID: giver.match.PartnerID, StoreID: giver.match.StoreID,
+		Channel: giver.channel.String(), MCC: giver.mcc, CardProduct: giver.cardProduct,
+	}
+	x.LocalTime = p.at.String()
+	if t.partner != nil {
+		x.PartnerVersion, x.PartnerName = t.partner.Version.ID, t.partner.Name
+	}
+	if t.programme != nil {
+		x.Programme, x.ProgrammeVersion, x.Rounding = t.programme.ID, t.programme.Version.ID, t.programme.Rounding.String()
+		x.LocalTime = e.localTime(p.at, "Monday "+time.DateOnly+" 15:04:05") + " (" + e.placeZone().String() + ")"
+	}
+	return x
+}
+
+// placeZone is the zone of the store, else the programme's.
+func (e *Engine) placeZone() *time.Location {
+	if e.terms.store != nil {
+		return e.terms.store.Zone
+	}
+	return e.terms.programme.Zone
+}
+
+// localTime is the time by the clock of the place, without seconds where there
+// are none.
+func (e *Engine) localTime(at Instant, layout string) string {
+	if at.Sec%60 == 0 && at.Nsec == 0 {
+		layout = strings.TrimSuffix(layout, ":05")
+	}
+	return at.Time().In(e.placeZone()).Format(layout)
+}
+
+func (e *Engine) explainWorld(w world, a *Account, p *purchase) *ExplainedWorld {
 	x := &ExplainedWorld{}
 	for i := range e.bases {
 		x.Bases = append(x.Bases, e.bases[i].explain(w))
 	}
 	for i := range e.worth[w].awards {
-		x.Offers = append(x.Offers, e.worth[w].awards[i].explain())
+		x.Offers = append(x.Offers, (&offerExplainer{e, a, p, w, &e.worth[w].awards[i]}).explain())
 	}
 	for i := range e.worth[w].commissions {
 		c := &e.worth[w].commissions[i]
@@ -243,13 +366,46 @@ func (e *Engine) explainWorld(w world) *ExplainedWorld {
 			x.OfferCommissions = append(x.OfferCommissions, c.explain(&c.offer.Commission))
 		}
 	}
+	x.Margins = x.margins()
 	return x
+}
+
+// margins adds up what the programme gets and gives, in the order of currencies.
+func (x *ExplainedWorld) margins() []ExplainedMargin {
+	var all []ExplainedMargin
+	in := func(currency string) *ExplainedMargin {
+		i := slices.IndexFunc(all, func(m ExplainedMargin) bool { return m.Currency == currency })
+		if i < 0 {
+			i = len(all)
+			all = append(all, ExplainedMargin{Currency: currency})
+		}
+		return &all[i]
+	}
+	for i := range x.Offers {
+		o := &x.Offers[i]
+		if o.CostMinor > 0 || o.AwardMinor > 0 {
+			in(o.Currency).CostMinor += o.CostMinor
+		}
+		if o.Sponsor != nil && o.Sponsor.RewardMinor > 0 {
+			in(o.Currency).SponsorMinor += o.Sponsor.RewardMinor
+		}
+	}
+	for _, c := range append([]ExplainedCommission{x.Commission}, x.OfferCommissions...) {
+		if c.Minor > 0 {
+			in(c.Currency).CommissionMinor += c.Minor
+		}
+	}
+	for i := range all {
+		all[i].MarginMinor = all[i].CommissionMinor - all[i].CostMinor - all[i].SponsorMinor
+	}
+	slices.SortFunc(all, func(a, b ExplainedMargin) int { return cmp.Compare(a.Currency, b.Currency) })
+	return all
 }
 
 func (c *commission) explain(deal *Commission) ExplainedCommission {
 	x := ExplainedCommission{
-		Owed: c.owed, FixedMinor: deal.FixedMinor, BasisMinor: c.basisMinor, Currency: c.currency.String(),
-		Minor: c.minor, Why: c.why.names(),
+		Terms: Wording{Currency: c.currency}.Commission(deal), Owed: c.owed, FixedMinor: deal.FixedMinor,
+		BasisMinor: c.basisMinor, Currency: c.currency.String(), Minor: c.minor, Why: c.why.names(),
 	}
 	if c.offer != nil {
 		x.OfferID = c.offer.ID
@@ -274,56 +430,34 @@ func (b *basis) explain(w world) ExplainedBasis {
 	return x
 }
 
-func (aw *award) explain() ExplainedOffer {
-	o := aw.offer
-	x := ExplainedOffer{
-		OfferID: o.ID, OfferVersion: o.version, Group: o.Group, Kind: o.kind.String(), Unit: o.unit, Currency: o.Currency.String(),
-		Applies: aw.why&(whyNoAward|whyCapCount) == 0, Form: rewardFormNames[o.Reward.Form],
-		BasisMinor: aw.basisMinor, MinSpend: o.MinSpendMinor, FixedMinor: o.Reward.FixedMinor,
-		RoundedMinor: aw.roundedMinor, PurchaseCap: o.purchaseCapMinor,
-		CappedMinor: aw.cappedMinor, WonGroup: aw.won, CeilingMinor: aw.ceilingMinor, AwardMinor: aw.finalMinor,
-		Why: aw.why.names(),
-	}
-	if x.Group == "" {
-		x.Group = DefaultGroup
-	}
-	if o.Reward.RateMillionths > 0 {
-		x.Rate = money.FormatPercent(o.Reward.RateMillionths)
-	}
-	if x.Applies && !aw.exact.IsZero() {
-		x.Exact = aw.exact.String()
-	}
-	x.RoomMinor = max(0, aw.roomMinor)
-	for i := range o.limits {
-		l := &o.limits[i]
-		limit := ExplainedCap{Per: l.per.String(), Days: l.days}
-		if l.measure == awardsGiven {
-			limit.Count = l.most
-		} else {
-			limit.Minor = l.most
-		}
-		x.Caps = append(x.Caps, limit)
-	}
-	for _, b := range aw.boosts {
-		name := b.ID
-		if b.campaign != nil {
-			name = b.campaign.ID + "/" + name
-		}
-		x.Boosts = append(x.Boosts, name)
-	}
-	return x
-}
-
-func (a *Account) explainBooked(p *purchase) []ExplainedAmount {
+func (e *Engine) explainBooked(a *Account, p *purchase) []ExplainedAmount {
 	var booked []ExplainedAmount
 	for i := p.lines; i >= 0; i = a.lines[i].next {
 		l := &a.lines[i]
-		booked = append(booked, ExplainedAmount{
+		x := ExplainedAmount{
 			Role: l.role.String(), OfferID: l.offer, OfferVersion: l.version, Stage: l.stage.String(), Kind: l.kind.String(),
-			Unit: l.unit, BasisMinor: l.basisMinor, RewardMinor: l.rewardMinor, CommissionMinor: l.commissionMinor, CostMinor: l.costMinor,
-		})
+			Unit: l.unit, UnitDecimals: e.snapshot.decimalsOf(l.programme, l.unit), Currency: e.currencyOfLine(&deservedLine{lineKey: l.lineKey, programme: l.programme}).String(),
+			BasisMinor: l.basisMinor, RewardMinor: l.rewardMinor, CommissionMinor: l.commissionMinor, CostMinor: l.costMinor,
+		}
+		if l.campaigns != "" {
+			x.CampaignIDs = strings.Split(l.campaigns, campaignSeparator)
+		}
+		booked = append(booked, x)
 	}
 	return booked
+}
+
+// decimalsOf are those of points that a programme gives, or ever gave; 0 for
+// what is money.
+func (s *Snapshot) decimalsOf(programmeID, unit string) int {
+	if i, ok := s.programmeIndex[programmeID]; ok {
+		for n := range s.programmes[i].versions {
+			if points := s.programmes[i].versions[n].Points; points.Code == unit {
+				return points.Decimals
+			}
+		}
+	}
+	return 0
 }
 
 func (a *Account) explainEvents(p *purchase, t tally) []ExplainedEvent {

@@ -2,54 +2,146 @@ package rules
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
+
+	"github.com/shopspring/decimal"
 
 	"ristourne/rules/money"
 )
 
-// Text tells the explanation in words, a line a fact, for a terminal.
+// Text tells the explanation in words, for a terminal: what came of the purchase
+// first, then why.
 func (x *Explanation) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "purchase %s of account %s: %s%s\n", x.TransactionID, x.AccountID, x.Outcome, because(x.Why))
+	fmt.Fprintf(&b, "Purchase %s of account %s %s.\n", x.TransactionID, x.AccountID, x.verdict())
 	switch x.Outcome {
 	case "unknown":
-		b.WriteString("  nothing is kept of it: it was at no partner's store, declined, too late, or before the account's enrolment\n")
+		b.WriteString("  Nothing is kept of it: it was at no partner's store, declined, too late, or before the account's enrolment.\n")
 		return b.String()
 	case "waiting":
-		b.WriteString("  no event that opens the purchase at a partner's store has come yet\n")
+		b.WriteString("  No event that opens the purchase, at a store or for an offer of the programme's own, has come yet.\n")
 	}
+	x.Purchase.text(&b)
+	x.Member.text(&b)
 	if len(x.Events) > 0 {
-		b.WriteString("events\n")
+		b.WriteString("\nWhat the bank told\n")
 	}
 	for i := range x.Events {
 		x.Events[i].text(&b)
 	}
-	if p := x.Purchase; p != nil {
-		fmt.Fprintf(&b, "made at %s (by event %s) at store %s of %s", p.PurchasedAt, p.GivenBy, p.StoreID, p.PartnerID)
-		fmt.Fprintf(&b, ", terms %s, programme %s %s\n", orNone(p.PartnerVersion), orNone(p.Programme), p.ProgrammeVersion)
-	}
-	if m := x.Member; m != nil {
-		fmt.Fprintf(&b, "member %s: enrolled %s in %s, card linked %s, level %s\n",
-			orNone(m.MemberID), yes(m.Enrolled), orNone(m.Programme), yes(m.CardLinked), orNone(m.Level))
-	}
-	x.Confirmed.text(&b, "confirmed (what is cleared)")
-	x.Expected.text(&b, "expected (once all is cleared)")
+	x.worldsText(&b)
 	if len(x.Booked) > 0 {
-		b.WriteString("booked\n")
+		b.WriteString("\nBooked\n")
 	}
-	for _, l := range x.Booked {
-		fmt.Fprintf(&b, "  %s %s %s", l.Stage, l.Role, l.Kind)
-		if l.OfferID != "" {
-			fmt.Fprintf(&b, " of offer %s (%s)", l.OfferID, l.OfferVersion)
-		}
-		fmt.Fprintf(&b, ": reward %s, commission %s, on %s\n",
-			inUnit(l.RewardMinor, l.Unit), inUnit(l.CommissionMinor, l.Unit), inUnit(l.BasisMinor, l.Unit))
+	for i := range x.Booked {
+		x.Booked[i].text(&b)
 	}
 	return b.String()
 }
 
+// verdict is what came of the purchase: "earns 2.00 EUR".
+func (x *Explanation) verdict() string {
+	switch x.Outcome {
+	case "unknown":
+		return "is unknown"
+	case "waiting":
+		return "is waiting"
+	}
+	confirmed, expected := x.Confirmed.Awards(), x.Expected.Awards()
+	switch {
+	case confirmed == "" && expected == "":
+		return "earns nothing" + because(x.Why)
+	case confirmed == expected:
+		return "earns " + confirmed
+	case confirmed == "":
+		return "will earn " + expected + " once it is cleared; nothing is confirmed yet"
+	}
+	return "earns " + confirmed + "; expected are " + orNothing(expected)
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// Awards is all that the member gets in the world: "2.00 EUR and 20 MILES"; empty:
+// nothing.
+func (w *ExplainedWorld) Awards() string {
+	if w == nil {
+		return ""
+	}
+	type unit struct {
+		name     string
+		decimals int
+	}
+	var order []unit
+	sums := map[unit]int64{}
+	for i := range w.Offers {
+		o := &w.Offers[i]
+		u := unit{o.Unit, o.UnitDecimals}
+		if o.AwardMinor == 0 {
+			continue
+		}
+		if sums[u] == 0 {
+			order = append(order, u)
+		}
+		sums[u] += o.AwardMinor
+	}
+	var texts []string
+	for _, u := range order {
+		texts = append(texts, FormatUnits(sums[u], u.name, u.decimals))
+	}
+	return joined(texts, "and")
+}
+
+func (p *ExplainedMatch) text(b *strings.Builder) {
+	if p == nil {
+		return
+	}
+	fmt.Fprintf(b, "  Made on %s", p.LocalTime)
+	if p.PartnerID == "" {
+		b.WriteString(" at no partner's store")
+	} else {
+		fmt.Fprintf(b, " at store %s of %s", p.StoreID, p.PartnerID)
+	}
+	fmt.Fprintf(b, ", as event %s says.\n", p.GivenBy)
+	switch {
+	case p.Programme == "":
+		b.WriteString("  The member is in no programme then.\n")
+	case p.PartnerVersion == "":
+		fmt.Fprintf(b, "  The terms of then count: programme %s %s.\n", p.Programme, p.ProgrammeVersion)
+	default:
+		fmt.Fprintf(b, "  The terms of then count: partner %s %s, programme %s %s.\n", p.PartnerID, p.PartnerVersion, p.Programme, p.ProgrammeVersion)
+	}
+}
+
+func (m *ExplainedMember) text(b *strings.Builder) {
+	if m == nil {
+		return
+	}
+	switch {
+	case m.Left:
+		fmt.Fprintf(b, "  Member %s has left the programme.\n", orNone(m.MemberID))
+		return
+	case !m.Enrolled && m.CardNeeded:
+		b.WriteString("  The account is not enrolled then.\n")
+		return
+	case !m.Enrolled:
+		fmt.Fprintf(b, "  The account was not enrolled by name; level %s.\n", orNone(m.Level))
+		return
+	}
+	card := "the card is linked"
+	if !m.CardLinked {
+		card = "the card is not linked"
+	}
+	fmt.Fprintf(b, "  Member %s, enrolled in %s since %s; level %s; %s.\n", m.MemberID, m.Programme, m.EnrolledAt, orNone(m.Level), card)
+}
+
 func (e *ExplainedEvent) text(b *strings.Builder) {
-	fmt.Fprintf(b, "  %s %s %s: %s", e.OccurredAt, e.Type, e.EventID, inUnit(e.AmountMinor, e.Currency))
+	fmt.Fprintf(b, "  %s  %s %s: %s", e.OccurredAt, e.Type, e.EventID, inUnit(e.AmountMinor, e.Currency))
 	if e.BillingCurrency != "" {
 		fmt.Fprintf(b, " (%s)", inUnit(e.BillingAmountMinor, e.BillingCurrency))
 	}
@@ -63,83 +155,299 @@ func (e *ExplainedEvent) text(b *strings.Builder) {
 	b.WriteByte('\n')
 }
 
-func (w *ExplainedWorld) text(b *strings.Builder, title string) {
-	if w == nil {
-		return
+// worldsText tells both worlds, once where they are the same.
+func (x *Explanation) worldsText(b *strings.Builder) {
+	switch {
+	case x.Confirmed == nil:
+	case reflect.DeepEqual(x.Confirmed, x.Expected):
+		x.Confirmed.text(b, "Cleared", x.rounding())
+	default:
+		if x.Confirmed.isEmpty() {
+			b.WriteString("\nConfirmed: nothing, since nothing is cleared.\n")
+		} else {
+			x.Confirmed.text(b, "Confirmed (what is cleared)", x.rounding())
+		}
+		x.Expected.text(b, "Expected (once all is cleared)", x.rounding())
 	}
-	b.WriteString(title + "\n")
+}
+
+func (x *Explanation) rounding() string {
+	if x.Purchase == nil {
+		return ""
+	}
+	return x.Purchase.Rounding
+}
+
+func (w *ExplainedWorld) isEmpty() bool {
 	for _, s := range w.Bases {
-		fmt.Fprintf(b, "  basis %s", inUnit(s.BasisMinor, s.Currency))
+		if s.BasisMinor > 0 || !s.Stated {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *ExplainedWorld) text(b *strings.Builder, title, rounding string) {
+	fmt.Fprintf(b, "\n%s", title)
+	for i, s := range w.Bases {
+		fmt.Fprintf(b, "%s %s", [...]string{":", ","}[min(i, 1)], inUnit(s.BasisMinor, s.Currency))
 		if s.HeldMinor > 0 {
 			fmt.Fprintf(b, " (held at 0: %s more was given back than paid)", inUnit(s.HeldMinor, s.Currency))
 		}
 		if !s.Stated {
 			b.WriteString(" (not every amount is stated in this currency)")
 		}
-		b.WriteByte('\n')
 	}
+	b.WriteByte('\n')
 	for i := range w.Offers {
-		w.Offers[i].text(b)
+		o := &w.Offers[i]
+		b.WriteString(indent(o.text(rounding, o.Applies), "  "))
 	}
-	c := &w.Commission
-	if c.Currency != "" {
-		fmt.Fprintf(b, "  commission %s%s\n", inUnit(c.Minor, c.Currency), because(c.Why))
+	b.WriteString(indent(w.MoneyText(), "  "))
+}
+
+// MoneyText tells what the partner owes, and what the programme keeps.
+func (w *ExplainedWorld) MoneyText() string {
+	var b strings.Builder
+	if c := &w.Commission; c.Currency != "" {
+		fmt.Fprintf(&b, "The partner owes %s", inUnit(c.Minor, c.Currency))
+		c.text(&b)
 	}
-	for _, c := range w.OfferCommissions {
-		fmt.Fprintf(b, "  commission of offer %s %s%s\n", c.OfferID, inUnit(c.Minor, c.Currency), because(c.Why))
+	for i := range w.OfferCommissions {
+		c := &w.OfferCommissions[i]
+		fmt.Fprintf(&b, "For offer %s it owes %s more", c.OfferID, inUnit(c.Minor, c.Currency))
+		c.text(&b)
+	}
+	for _, m := range w.Margins {
+		cost := "rewards of " + inUnit(m.CostMinor, m.Currency)
+		if m.SponsorMinor > 0 {
+			cost += " and the sponsor's " + inUnit(m.SponsorMinor, m.Currency)
+		}
+		if m.MarginMinor < 0 {
+			fmt.Fprintf(&b, "The programme pays %s: %s, of which the commission covers %s.\n",
+				inUnit(-m.MarginMinor, m.Currency), cost, inUnit(m.CommissionMinor, m.Currency))
+			continue
+		}
+		fmt.Fprintf(&b, "The programme keeps %s: commission of %s less %s.\n",
+			inUnit(m.MarginMinor, m.Currency), inUnit(m.CommissionMinor, m.Currency), cost)
+	}
+	return b.String()
+}
+
+func (c *ExplainedCommission) text(b *strings.Builder) {
+	switch {
+	case c.Owed:
+		fmt.Fprintf(b, ": %s.\n", c.Terms)
+	case len(c.Why) > 0:
+		fmt.Fprintf(b, "%s.\n", because(c.Why))
+	case c.Terms == Wording{}.Commission(&Commission{}):
+		b.WriteString(": its terms ask nothing per sale.\n")
+	default:
+		b.WriteString(": no offer of its own has an award here.\n")
 	}
 }
 
-func (o *ExplainedOffer) text(b *strings.Builder) {
-	fmt.Fprintf(b, "  offer %s (%s): ", o.OfferID, o.OfferVersion)
+// Text tells one offer step by step. rounding is the programme's.
+func (o *ExplainedOffer) Text(rounding string) string { return o.text(rounding, true) }
+
+// text tells all of an offer, or of one that doesn't apply only why.
+func (o *ExplainedOffer) text(rounding string, whole bool) string {
+	var b strings.Builder
+	from := "the programme's own"
+	if o.PartnerID != "" {
+		from = "of " + o.PartnerID
+	}
+	fmt.Fprintf(&b, "Offer %s, %s (version %s): %s\n", o.OfferID, from, o.OfferVersion, o.verdict())
+	t := &rows{b: &b}
+	if whole {
+		t.add("gives", "%s", o.Reward)
+	}
+	o.conditionRows(t, whole)
+	if o.Applies {
+		o.rateRows(t, rounding)
+	}
+	if whole {
+		o.limitRows(t)
+	}
+	if o.Sponsor != nil && whole {
+		t.add("sponsor", "%s", o.sponsorText())
+	}
+	return b.String()
+}
+
+func (o *ExplainedOffer) verdict() string {
+	switch {
+	case !o.Applies:
+		return "does not apply" + because(o.Why)
+	case o.Form == rewardFormNames[0]:
+		return "applies, for the sponsor alone" + because(o.Why)
+	case o.AwardMinor == 0:
+		return "the member gets nothing" + because(o.Why)
+	}
+	return "the member gets " + o.units(o.AwardMinor) + because(o.Why)
+}
+
+// rows are lines with a label before the first of each kind.
+type rows struct {
+	b    *strings.Builder
+	last string
+}
+
+func (r *rows) add(label, format string, args ...any) {
+	shown := label
+	if label == r.last {
+		shown = ""
+	}
+	r.last = label
+	fmt.Fprintf(r.b, "  %-9s %s\n", shown, fmt.Sprintf(format, args...))
+}
+
+func (o *ExplainedOffer) conditionRows(t *rows, whole bool) {
+	for _, c := range o.Conditions {
+		mark := "holds"
+		switch {
+		case c.Skipped:
+			mark = "not looked at"
+		case !c.Holds:
+			mark = "DOES NOT HOLD"
+		}
+		if whole || !c.Holds {
+			t.add("asks", "%s: %s, %s", c.Asks, mark, c.Found)
+		}
+	}
+}
+
+func (o *ExplainedOffer) rateRows(t *rows, rounding string) {
+	for _, r := range o.Raises {
+		id := "boost " + r.ID
+		if r.Campaign != "" {
+			id = "campaign " + r.Campaign + ", boost " + r.ID
+		}
+		state := "counts"
+		switch {
+		case !r.InForce:
+			state = "not in force" + because(r.Why)
+		case !r.Counts:
+			state = "in force, but it adds nothing to what counts"
+		}
+		t.add("boosts", "%s (%s): %s", id, r.Does, state)
+	}
+	for _, l := range o.Lines {
+		t.add("counts", "%s of %s (%s) = %s", l.Rate, inUnit(l.BasisMinor, o.Currency), l.Of, o.exact(l.Exact))
+	}
+	switch {
+	case o.Exact == "" && o.RoundedMinor == 0:
+		return
+	case o.Exact == "":
+		t.add("is worth", "%s, rounded once%s", o.units(o.RoundedMinor), inBrackets(rounding))
+	case o.BoostedRate != "":
+		t.add("is worth", "%s of %s = %s, rounded%s to %s", o.BoostedRate, inUnit(o.BasisMinor, o.Currency), o.exact(o.Exact), inBrackets(rounding), o.units(o.RoundedMinor))
+	case o.Rate != "":
+		t.add("is worth", "%s of %s = %s, rounded%s to %s", o.Rate, inUnit(o.BasisMinor, o.Currency), o.exact(o.Exact), inBrackets(rounding), o.units(o.RoundedMinor))
+	default:
+		t.add("is worth", "%s on %s, rounded%s to %s", o.exact(o.Exact), inUnit(o.BasisMinor, o.Currency), inBrackets(rounding), o.units(o.RoundedMinor))
+	}
+}
+
+func inBrackets(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}
+
+func (o *ExplainedOffer) limitRows(t *rows) {
+	if o.PurchaseCap > 0 {
+		t.add("capped", "at most %s per purchase: %s", o.units(o.PurchaseCap), reached(o.RoundedMinor > o.PurchaseCap))
+	}
+	for _, c := range o.Caps {
+		if c.Count > 0 {
+			t.add("capped", "%s: %d used before, %d left", c.Text, c.UsedMinor, max(0, c.Count-c.UsedMinor))
+			continue
+		}
+		t.add("capped", "%s: %s used before, %s left", c.Text, o.units(c.UsedMinor), o.units(max(0, c.Minor-c.UsedMinor)))
+	}
 	if !o.Applies {
-		fmt.Fprintf(b, "does not apply%s\n", because(o.Why))
 		return
 	}
-	switch o.Form {
-	case "percent":
-		fmt.Fprintf(b, "%s of %s", o.Rate, inUnit(o.BasisMinor, o.Currency))
-	case "fixed":
-		fmt.Fprintf(b, "fixed %s", inUnit(o.FixedMinor, o.Unit))
-	default:
-		fmt.Fprintf(b, "%s on %s", o.Form, inUnit(o.BasisMinor, o.Currency))
+	for _, g := range o.Budgets {
+		t.add("budget", "%s: asked for %s, gave %s", g.Text, o.units(g.AskedMinor), o.units(g.GivenMinor))
 	}
-	if len(o.Boosts) > 0 {
-		fmt.Fprintf(b, ", raised by %s", strings.Join(o.Boosts, ", "))
+	if o.CappedMinor != o.RoundedMinor {
+		t.add("leaves", "%s", o.units(o.CappedMinor))
 	}
-	if o.Exact != "" {
-		fmt.Fprintf(b, " = %s minor units", o.Exact)
+	switch {
+	case o.LostTo != "":
+		t.add("group", "%s: offer %s is worth more, and only the best of a group is given", o.Group, o.LostTo)
+	case o.WonGroup:
+		t.add("group", "%s: the best there", o.Group)
 	}
-	fmt.Fprintf(b, ", rounded %s, after caps %s", inUnit(o.RoundedMinor, o.Unit), inUnit(o.CappedMinor, o.Unit))
-	o.capsText(b)
-	if !o.WonGroup {
-		fmt.Fprintf(b, ", loses in group %s: award 0", o.Group)
-	} else {
-		fmt.Fprintf(b, ", best of group %s, award %s", o.Group, inUnit(o.AwardMinor, o.Unit))
+	if o.WonGroup && o.CeilingMinor < o.CappedMinor {
+		t.add("cut", "to %s: all awards together stay within the programme's share of the purchase", o.units(o.CeilingMinor))
 	}
-	fmt.Fprintf(b, "%s\n", because(o.Why))
+	if o.AwardMinor < o.CeilingMinor {
+		t.add("cut", "to %s: what the commission pays stays within the commission", o.units(o.AwardMinor))
+	}
+	if o.AwardMinor > 0 {
+		t.add("costs", "%s, paid by the %s", inUnit(o.CostMinor, o.Currency), o.FundedBy)
+	}
 }
 
-func (o *ExplainedOffer) capsText(b *strings.Builder) {
-	var texts []string
-	inAmount := false
-	for _, c := range o.Caps {
-		per := c.Per
-		if c.Days > 0 {
-			per = fmt.Sprintf("%d days", c.Days)
-		}
-		most := fmt.Sprintf("%d times", c.Count)
-		if c.Count == 0 {
-			most, inAmount = inUnit(c.Minor, o.Unit), true
-		}
-		texts = append(texts, fmt.Sprintf("at most %s per %s", most, per))
+func reached(is bool) string {
+	if is {
+		return "that is less, and counts"
 	}
-	if inAmount {
-		texts = append(texts, "room "+inUnit(o.RoomMinor, o.Unit))
+	return "not reached"
+}
+
+func (o *ExplainedOffer) sponsorText() string {
+	text := o.Sponsor.Reward + ": "
+	switch {
+	case o.Sponsor.SponsorAccountID == "":
+		return text + "nobody referred the member"
+	case o.Sponsor.RewardMinor == 0:
+		return text + "nothing for this purchase"
 	}
-	if len(texts) > 0 {
-		fmt.Fprintf(b, " (%s)", strings.Join(texts, ", "))
+	return text + inUnit(o.Sponsor.RewardMinor, o.Currency) + " to account " + o.Sponsor.SponsorAccountID + ", as far as that account's own caps leave room"
+}
+
+func (l *ExplainedAmount) text(b *strings.Builder) {
+	fmt.Fprintf(b, "  %s %s %s", l.Stage, l.Role, l.Kind)
+	if l.OfferID != "" {
+		fmt.Fprintf(b, " of offer %s (%s)", l.OfferID, l.OfferVersion)
 	}
+	if len(l.CampaignIDs) > 0 {
+		fmt.Fprintf(b, " with campaign %s", joined(l.CampaignIDs, "and"))
+	}
+	if l.CommissionMinor != 0 || l.RewardMinor == 0 {
+		fmt.Fprintf(b, ": commission %s", inUnit(l.CommissionMinor, l.Currency))
+	} else {
+		fmt.Fprintf(b, ": reward %s, cost %s", FormatUnits(l.RewardMinor, l.Unit, l.UnitDecimals), inUnit(l.CostMinor, l.Currency))
+	}
+	fmt.Fprintf(b, ", on %s\n", inUnit(l.BasisMinor, l.Currency))
+}
+
+func (o *ExplainedOffer) units(n int64) string { return FormatUnits(n, o.Unit, o.UnitDecimals) }
+
+// exact writes exact minor units as people do: "3.015 EUR".
+func (o *ExplainedOffer) exact(minorUnits string) string {
+	exact, err := decimal.NewFromString(minorUnits)
+	if err != nil {
+		return o.units(0)
+	}
+	decimals := o.UnitDecimals
+	if c, ok := money.ParseCurrency(o.Unit); ok {
+		decimals, _ = c.Exponent()
+	}
+	return exact.Shift(-int32(decimals)).String() + " " + o.Unit
+}
+
+func indent(text, by string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(by + line)
+	}
+	return b.String()
 }
 
 func because(why []string) string {
@@ -149,19 +457,7 @@ func because(why []string) string {
 	return " [" + strings.Join(why, ", ") + "]"
 }
 
-func inUnit(minor int64, unit string) string {
-	if c, ok := money.ParseCurrency(unit); ok {
-		return money.FormatMinor(minor, c)
-	}
-	return fmt.Sprintf("%d %s", minor, unit)
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
-}
+func inUnit(minor int64, unit string) string { return FormatUnits(minor, unit, 0) }
 
 func orNone(s string) string {
 	if s == "" {

@@ -107,17 +107,22 @@ func TestExplain(t *testing.T) {
 		want []string
 	}{
 		{"P", []string{
-			"purchase P of account acc: earns", "authorization a: 120.50 EUR, ignored (a later authorization",
-			"gives time, store and card", "refund r: 10.00 EUR, cleared", "store bastille of cafe, terms c1, programme ristourne r1",
-			"member m1: enrolled yes in ristourne, card linked yes, level gold", "3% of 100.50 EUR = 301.5 minor units",
-			"rounded 3.02 EUR, after caps 2.00 EUR (at most 5.00 EUR per month, room 2.00 EUR)", "award 2.00 EUR [cap:month]",
-			"offer big (c1): does not apply [min_spend]", "commission 8.04 EUR",
-			"confirmed member cash of offer everyday (c1): reward 2.00 EUR",
+			"Purchase P of account acc earns 2.00 EUR.", "authorization a: 120.50 EUR, ignored (a later authorization",
+			"gives time, store and card", "refund r: 10.00 EUR, cleared",
+			"Made on Tuesday 2026-03-03 13:00 (Europe/Paris) at store bastille of cafe, as event a says.",
+			"The terms of then count: partner cafe c1, programme ristourne r1.",
+			"Member m1, enrolled in ristourne since 2026-03-01T13:00:00+01:00; level gold; the card is linked.", "Cleared: 100.50 EUR",
+			"Offer everyday, of cafe (version c1): the member gets 2.00 EUR [cap:month]", "gives     3% of the purchase",
+			"3% of 100.50 EUR = 3.015 EUR, rounded (half_even) to 3.02 EUR",
+			"at most 5.00 EUR per month: 3.00 EUR used before, 2.00 EUR left", "leaves    2.00 EUR", "costs     2.00 EUR, paid by the commission",
+			"Offer big, of cafe (version c1): does not apply [min_spend]", "a purchase of at least 500.00 EUR: DOES NOT HOLD, it is 100.50 EUR",
+			"The partner owes 8.04 EUR: 8% of the purchase.", "The programme keeps 6.04 EUR: commission of 8.04 EUR less rewards of 2.00 EUR.",
+			"confirmed member cash of offer everyday (c1): reward 2.00 EUR, cost 2.00 EUR, on 100.50 EUR",
 		}},
-		{"C", []string{"purchase P of account acc: earns"}},
-		{"W", []string{"purchase W of account acc: waiting", "refund e007: 1.00 EUR"}},
-		{"X", []string{"earns nothing [card]", "card linked no"}},
-		{"nope", []string{"purchase nope of account acc: unknown"}},
+		{"C", []string{"Purchase P of account acc earns"}},
+		{"W", []string{"Purchase W of account acc is waiting", "refund e007: 1.00 EUR"}},
+		{"X", []string{"earns nothing [card]", "the card is not linked"}},
+		{"nope", []string{"Purchase nope of account acc is unknown."}},
 	} {
 		x, err := s.engine.Explain(s.account, c.id)
 		if err != nil {

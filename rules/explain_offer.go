@@ -1,0 +1,399 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"ristourne/rules/money"
+)
+
+// offerExplainer takes down one award of the purchase at hand. It asks the
+// engine's own functions, condition by condition and line by line: what is told
+// is what decides.
+type offerExplainer struct {
+	*Engine
+	account  *Account
+	purchase *purchase
+	world    world
+	award    *award
+}
+
+func (x *offerExplainer) wording() Wording {
+	o := x.award.offer
+	return Wording{Currency: o.Currency, Unit: o.unit, Decimals: x.terms.programme.Points.Decimals}
+}
+
+func (x *offerExplainer) explain() ExplainedOffer {
+	aw, o, w := x.award, x.award.offer, x.wording()
+	told := ExplainedOffer{
+		PartnerID: o.partner, OfferID: o.ID, Name: o.Name, OfferVersion: o.version, Group: cmp.Or(o.Group, DefaultGroup),
+		Kind: o.kind.String(), Unit: o.unit, Currency: o.Currency.String(), FundedBy: fundingNames[o.FundedBy],
+		Applies: aw.why&(whyNoAward|whyCapCount) == 0, Conditions: x.conditions(),
+		Reward: w.Reward(&o.Reward), Form: rewardFormNames[o.Reward.Form], FixedMinor: o.Reward.FixedMinor,
+		BasisMinor: aw.basisMinor, MinSpend: o.MinSpendMinor, RoundedMinor: aw.roundedMinor,
+		PurchaseCap: o.purchaseCapMinor, Caps: x.caps(), RoomMinor: max(0, aw.roomMinor), Budgets: x.budgets(),
+		CappedMinor: aw.cappedMinor, WonGroup: aw.won, CeilingMinor: aw.ceilingMinor, AwardMinor: aw.finalMinor,
+		CostMinor: aw.costMinor, Why: aw.why.names(),
+	}
+	if o.kind == Points {
+		told.UnitDecimals = w.Decimals
+	}
+	if aw.finalMinor == 0 {
+		told.CostMinor = 0 // an award that lost its group keeps what it was compared by
+	}
+	if o.Reward.RateMillionths > 0 {
+		told.Rate = w.Rate(o.Reward.RateMillionths)
+	}
+	told.Raises = x.raises()
+	for _, b := range aw.boosts {
+		told.Boosts = append(told.Boosts, boostName(b.boost))
+	}
+	if told.Applies {
+		x.explainRate(&told)
+	}
+	if aw.there && !aw.won {
+		told.LostTo = x.lostTo()
+	}
+	if o.sponsorship != nil {
+		told.Sponsor = x.sponsor()
+	}
+	return told
+}
+
+var fundingNames = [...]string{FundedByCommission: "commission", FundedByProgramme: "programme"}
+
+func boostName(b *boost) string {
+	if b.campaign != nil {
+		return b.campaign.ID + "/" + b.ID
+	}
+	return b.ID
+}
+
+func (x *offerExplainer) explainRate(told *ExplainedOffer) {
+	aw, reward := x.award, &x.award.offer.Reward
+	if !aw.exact.IsZero() {
+		told.Exact = aw.exact.String()
+	}
+	if len(aw.boosts) > 0 && reward.Form == RateReward {
+		told.BoostedRate = x.wording().rate(raiseOf(aw.boosts).rate(reward.RateMillionths))
+	}
+	switch reward.Form {
+	case TieredReward:
+		for i := range reward.Tiers {
+			x.line(told, &reward.Tiers[i].RateMillionths, "from "+x.wording().Money(reward.Tiers[i].FromMinor))
+		}
+	case CategoryReward:
+		for i := range reward.Categories {
+			x.line(told, &reward.Categories[i].RateMillionths, reward.Categories[i].Category)
+		}
+		x.line(told, &reward.RestMillionths, "the rest")
+	}
+}
+
+// line tells of one tier or category, whose rate is given. What is in it is
+// what the offer would give were that rate 100 % and all others nothing.
+func (x *offerExplainer) line(told *ExplainedOffer, rate *int64, of string) {
+	whole := x.alone(rate, one, nil)
+	if whole.IsZero() {
+		return
+	}
+	inIt, err := whole.Round(money.HalfEven)
+	if err != nil {
+		return
+	}
+	r := raiseOf(x.award.boosts)
+	line := ExplainedLine{Of: of, BasisMinor: inIt, Rate: x.wording().rate(r.rate(*rate))}
+	if gives := x.alone(rate, *rate, x.award.boosts); !gives.IsZero() {
+		line.Exact = gives.String()
+	}
+	told.Lines = append(told.Lines, line)
+}
+
+// alone is what the offer would give, exactly, if only one of its tiers or
+// categories had a rate.
+func (x *offerExplainer) alone(rate *int64, millionths int64, boosts []activeBoost) money.Exact {
+	stated := *x.award.offer.Offer
+	reward := &stated.Reward
+	only := func(r *int64) int64 {
+		if r == rate {
+			return millionths
+		}
+		return 0
+	}
+	rest := only(&x.award.offer.Reward.RestMillionths)
+	reward.Tiers, reward.Categories = slices.Clone(reward.Tiers), slices.Clone(reward.Categories)
+	for i := range reward.Tiers {
+		reward.Tiers[i].RateMillionths = only(&x.award.offer.Reward.Tiers[i].RateMillionths)
+	}
+	for i := range reward.Categories {
+		reward.Categories[i].RateMillionths = only(&x.award.offer.Reward.Categories[i].RateMillionths)
+	}
+	reward.RestMillionths = rest
+	o := *x.award.offer
+	o.Offer = &stated
+	aw := award{offer: &o, basisMinor: x.award.basisMinor}
+	units, _, err := x.rewardOf(x.account, x.purchase, &aw, boosts)
+	if err != nil {
+		return money.Exact{}
+	}
+	if aw.exact.IsZero() { // worked out in parts of minor units
+		exact, err := money.Exact{}.Plus(units, one*one)
+		if err != nil {
+			return money.Exact{}
+		}
+		return exact
+	}
+	return aw.exact
+}
+
+// candidate is the offer as it is bound to the place of the purchase.
+func (x *offerExplainer) candidate() *candidate {
+	lists := [][]candidate{x.terms.programme.candidates[x.placeZone().String()]}
+	if x.terms.store != nil {
+		lists = append(lists, x.terms.store.candidates)
+	}
+	for _, list := range lists {
+		for i := range list {
+			if list[i].offer == x.award.offer {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// conditions tells of each thing that the offer asks whether it holds.
+func (x *offerExplainer) conditions() []ExplainedCondition {
+	aw, o, c := x.award, x.award.offer, x.candidate()
+	var all []ExplainedCondition
+	add := func(why reasons, asks, found string, holds bool) {
+		all = append(all, ExplainedCondition{Code: why.names()[0], Asks: asks, Found: found, Holds: holds})
+	}
+	if aw.why&whyNoBasis != 0 {
+		add(whyNoBasis, "something is paid", "nothing of the purchase is left", false)
+	}
+	if aw.why&whyCurrency != 0 {
+		add(whyCurrency, "all amounts in "+o.Currency.String(), "some are stated in other currencies alone", false)
+	}
+	if text := Window(o.From, o.Until); text != "" {
+		add(whyWindow, text, "it was "+x.localTime(x.purchase.at, time.DateOnly+" 15:04:05"), c.holds(x.purchase.at))
+	}
+	for _, asked := range x.wording().conditions(&o.Conditions) {
+		ranked := asked.why&(whyVisit|whyGoal) != 0
+		if ranked && !aw.visit && !x.terms.tally.withLate {
+			all = append(all, ExplainedCondition{
+				Code: asked.why.names()[0], Asks: asked.text, Found: "this is no visit, since something else doesn't hold", Skipped: true,
+			})
+			continue
+		}
+		holds := x.holds(&asked, c)
+		add(asked.why, asked.text, x.found(asked.why, holds), holds)
+	}
+	return all
+}
+
+// holds reports whether one condition does, as if the offer asked no other.
+func (x *offerExplainer) holds(asked *asked, c *candidate) bool {
+	aw := x.award
+	switch asked.why {
+	case whyMinimum:
+		return aw.basisMinor >= aw.offer.MinSpendMinor
+	case whyMaximum:
+		return aw.basisMinor <= aw.offer.MaxSpendMinor
+	case whyFirst, whyLapsed, whyVisit, whyGoal:
+		return aw.why&asked.why == 0
+	}
+	stated, o := *aw.offer.Offer, *aw.offer
+	stated.Conditions = asked.only
+	o.Offer, o.kind = &stated, Cash // what points need beside is told by itself
+	only := candidate{offer: &o, span: span{MinInstant, MaxInstant}}
+	if asked.why == whyHours {
+		only.when = c.when
+	}
+	return x.whyNot(x.account, x.purchase, &only) == 0
+}
+
+// found says what there was of what a condition asks for.
+func (x *offerExplainer) found(why reasons, holds bool) string {
+	giver, standing, aw := x.terms.giver, x.terms.standing, x.award
+	switch why {
+	case whyHours:
+		return "it was " + x.localTime(x.purchase.at, "Monday "+time.DateOnly+" 15:04:05")
+	case whyMinimum, whyMaximum:
+		return "it is " + x.wording().Money(aw.basisMinor)
+	case whyChannel:
+		return known(giver.channel != ChannelUnknown, "it was bought "+channelTexts[giver.channel], "the bank doesn't say how it was bought")
+	case whyMCC:
+		return known(giver.mcc != "", "the category is "+giver.mcc, "the bank doesn't say the category")
+	case whyCardProduct:
+		return known(giver.cardProduct != "", "it was paid with card "+giver.cardProduct, "the bank doesn't say which card it was")
+	case whyLevel:
+		return known(standing.level != "", "the member's level is "+standing.level, "the member has no level")
+	case whyEnrolled:
+		return known(standing.enrolled, "the member enrolled on "+x.localTime(standing.enrolledAt, time.DateOnly+" 15:04:05"), "it is not known when")
+	case whyVisit:
+		visit := x.used(x.world, x.purchase, &aw.offer.visits[aw.offer.every])
+		return "it is the " + ordinal(int(visit)) + " visit"
+	case whyGoal:
+		return x.foundGoal()
+	case whyFirst:
+		return known(holds, "there was none before", "there was one before")
+	case whyLapsed:
+		return known(holds, "so it was", "the last one was later, or there was none")
+	}
+	return known(holds, "so it is", "it isn't so")
+}
+
+func known(is bool, what, otherwise string) string {
+	if is {
+		return what
+	}
+	return otherwise
+}
+
+func (x *offerExplainer) foundGoal() string {
+	goal := &x.award.offer.goals[x.award.offer.goal]
+	spent := x.wording().Money(x.used(x.world, x.purchase, &goal.sum))
+	if !x.award.reachesGoal && x.used(x.world, x.purchase, &goal.reached) > 0 {
+		return spent + " are spent with this one, but it was reached before"
+	}
+	return spent + " are spent with this one"
+}
+
+// raises tells of all boosts that name the offer.
+func (x *offerExplainer) raises() []ExplainedBoost {
+	c := x.candidate()
+	counts := countingBoosts(x.award.boosts, x.award.offer.Reward.RateMillionths)
+	var all []ExplainedBoost
+	for i := range c.boosts {
+		b := &c.boosts[i]
+		why := x.whyNoBoost(b)
+		told := ExplainedBoost{
+			ID: b.ID, Does: x.boostWords(b.boost), InForce: why == 0, Why: why.names(), Counts: counts[b.boost],
+		}
+		if b.campaign != nil {
+			told.Campaign = b.campaign.ID
+		}
+		all = append(all, told)
+	}
+	return all
+}
+
+// boostWords says what a boost does, with what its campaign asks.
+func (x *offerExplainer) boostWords(b *boost) string {
+	text := x.wording().Boost(b.Boost)
+	if b.campaign == nil {
+		return text
+	}
+	for _, more := range [...]string{b.campaign.When.String(), Window(b.campaign.From, b.campaign.Until)} {
+		if more != "" {
+			text += ", " + more
+		}
+	}
+	if audience := b.campaign.Audience.String(); audience != "" {
+		text += ", for " + audience
+	}
+	return text
+}
+
+// whyNoBoost is why a boost is not in force; 0: it is.
+func (x *offerExplainer) whyNoBoost(b *boundBoost) reasons {
+	at := x.purchase.at
+	if !b.span.holds(at) {
+		return whyWindow
+	}
+	if !b.when.holds(at, &x.clock) || !b.campaignWhen.holds(at, &x.clock) {
+		return whyHours
+	}
+	why := x.whyNotFor(x.account, x.purchase, &b.Audience)
+	if b.campaign != nil {
+		why |= x.whyNotFor(x.account, x.purchase, &b.campaign.Audience)
+	}
+	return why
+}
+
+// countingBoosts are the boosts that make the rate: of those that set or
+// multiply the first that does so highest, and all that add.
+func countingBoosts(boosts []activeBoost, baseMillionths int64) map[*boost]bool {
+	r, counts := raiseOf(boosts), map[*boost]bool{}
+	set, factor := r.setMillionths <= baseMillionths, r.factorMillionths <= one
+	for _, b := range boosts {
+		switch {
+		case b.Op == AddRate:
+			counts[b.boost] = true
+		case b.Op == SetRate && !set && b.RateMillionths == r.setMillionths:
+			counts[b.boost], set = true, true
+		case b.Op == MultiplyRate && !factor && b.FactorMillionths == r.factorMillionths:
+			counts[b.boost], factor = true, true
+		}
+	}
+	return counts
+}
+
+// caps tells of each cap what of it was used before the purchase.
+func (x *offerExplainer) caps() []ExplainedCap {
+	aw, o, w := x.award, x.award.offer, x.wording()
+	var all []ExplainedCap
+	for i := range o.limits {
+		l := &o.limits[i]
+		// The purchase itself is counted already.
+		told := ExplainedCap{Per: l.per.String(), Days: l.days, Minor: l.most, UsedMinor: x.used(x.world, x.purchase, &l.counter) - aw.finalMinor}
+		if l.measure == awardsGiven {
+			told.Minor, told.Count, told.UsedMinor = 0, l.most, told.UsedMinor+aw.finalMinor-oneIf(aw.finalMinor > 0)
+		}
+		told.UsedMinor = max(0, told.UsedMinor)
+		told.Text = w.Cap(&Cap{Per: l.per, Days: l.days, AmountMinor: told.Minor, Count: told.Count})
+		all = append(all, told)
+	}
+	return all
+}
+
+// budgets tells what was asked of campaigns' budgets and of the offer's own,
+// and what they gave.
+func (x *offerExplainer) budgets() []ExplainedBudget {
+	aw, w := x.award, x.wording()
+	var all []ExplainedBudget
+	for i := range aw.slices {
+		s := &aw.slices[i]
+		all = append(all, ExplainedBudget{
+			Budget: string(s.budget), AskedMinor: s.extraMinor, GivenMinor: s.givenMinor,
+			Text: "campaign " + s.campaign + ", " + w.Budget(aw.budgetOf(s)),
+		})
+	}
+	for i := range aw.offer.budgets {
+		b := &aw.offer.budgets[i]
+		key := x.budgetKey(x.purchase, b)
+		grant := x.account.grantOf(x.purchase, key)
+		if grant < 0 {
+			continue
+		}
+		g := &x.account.grants[grant]
+		all = append(all, ExplainedBudget{
+			Budget: string(key), AskedMinor: g.targetMinor, GivenMinor: g.grantedMinor, Text: "this offer, " + w.Budget(b.Budget),
+		})
+	}
+	return all
+}
+
+// lostTo names the offer that won the group.
+func (x *offerExplainer) lostTo() string {
+	for i := range x.worth[x.world].awards {
+		if aw := &x.worth[x.world].awards[i]; aw.won && aw.offer.group == x.award.offer.group && aw.offer.Reward.Form != 0 {
+			return cmp.Or(aw.offer.partner, "programme") + "/" + aw.offer.ID
+		}
+	}
+	return ""
+}
+
+func (x *offerExplainer) sponsor() *ExplainedSponsor {
+	o := x.award.offer
+	told := &ExplainedSponsor{Reward: x.wording().Sponsor(&o.Sponsor), SponsorAccountID: x.terms.standing.sponsor}
+	if x.isSponsored(x.world, x.purchase, x.award) {
+		minor, err := money.Share(x.award.basisMinor, o.Sponsor.RateMillionths, o.Sponsor.FixedMinor, x.terms.programme.Rounding)
+		if err == nil {
+			told.RewardMinor = minor
+		}
+	}
+	return told
+}
