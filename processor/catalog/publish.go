@@ -56,10 +56,15 @@ var errTooLate = errors.New("the archive took too long")
 // to blame, ErrLostRace where another publication was faster; then nothing was
 // published.
 func Publish(ctx context.Context, client redis.UniversalClient, loaded *Loaded, options PublishOptions) (Published, error) {
+	return publishChange(ctx, client, options, func(p *plan) error { return p.make(loaded.documents) })
+}
+
+// publishChange publishes what a plan is made to change.
+func publishChange(ctx context.Context, client redis.UniversalClient, options PublishOptions, change func(*plan) error) (Published, error) {
 	const attempts = 4
 	slackSeconds := int64(5)
 	for range attempts {
-		published, err := publishOnce(ctx, client, loaded, options, slackSeconds)
+		published, err := publishOnce(ctx, client, options, slackSeconds, change)
 		if !errors.Is(err, errTooLate) {
 			return published, err
 		}
@@ -68,31 +73,17 @@ func Publish(ctx context.Context, client redis.UniversalClient, loaded *Loaded, 
 	return Published{}, fmt.Errorf("publish the catalogue: %w, %d times: is ClickHouse overloaded?", errTooLate, attempts)
 }
 
-func publishOnce(ctx context.Context, client redis.UniversalClient, loaded *Loaded, options PublishOptions, slackSeconds int64) (Published, error) {
+func publishOnce(ctx context.Context, client redis.UniversalClient, options PublishOptions, slackSeconds int64, change func(*plan) error) (Published, error) {
 	k := keysOf(options.Prefix)
-	newest, err := readHead(ctx, client, k)
+	p, err := newPlan(ctx, client, k, options.RemoveMissing, slackSeconds)
 	if err != nil {
 		return Published{}, err
 	}
-	before := newHistory()
-	if err := before.catchUp(ctx, client, k, newest); err != nil && !errors.Is(err, ErrEmpty) {
-		return Published{}, err
-	}
-	p := &plan{
-		before: before, after: before.clone(), now: newest.now, earliest: newest.now.AddSeconds(leadSeconds),
-		stamp: newest.now.AddSeconds(leadSeconds + slackSeconds), removeMissing: options.RemoveMissing, trees: trees{},
-	}
-	switch {
-	case before.number == 0: // nothing waits for a minute to pass
-		p.stamp = newest.now
-	case !before.stamp.Before(p.stamp): // stamps only go up, whatever the slack was
-		p.stamp = before.stamp.AddSeconds(1)
-	}
-	if err := p.make(loaded.documents); err != nil {
+	if err := change(p); err != nil {
 		return Published{}, err
 	}
 	if len(p.documents) == 0 {
-		return Published{Number: before.number, Hash: before.hash}, nil
+		return Published{Number: p.before.number, Hash: p.before.hash}, nil
 	}
 	version, err := p.seal()
 	if err != nil {
@@ -107,6 +98,29 @@ func publishOnce(ctx context.Context, client redis.UniversalClient, loaded *Load
 		return Published{}, err
 	}
 	return Published{version.Number, version.Hash, version.Changes}, nil
+}
+
+// newPlan is a plan that changes nothing yet.
+func newPlan(ctx context.Context, client redis.UniversalClient, k keys, removeMissing bool, slackSeconds int64) (*plan, error) {
+	newest, err := readHead(ctx, client, k)
+	if err != nil {
+		return nil, err
+	}
+	before := newHistory()
+	if err := before.catchUp(ctx, client, k, newest); err != nil && !errors.Is(err, ErrEmpty) {
+		return nil, err
+	}
+	p := &plan{
+		before: before, after: before.clone(), now: newest.now, earliest: newest.now.AddSeconds(leadSeconds),
+		stamp: newest.now.AddSeconds(leadSeconds + slackSeconds), removeMissing: removeMissing, trees: trees{},
+	}
+	switch {
+	case before.number == 0: // nothing waits for a minute to pass
+		p.stamp = newest.now
+	case !before.stamp.Before(p.stamp): // stamps only go up, whatever the slack was
+		p.stamp = before.stamp.AddSeconds(1)
+	}
+	return p, nil
 }
 
 // plan works out what a folder changes.
