@@ -2,27 +2,25 @@ package catalog
 
 import (
 	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 )
 
+// fuzzProgramme gives points, so that every kind of offer can be sound in it.
+const fuzzProgramme = "programme: test\ncurrency: EUR\nzone: Europe/Paris\npoints: {code: MILES, decimals: 2, value: 0.005 EUR}\n"
+
 // FuzzReadDocument holds the parser to its promises on any bytes: it comes back,
-// every fault has a place in the file, and what is read without a fault reads
-// the same again.
+// every fault has a place in the file, what is read without a fault reads the
+// same again, an editor agrees, and what is sound compiles.
 func FuzzReadDocument(f *testing.F) {
-	for _, pattern := range []string{"../../testdata/catalogue/*/*.yaml", "../../testdata/bad-catalogue/*/*.yaml"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil || len(files) == 0 {
-			f.Fatalf("no seeds in %s: %v", pattern, err)
+	for _, name := range offerFiles(f) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
 		}
-		for _, name := range files {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(text)
-		}
+		f.Add(text)
 	}
+	e := newEditor(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		doc, faults := readDocument("a.yaml", "a.yaml", text)
 		for _, fault := range faults {
@@ -40,9 +38,29 @@ func FuzzReadDocument(f *testing.F) {
 		if again.meaning != doc.meaning {
 			t.Fatal("the same bytes mean two things")
 		}
-		loaded, err := assemble(".", []*document{doc}, faults, noon)
-		if (err == nil) == (loaded == nil) {
-			t.Fatalf("loaded %v with error %v", loaded, err)
+		if what := e.disagreement(text); what != "" {
+			t.Fatal(what)
 		}
+		wantJudged(t, doc, faults)
 	})
+}
+
+// wantJudged assembles a document with a programme around it: either there is a
+// snapshot, or something is said in this file.
+func wantJudged(t *testing.T, doc *document, faults []Fault) {
+	t.Helper()
+	documents := []*document{doc}
+	if doc.programme == nil {
+		programme, _ := readDocument("programme.yaml", "programme.yaml", []byte(fuzzProgramme))
+		documents = append(documents, programme)
+	}
+	loaded, err := assemble(".", documents, faults, noon)
+	switch {
+	case (err == nil) == (loaded == nil):
+		t.Fatalf("loaded %v with error %v", loaded, err)
+	case err == nil && loaded.Snapshot == nil:
+		t.Fatal("no fault and no snapshot")
+	case err != nil && !strings.Contains(err.Error(), "a.yaml:"):
+		t.Fatalf("what is wrong is not in this file: %v", err)
+	}
 }

@@ -14,7 +14,7 @@ import (
 	"ristourne/rules"
 )
 
-var update = flag.Bool("update", false, "rewrite the expected texts under testdata/bad-catalogue")
+var update = flag.Bool("update", false, "rewrite the expected texts under testdata")
 
 const lyon = "../../testdata/catalogue/lyon"
 

@@ -22,6 +22,7 @@ func (w *warner) boosts(at path, boosts []rules.Boost, times span, sameOffers fu
 		w.audience(at.to("for"), what, own, &b.Audience)
 		if b.Op == rules.MultiplyRate && b.FactorMillionths == wholeMillionths || b.Op != rules.MultiplyRate && b.RateMillionths == 0 {
 			w.warn(at, "%s changes nothing: write a higher one, or remove it", what)
+			continue
 		}
 		for j := range boosts {
 			if i != j && hides(&boosts[j], b, j < i) && sameOffers(j, i) {

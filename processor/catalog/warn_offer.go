@@ -232,28 +232,27 @@ func worstBasis(o *rules.Offer, owed *rules.Commission) int64 {
 	return max(o.MinSpendMinor, exampleMinor, min(2*even.IntPart(), money.MaxAmountMinor))
 }
 
-// worstOf looks at the purchases at which something changes: tiers begin, full
-// amounts are reached.
+// worstOf is the smallest purchase on which the commission falls short, of those
+// at which something changes: tiers begin, full amounts are reached.
 func worstOf(o *rules.Offer, owed *rules.Commission) int64 {
 	lowest, highest := max(o.MinSpendMinor, 1), cmp.Or(o.MaxSpendMinor, money.MaxAmountMinor)
 	bases := []int64{lowest, max(lowest, exampleMinor), max(lowest, o.Reward.PerMinor)}
 	for _, t := range o.Reward.Tiers {
-		bases = append(bases, t.FromMinor, 2*t.FromMinor)
+		bases = append(bases, t.FromMinor, 2*t.FromMinor, 20*t.FromMinor) // marginal ones go up slowly
 	}
 	for _, terms := range [...]*rules.Commission{owed, &o.Commission} {
 		for _, t := range terms.Tiers {
 			bases = append(bases, t.FromMinor-1, t.FromMinor, 2*t.FromMinor)
 		}
 	}
-	worst, most := lowest, decimal.Zero
+	slices.Sort(bases)
 	for _, basis := range bases {
 		basis = min(max(basis, lowest), highest)
-		short := promise(o, basis).Sub(commissionOf(owed, basis)).Sub(commissionOf(&o.Commission, basis))
-		if short.GreaterThan(most) {
-			worst, most = basis, short
+		if promise(o, basis).GreaterThan(commissionOf(owed, basis).Add(commissionOf(&o.Commission, basis))) {
+			return basis
 		}
 	}
-	return worst
+	return lowest
 }
 
 var million = decimal.NewFromInt(wholeMillionths)
