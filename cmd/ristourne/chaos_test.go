@@ -262,6 +262,11 @@ func (a faultyAccounts) Clear(ctx context.Context, shard int32, epoch int64, upT
 	return a.faults.call("clear", func() error { return a.Accounts.Clear(ctx, shard, epoch, upTo) })
 }
 
+func (a faultyAccounts) Draw(ctx context.Context, d processor.Draw, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Drawn, err error) {
+	err = a.faults.call("draw", func() (err error) { drawn, err = a.Accounts.Draw(ctx, d, booked); return err })
+	return drawn, err
+}
+
 func (a faultyAccounts) Filters(ctx context.Context, shard int32, members, known func([]uint64)) error {
 	return a.faults.call("filters", func() error { return a.Accounts.Filters(ctx, shard, members, known) })
 }
@@ -321,6 +326,15 @@ func (p faultyPayer) Pay(ctx context.Context, i []rules.Instruction) error {
 	return p.faults.call("pay", func() error { return p.Payer.Pay(ctx, i) })
 }
 
+type faultyTeller struct {
+	processor.Teller
+	faults *faults
+}
+
+func (p faultyTeller) Tell(ctx context.Context, r []rules.Referral) error {
+	return p.faults.call("tell", func() error { return p.Teller.Tell(ctx, r) })
+}
+
 type faultyDeadLetters struct {
 	processor.DeadLetters
 	faults *faults
@@ -334,6 +348,7 @@ func (f *faults) around(e processor.Edges, unmark func(context.Context, rules.Ma
 	e.Accounts = faultyAccounts{e.Accounts, f}
 	e.Ledger = faultyLedger{e.Ledger, f, unmark}
 	e.Payer = faultyPayer{e.Payer, f}
+	e.Teller = faultyTeller{e.Teller, f}
 	e.DeadLetters = faultyDeadLetters{e.DeadLetters, f}
 	return e
 }

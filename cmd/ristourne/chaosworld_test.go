@@ -25,6 +25,7 @@ import (
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
 	"ristourne/sinks/deadletters"
+	"ristourne/sinks/referrals"
 )
 
 // chaosRecords is how many records a run takes, before duplicates.
@@ -193,10 +194,14 @@ func (w *chaosWorld) edges(t *testing.T) processor.Edges {
 	transport := &kafka.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	payer := credits.New(credits.Options{Brokers: w.brokers, Topic: w.instructions, Transport: transport})
+	teller := referrals.New(referrals.Options{Brokers: w.brokers, Topic: w.feed.Topics[feed.Referrals], Transport: transport})
 	letters := deadletters.New(deadletters.Options{Brokers: w.brokers, Topic: w.deadLetters, Transport: transport})
-	t.Cleanup(func() { _, _ = payer.Close(), letters.Close() })
+	t.Cleanup(func() { _, _, _ = payer.Close(), teller.Close(), letters.Close() })
+	if err := store.HoldShards(t.Context(), int(w.shards)); err != nil {
+		t.Fatal(err)
+	}
 	return processor.Edges{
-		Accounts: store, Ledger: w.ledger, Payer: payer, DeadLetters: letters, Catalogue: w.catalogue, Now: time.Now,
+		Accounts: store, Ledger: w.ledger, Payer: payer, Teller: teller, DeadLetters: letters, Catalogue: w.catalogue, Now: time.Now,
 	}
 }
 

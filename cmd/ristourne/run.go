@@ -26,6 +26,7 @@ import (
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
 	"ristourne/sinks/deadletters"
+	"ristourne/sinks/referrals"
 )
 
 func newRunCommand() *cobra.Command {
@@ -148,6 +149,7 @@ type openedEdges struct {
 	ledger      *clickhouse.Ledger
 	watcher     *catalog.Watcher
 	payer       *credits.Writer
+	teller      *referrals.Writer
 	deadLetters *deadletters.Writer
 	closers     []io.Closer
 	transport   *kafka.Transport
@@ -155,7 +157,7 @@ type openedEdges struct {
 
 func (e *openedEdges) edges() processor.Edges {
 	return processor.Edges{
-		Accounts: e.accounts, Ledger: e.ledger, Payer: e.payer, DeadLetters: e.deadLetters,
+		Accounts: e.accounts, Ledger: e.ledger, Payer: e.payer, Teller: e.teller, DeadLetters: e.deadLetters,
 		Catalogue: watchedCatalogue{e.watcher}, Now: time.Now,
 	}
 }
@@ -191,8 +193,9 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	}
 	e.transport = transport
 	e.payer = credits.New(credits.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Instructions, Transport: transport})
+	e.teller = referrals.New(referrals.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Referrals, Transport: transport})
 	e.deadLetters = deadletters.New(deadletters.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.DeadLetters, Transport: transport})
-	e.closers = []io.Closer{e.payer, e.deadLetters, e.ledger, client}
+	e.closers = []io.Closer{e.payer, e.teller, e.deadLetters, e.ledger, client}
 	return e, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -58,8 +59,9 @@ var errCrowded = errors.New("other shards have drawn the same room: try again")
 // Errors: ErrFenced, ErrHeadsFellBack; any other: draw again.
 func (s *Store) Draw(ctx context.Context, d processor.Draw, booked func(context.Context) (map[int32]int64, error)) (processor.Drawn, error) {
 	d.LimitMinor, d.WantMinor = min(d.LimitMinor, maxBudgetMinor), min(d.WantMinor, maxBudgetMinor)
+	known := make(map[int32]int64)
 	for range drawTries {
-		drawn, sure, err := s.draw(ctx, &d, booked)
+		drawn, sure, err := s.draw(ctx, &d, known, booked)
 		if err != nil {
 			return processor.Drawn{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, err)
 		}
@@ -70,38 +72,51 @@ func (s *Store) Draw(ctx context.Context, d processor.Draw, booked func(context.
 	return processor.Drawn{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, errCrowded)
 }
 
-// draw reports whether it is sure that nobody else has drawn the same.
-func (s *Store) draw(ctx context.Context, d *processor.Draw, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Drawn, sure bool, err error) {
-	before, err := s.budget(ctx, d)
+// draw reports whether it is sure that nobody else has drawn the same. known is
+// what the ledger said before; it takes what it says now.
+func (s *Store) draw(ctx context.Context, d *processor.Draw, known map[int32]int64, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Drawn, sure bool, err error) {
+	found, err := s.budget(ctx, d)
 	if err != nil {
 		return drawn, false, err
 	}
-	// The ledger comes after Redis: what Redis has lost by now was booked
-	// before, if ever.
-	ledger, err := booked(ctx)
-	if err != nil {
-		return drawn, false, fmt.Errorf("ask the ledger: %w", err)
+	if drawn.GrantedMinor = found.mine.grantedMinor; found.mine.generation != s.of(d.Shard).generation {
+		// Nothing was granted since the states were made from the ledger.
+		if err := ask(ctx, booked, known); err != nil {
+			return drawn, false, err
+		}
+		drawn.GrantedMinor = known[d.Shard]
 	}
-	if drawn.GrantedMinor = ledger[d.Shard]; before.mine.generation == s.of(d.Shard).generation {
-		drawn.GrantedMinor = before.mine.grantedMinor
-	}
-	before.take(ledger)
-	if drawn.DrawnMinor, drawn.OthersMinor, err = s.drawFromPool(ctx, d, drawn.GrantedMinor, before); err != nil {
+	found.take(known)
+	if drawn.DrawnMinor, drawn.OthersMinor, err = s.drawFromPool(ctx, d, drawn.GrantedMinor, found); err != nil {
 		return drawn, false, err
 	}
 	if err := s.writePart(ctx, d, &drawn); err != nil {
 		return drawn, false, err
 	}
 	if d.WantMinor <= 0 || drawn.DrawnMinor == drawn.GrantedMinor {
-		drawn.DrawnMinor = drawn.GrantedMinor // nothing that needs to be sure
+		drawn.DrawnMinor = drawn.GrantedMinor // of which nobody needs to be sure
 		return drawn, true, nil
 	}
-	after, err := s.budget(ctx, d)
-	if err != nil {
+	if found, err = s.budget(ctx, d); err != nil {
 		return drawn, false, err
 	}
-	after.take(ledger)
-	return drawn, after.sum() <= d.LimitMinor, nil
+	// The ledger comes after Redis: what Redis has lost by now was booked before,
+	// if ever.
+	if err := ask(ctx, booked, known); err != nil {
+		return drawn, false, err
+	}
+	found.take(known)
+	return drawn, found.sum() <= d.LimitMinor, nil
+}
+
+func ask(ctx context.Context, booked func(context.Context) (map[int32]int64, error), known map[int32]int64) error {
+	byShard, err := booked(ctx)
+	if err != nil {
+		return fmt.Errorf("ask the ledger: %w", err)
+	}
+	clear(known)
+	maps.Copy(known, byShard)
+	return nil
 }
 
 // drawings are what each shard is known to have drawn of a budget.
