@@ -103,7 +103,7 @@ func TestOffersArePublishedAndLookedUp(t *testing.T) {
 	}
 	wantText(t, s.mustRun(t, "list", "--config", "c"), "partner salon-celestins", "Salon des Célestins", "in force")
 	wantText(t, s.mustRun(t, "show", "chaussures-berthet", "--config", "c"), "version initial.", "version 2026-06-01.", "commission: 8%")
-	wantText(t, s.mustRun(t, "history", "--config", "c"), "added programme cashback-lyon", "and 11 more")
+	wantText(t, s.mustRun(t, "history", "--config", "c"), "added programme cashback-lyon", "and 21 more")
 	var entry shownEntry
 	if err := json.Unmarshal([]byte(s.mustRun(t, "show", "cycles-gerland", "--config", "c", "--output", "json")), &entry); err != nil {
 		t.Fatal(err)

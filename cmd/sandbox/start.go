@@ -276,10 +276,13 @@ func (s *sandbox) writeMembers(path string) error {
 		return err
 	}
 	w := csv.NewWriter(file)
-	_ = w.Write([]string{"account_id", "member_id", "card_tokens", "level", "enrolled_at"}) // Flush tells
+	_ = w.Write([]string{"account_id", "member_id", "card_tokens", "level", "segments", "sponsor_account_id", "enrolled_at"}) // Flush tells
 	for n := range s.traffic.Members() {
 		m := s.traffic.Member(n)
-		_ = w.Write([]string{m.AccountID, m.MemberID, strings.Join(m.CardTokens, " "), m.Level, m.EnrolledAt.UTC().Format(time.RFC3339)})
+		_ = w.Write([]string{
+			m.AccountID, m.MemberID, strings.Join(m.CardTokens, " "), m.Level, strings.Join(m.Segments, " "), m.SponsorAccountID,
+			m.EnrolledAt.UTC().Format(time.RFC3339),
+		})
 	}
 	w.Flush()
 	return errors.Join(w.Error(), file.Close())

@@ -73,7 +73,8 @@ type Generator struct {
 	rng       *rand.Rand
 	zone      *time.Location
 	programme string
-	partners  []partnerShop
+	partners  [][]partnerShop // by partner
+	activated []activation
 	others    [][]shop // by trade
 	shares    int      // the sum of the trades' shares
 
@@ -98,6 +99,7 @@ type member struct {
 	unlinked bool // its second card
 	linked   bool // a third card
 	left     bool
+	student  bool // since it enrolled
 	level    uint8
 }
 
@@ -114,10 +116,15 @@ func New(o Options) (*Generator, error) {
 		options: o, rng: rand.New(rand.NewPCG(o.Seed, 0x5a9d)), zone: zone, programme: o.Catalogue.Programmes[0].ID,
 		members: make([]member, o.Members), last: o.Begin,
 	}
-	g.partners = partnerShops(g.rng, o.Catalogue)
-	taken := make(map[string]bool, len(g.partners))
-	for i := range g.partners {
-		taken[g.partners[i].merchant.ID] = true
+	for n := range g.members {
+		g.members[n].level = levelOf(n)
+	}
+	g.partners, g.activated = partnerShops(g.rng, o.Catalogue, o.Members)
+	taken := map[string]bool{}
+	for _, chain := range g.partners {
+		for i := range chain {
+			taken[chain[i].merchant.ID] = true
+		}
 	}
 	g.others = otherShops(g.rng, taken)
 	for i := range trades {

@@ -161,6 +161,7 @@ func TestTheTrafficReachesEveryPartnerAndFate(t *testing.T) {
 		value, err := json.Marshal(map[string]any{
 			"fact_id": "enrol-" + m.AccountID, "type": "enrolled", "account_id": m.AccountID, "member_id": m.MemberID,
 			"programme": g.Programme(), "card_tokens": m.CardTokens, "level": m.Level, "at": m.EnrolledAt,
+			"segments": m.Segments, "sponsor_account_id": m.SponsorAccountID,
 		})
 		if err != nil {
 			t.Fatal(err)

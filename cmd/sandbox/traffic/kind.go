@@ -10,6 +10,8 @@ const (
 	CardLink
 	CardUnlink
 	LevelChange
+	SegmentChange
+	OfferActivation
 	Expiry // authorization_expired: nothing ever cleared it
 
 	Authorization
@@ -47,7 +49,7 @@ const (
 )
 
 var kindNames = [NumKinds]string{
-	"", "enrolment", "leave", "card link", "card unlink", "level change", "expiry",
+	"", "enrolment", "leave", "card link", "card unlink", "level change", "segment change", "offer activation", "expiry",
 	"authorization", "increment", "clearing", "split clearing", "tip", "fuel", "foreign", "partial reversal", "full reversal",
 	"refund", "refund before clearing", "refund before purchase", "refund at desk", "refund linked",
 	"chargeback", "chargeback reversal", "declined", "duplicate", "conflict", "disorder", "non-member",

@@ -3,6 +3,7 @@ package traffic
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,29 +30,34 @@ type trade struct {
 	share              int    // of all purchases, in parts
 	shops              int    // how many the city has
 	habit              habit
+	aisles             bool   // receipts say what was bought
 	keywords           string // by which a partner's shop is taken for one
 }
 
 // trades are in the order in which keywords are looked for: the narrow first.
 var trades = []trade{
-	{"5411", "SUPERMARCHE", 600, 11_000, 8, 22, 22, 60, plain, "supermarch march"},
-	{"5462", "BOULANGERIE", 110, 1_600, 6, 20, 16, 70, plain, "boulang pain"},
-	{"5812", "RESTAURANT", 1_400, 9_500, 11, 24, 12, 70, tipped, "bouchon restaurant table brasserie"},
-	{"5814", "SANDWICHERIE", 600, 2_400, 11, 23, 9, 40, plain, "nouille burger pizza"},
-	{"5813", "CAFE", 200, 3_200, 7, 24, 8, 50, tipped, "cafe bar"},
-	{"5542", "STATION", 2_000, 9_500, 0, 24, 7, 20, pumped, "station energie carburant"},
-	{"4111", "TRANSPORTS", 200, 7_400, 5, 24, 8, 6, plain, "transport"},
-	{"5912", "PHARMACIE", 400, 6_500, 8, 20, 6, 30, plain, "pharmac"},
-	{"5942", "LIBRAIRIE", 600, 11_000, 10, 20, 3, 15, plain, "librair"},
-	{"5451", "FROMAGERIE", 700, 6_500, 8, 20, 2, 12, plain, "fromag"},
-	{"5661", "CHAUSSEUR", 3_500, 18_000, 10, 20, 2, 12, plain, "chauss"},
-	{"7230", "COIFFEUR", 2_200, 9_500, 9, 20, 2, 20, tipped, "salon coiff"},
-	{"5940", "CYCLES", 1_500, 160_000, 10, 19, 1, 6, staged, "cycle velo"},
-	{"7832", "CINEMA", 700, 4_200, 10, 24, 3, 8, plain, "cinema"},
-	{"7523", "PARKING", 200, 2_600, 0, 24, 5, 20, plain, "parking"},
-	{"7011", "HOTEL", 7_500, 38_000, 0, 24, 1, 14, staged, "hotel"},
-	{"5964", "BOUTIQUE EN LIGNE", 900, 22_000, 0, 24, 8, 40, remote, "ligne online"},
-	{"5651", "PRET A PORTER", 1_500, 14_000, 10, 20, 5, 30, plain, ""},
+	{"5411", "SUPERMARCHE", 600, 11_000, 8, 22, 22, 60, plain, false, "supermarch march"},
+	{"5462", "BOULANGERIE", 110, 1_600, 6, 20, 16, 70, plain, false, "boulang pain"},
+	{"5812", "RESTAURANT", 1_400, 9_500, 11, 24, 12, 70, tipped, false, "bouchon restaurant table brasserie"},
+	{"5814", "SANDWICHERIE", 600, 2_400, 11, 23, 9, 40, plain, false, "nouille burger pizza"},
+	{"5813", "CAFE", 200, 3_200, 7, 24, 8, 50, tipped, false, "cafe bar"},
+	{"5542", "STATION", 2_000, 9_500, 0, 24, 7, 20, pumped, false, "station energie carburant"},
+	{"4111", "TRANSPORTS", 200, 7_400, 5, 24, 8, 6, plain, false, "transport"},
+	{"5912", "PHARMACIE", 400, 6_500, 8, 20, 6, 30, plain, false, "pharmac"},
+	{"5942", "LIBRAIRIE", 600, 11_000, 10, 20, 3, 15, plain, false, "librair"},
+	{"5451", "FROMAGERIE", 700, 6_500, 8, 20, 2, 12, plain, false, "fromag"},
+	{"5499", "EPICERIE", 600, 7_000, 8, 22, 4, 25, plain, true, "epicerie"},
+	{"5712", "MEUBLES", 4_000, 80_000, 10, 20, 1, 10, staged, false, "mobilier meuble"},
+	{"8043", "OPTICIEN", 2_500, 32_000, 9, 20, 1, 12, plain, false, "optique opticien"},
+	{"5261", "JARDINERIE", 1_200, 18_000, 9, 20, 1, 8, plain, false, "jardin"},
+	{"5661", "CHAUSSEUR", 3_500, 18_000, 10, 20, 2, 12, plain, false, "chauss"},
+	{"7230", "COIFFEUR", 2_200, 9_500, 9, 20, 2, 20, tipped, false, "salon coiff"},
+	{"5940", "CYCLES", 1_500, 160_000, 10, 19, 1, 6, staged, false, "cycle velo"},
+	{"7832", "CINEMA", 700, 4_200, 10, 24, 3, 8, plain, false, "cinema"},
+	{"7523", "PARKING", 200, 2_600, 0, 24, 5, 20, plain, false, "parking"},
+	{"7011", "HOTEL", 7_500, 38_000, 0, 24, 1, 14, staged, false, "hotel"},
+	{"5964", "BOUTIQUE EN LIGNE", 900, 22_000, 0, 24, 8, 40, remote, false, "ligne online"},
+	{"5651", "PRET A PORTER", 1_500, 14_000, 10, 20, 5, 30, plain, false, ""},
 }
 
 var places = []string{
@@ -85,6 +91,7 @@ type shop struct {
 	merchant merchant
 	desk     merchant // where its chain takes things back; may be the shop itself
 	partner  bool
+	regulars []int // accounts that are often seen in the partner's shops
 }
 
 // merchant is the acceptor of an event, as the wire has it.
@@ -141,22 +148,52 @@ type partnerShop struct {
 	from, until rules.Instant
 }
 
-// partnerShops are the keys of all stores in the catalogue.
-func partnerShops(rng *rand.Rand, c *rules.Catalogue) []partnerShop {
-	var shops []partnerShop
+// How many members are regulars of one partner, and what share of the purchases
+// there are theirs: what counts visits or sums has to see somebody again.
+const (
+	regularsEach = 3
+	regularShare = 0.6
+)
+
+// activation is an offer that members must activate, and who would.
+type activation struct {
+	offer    string
+	regulars []int
+}
+
+// partnerShops are the keys of all stores in the catalogue, by partner.
+func partnerShops(rng *rand.Rand, c *rules.Catalogue, members int) (chains [][]partnerShop, activated []activation) {
+	place := map[string]int{} // of a partner among the chains
 	for i := range c.Partners {
 		p := &c.Partners[i]
+		if _, known := place[p.ID]; !known {
+			place[p.ID], chains = len(chains), append(chains, nil)
+		}
+		chain := &chains[place[p.ID]]
+		var regulars []int
+		if len(*chain) > 0 {
+			regulars = (*chain)[0].regulars
+		} else {
+			for range regularsEach {
+				regulars = append(regulars, rng.IntN(members))
+			}
+		}
 		until := versionEnds(c, p)
 		for s := range p.Stores {
 			for k := range p.Stores[s].Keys {
 				key := &p.Stores[s].Keys[k]
-				shops = append(shops, partnerShop{
-					shop: shopOf(rng, p, key), from: latest(key.From, p.Version.From), until: earliest(key.Until, until),
+				*chain = append(*chain, partnerShop{
+					shop: shopOf(rng, p, key, regulars), from: latest(key.From, p.Version.From), until: earliest(key.Until, until),
 				})
 			}
 		}
+		for o := range p.Offers {
+			if p.Offers[o].Audience.Activated {
+				activated = append(activated, activation{p.Offers[o].ID, regulars})
+			}
+		}
 	}
-	return shops
+	return slices.DeleteFunc(chains, func(chain []partnerShop) bool { return len(chain) == 0 }), activated
 }
 
 // versionEnds is when the partner's next version comes into force.
@@ -170,7 +207,7 @@ func versionEnds(c *rules.Catalogue, p *rules.Partner) rules.Instant {
 	return end
 }
 
-func shopOf(rng *rand.Rand, p *rules.Partner, key *rules.Key) shop {
+func shopOf(rng *rand.Rand, p *rules.Partner, key *rules.Key, regulars []int) shop {
 	t := tradeOf(p.ID + " " + p.Name)
 	m := merchant{
 		ID: key.MID, AcquirerID: key.AcquirerID, Network: key.Network, NetworkMerchantID: key.NetworkMerchantID,
@@ -186,7 +223,7 @@ func shopOf(rng *rand.Rand, p *rules.Partner, key *rules.Key) shop {
 	if m.Network == "" {
 		m.Network = pick(rng, networks)
 	}
-	s := shop{trade: t, merchant: m, partner: true}
+	s := shop{trade: t, merchant: m, partner: true, regulars: regulars}
 	s.desk = merchant{
 		ID: fmt.Sprintf("9%09d", rng.IntN(1_000_000_000)), AcquirerID: m.AcquirerID, Network: m.Network,
 		Name: m.Name + " RETOURS", MCC: m.MCC, Country: "FR",

@@ -27,6 +27,9 @@ func (g *Generator) purchase(at time.Time) {
 	p.shop = g.shop(at)
 	p.account = g.rng.IntN(len(g.members))
 	p.member = true
+	if len(p.shop.regulars) > 0 && g.rng.Float64() < regularShare {
+		p.account = pick(g.rng, p.shop.regulars)
+	}
 	tell := g.usual(&p)
 	switch {
 	case g.rng.IntN(8) == 0: // the bank has other customers
@@ -45,6 +48,20 @@ func (g *Generator) purchase(at time.Time) {
 	tell(&p, g.basket(p.shop.trade))
 }
 
+// cardProduct is what card the account has: one in four is of gold.
+func cardProduct(account int) string {
+	if account%4 == 0 {
+		return "gold"
+	}
+	return "debit"
+}
+
+// receipt is what somebody buys at a grocer's: some dairy, some bread, the rest.
+func receipt(amountMinor int64) []item {
+	dairy, bread := amountMinor*2/5, amountMinor/4
+	return []item{{dairy, "cremerie"}, {bread, "pain"}, {amountMinor - dairy - bread, ""}}
+}
+
 // shop is one that is open.
 func (g *Generator) shop(at time.Time) shop {
 	const tries = 40
@@ -52,7 +69,8 @@ func (g *Generator) shop(at time.Time) shop {
 		hour := at.In(g.zone).Hour()
 		var valid *partnerShop
 		for range tries {
-			s := &g.partners[g.rng.IntN(len(g.partners))]
+			chain := g.partners[g.rng.IntN(len(g.partners))]
+			s := &chain[g.rng.IntN(len(chain))]
 			if s.open(at, hour) {
 				return s.shop
 			}
@@ -141,8 +159,11 @@ func (p *purchase) say(kind Kind, eventType string, after time.Duration, amountM
 		event: event{
 			EventID: p.g.id("ev"), Type: eventType, TransactionID: p.id, AccountID: p.g.account(p.account), CardToken: p.card,
 			AmountMinor: amountMinor, Currency: "EUR", OccurredAt: p.g.stamp(at), Merchant: p.shop.merchant, Channel: "in_store",
-			CardProduct: "debit",
+			CardProduct: cardProduct(p.account),
 		},
+	}
+	if p.shop.trade.aisles {
+		plan.event.Items = receipt(amountMinor)
 	}
 	if p.shop.trade.habit == remote {
 		plan.event.Channel = "online"
