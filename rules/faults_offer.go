@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
 
@@ -59,7 +60,7 @@ func (c checker) offers(offers []Offer, in *agreed) {
 			stores[in.partner.Stores[i].ID] = true
 		}
 	}
-	ids := map[string]bool{}
+	ids, weights := map[string]bool{}, map[string]int64{}
 	for i := range offers {
 		o, path := &offers[i], fmt.Sprintf("offers[%d]", i)
 		if o.ID == "" || len(o.ID) > maxIDLength {
@@ -75,6 +76,15 @@ func (c checker) offers(offers []Offer, in *agreed) {
 			}
 		}
 		c.offer(path, o, in)
+		group := cmp.Or(o.Group, DefaultGroup)
+		weights[group] = max(weights[group], c.peaks(path, o, in))
+	}
+	sum := int64(0)
+	for _, weight := range weights {
+		sum += weight
+	}
+	if sum > maxWeight {
+		c.fault("offers", "its groups add up, and could give more than %d times a purchase together; put offers into one group, of which the best wins", maxWeight/money.One)
 	}
 }
 
@@ -96,7 +106,6 @@ func (c checker) offer(path string, o *Offer, in *agreed) {
 		c.fault(path+".commission", "an offer of a partner may add a share, an amount or tiers of both; drop it, or write one of these")
 	}
 	c.sponsor(path+".sponsor", &o.Sponsor)
-	c.peaks(path, o, in)
 }
 
 func (c checker) window(path string, from, until LocalTime) {
@@ -384,14 +393,55 @@ func (c checker) sponsor(path string, s *Sponsor) {
 }
 
 // peaks holds an offer, with all boosts that can come together on it, to what
-// keeps every award inside 64 bits and below eight times the purchase.
-func (c checker) peaks(path string, o *Offer, in *agreed) {
+// keeps every award inside 64 bits and below eight times the purchase. It gives
+// the most that the offer weighs.
+func (c checker) peaks(path string, o *Offer, in *agreed) int64 {
+	weight := int64(0)
 	for _, p := range in.boosts.peaksOf(o, in) {
 		if what := p.tooMuch(o, in.programmes); what != "" {
 			c.fault(path+".reward", "%s%s; lower the reward, or what raises it", p.because(), what)
-			return
+			return 0
+		}
+		weight = max(weight, p.weight(o, in.programmes))
+	}
+	return weight
+}
+
+// maxWeight is the most that the groups of one document weigh together: an
+// account's volume times that is within 64 bits, and so is eight times the cost.
+const maxWeight = 128 * money.One
+
+// weight is the most that the offer gives for each minor unit, in millionths of
+// a unit, or eight times what that costs, whichever is more. Fixed amounts weigh
+// nothing: they don't grow with the purchase.
+func (p *peak) weight(o *Offer, programmes []*Programme) int64 {
+	rate := big.NewInt(p.rate(o.Reward.highestRate()))
+	if o.Reward.Form == PerFullReward {
+		rate.Quo(product([]int64{o.Reward.FixedMinor, p.factorMillionths}), big.NewInt(max(o.Reward.PerMinor, 1)))
+	}
+	weight := rate
+	for _, in := range programmes {
+		if o.Reward.Kind == Points {
+			cost := new(big.Int).Mul(rate, product([]int64{8, in.Points.ValueMillionths}))
+			cost.Quo(cost, product([]int64{money.One, scaleOf(in.Points)}))
+			if cost.Cmp(weight) > 0 {
+				weight = cost
+			}
 		}
 	}
+	if !weight.IsInt64() {
+		return maxWeight
+	}
+	return min(weight.Int64(), maxWeight)
+}
+
+// scaleOf is how many parts one point is counted in.
+func scaleOf(u PointsUnit) int64 {
+	scale := int64(1)
+	for range min(u.Decimals, maxPointsDecimals) {
+		scale *= 10
+	}
+	return scale
 }
 
 // tooMuch says what of the offer a peak takes over its bound; empty: nothing.
@@ -423,10 +473,7 @@ func (p *peak) tooMuch(o *Offer, programmes []*Programme) string {
 
 // worthTooMuch compares what points cost with what money may.
 func (p *peak) worthTooMuch(o *Offer, u PointsUnit) bool {
-	scale := int64(1)
-	for range min(u.Decimals, maxPointsDecimals) {
-		scale *= 10
-	}
+	scale := scaleOf(u)
 	fixed := []int64{o.Reward.FixedMinor, p.factorMillionths, u.ValueMillionths}
 	switch o.Reward.Form {
 	case FixedReward:
