@@ -3,8 +3,10 @@ package ledgertest
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"ristourne/rules"
 )
@@ -80,32 +82,69 @@ func Shrink(records []Record, differs func([]Record) bool) []Record {
 	}
 }
 
-// ShrinkCatalogue takes out of a catalogue the versions, stores, keys, offers
-// and caps that can go while differs stays true.
+// ShrinkCatalogue takes out of a catalogue the versions, stores, keys, offers,
+// campaigns and whatever offers say that can go while differs stays true.
+// differs has to be false for a catalogue that the rules refuse, unless that is
+// the difference.
 func ShrinkCatalogue(cat *rules.Catalogue, differs func(*rules.Catalogue) bool) *rules.Catalogue {
-	for {
-		smaller := slices.IndexFunc(smallerCatalogues(cat), differs)
-		if smaller < 0 {
-			return cat
+	for removed := true; removed; {
+		removed = false
+		for i := 0; ; {
+			all := smallerCatalogues(cat)
+			if i >= len(all) {
+				break
+			}
+			if differs(all[i]) {
+				cat, removed = all[i], true
+			} else {
+				i++
+			}
 		}
-		cat = smallerCatalogues(cat)[smaller]
 	}
+	return cat
 }
 
 // smallerCatalogues are all that lack one thing.
 func smallerCatalogues(cat *rules.Catalogue) []*rules.Catalogue {
 	var all []*rules.Catalogue
+	with := func(change func(*rules.Catalogue)) {
+		smaller := *cat
+		change(&smaller)
+		all = append(all, &smaller)
+	}
+	for i := range cat.Campaigns {
+		with(func(c *rules.Catalogue) { c.Campaigns = without(cat.Campaigns, i) })
+	}
+	for i := range cat.Partners {
+		with(func(c *rules.Catalogue) { c.Partners = without(cat.Partners, i) })
+	}
+	for i, p := range cat.Programmes {
+		if len(cat.Programmes) > 1 && (p.Version.From != rules.MinInstant || p.ID != cat.Programmes[0].ID) {
+			with(func(c *rules.Catalogue) { c.Programmes = without(cat.Programmes, i) })
+		}
+	}
 	for i := range cat.Programmes {
-		if len(cat.Programmes) > 1 && cat.Programmes[i].Version.From != rules.MinInstant {
-			all = append(all, &rules.Catalogue{Programmes: without(cat.Programmes, i), Partners: cat.Partners})
+		for _, offers := range smallerOfferLists(cat.Programmes[i].Offers) {
+			with(func(c *rules.Catalogue) {
+				c.Programmes = slices.Clone(c.Programmes)
+				c.Programmes[i].Offers = offers
+			})
 		}
 	}
 	for i := range cat.Partners {
-		all = append(all, &rules.Catalogue{Programmes: cat.Programmes, Partners: without(cat.Partners, i)})
 		for _, p := range smallerPartners(cat.Partners[i]) {
-			partners := slices.Clone(cat.Partners)
-			partners[i] = p
-			all = append(all, &rules.Catalogue{Programmes: cat.Programmes, Partners: partners})
+			with(func(c *rules.Catalogue) {
+				c.Partners = slices.Clone(c.Partners)
+				c.Partners[i] = p
+			})
+		}
+	}
+	for i := range cat.Campaigns {
+		for _, p := range smallerCampaigns(cat.Campaigns[i]) {
+			with(func(c *rules.Catalogue) {
+				c.Campaigns = slices.Clone(c.Campaigns)
+				c.Campaigns[i] = p
+			})
 		}
 	}
 	return all
@@ -121,30 +160,106 @@ func smallerPartners(p rules.Partner) []rules.Partner {
 			all = append(all, smaller)
 		}
 	}
-	for i := range p.Offers {
+	for _, offers := range smallerOfferLists(p.Offers) {
 		smaller := p
-		smaller.Offers = without(p.Offers, i)
+		smaller.Offers = offers
 		all = append(all, smaller)
-		for _, o := range smallerOffers(p.Offers[i]) {
-			smaller.Offers = slices.Clone(p.Offers)
-			smaller.Offers[i] = o
+	}
+	return all
+}
+
+func smallerCampaigns(c rules.Campaign) []rules.Campaign {
+	var all []rules.Campaign
+	for i := range c.Boosts {
+		smaller := c
+		smaller.Boosts = without(c.Boosts, i)
+		all = append(all, smaller)
+		for _, change := range []func(*rules.CampaignBoost){
+			func(b *rules.CampaignBoost) { b.Offers = nil },
+			func(b *rules.CampaignBoost) {
+				b.When, b.From, b.Until = rules.When{}, rules.LocalTime{}, rules.LocalTime{}
+			},
+			func(b *rules.CampaignBoost) { b.Audience = rules.Audience{} },
+		} {
+			smaller := c
+			smaller.Boosts = slices.Clone(c.Boosts)
+			change(&smaller.Boosts[i])
+			if !reflect.DeepEqual(smaller, c) {
+				all = append(all, smaller)
+			}
+		}
+	}
+	for _, change := range []func(*rules.Campaign){
+		func(c *rules.Campaign) { c.Budget, c.Unit = rules.Budget{}, "" },
+		func(c *rules.Campaign) { c.When = rules.When{} },
+		func(c *rules.Campaign) { c.Audience = rules.Audience{} },
+		func(c *rules.Campaign) { c.From, c.Until = rules.LocalTime{}, rules.LocalTime{} },
+	} {
+		smaller := c
+		if change(&smaller); !reflect.DeepEqual(smaller, c) {
 			all = append(all, smaller)
 		}
 	}
 	return all
 }
 
+func smallerOfferLists(offers []rules.Offer) [][]rules.Offer {
+	var all [][]rules.Offer
+	for i := range offers {
+		all = append(all, without(offers, i))
+		for _, o := range smallerOffers(offers[i]) {
+			smaller := slices.Clone(offers)
+			smaller[i] = o
+			all = append(all, smaller)
+		}
+	}
+	return all
+}
+
+// smallerOffers say one thing less.
 func smallerOffers(o rules.Offer) []rules.Offer {
 	var all []rules.Offer
+	for _, change := range []func(*rules.Offer){
+		func(o *rules.Offer) { o.From, o.Until = rules.LocalTime{}, rules.LocalTime{} },
+		func(o *rules.Offer) { o.Stores = nil },
+		func(o *rules.Offer) { o.MinSpendMinor = 0 },
+		func(o *rules.Offer) { o.MaxSpendMinor = 0 },
+		func(o *rules.Offer) { o.When = rules.When{} },
+		func(o *rules.Offer) { o.Channels = nil },
+		func(o *rules.Offer) { o.MCCs = nil },
+		func(o *rules.Offer) { o.Audience = rules.Audience{} },
+		func(o *rules.Offer) { o.FirstPurchase, o.LapsedDays = false, 0 },
+		func(o *rules.Offer) { o.Every, o.Goal = rules.Every{}, rules.Goal{} },
+		func(o *rules.Offer) { o.Boosts = nil },
+		func(o *rules.Offer) { o.Budgets = nil },
+		func(o *rules.Offer) { o.Commission = rules.Commission{} },
+		func(o *rules.Offer) { o.Sponsor = rules.Sponsor{} },
+		func(o *rules.Offer) { o.Sponsor.Caps = nil },
+		func(o *rules.Offer) {
+			o.Reward.Kind, o.Reward.Wallet, o.Reward.VoucherFor = rules.Cash, rules.WalletTerms{}, ""
+		},
+		func(o *rules.Offer) {
+			o.Reward = rules.Reward{Form: rules.RateReward, Kind: rules.Cash, RateMillionths: 50_000}
+		},
+	} {
+		smaller := o
+		if change(&smaller); !reflect.DeepEqual(smaller, o) {
+			all = append(all, smaller)
+		}
+	}
 	for i := range o.Caps {
 		smaller := o
 		smaller.Caps = without(o.Caps, i)
 		all = append(all, smaller)
 	}
-	if !o.From.IsZero() || !o.Until.IsZero() || o.MinSpendMinor != 0 || len(o.Stores) > 0 {
+	for i := range o.Boosts {
 		smaller := o
-		smaller.From, smaller.Until = rules.LocalTime{}, rules.LocalTime{}
-		smaller.MinSpendMinor, smaller.Stores = 0, nil
+		smaller.Boosts = without(o.Boosts, i)
+		all = append(all, smaller)
+	}
+	for i := range o.Budgets {
+		smaller := o
+		smaller.Budgets = without(o.Budgets, i)
 		all = append(all, smaller)
 	}
 	return all
@@ -153,32 +268,68 @@ func smallerOffers(o rules.Offer) []rules.Offer {
 func without[T any](all []T, i int) []T { return slices.Concat(all[:i], all[i+1:]) }
 
 // Print writes a case so that a person can read it, and a test can be made of
-// it: the catalogue as Go has it, the records as lines of JSON.
+// it: what the catalogue says, and the records as lines of JSON.
 func Print(cat *rules.Catalogue, records []Record) string {
 	var b strings.Builder
+	offers := func(all []rules.Offer) {
+		for _, o := range all {
+			fmt.Fprintf(&b, "  offer %s\n", printed(reflect.ValueOf(o)))
+		}
+	}
 	for _, p := range cat.Programmes {
-		fmt.Fprintf(&b, "programme %s from %s: %s zone %s rounding %d enrolment %d all cards %t H %d ceiling %d\n",
-			p.Version.ID, printInstant(p.Version.From), p.Currency, p.Zone, p.Rounding, p.Enrolment, p.AllCards,
-			p.HorizonDays, p.CeilingMillionths)
+		own := p.Offers
+		p.Offers = nil
+		fmt.Fprintf(&b, "programme %s\n", printed(reflect.ValueOf(p)))
+		offers(own)
 	}
 	for _, p := range cat.Partners {
-		fmt.Fprintf(&b, "partner %s from %s ended %t: %s commission %+v\n",
-			p.Version.ID, printInstant(p.Version.From), p.Version.Ended, p.Currency, p.Commission)
-		for _, s := range p.Stores {
-			for _, k := range s.Keys {
-				fmt.Fprintf(&b, "  store %s zone %s key network %q %q mid %q sub %q acquirer %q from %s until %s\n", s.ID, s.Zone,
-					k.Network, k.NetworkMerchantID, k.MID, k.SubMerchantID, k.AcquirerID, printInstant(k.From), printInstant(k.Until))
+		stores, all := p.Stores, p.Offers
+		p.Stores, p.Offers = nil, nil
+		fmt.Fprintf(&b, "partner %s\n", printed(reflect.ValueOf(p)))
+		for _, s := range stores {
+			if len(s.Keys) > 0 {
+				fmt.Fprintf(&b, "  store %s\n", printed(reflect.ValueOf(s)))
 			}
 		}
-		for _, o := range p.Offers {
-			fmt.Fprintf(&b, "  offer %s %s %+v from %s until %s stores %v min %d caps %+v group %s priority %d funded %d\n", o.ID,
-				o.Currency, o.Reward, printLocal(o.From), printLocal(o.Until), o.Stores, o.MinSpendMinor, o.Caps, o.Group, o.Priority, o.FundedBy)
-		}
+		offers(all)
+	}
+	for _, c := range cat.Campaigns {
+		fmt.Fprintf(&b, "campaign %s\n", printed(reflect.ValueOf(c)))
 	}
 	for i, r := range records {
 		fmt.Fprintf(&b, "%d %s\n", i, r.JSON())
 	}
 	return b.String()
+}
+
+// printed is what is not zero.
+func printed(v reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case rules.Instant:
+		return printInstant(x)
+	case rules.LocalTime:
+		return wallClock(x).Format("2006-01-02T15:04:05")
+	case *time.Location:
+		return x.String()
+	case fmt.Stringer:
+		return x.String()
+	}
+	var parts []string
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !v.Field(i).IsZero() {
+				parts = append(parts, v.Type().Field(i).Name+": "+printed(v.Field(i)))
+			}
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case reflect.Slice:
+		for i := range v.Len() {
+			parts = append(parts, printed(v.Index(i)))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return fmt.Sprintf("%v", v)
 }
 
 func printInstant(t rules.Instant) string {
@@ -189,11 +340,4 @@ func printInstant(t rules.Instant) string {
 		return "never"
 	}
 	return t.String()
-}
-
-func printLocal(l rules.LocalTime) string {
-	if l.IsZero() {
-		return "open"
-	}
-	return wallClock(l).Format("2006-01-02T15:04:05")
 }

@@ -78,7 +78,7 @@ func (g *Generator) pointsUnit(decimals int) rules.PointsUnit {
 		return rules.PointsUnit{}
 	}
 	return rules.PointsUnit{
-		Code: "MILES", Decimals: decimals, ValueMillionths: pick[int64](g.rng, 0, 500_000, 1_000_000, 3_333_333, 25_000_000),
+		Code: "MILES", Decimals: decimals, ValueMillionths: pick[int64](g.rng, 0, 500_000, 1_000_000, 1_333_333),
 	}
 }
 
@@ -233,7 +233,7 @@ func (g *Generator) reward(o *rules.Offer, pointsAllowed bool) rules.Reward {
 	case pointsAllowed && g.says(points, 30):
 		r.Kind = rules.Points
 		if r.Form == rules.RateReward && g.chance(50) {
-			r.RateMillionths = pick[int64](g.rng, 200_000, 1_000_000, 12_345)
+			r.RateMillionths = pick[int64](g.rng, 200_000, 333_333, 12_345)
 		}
 	case g.says(wallet, 20):
 		r.Kind = rules.Wallet
@@ -456,18 +456,15 @@ func (g *Generator) makeCampaigns(cat *rules.Catalogue) {
 // named are the offers that a campaign's boost is for: all, all of somebody, or
 // one that it can touch.
 func (g *Generator) named(cat *rules.Catalogue, c *rules.Campaign, b *rules.Boost) []rules.OfferRef {
+	can := touchable(cat, c, b)
 	switch g.rng.IntN(5) {
-	case 0:
-		if len(cat.Partners) > 0 {
-			return []rules.OfferRef{{Partner: pick(g.rng, cat.Partners...).ID}}
+	case 0: // all of somebody
+		if len(can) > 0 {
+			return []rules.OfferRef{{Partner: pick(g.rng, can...).Partner}}
 		}
-	case 1:
-		if g.features[ownOffers] {
-			return []rules.OfferRef{{}}
-		}
-	case 2, 3:
+	case 1, 2:
 		var refs []rules.OfferRef
-		for _, ref := range touchable(cat, c, b) {
+		for _, ref := range can {
 			if g.chance(50) {
 				refs = append(refs, ref)
 			}

@@ -337,18 +337,10 @@ func (o oracle) arrive(a *account, r Record) rules.Fate {
 
 // arriveReferral keeps the highest number of each key.
 func arriveReferral(a *account, r *rules.Referral) rules.Fate {
-	known := a.referrals[KeyOfReferral(r)]
-	switch {
-	case known == nil || r.Number > known.Number:
-		a.referrals[KeyOfReferral(r)] = r
-	case r.Number == known.Number:
-		same, other := *known, *r
-		same.Cause, other.Cause = rules.Cause{}, rules.Cause{}
-		if same == other {
-			return rules.Duplicate
-		}
-		return rules.DeadLettered
+	if known := a.referrals[KeyOfReferral(r)]; known != nil && r.Number <= known.Number {
+		return rules.Duplicate
 	}
+	a.referrals[KeyOfReferral(r)] = r
 	return rules.NoChange
 }
 

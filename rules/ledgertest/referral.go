@@ -16,11 +16,13 @@ func KeyOfReferral(r *rules.Referral) ReferralKey {
 	return ReferralKey{r.BuyerAccountID, r.TransactionID, r.PartnerID, r.OfferID, r.SponsorAccountID}
 }
 
-// Substance is what a referral says, without how and when it came to be said: a
-// basis counts for nothing where there is no reward.
+// Substance is what a referral says, without how and when it came to be said.
+// Channel and category tell about a line, and are no reason for another; a basis
+// counts for nothing where there is no reward.
 func Substance(r *rules.Referral) rules.Referral {
 	s := *r
 	s.ID, s.Number, s.At, s.Cause, s.BuyerRef = "", 0, rules.Instant{}, rules.Cause{}, rules.AccountRef{}
+	s.Channel, s.MCC = rules.ChannelUnknown, ""
 	if s.ConfirmedRewardMinor == 0 {
 		s.ConfirmedBasisMinor = 0
 	}
@@ -108,7 +110,6 @@ func (x *outcome) referral(a *account, c candidate) rules.Referral {
 		SponsorAccountID: x.member.sponsor, BuyerAccountID: a.id, TransactionID: x.id, OfferID: c.offer.ID,
 		OfferVersion: x.member.programme.Version.ID, Programme: x.member.programme.ID,
 		Currency: or(c.offer.Currency, x.member.programme.Currency), PurchasedAt: x.view.time,
-		Channel: x.view.opener.Channel, MCC: x.view.opener.Merchant.MCC,
 	}
 	if c.partner != nil {
 		r.PartnerID, r.StoreID, r.OfferVersion = c.partner.ID, x.view.at.store.ID, c.partner.Version.ID
