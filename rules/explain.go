@@ -131,6 +131,7 @@ type ExplainedOffer struct {
 	Boosts       []string             `json:"boosts,omitempty"` // in force: "black-friday/double" or, of the offer's own, "happy-hour"
 	Raises       []ExplainedBoost     `json:"raises,omitempty"` // all boosts that name the offer, in force or not
 	BoostedRate  string               `json:"boosted_rate,omitempty"`
+	Raised       string               `json:"raised,omitempty"`      // how the boosts made it: "set to 6%, times 2"
 	FixedMinor   int64                `json:"fixed_minor,omitempty"` // of a fixed reward
 	Lines        []ExplainedLine      `json:"lines,omitempty"`       // tier by tier, or category by category
 	Exact        string               `json:"exact,omitempty"`       // before rounding, in minor units
@@ -146,6 +147,7 @@ type ExplainedOffer struct {
 	AwardMinor   int64                `json:"award_minor"`
 	CostMinor    int64                `json:"cost_minor"` // of the award, in Currency
 	Sponsor      *ExplainedSponsor    `json:"sponsor,omitempty"`
+	WhyNotMore   []string             `json:"why_not_more"` // in words
 	// Why are reason codes: what limited the award, or kept the offer away.
 	Why []string `json:"why,omitempty"`
 }

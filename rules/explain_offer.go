@@ -3,7 +3,10 @@ package rules
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/shopspring/decimal"
 
 	"ristourne/rules/money"
 )
@@ -58,6 +61,7 @@ func (x *offerExplainer) explain() ExplainedOffer {
 	if o.sponsorship != nil {
 		told.Sponsor = x.sponsor()
 	}
+	told.WhyNotMore = append(told.limits(), x.nextTier()...)
 	return told
 }
 
@@ -78,6 +82,9 @@ func (x *offerExplainer) explainRate(told *ExplainedOffer) {
 	if len(aw.boosts) > 0 && reward.Form == RateReward {
 		told.BoostedRate = x.wording().rate(raiseOf(aw.boosts).rate(reward.RateMillionths))
 	}
+	if r := raiseOf(aw.boosts); len(aw.boosts) > 0 {
+		told.Raised = x.wording().raised(r, reward.RateMillionths)
+	}
 	switch reward.Form {
 	case TieredReward:
 		for i := range reward.Tiers {
@@ -89,6 +96,21 @@ func (x *offerExplainer) explainRate(told *ExplainedOffer) {
 		}
 		x.line(told, &reward.RestMillionths, "the rest")
 	}
+}
+
+// raised says what boosts do together: "set to 6%, times 2, plus 1%".
+func (w Wording) raised(r raise, baseMillionths int64) string {
+	var parts []string
+	if r.setMillionths > baseMillionths {
+		parts = append(parts, "set to "+w.Rate(r.setMillionths))
+	}
+	if r.factorMillionths > one {
+		parts = append(parts, "times "+decimal.New(r.factorMillionths, -6).String())
+	}
+	if r.addMillionths > 0 {
+		parts = append(parts, "plus "+w.Rate(r.addMillionths))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // line tells of one tier or category, whose rate is given. What is in it is
@@ -396,4 +418,14 @@ func (x *offerExplainer) sponsor() *ExplainedSponsor {
 		}
 	}
 	return told
+}
+
+// nextTier says what a larger purchase would give.
+func (x *offerExplainer) nextTier() []string {
+	for _, t := range x.award.offer.Reward.Tiers {
+		if x.award.basisMinor < t.FromMinor {
+			return []string{"from " + x.wording().Money(t.FromMinor) + " on it gives " + x.wording().Rate(t.RateMillionths)}
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -275,6 +276,87 @@ func (o *ExplainedOffer) text(rounding string, whole bool) string {
 	return b.String()
 }
 
+// Headline tells in one line what the offer gives.
+func (o *ExplainedOffer) Headline() string {
+	id := o.OfferID
+	if o.PartnerID != "" {
+		id = o.PartnerID + "/" + id
+	}
+	return "offer " + id + ": " + o.verdict()
+}
+
+// limits says what keeps the award from being more; empty: nothing does.
+func (o *ExplainedOffer) limits() []string {
+	limits := []string{}
+	for _, c := range o.Conditions {
+		if !c.Holds && !c.Skipped {
+			limits = append(limits, "it asks: "+c.Asks+"; but "+c.Found)
+		}
+	}
+	for _, c := range o.Caps {
+		if c.Count > 0 && c.UsedMinor >= c.Count {
+			limits = append(limits, c.Text+": all are used")
+		}
+	}
+	if !o.Applies {
+		return limits
+	}
+	if o.PurchaseCap > 0 && o.RoundedMinor > o.PurchaseCap {
+		limits = append(limits, "at most "+o.units(o.PurchaseCap)+" per purchase")
+	}
+	for _, c := range o.Caps {
+		if left := max(0, c.Minor-c.UsedMinor); c.Count == 0 && o.RoundedMinor > left {
+			limits = append(limits, c.Text+": "+o.units(left)+" were left")
+		}
+	}
+	for _, g := range o.Budgets {
+		if g.GivenMinor < g.AskedMinor {
+			limits = append(limits, g.Text+": it gave "+o.units(g.GivenMinor)+" of "+o.units(g.AskedMinor))
+		}
+	}
+	return append(limits, o.lateLimits()...)
+}
+
+// lateLimits are those of the other offers beside it, and of boosts.
+func (o *ExplainedOffer) lateLimits() []string {
+	var limits []string
+	switch {
+	case o.LostTo != "":
+		limits = append(limits, "offer "+o.LostTo+" of the same group is worth more, and only the best is given")
+	case o.CeilingMinor < o.CappedMinor:
+		limits = append(limits, "all awards together stay within the programme's share of the purchase")
+	case o.AwardMinor < o.CeilingMinor:
+		limits = append(limits, "what the commission pays stays within the commission; the programme may pay more (funded_by: programme)")
+	}
+	for _, r := range o.Raises {
+		if !r.InForce {
+			limits = append(limits, boostTitle(&r)+" ("+r.Does+") is not in force"+because(r.Why))
+		}
+	}
+	return limits
+}
+
+// notInForce says why a boost isn't.
+func notInForce(why []string) string {
+	texts := map[string]string{
+		whyWindow.names()[0]: "it was not on those dates", whyHours.names()[0]: "it was not at that time",
+		whyLevel.names()[0]: "the member's level is another", whySegment.names()[0]: "the member is not of that segment",
+		whyCardProduct.names()[0]: "it was paid with another card", whyEnrolled.names()[0]: "the member enrolled at another time",
+	}
+	var all []string
+	for _, code := range why {
+		all = append(all, texts[code])
+	}
+	return joined(all, "and")
+}
+
+func boostTitle(r *ExplainedBoost) string {
+	if r.Campaign != "" {
+		return "campaign " + r.Campaign + ", boost " + r.ID
+	}
+	return "boost " + r.ID
+}
+
 func (o *ExplainedOffer) verdict() string {
 	switch {
 	case !o.Applies:
@@ -319,18 +401,20 @@ func (o *ExplainedOffer) conditionRows(t *rows, whole bool) {
 
 func (o *ExplainedOffer) rateRows(t *rows, rounding string) {
 	for _, r := range o.Raises {
-		id := "boost " + r.ID
-		if r.Campaign != "" {
-			id = "campaign " + r.Campaign + ", boost " + r.ID
-		}
 		state := "counts"
 		switch {
 		case !r.InForce:
-			state = "not in force" + because(r.Why)
+			state = "not in force, " + notInForce(r.Why)
 		case !r.Counts:
 			state = "in force, but it adds nothing to what counts"
 		}
-		t.add("boosts", "%s (%s): %s", id, r.Does, state)
+		t.add("boosts", "%s (%s): %s", boostTitle(&r), r.Does, state)
+	}
+	switch {
+	case o.BoostedRate != "" && o.Raised != "":
+		t.add("rate", "%s, %s: %s", o.Rate, o.Raised, o.BoostedRate)
+	case o.Raised != "":
+		t.add("raised", "%s", o.Raised)
 	}
 	for _, l := range o.Lines {
 		t.add("counts", "%s of %s (%s) = %s", l.Rate, inUnit(l.BasisMinor, o.Currency), l.Of, o.exact(l.Exact))
@@ -340,10 +424,12 @@ func (o *ExplainedOffer) rateRows(t *rows, rounding string) {
 		return
 	case o.Exact == "":
 		t.add("is worth", "%s, rounded once%s", o.units(o.RoundedMinor), inBrackets(rounding))
-	case o.BoostedRate != "":
-		t.add("is worth", "%s of %s = %s, rounded%s to %s", o.BoostedRate, inUnit(o.BasisMinor, o.Currency), o.exact(o.Exact), inBrackets(rounding), o.units(o.RoundedMinor))
 	case o.Rate != "":
-		t.add("is worth", "%s of %s = %s, rounded%s to %s", o.Rate, inUnit(o.BasisMinor, o.Currency), o.exact(o.Exact), inBrackets(rounding), o.units(o.RoundedMinor))
+		of := "of"
+		if _, isMoney := money.ParseCurrency(o.Unit); !isMoney {
+			of = "on"
+		}
+		t.add("is worth", "%s %s %s = %s, rounded%s to %s", cmp.Or(o.BoostedRate, o.Rate), of, inUnit(o.BasisMinor, o.Currency), o.exact(o.Exact), inBrackets(rounding), o.units(o.RoundedMinor))
 	default:
 		t.add("is worth", "%s on %s, rounded%s to %s", o.exact(o.Exact), inUnit(o.BasisMinor, o.Currency), inBrackets(rounding), o.units(o.RoundedMinor))
 	}
@@ -371,6 +457,9 @@ func (o *ExplainedOffer) limitRows(t *rows) {
 		return
 	}
 	for _, g := range o.Budgets {
+		if g.AskedMinor == 0 {
+			continue // the caps left no room for what it would pay
+		}
 		t.add("budget", "%s: asked for %s, gave %s", g.Text, o.units(g.AskedMinor), o.units(g.GivenMinor))
 	}
 	if o.CappedMinor != o.RoundedMinor {

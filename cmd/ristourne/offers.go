@@ -41,6 +41,8 @@ func newOffersCommand(deps offersDeps) *cobra.Command {
 	cmd.AddCommand(
 		newOffersValidateCommand(),
 		newOffersTestCommand(),
+		newOffersExplainCommand(deps),
+		newOffersDiffCommand(deps),
 		newOffersPublishCommand(deps),
 		newOffersListCommand(deps),
 		newOffersShowCommand(deps),

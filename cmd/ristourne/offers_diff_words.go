@@ -1,0 +1,463 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+func (d differ) programme(old, now *rules.Programme, at rules.Instant) []section {
+	if old == nil && now == nil {
+		return nil
+	}
+	a, b := orZero(old), orZero(now)
+	var s says
+	if old != nil && now != nil {
+		s.instead("name", a.Name, b.Name)
+		s.instead("currency", a.Currency.String(), b.Currency.String())
+		s.instead("zone, whose days and months count", zoneText(a), zoneText(b))
+		s.instead("rounding", a.Rounding.String(), b.Rounding.String())
+		s.instead("members", enrolmentText(a), enrolmentText(b))
+		s.instead("purchases are too late", lateText(a), lateText(b))
+		s.instead("a purchase earns at most", money.FormatPercent(a.CeilingMillionths)+" of itself", money.FormatPercent(b.CeilingMillionths)+" of itself")
+		s.instead("points", pointsText(a), pointsText(b))
+		if !slices.Equal(a.CardTokenRanges, b.CardTokenRanges) {
+			s.say("other card tokens are allowed: %s instead of %s", rangesText(b), rangesText(a))
+		}
+	}
+	sections := sectionOf("", changeOf(old, now), s)
+	return append(sections, d.offers(offersSide{a.Offers, a, nil}, offersSide{b.Offers, b, nil})...)
+}
+
+// sectionOf is a section, where there is anything to say.
+func sectionOf(about, change string, s says) []section {
+	if change == changes && len(s) == 0 {
+		return nil
+	}
+	return []section{{About: about, Change: change, Says: append([]string{}, s...)}}
+}
+
+func zoneText(p *rules.Programme) string {
+	if p.Zone == nil {
+		return ""
+	}
+	return p.Zone.String()
+}
+
+func enrolmentText(p *rules.Programme) string {
+	switch {
+	case p.Enrolment == rules.EnrolmentAutomatic:
+		return "every account is one, with all its cards"
+	case p.AllCards:
+		return "they enrol, and earn with all their cards"
+	}
+	return "they enrol, and earn with linked cards"
+}
+
+func lateText(p *rules.Programme) string {
+	return "after " + count(p.HorizonDays, "day")
+}
+
+func pointsText(p *rules.Programme) string {
+	if p.Points.Code == "" {
+		return ""
+	}
+	text := p.Points.Code
+	if p.Points.Decimals > 0 {
+		text += " with " + count(p.Points.Decimals, "decimal")
+	}
+	if p.Points.ValueMillionths == 0 {
+		return text + ", of no stated value"
+	}
+	exponent, _ := p.Currency.Exponent()
+	value := decimal.New(p.Points.ValueMillionths, -int32(exponent)-6)
+	return fmt.Sprintf("%s, each worth %s %s", text, value, p.Currency)
+}
+
+func rangesText(p *rules.Programme) string {
+	var texts []string
+	for _, r := range p.CardTokenRanges {
+		texts = append(texts, fmt.Sprintf("%s... of %d digits", r.Prefix, r.Length))
+	}
+	return orWord(strings.Join(texts, ", "), "none")
+}
+
+func orWord(text, word string) string {
+	if text == "" {
+		return word
+	}
+	return text
+}
+
+func (d differ) partner(old, now *rules.Partner, at rules.Instant) []section {
+	if old == nil && now == nil {
+		return nil
+	}
+	a, b := orZero(old), orZero(now)
+	before, after := d.programmeAt(d.before, a.Programme, at), d.programmeAt(d.after, b.Programme, at)
+	var s says
+	oldTerms, newTerms := termsText(old), termsText(now)
+	if old != nil && now != nil {
+		s.instead("name", a.Name, b.Name)
+		s.instead("programme", a.Programme, b.Programme)
+	}
+	if now != nil {
+		switch {
+		case old == nil:
+			s.say("the partner owes %s", newTerms)
+		case oldTerms != newTerms:
+			s.say("the partner owes%s %s instead of %s", direction(a.Commission.RateMillionths, b.Commission.RateMillionths, plainShare(a) && plainShare(b)), newTerms, oldTerms)
+		}
+	}
+	sections := sectionOf("", changeOf(old, now), s)
+	if now == nil {
+		return sections // all of it ends with it
+	}
+	sections = append(sections, d.offers(offersSide{a.Offers, before, old}, offersSide{b.Offers, after, now})...)
+	each(a.Stores, b.Stores, func(s *rules.Store) string { return s.ID }, func(id string, old, now *rules.Store) {
+		sections = append(sections, storeSection(id, old, now)...)
+	})
+	return sections
+}
+
+func termsText(p *rules.Partner) string {
+	if p == nil {
+		return ""
+	}
+	return rules.Wording{Currency: p.Currency}.Commission(&p.Commission)
+}
+
+func plainShare(p *rules.Partner) bool {
+	return p.Commission.Form == rules.ShareCommission && p.Commission.FixedMinor == 0
+}
+
+// direction says whether one number is more than another, where they can be
+// compared.
+func direction(old, now int64, comparable bool) string {
+	switch {
+	case !comparable || old == now:
+		return ""
+	case now > old:
+		return " more:"
+	}
+	return " less:"
+}
+
+func storeSection(id string, old, now *rules.Store) []section {
+	a, b := orZero(old), orZero(now)
+	var s says
+	if old != nil && now != nil {
+		s.instead("name", a.Name, b.Name)
+		s.instead("zone", a.Zone.String(), b.Zone.String())
+	}
+	if now != nil {
+		s.list("card messages name it by", keyTexts(a), keyTexts(b))
+	}
+	return sectionOf("store "+id, changeOf(old, now), s)
+}
+
+func keyTexts(store *rules.Store) []string {
+	var texts []string
+	for i := range store.Keys {
+		k := &store.Keys[i]
+		var parts []string
+		for _, part := range [...]struct{ name, value string }{
+			{"network", k.Network},
+			{"network merchant id", k.NetworkMerchantID},
+			{"MID", k.MID},
+			{"acquirer", k.AcquirerID},
+			{"sub-merchant", k.SubMerchantID},
+		} {
+			if part.value != "" {
+				parts = append(parts, part.name+" "+part.value)
+			}
+		}
+		text := strings.Join(parts, " ")
+		if k.From != rules.MinInstant {
+			text += " from " + k.From.Time().In(store.Zone).Format("2006-01-02")
+		}
+		if k.Until != rules.MaxInstant {
+			text += " until " + k.Until.Time().In(store.Zone).Format("2006-01-02")
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// offersSide is the offers of one of the two catalogues, with what they are in.
+type offersSide struct {
+	offers    []rules.Offer
+	programme *rules.Programme
+	partner   *rules.Partner // nil: the programme's own
+}
+
+func (d differ) offers(before, after offersSide) []section {
+	var sections []section
+	each(before.offers, after.offers, func(o *rules.Offer) string { return o.ID }, func(id string, old, now *rules.Offer) {
+		var s says
+		switch {
+		case old == nil:
+			s = after.describe(now)
+		case now != nil:
+			s = compareOffers(before, after, old, now)
+		default:
+			s.say("members no longer get %s", before.wording(old).Reward(&old.Reward))
+		}
+		sections = append(sections, sectionOf("offer "+id, changeOf(old, now), s)...)
+	})
+	return sections
+}
+
+func (side offersSide) wording(o *rules.Offer) rules.Wording {
+	return rules.WordingOf(o, side.programme.Points)
+}
+
+// describe says all that a new offer is.
+func (side offersSide) describe(o *rules.Offer) says {
+	var s says
+	w := side.wording(o)
+	s.say("members get %s", w.Reward(&o.Reward))
+	if text := rules.Window(o.From, o.Until); text != "" {
+		s.say("it holds %s", text)
+	}
+	for _, text := range w.Conditions(&o.Conditions) {
+		s.say("it asks: %s", text)
+	}
+	if len(o.Stores) > 0 {
+		s.say("at store %s alone", strings.Join(o.Stores, ", "))
+	}
+	for i := range o.Boosts {
+		s.say("boost %s: %s", o.Boosts[i].ID, w.Boost(&o.Boosts[i]))
+	}
+	for i := range o.Caps {
+		s.say("a member gets %s", w.Cap(&o.Caps[i]))
+	}
+	for i := range o.Budgets {
+		s.say("it gives %s", w.Budget(&o.Budgets[i]))
+	}
+	if !o.Sponsor.None() {
+		s.say("a sponsor gets %s", w.Sponsor(&o.Sponsor))
+	}
+	if !o.Commission.None() {
+		s.say("the partner owes %s more where it is given", w.Commission(&o.Commission))
+	}
+	if margin, known := side.margin(o); known {
+		s.say("the programme keeps %s", margin)
+	}
+	return s
+}
+
+// margin is what the programme keeps of a purchase, where both the commission
+// and the reward are a share of it.
+func (side offersSide) margin(o *rules.Offer) (text string, known bool) {
+	if o.Reward.Form != rules.RateReward || o.Reward.Kind == rules.Points {
+		return "", false
+	}
+	kept := -o.Reward.RateMillionths
+	if p := side.partner; p != nil {
+		own := &o.Commission
+		if !plainShare(p) || own.Form != rules.ShareCommission || own.FixedMinor != 0 || p.Currency != o.Currency {
+			return "", false
+		}
+		kept += p.Commission.RateMillionths + own.RateMillionths
+	}
+	switch {
+	case kept >= 0:
+		return money.FormatPercent(kept) + " of the purchase", true
+	case o.FundedBy == rules.FundedByCommission:
+		return "nothing, since the commission alone pays", true
+	}
+	return "nothing, and adds " + money.FormatPercent(-kept) + " of the purchase", true
+}
+
+func compareOffers(before, after offersSide, old, now *rules.Offer) says {
+	var s says
+	v, w := before.wording(old), after.wording(now)
+	s.instead("name", old.Name, now.Name)
+	if a, b := v.Reward(&old.Reward), w.Reward(&now.Reward); a != b {
+		plain := old.Reward.Form == now.Reward.Form && old.Reward.Form == rules.RateReward && old.Reward.Kind == now.Reward.Kind
+		s.say("members get%s %s instead of %s", direction(old.Reward.RateMillionths, now.Reward.RateMillionths, plain), b, a)
+	}
+	s.instead("it holds", orWord(rules.Window(old.From, old.Until), "always"), orWord(rules.Window(now.From, now.Until), "always"))
+	s.instead("where", storesText(old), storesText(now))
+	s.conditions(v.Conditions(&old.Conditions), w.Conditions(&now.Conditions))
+	s.boosts(v, w, old.Boosts, now.Boosts)
+	s.caps("a member gets", v, w, old.Caps, now.Caps)
+	s.budgets(v, w, old.Budgets, now.Budgets)
+	s.instead("a sponsor gets", sponsorText(v, old), sponsorText(w, now))
+	s.instead("the partner owes, beside its terms", ownCommission(v, old), ownCommission(w, now))
+	s.instead("paid by", payerText(old), payerText(now))
+	s.instead("group, of which the best is given", old.Group, now.Group)
+	if old.Priority != now.Priority {
+		s.say("priority: %d instead of %d", now.Priority, old.Priority)
+	}
+	if old.Currency != now.Currency {
+		s.say("it counts in %s instead of %s", now.Currency, old.Currency)
+	}
+	a, knownBefore := before.margin(old)
+	b, knownAfter := after.margin(now)
+	if knownBefore && knownAfter && a != b {
+		s.say("the programme keeps %s instead of %s", b, a)
+	}
+	return s
+}
+
+func storesText(o *rules.Offer) string {
+	if len(o.Stores) == 0 {
+		return "at all stores"
+	}
+	return "at " + strings.Join(o.Stores, ", ")
+}
+
+func sponsorText(w rules.Wording, o *rules.Offer) string {
+	if o.Sponsor.None() {
+		return ""
+	}
+	return w.Sponsor(&o.Sponsor)
+}
+
+func ownCommission(w rules.Wording, o *rules.Offer) string {
+	if o.Commission.None() {
+		return ""
+	}
+	return w.Commission(&o.Commission)
+}
+
+func payerText(o *rules.Offer) string {
+	if o.FundedBy == rules.FundedByProgramme {
+		return "the programme"
+	}
+	return "the partner's commission"
+}
+
+func (s *says) conditions(old, now []string) {
+	for _, text := range now {
+		if !slices.Contains(old, text) {
+			s.say("it asks now: %s", text)
+		}
+	}
+	for _, text := range old {
+		if !slices.Contains(now, text) {
+			s.say("it asks no longer: %s", text)
+		}
+	}
+}
+
+func (s *says) boosts(v, w rules.Wording, old, now []rules.Boost) {
+	each(old, now, func(b *rules.Boost) string { return b.ID }, func(id string, a, b *rules.Boost) {
+		switch {
+		case a == nil:
+			s.say("boost %s begins: %s", id, w.Boost(b))
+		case b == nil:
+			s.say("boost %s ends: %s no longer", id, v.Boost(a))
+		default:
+			s.instead("boost "+id, v.Boost(a), w.Boost(b))
+		}
+	})
+}
+
+// caps compares limits of one period and kind.
+func (s *says) caps(who string, v, w rules.Wording, old, now []rules.Cap) {
+	period := func(c *rules.Cap) string { return fmt.Sprintf("%02d %04d %t", c.Per, c.Days, c.Count > 0) }
+	each(old, now, period, func(_ string, a, b *rules.Cap) {
+		switch {
+		case a == nil:
+			s.say("%s %s (a new limit)", who, w.Cap(b))
+		case b == nil:
+			s.say("no longer limited: %s %s", who, v.Cap(a))
+		case *a != *b || v.Cap(a) != w.Cap(b):
+			s.say("%s%s %s instead of %s", who, direction(a.AmountMinor+a.Count, b.AmountMinor+b.Count, v == w), w.Cap(b), v.Cap(a))
+		}
+	})
+}
+
+func (s *says) budgets(v, w rules.Wording, old, now []rules.Budget) {
+	kind := func(b *rules.Budget) string { return fmt.Sprint(b.PerStoreAndDay) }
+	each(old, now, kind, func(_ string, a, b *rules.Budget) {
+		switch {
+		case a == nil:
+			s.say("it gives %s (a new budget)", w.Budget(b))
+		case b == nil:
+			s.say("no longer bounded: it gave %s", v.Budget(a))
+		default:
+			s.instead("it gives", v.Budget(a), w.Budget(b))
+		}
+	})
+}
+
+func (d differ) campaign(old, now *rules.Campaign, at rules.Instant) []section {
+	if old == nil && now == nil {
+		return nil
+	}
+	if now == nil {
+		return sectionOf("", ends, says{"its boosts are given no longer; what was earned by it stays"})
+	}
+	a := orZero(old)
+	v, w := campaignWording(d.programmeAt(d.before, a.Programme, at), a), campaignWording(d.programmeAt(d.after, now.Programme, at), now)
+	var s says
+	if old != nil {
+		s.instead("name", a.Name, now.Name)
+	}
+	s.instead("it holds", campaignTimes(old), campaignTimes(now))
+	s.instead("for", a.Audience.String(), now.Audience.String())
+	s.instead("budget", campaignBudget(v, a), campaignBudget(w, now))
+	each(a.Boosts, now.Boosts, func(b *rules.CampaignBoost) string { return b.ID }, func(id string, x, y *rules.CampaignBoost) {
+		s.instead("boost "+id, campaignBoost(v, x), campaignBoost(w, y))
+	})
+	if len(s) == 0 && old != nil && !reflect.DeepEqual(a.Boosts, now.Boosts) {
+		s.say("its boosts are in another order")
+	}
+	return sectionOf("", changeOf(old, now), s)
+}
+
+func campaignWording(p *rules.Programme, c *rules.Campaign) rules.Wording {
+	w := rules.Wording{Currency: p.Currency, Unit: p.Currency.String(), Decimals: p.Points.Decimals}
+	if c.Unit != "" {
+		w.Unit = c.Unit
+	}
+	for i := range c.Boosts {
+		if c.Boosts[i].OfPoints {
+			w.Unit = p.Points.Code
+		}
+	}
+	return w
+}
+
+func campaignTimes(c *rules.Campaign) string {
+	if c == nil {
+		return ""
+	}
+	text := strings.TrimSpace(rules.Window(c.From, c.Until) + " " + c.When.String())
+	return orWord(text, "always")
+}
+
+func campaignBudget(w rules.Wording, c *rules.Campaign) string {
+	if c.Budget.AmountMinor == 0 {
+		return ""
+	}
+	return w.Budget(&c.Budget)
+}
+
+func campaignBoost(w rules.Wording, b *rules.CampaignBoost) string {
+	if b == nil {
+		return ""
+	}
+	offers := "every offer"
+	if len(b.Offers) > 0 {
+		var names []string
+		for _, ref := range b.Offers {
+			if ref.Offer == "" {
+				ref.Offer = "*"
+			}
+			names = append(names, refText(ref))
+		}
+		offers = strings.Join(names, ", ")
+	}
+	return w.Boost(&b.Boost) + ", on " + offers
+}

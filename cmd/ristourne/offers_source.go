@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ristourne/processor/catalog"
+	"ristourne/rules"
+)
+
+// catalogueSource is where a command that works offline or on what is published
+// finds the catalogue: exactly one of the two is given.
+type catalogueSource struct{ folder, config string }
+
+func (s *catalogueSource) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.folder, "catalog", "", "folder of the offer files")
+	cmd.Flags().StringVar(&s.config, "config", "", "configuration file: take what is published in its Redis instead of a folder")
+}
+
+func (s *catalogueSource) validate() error {
+	if (s.folder == "") == (s.config == "") {
+		return errors.New("say where the offers are: --catalog DIR for a folder, or --config FILE for what is published")
+	}
+	return nil
+}
+
+func (s *catalogueSource) load(ctx context.Context, deps offersDeps) (loaded *catalog.Loaded, err error) {
+	if s.folder != "" {
+		return loadFolder(s.folder)
+	}
+	client, prefix, err := deps.Redis(ctx, s.config)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	loaded, _, err = catalog.Read(ctx, client, prefix)
+	return loaded, explainEmpty(err)
+}
+
+// loadFolder reads a folder of offer files without a fault.
+func loadFolder(dir string) (*catalog.Loaded, error) {
+	loaded, err := catalog.Load(dir)
+	var faults *catalog.Faults
+	if errors.As(err, &faults) {
+		return nil, fmt.Errorf("%s in %s:\n%w", count(len(faults.List), "fault"), dir, err)
+	}
+	return loaded, err
+}
+
+// versioned is what has versions in a catalogue.
+type versioned interface {
+	rules.Programme | rules.Partner | rules.Campaign
+}
+
+// versionOf gives a version's subject and the version itself.
+func versionOf[V versioned](v *V) (id string, version rules.Version) {
+	switch v := any(v).(type) {
+	case *rules.Programme:
+		return v.ID, v.Version
+	case *rules.Partner:
+		return v.ID, v.Version
+	case *rules.Campaign:
+		return v.ID, v.Version
+	}
+	return "", rules.Version{}
+}
+
+// inForceAt is the version of a subject in force at t; nil: none is.
+func inForceAt[V versioned](all []V, id string, t rules.Instant) *V {
+	var found *V
+	var latest rules.Instant
+	for i := range all {
+		is, version := versionOf(&all[i])
+		if is == id && !version.From.After(t) && (found == nil || !version.From.Before(latest)) {
+			found, latest = &all[i], version.From
+		}
+	}
+	if found != nil {
+		if _, version := versionOf(found); version.Ended {
+			return nil
+		}
+	}
+	return found
+}
+
+// wallClocks are how people write a moment on a store's clock.
+var wallClocks = []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02T15:04:05"}
+
+// parseMoment reads a date, at the hour given for days alone, or a date and a
+// time, of the zone; or with an offset.
+func parseMoment(text string, zone *time.Location, hour int) (rules.Instant, error) {
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return rules.InstantOf(t), nil
+	}
+	for i, layout := range wallClocks {
+		t, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		if i > 0 {
+			hour = t.Hour()
+		}
+		wall := rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: hour, Min: t.Minute(), Sec: t.Second()}
+		return wall.In(zone), nil
+	}
+	return rules.Instant{}, fmt.Errorf("%q is no date: write 2026-11-25, 2026-11-25T17:30 on the store's clock, or 2026-11-25T17:30:00+01:00", text)
+}
