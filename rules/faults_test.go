@@ -89,19 +89,24 @@ func TestCheckRefuses(t *testing.T) {
 		{
 			"a campaign's on top",
 			[]change{offers(percentOffer("a", 50*percent, boosted(times("x", 8*money.One)))), campaign("c", "", on(times("y", 16*money.One)))},
-			[]change{offers(percentOffer("a", 50*percent, boosted(times("x", 16*money.One)))), campaign("c", "", on(plus("y", 1), rules.OfferRef{Partner: "cafe"}))}, "offers[0].reward", "campaign c",
+			[]change{offers(percentOffer("a", 50*percent, boosted(times("x", 16*money.One)))), campaign("c", "", on(plus("y", 1), rules.OfferRef{Partner: "cafe"}))},
+			"offers[0].reward", "campaign c",
 		},
 		{
-			"another partner's doesn't count", []change{offers(percentOffer("a", 50*percent, boosted(times("x", 16*money.One)))), own(percentOffer("w", 1, byProgramme)), campaign("c", "", on(plus("y", 1), rules.OfferRef{}))},
-			[]change{own(percentOffer("w", 100*percent, byProgramme)), campaign("c", "", on(times("y", 9*money.One), rules.OfferRef{}))}, "offers[0].reward", "campaign c",
+			"another partner's doesn't count",
+			[]change{offers(percentOffer("a", 50*percent, boosted(times("x", 16*money.One)))), own(percentOffer("w", 1, byProgramme)), campaign("c", "", on(plus("y", 1), rules.OfferRef{}))},
+			[]change{own(percentOffer("w", 100*percent, byProgramme)), campaign("c", "", on(times("y", 9*money.One), rules.OfferRef{}))},
+			"offers[0].reward", "campaign c",
 		},
 		{
-			"one after the other", []change{offers(percentOffer("a", 50*percent, boosted(
+			"one after the other",
+			[]change{offers(percentOffer("a", 50*percent, boosted(
 				rules.Boost{ID: "x", Op: rules.AddRate, RateMillionths: 100 * percent, Until: rules.LocalTime{Year: 2026, Month: 3, Day: 1}},
 				rules.Boost{ID: "y", Op: rules.MultiplyRate, FactorMillionths: 16 * money.One, From: rules.LocalTime{Year: 2026, Month: 3, Day: 3}})))},
 			[]change{offers(percentOffer("a", 50*percent, boosted( // somewhere on earth it is still the day before
 				rules.Boost{ID: "x", Op: rules.AddRate, RateMillionths: 100 * percent, Until: rules.LocalTime{Year: 2026, Month: 3, Day: 1}},
-				rules.Boost{ID: "y", Op: rules.MultiplyRate, FactorMillionths: 16 * money.One, From: rules.LocalTime{Year: 2026, Month: 3, Day: 1}})))}, "offers[0].reward", "with its boosts",
+				rules.Boost{ID: "y", Op: rules.MultiplyRate, FactorMillionths: 16 * money.One, From: rules.LocalTime{Year: 2026, Month: 3, Day: 1}})))},
+			"offers[0].reward", "with its boosts",
 		},
 		{"per full amounts", []change{offers(perFull(100, 100, boosted(times("x", 8*money.One))))}, []change{offers(perFull(100, 100, boosted(times("x", 8*money.One+1))))}, "offers[0].reward", "8 times"},
 		{"groups that add up", []change{offers(grouped(16, percentOffer("", 100*percent, boosted(times("x", 8*money.One))))...)}, []change{offers(grouped(17, percentOffer("", 100*percent, boosted(times("x", 8*money.One))))...)}, "offers", "128 times"},

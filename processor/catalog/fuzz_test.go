@@ -47,8 +47,7 @@ func FuzzReadDocument(f *testing.F) {
 
 // wantJudged assembles a document with a programme around it: either there is a
 // snapshot, or something is said in this file.
-func wantJudged(t *testing.T, doc *document, faults []Fault) {
-	t.Helper()
+func wantJudged(t interface{ Fatalf(string, ...any) }, doc *document, faults []Fault) {
 	documents := []*document{doc}
 	if doc.programme == nil {
 		programme, _ := readDocument("programme.yaml", "programme.yaml", []byte(fuzzProgramme))
@@ -59,7 +58,7 @@ func wantJudged(t *testing.T, doc *document, faults []Fault) {
 	case (err == nil) == (loaded == nil):
 		t.Fatalf("loaded %v with error %v", loaded, err)
 	case err == nil && loaded.Snapshot == nil:
-		t.Fatal("no fault and no snapshot")
+		t.Fatalf("no fault and no snapshot")
 	case err != nil && !strings.Contains(err.Error(), "a.yaml:"):
 		t.Fatalf("what is wrong is not in this file: %v", err)
 	}

@@ -246,9 +246,9 @@ func wantSaid(t *testing.T, at string, node schemaNode) {
 	}
 }
 
-// TestSchemaAgreesOnCrossbreeds puts the values of all files into each other's
-// places.
-func TestSchemaAgreesOnCrossbreeds(t *testing.T) {
+// TestCrossbreeds puts the values of all files into each other's places: schema
+// and parser agree on them, and each is either sound or said to be wrong.
+func TestCrossbreeds(t *testing.T) {
 	e := newEditor(t)
 	var roots []*yaml.Node
 	var pool []yaml.Node
@@ -281,6 +281,9 @@ func TestSchemaAgreesOnCrossbreeds(t *testing.T) {
 		}
 		if what := e.disagreement(text); what != "" {
 			t.Fatalf("%s\n%s", what, text)
+		}
+		if doc, faults := readDocument("a.yaml", "a.yaml", text); doc != nil {
+			wantJudged(t, doc, faults)
 		}
 	})
 }
