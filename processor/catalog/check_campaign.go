@@ -76,7 +76,7 @@ func (c *checker) faultInexact(d *document, at path, given rate, in *rules.Progr
 // checkReferences holds campaigns to offers that some version has: a campaign may
 // come before the offers it raises.
 func (c *checker) checkReferences(documents []*document, catalogue *rules.Catalogue) {
-	if len(catalogue.Campaigns) == 0 {
+	if len(catalogue.Campaigns) == 0 || !c.whole {
 		return
 	}
 	shelf := shelfOf(catalogue)
@@ -91,7 +91,6 @@ func (c *checker) checkReferences(documents []*document, catalogue *rules.Catalo
 			for j, ref := range b.Offers {
 				at := path{"boosts", i, "offers", j}
 				switch what := shelf.missing(campaign.Programme, ref); {
-				case ref == (rules.OfferRef{}) && d.broken:
 				case what != "":
 					c.fault(d, at, "%s", what)
 				case seen[ref]:

@@ -30,7 +30,7 @@ func (c *checker) checkLevels(documents []*document) {
 		}
 	}
 	for _, d := range documents {
-		if d.stamped || c.superseded(d) {
+		if d.stamped || c.superseded(d) || !c.whole {
 			continue
 		}
 		programme := d.subject.ID

@@ -67,8 +67,6 @@ type document struct {
 	stamped bool
 	// zone is the programme's, in which its dates are read.
 	zone *time.Location
-	// broken: the file has faults, so some of its content is missing.
-	broken bool
 	// The content, by kind. All are nil where the subject ended.
 	programme *programmeDoc
 	partner   *partnerDoc
@@ -121,7 +119,7 @@ func readDocument(file, shownAs string, text []byte) (*document, []Fault) {
 	r := &reader{file: shownAs}
 	doc := r.document(text)
 	if doc != nil {
-		doc.file, doc.shownAs, doc.text, doc.broken = file, shownAs, text, len(r.faults) > 0
+		doc.file, doc.shownAs, doc.text = file, shownAs, text
 	}
 	showLines(r.faults, text)
 	return doc, r.faults

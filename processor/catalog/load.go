@@ -143,7 +143,7 @@ func inParallel(n int, work func(i int)) {
 // in order, states them in the terms of the rules, and checks what no document
 // can know alone. now decides only what is worth a warning.
 func assemble(dir string, documents []*document, faults []Fault, now time.Time) (*Loaded, error) {
-	c := &checker{now: rules.InstantOf(now), trees: trees{}}
+	c := &checker{now: rules.InstantOf(now), whole: len(faults) == 0, trees: trees{}}
 	c.date(documents)
 	sortDocuments(documents)
 	c.group(documents)
@@ -232,6 +232,8 @@ func placeOf(d *document, p path) place {
 // checker states documents in the terms of the rules and collects what is wrong
 // with them.
 type checker struct {
+	// whole: every file could be read, so that what isn't there is missing.
+	whole            bool
 	now              rules.Instant
 	versions         map[Subject][]*document // in order
 	programmes       map[string][]*document  // versions in order, by id
