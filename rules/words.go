@@ -240,11 +240,19 @@ func localTimeOf(t time.Time) LocalTime {
 	return LocalTime{t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second()}
 }
 
+// ConditionText is one thing that an offer asks. Two versions of an offer ask
+// the same kind of thing where their codes are the same.
+type ConditionText struct{ Code, Text string }
+
 // Conditions says what an offer asks, one by one, beside its window.
-func (w Wording) Conditions(c *Conditions) []string {
-	var all []string
+func (w Wording) Conditions(c *Conditions) []ConditionText {
+	var all []ConditionText
 	for _, asked := range w.conditions(c) {
-		all = append(all, asked.text)
+		code := asked.why.names()[0]
+		if asked.why == whyEnrolled { // three kinds share it
+			code = strings.Join(strings.Fields(asked.text)[:2], "_")
+		}
+		all = append(all, ConditionText{code, asked.text})
 	}
 	return all
 }

@@ -77,12 +77,20 @@ func TestAWrongCommandLineExits2(t *testing.T) {
 		{"members", "import", "f.csv", "--config", "c", "--programme", "p", "--at", "yesterday"},
 		{"members", "import", "f.csv", "--config", "c", "--programme", "p", "--at", "2999-01-01T00:00:00Z"},
 		{"config", "check"},
+		{"campaigns", "nonsense"},
+		{"campaigns", "stop", "--config", "c"},
+		{"offers", "explain", "o", "--purchase", "1 EUR"},
+		{"offers", "explain", "o", "--purchase", "1 EUR", "--catalog", lyonCatalogue, "--config", "c"},
+		{"offers", "explain", "o", "--catalog", lyonCatalogue},
+		{"offers", "diff", "one"},
+		{"offers", "diff", "one", "two", "--config", "c"},
+		{"offers", "schema", "argument"},
 	}
 	eachCommand(newRootCommand(), func(cmd *cobra.Command) {
 		wrong = append(wrong, append(words(cmd), "--no-such-flag"))
 		if cmd.Flags().Lookup("output") != nil {
 			line := append(words(cmd), "--output", "yaml")
-			for _, needed := range []string{"config", "catalog", "facts"} {
+			for _, needed := range []string{"config", "catalog", "facts", "purchase"} {
 				if cmd.Flags().Lookup(needed) != nil {
 					line = append(line, "--"+needed, "x")
 				}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -43,6 +44,7 @@ func newOffersCommand(deps offersDeps) *cobra.Command {
 		newOffersTestCommand(),
 		newOffersExplainCommand(deps),
 		newOffersDiffCommand(deps),
+		newOffersSchemaCommand(),
 		newOffersPublishCommand(deps),
 		newOffersListCommand(deps),
 		newOffersShowCommand(deps),
@@ -137,8 +139,7 @@ func count(n int, what string) string {
 }
 
 func newOffersPublishCommand(deps offersDeps) *cobra.Command {
-	var config string
-	var removeMissing bool
+	var o publishOptions
 	cmd := &cobra.Command{
 		Use:   "publish DIR",
 		Short: "Make a folder of offer files the catalogue that processors decide by",
@@ -148,18 +149,28 @@ The folder is all that is to hold. A file that says what is published already
 changes nothing. A new or edited one comes into force at its effective_from,
 which lies at least 60 seconds ahead, or about a minute from now where it has
 none. What was in force can't be changed. The very first publication may begin
-in the past, and holds from ever where a file has no effective_from.`,
+in the past, and holds from ever where a file has no effective_from.
+
+A campaign that was stopped (ristourne campaigns stop) and that the folder still
+has is a mistake: --resume ID takes it up again where it is none.`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			return publishOffers(cmd, deps, given[0], config, removeMissing)
+			return publishOffers(cmd, deps, given[0], o)
 		},
 	}
-	configFlag(cmd, &config)
-	cmd.Flags().BoolVar(&removeMissing, "remove-missing", false, "end partners, and withdraw versions, that the folder doesn't have")
+	configFlag(cmd, &o.config)
+	cmd.Flags().BoolVar(&o.removeMissing, "remove-missing", false, "end partners and campaigns, and withdraw versions, that the folder doesn't have")
+	cmd.Flags().StringArrayVar(&o.resume, "resume", nil, "a campaign that was stopped and is to go on; again for each")
 	return cmd
 }
 
-func publishOffers(cmd *cobra.Command, deps offersDeps, dir, config string, removeMissing bool) (err error) {
+type publishOptions struct {
+	config        string
+	removeMissing bool
+	resume        []string
+}
+
+func publishOffers(cmd *cobra.Command, deps offersDeps, dir string, o publishOptions) (err error) {
 	loaded, err := catalog.Load(dir)
 	if err != nil {
 		return printFaults(cmd.ErrOrStderr(), err)
@@ -168,12 +179,12 @@ func publishOffers(cmd *cobra.Command, deps offersDeps, dir, config string, remo
 		return err
 	}
 	ctx := cmd.Context()
-	client, prefix, err := deps.Redis(ctx, config)
+	client, prefix, err := deps.Redis(ctx, o.config)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	archive, err := deps.Archive(ctx, config)
+	archive, err := deps.Archive(ctx, o.config)
 	if err != nil {
 		return err
 	}
@@ -181,9 +192,11 @@ func publishOffers(cmd *cobra.Command, deps offersDeps, dir, config string, remo
 	if err := refuseSecondHistory(ctx, client, prefix, archive); err != nil {
 		return err
 	}
-	published, err := catalog.Publish(ctx, client, loaded, catalog.PublishOptions{
-		Prefix: prefix, RemoveMissing: removeMissing, Archive: archive,
-	})
+	options := catalog.PublishOptions{Prefix: prefix, RemoveMissing: o.removeMissing, Archive: archive}
+	if err := refuseStopped(ctx, client, loaded, options, o.resume); err != nil {
+		return printFaults(cmd.ErrOrStderr(), err)
+	}
+	published, err := catalog.Publish(ctx, client, loaded, options)
 	if err != nil {
 		return printFaults(cmd.ErrOrStderr(), err)
 	}
@@ -203,6 +216,26 @@ func refuseSecondHistory(ctx context.Context, client redis.UniversalClient, pref
 	}
 	if len(bodies) > 0 {
 		return fmt.Errorf("there is no catalogue in Redis, but ClickHouse has archived %s: bring it back first (ristourne offers restore)", count(len(bodies), "version"))
+	}
+	return nil
+}
+
+// refuseStopped keeps a folder that still has a campaign from undoing its stop:
+// whoever publishes it next may know nothing of it.
+func refuseStopped(ctx context.Context, client redis.UniversalClient, loaded *catalog.Loaded, options catalog.PublishOptions, resume []string) error {
+	preview, err := catalog.PreviewOf(ctx, client, loaded, options)
+	if err != nil || preview.Before == nil {
+		return err
+	}
+	for _, s := range campaignsNow(preview.Before.Catalogue, preview.Now) {
+		if s.State != campaignStopped && s.State != campaignStops || slices.Contains(resume, s.ID) {
+			continue
+		}
+		for _, c := range preview.Changes {
+			if c.Subject == (catalog.Subject{Kind: catalog.KindCampaign, ID: s.ID}) && c.Kind == catalog.Added {
+				return fmt.Errorf("campaign %s was stopped (from %s on), and the folder would bring it back: remove %s, or publish with --resume %s if that is meant", s.ID, s.Since, c.File, s.ID)
+			}
+		}
 	}
 	return nil
 }

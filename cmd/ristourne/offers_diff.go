@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -108,7 +109,7 @@ type subjectChange struct {
 	Kind     catalog.Kind `json:"kind"`
 	ID       string       `json:"id"`
 	Name     string       `json:"name"`
-	From     string       `json:"from,omitempty"`  // none: from when it is published, or from ever
+	From     string       `json:"from,omitempty"`  // RFC 3339; none: from when it is published, or from ever
 	Until    string       `json:"until,omitempty"` // none: for good
 	Sections []section    `json:"sections"`
 }
@@ -132,9 +133,13 @@ const (
 // time.
 func compareCatalogues(before, after *rules.Catalogue) []subjectChange {
 	d := differ{before, after}
-	all := compareSubjects(catalog.KindProgramme, before.Programmes, after.Programmes, d.programme)
-	all = append(all, compareSubjects(catalog.KindPartner, before.Partners, after.Partners, d.partner)...)
-	return append(all, compareSubjects(catalog.KindCampaign, before.Campaigns, after.Campaigns, d.campaign)...)
+	zone := time.UTC
+	if n := len(after.Programmes); n > 0 && after.Programmes[n-1].Zone != nil {
+		zone = after.Programmes[n-1].Zone
+	}
+	all := compareSubjects(zone, catalog.KindProgramme, before.Programmes, after.Programmes, d.programme)
+	all = append(all, compareSubjects(zone, catalog.KindPartner, before.Partners, after.Partners, d.partner)...)
+	return append(all, compareSubjects(zone, catalog.KindCampaign, before.Campaigns, after.Campaigns, d.campaign)...)
 }
 
 // differ compares versions; their programmes are looked up in the catalogues.
@@ -142,7 +147,7 @@ type differ struct{ before, after *rules.Catalogue }
 
 // compareSubjects compares what holds of each subject from each instant on at
 // which one of the two catalogues changes it.
-func compareSubjects[V versioned](kind catalog.Kind, before, after []V, compare func(old, now *V, at rules.Instant) []section) []subjectChange {
+func compareSubjects[V versioned](zone *time.Location, kind catalog.Kind, before, after []V, compare func(old, now *V, at rules.Instant) []section) []subjectChange {
 	times := map[string][]rules.Instant{}
 	for _, all := range [][]V{before, after} {
 		for i := range all {
@@ -161,11 +166,11 @@ func compareSubjects[V versioned](kind catalog.Kind, before, after []V, compare 
 				continue
 			}
 			if last != nil {
-				last.Until = at.String()
+				last.Until = onClock(at, zone)
 				last = nil
 			}
 			if len(sections) > 0 {
-				found = append(found, subjectChange{Kind: kind, ID: id, Name: nameOf(old, now), From: fromText(at), Sections: sections})
+				found = append(found, subjectChange{Kind: kind, ID: id, Name: nameOf(old, now), From: onClock(at, zone), Sections: sections})
 				last = &found[len(found)-1]
 			}
 		}
@@ -186,11 +191,21 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-func fromText(at rules.Instant) string {
+// onClock is an instant as the clock of the programme's zone shows it; empty:
+// from ever.
+func onClock(at rules.Instant, zone *time.Location) string {
 	if at == rules.MinInstant {
 		return ""
 	}
-	return at.String()
+	return at.Time().In(zone).Format(time.RFC3339)
+}
+
+// shortened leaves of a midnight the day alone: that is how files say it.
+func shortened(instant string) string {
+	if date, midnight, ok := strings.Cut(instant, "T00:00:00"); ok && midnight != "" {
+		return date
+	}
+	return instant
 }
 
 func nameOf[V versioned](old, now *V) string {
@@ -232,10 +247,10 @@ func (c *subjectChange) text(b *strings.Builder) {
 	}
 	when := "as soon as it is published"
 	if c.From != "" {
-		when = "from " + c.From + " on"
+		when = "from " + shortened(c.From) + " on"
 	}
 	if c.Until != "" {
-		when += ", until " + c.Until
+		when += ", until " + shortened(c.Until)
 	}
 	fmt.Fprintf(b, "%s, %s\n", title, when)
 	for _, s := range c.Sections {

@@ -116,8 +116,8 @@ func (d differ) partner(old, now *rules.Partner, at rules.Instant) []section {
 		}
 	}
 	sections := sectionOf("", changeOf(old, now), s)
-	if now == nil {
-		return sections // all of it ends with it
+	if now == nil { // all of it ends with it, its stores too
+		return append(sections, d.offers(offersSide{a.Offers, before, old}, offersSide{})...)
 	}
 	sections = append(sections, d.offers(offersSide{a.Offers, before, old}, offersSide{b.Offers, after, now})...)
 	each(a.Stores, b.Stores, func(s *rules.Store) string { return s.ID }, func(id string, old, now *rules.Store) {
@@ -226,8 +226,8 @@ func (side offersSide) describe(o *rules.Offer) says {
 	if text := rules.Window(o.From, o.Until); text != "" {
 		s.say("it holds %s", text)
 	}
-	for _, text := range w.Conditions(&o.Conditions) {
-		s.say("it asks: %s", text)
+	for _, c := range w.Conditions(&o.Conditions) {
+		s.say("it asks: %s", c.Text)
 	}
 	if len(o.Stores) > 0 {
 		s.say("at store %s alone", strings.Join(o.Stores, ", "))
@@ -248,32 +248,29 @@ func (side offersSide) describe(o *rules.Offer) says {
 		s.say("the partner owes %s more where it is given", w.Commission(&o.Commission))
 	}
 	if margin, known := side.margin(o); known {
-		s.say("the programme keeps %s", margin)
+		s.say("the programme's margin is %s of the purchase", money.FormatPercent(margin))
 	}
 	return s
 }
 
-// margin is what the programme keeps of a purchase, where both the commission
-// and the reward are a share of it.
-func (side offersSide) margin(o *rules.Offer) (text string, known bool) {
+// margin is what the programme keeps of a purchase, in millionths of it, where
+// both the commission and the reward are a share of it. Boosts are not in it.
+func (side offersSide) margin(o *rules.Offer) (millionths int64, known bool) {
 	if o.Reward.Form != rules.RateReward || o.Reward.Kind == rules.Points {
-		return "", false
+		return 0, false
 	}
-	kept := -o.Reward.RateMillionths
+	margin := -o.Reward.RateMillionths
 	if p := side.partner; p != nil {
 		own := &o.Commission
 		if !plainShare(p) || own.Form != rules.ShareCommission || own.FixedMinor != 0 || p.Currency != o.Currency {
-			return "", false
+			return 0, false
 		}
-		kept += p.Commission.RateMillionths + own.RateMillionths
+		margin += p.Commission.RateMillionths + own.RateMillionths
 	}
-	switch {
-	case kept >= 0:
-		return money.FormatPercent(kept) + " of the purchase", true
-	case o.FundedBy == rules.FundedByCommission:
-		return "nothing, since the commission alone pays", true
+	if o.FundedBy == rules.FundedByCommission {
+		margin = max(0, margin) // the reward is cut to the commission
 	}
-	return "nothing, and adds " + money.FormatPercent(-kept) + " of the purchase", true
+	return margin, true
 }
 
 func compareOffers(before, after offersSide, old, now *rules.Offer) says {
@@ -303,7 +300,11 @@ func compareOffers(before, after offersSide, old, now *rules.Offer) says {
 	a, knownBefore := before.margin(old)
 	b, knownAfter := after.margin(now)
 	if knownBefore && knownAfter && a != b {
-		s.say("the programme keeps %s instead of %s", b, a)
+		verb := "falls"
+		if b > a {
+			verb = "rises"
+		}
+		s.say("the programme's margin %s from %s to %s of the purchase", verb, money.FormatPercent(a), money.FormatPercent(b))
 	}
 	return s
 }
@@ -336,17 +337,17 @@ func payerText(o *rules.Offer) string {
 	return "the partner's commission"
 }
 
-func (s *says) conditions(old, now []string) {
-	for _, text := range now {
-		if !slices.Contains(old, text) {
-			s.say("it asks now: %s", text)
+func (s *says) conditions(old, now []rules.ConditionText) {
+	each(old, now, func(c *rules.ConditionText) string { return c.Code }, func(_ string, a, b *rules.ConditionText) {
+		switch {
+		case a == nil:
+			s.say("it asks more: %s", b.Text)
+		case b == nil:
+			s.say("it asks no longer: %s", a.Text)
+		default:
+			s.instead("it asks", a.Text, b.Text)
 		}
-	}
-	for _, text := range old {
-		if !slices.Contains(now, text) {
-			s.say("it asks no longer: %s", text)
-		}
-	}
+	})
 }
 
 func (s *says) boosts(v, w rules.Wording, old, now []rules.Boost) {

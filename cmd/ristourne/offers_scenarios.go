@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
+	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -63,19 +64,22 @@ Exit code 0: everything holds. 1: something does not, or a file is wrong.
 // was asked for.
 func testOffers(stdout, stderr io.Writer, files []string, o scenarioOptions) error {
 	var reports []scenario.Report
+	var took []time.Duration
 	failed := 0
 	for _, name := range files {
+		began := time.Now()
 		report, err := scenario.RunFile(name, o.update)
 		if err != nil {
 			return err
 		}
+		took = append(took, time.Since(began))
 		reports, failed = append(reports, report), failed+report.Failed()
 	}
 	err := writeJUnit(o.junit, reports)
 	if o.output == "json" {
 		err = errors.Join(err, json.NewEncoder(stdout).Encode(reports))
 	} else {
-		err = errors.Join(err, printReports(stdout, reports))
+		err = errors.Join(err, printReports(stdout, reports, took))
 	}
 	if err == nil && failed > 0 {
 		fmt.Fprintf(stderr, "%s failed\n", count(failed, "scenario"))
@@ -95,30 +99,63 @@ func writeJUnit(name string, reports []scenario.Report) error {
 	return errors.Join(scenario.WriteJUnit(file, reports), file.Close())
 }
 
-func printReports(w io.Writer, reports []scenario.Report) error {
+// printReports tells of what failed first, so that the table, which says how it
+// stands, is what a terminal shows in the end.
+func printReports(w io.Writer, reports []scenario.Report, took []time.Duration) error {
 	for i := range reports {
 		if err := printFailures(w, &reports[i]); err != nil {
 			return err
 		}
 	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FILE\tSCENARIOS\tPASSED\tFAILED\t")
-	var scenarios, failed int
+	total := testRow{file: count(len(reports), "file")}
+	rows := make([]testRow, len(reports))
+	width := max(len("FILE"), len(total.file))
 	for i := range reports {
-		r := &reports[i]
-		n := len(r.Scenarios) + min(len(r.Faults), 1)
-		note := ""
-		switch {
-		case len(r.Faults) > 0:
-			note = "can't be read"
-		case r.Updated:
-			note = "updated"
-		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%s\n", r.File, n, n-r.Failed(), r.Failed(), note)
-		scenarios, failed = scenarios+n, failed+r.Failed()
+		rows[i] = rowOf(&reports[i], took[i])
+		total.add(&rows[i])
+		width = max(width, utf8.RuneCountInString(rows[i].file))
 	}
-	fmt.Fprintf(table, "%s\t%d\t%d\t%d\t\n", count(len(reports), "file"), scenarios, scenarios-failed, failed)
-	return table.Flush()
+	total.state = "all as expected"
+	if total.failed > 0 {
+		total.state = count(total.failed, "scenario") + " FAILED"
+	}
+	fmt.Fprintf(w, "%-*s  SCENARIOS  PASSED  FAILED      TIME\n", width, "FILE")
+	for i := range rows {
+		rows[i].print(w, width)
+	}
+	return total.print(w, width)
+}
+
+// testRow is how one file stands, or all of them.
+type testRow struct {
+	file              string
+	scenarios, failed int
+	took              time.Duration
+	state             string
+}
+
+func rowOf(r *scenario.Report, took time.Duration) testRow {
+	// A file that can't be read counts as one scenario that failed.
+	row := testRow{file: r.File, scenarios: len(r.Scenarios) + min(len(r.Faults), 1), failed: r.Failed(), took: took, state: "ok"}
+	switch {
+	case len(r.Faults) > 0:
+		row.state = "CAN'T BE READ"
+	case row.failed > 0:
+		row.state = "FAILED"
+	case r.Updated:
+		row.state = "updated"
+	}
+	return row
+}
+
+func (t *testRow) add(r *testRow) {
+	t.scenarios, t.failed, t.took = t.scenarios+r.scenarios, t.failed+r.failed, t.took+r.took
+}
+
+func (t *testRow) print(w io.Writer, width int) error {
+	_, err := fmt.Fprintf(w, "%-*s  %9d  %6d  %6d  %8s  %s\n", width, t.file, t.scenarios, t.scenarios-t.failed, t.failed,
+		fmt.Sprintf("%.1f ms", float64(t.took.Microseconds())/1000), t.state)
+	return err
 }
 
 func printFailures(w io.Writer, r *scenario.Report) error {

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ristourne/processor/catalog"
+	"ristourne/rules"
+)
+
+func newCampaignsCommand(deps offersDeps) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "campaigns",
+		Short: "List the campaigns that are published, and stop one",
+	}
+	cmd.AddCommand(newCampaignsListCommand(deps), newCampaignsShowCommand(deps), newCampaignsStopCommand(deps))
+	return cmd
+}
+
+func newCampaignsListCommand(deps offersDeps) *cobra.Command {
+	cmd := newLookupCommand(deps, "list", "List the campaigns that are published, and how each of them stands", cobra.NoArgs, listCampaigns)
+	cmd.Example = "  ristourne campaigns list --config ristourne.yaml"
+	return cmd
+}
+
+// How a campaign stands.
+const (
+	campaignBoosts  = "boosts"    // offers, at this moment or at others of its times
+	campaignToCome  = "to come"   // it begins later
+	campaignOver    = "over"      // its window is over
+	campaignStops   = "stopping"  // it is stopped from a moment on that is near
+	campaignStopped = "stopped"   // it boosts no longer
+	campaignGone    = "withdrawn" // nothing of it ever came into force
+)
+
+// campaignShown is a campaign as it stands.
+type campaignShown struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	State    string `json:"state"`
+	Since    string `json:"since,omitempty"` // of stopped, stopping, to come
+	Times    string `json:"times"`
+	Budget   string `json:"budget,omitempty"`
+	Boosts   int    `json:"boosts"`
+	Version  string `json:"version"`
+	campaign *rules.Campaign
+}
+
+// campaignsNow are all campaigns as they stand at now, by id.
+func campaignsNow(c *rules.Catalogue, now rules.Instant) []campaignShown {
+	versions := map[string][]*rules.Campaign{}
+	for i := range c.Campaigns {
+		id := c.Campaigns[i].ID
+		versions[id] = append(versions[id], &c.Campaigns[i])
+	}
+	var all []campaignShown
+	for _, id := range sortedKeys(versions) {
+		slices.SortFunc(versions[id], func(a, b *rules.Campaign) int { return a.Version.From.Compare(b.Version.From) })
+		all = append(all, campaignAt(c, id, versions[id], now))
+	}
+	return all
+}
+
+func campaignAt(c *rules.Catalogue, id string, versions []*rules.Campaign, now rules.Instant) campaignShown {
+	shown := campaignShown{ID: id}
+	var last, next *rules.Campaign // in force, and what comes after it
+	for _, v := range versions {
+		switch {
+		case !v.Version.From.After(now):
+			if !v.Version.Ended {
+				shown.campaign = v
+			}
+			last = v
+		case next == nil:
+			next = v
+		}
+	}
+	if shown.campaign == nil && next != nil && !next.Version.Ended {
+		shown.campaign = next
+	}
+	shown.State = campaignGone
+	if shown.campaign == nil {
+		return shown
+	}
+	shown.describe(c, now)
+	zone := zoneOf(c, shown.campaign.Programme, now)
+	switch {
+	case last == nil:
+		shown.State, shown.Since = campaignToCome, onClock(next.Version.From, zone)
+	case last.Version.Ended:
+		shown.State, shown.Since = campaignStopped, onClock(last.Version.From, zone)
+	case next != nil && next.Version.Ended:
+		shown.State, shown.Since = campaignStops, onClock(next.Version.From, zone)
+	case !shown.campaign.Until.IsZero() && !now.Before(shown.campaign.Until.In(zone)):
+		shown.State = campaignOver
+	case !shown.campaign.From.IsZero() && now.Before(shown.campaign.From.In(zone)):
+		shown.State, shown.Since = campaignToCome, onClock(shown.campaign.From.In(zone), zone)
+	default:
+		shown.State = campaignBoosts
+	}
+	return shown
+}
+
+func zoneOf(c *rules.Catalogue, programmeID string, at rules.Instant) *time.Location {
+	if p := inForceAt(c.Programmes, programmeID, at); p != nil && p.Zone != nil {
+		return p.Zone
+	}
+	return time.UTC
+}
+
+func (s *campaignShown) describe(c *rules.Catalogue, now rules.Instant) {
+	programme := differ{c, c}.programmeAt(c, s.campaign.Programme, now)
+	s.Name, s.Version, s.Boosts = s.campaign.Name, s.campaign.Version.ID, len(s.campaign.Boosts)
+	s.Times = campaignTimes(s.campaign)
+	s.Budget = campaignBudget(campaignWording(programme, s.campaign), s.campaign)
+}
+
+// state says how the campaign stands, in a table.
+func (s *campaignShown) state() string {
+	switch s.State {
+	case campaignStops:
+		return "boosts until " + s.Since + ", then stopped"
+	case campaignStopped:
+		return "stopped since " + s.Since
+	case campaignToCome:
+		return "to come, from " + shortened(s.Since) + " on"
+	}
+	return s.State
+}
+
+func listCampaigns(ctx context.Context, stdout io.Writer, p publishedCatalogue, _ []string) error {
+	loaded, now, err := catalog.Read(ctx, p.client, p.prefix)
+	if err != nil {
+		return explainEmpty(err)
+	}
+	all := campaignsNow(loaded.Catalogue, now)
+	if p.asJSON {
+		lines := json.NewEncoder(stdout)
+		for i := range all {
+			if err := lines.Encode(all[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(stdout, "no campaign was ever published")
+		return err
+	}
+	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "CAMPAIGN\tNAME\tSTATE\tTIMES\tBUDGET")
+	for i := range all {
+		s := &all[i]
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.ID, orDash(s.Name), s.state(), orDash(s.Times), orDash(strings.TrimSuffix(s.Budget, " to all members together")))
+	}
+	return table.Flush()
+}
+
+func newCampaignsShowCommand(deps offersDeps) *cobra.Command {
+	cmd := newLookupCommand(deps, "show ID", "Show all versions of a campaign as they were published", cobra.ExactArgs(1), showCampaign)
+	cmd.Example = "  ristourne campaigns show black-friday --config ristourne.yaml"
+	return cmd
+}
+
+func showCampaign(ctx context.Context, stdout io.Writer, p publishedCatalogue, given []string) error {
+	entries, now, err := catalog.Entries(ctx, p.client, p.prefix)
+	if err != nil {
+		return explainEmpty(err)
+	}
+	found := false
+	for _, e := range entries {
+		if e.Kind != catalog.KindCampaign || e.ID != given[0] {
+			continue
+		}
+		found = true
+		if err := showEntry(stdout, e, now, p.asJSON); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return noCampaign(given[0])
+	}
+	return nil
+}
+
+func noCampaign(id string) error {
+	return fmt.Errorf("campaign %q was never published: ristourne campaigns list names those that were", id)
+}
+
+func newCampaignsStopCommand(deps offersDeps) *cobra.Command {
+	var config string
+	var sure bool
+	cmd := &cobra.Command{
+		Use:   "stop ID",
+		Short: "Stop a campaign as soon as that can be: about a minute from now",
+		Long: `Stop a campaign as soon as that can be: it is published, with a lead of 60 seconds
+by Redis' clock as everything is, that the campaign has ended. Purchases made from
+that instant on are not boosted by it any more. What was earned before stays: a
+purchase made before it is boosted even if it is cleared or refunded later, and the
+budget pays for it. What was to come of the campaign is withdrawn.
+
+Remove its file from the folder of offers too: publishing a folder that still has
+it is refused, unless it is told to take the campaign up again.`,
+		Example: `  ristourne campaigns stop black-friday --config ristourne.yaml
+  ristourne campaigns stop black-friday --config ristourne.yaml --yes`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, given []string) error { return stopCampaign(cmd, deps, given[0], config, sure) },
+	}
+	configFlag(cmd, &config)
+	cmd.Flags().BoolVar(&sure, "yes", false, "don't ask whether it is meant")
+	return cmd
+}
+
+func stopCampaign(cmd *cobra.Command, deps offersDeps, id, config string, sure bool) (err error) {
+	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	client, prefix, err := deps.Redis(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	loaded, now, err := catalog.Read(ctx, client, prefix)
+	if err != nil {
+		return explainEmpty(err)
+	}
+	all := campaignsNow(loaded.Catalogue, now)
+	at := slices.IndexFunc(all, func(s campaignShown) bool { return s.ID == id })
+	switch {
+	case at < 0:
+		return noCampaign(id)
+	case all[at].State == campaignStopped || all[at].State == campaignStops || all[at].State == campaignGone:
+		_, err := fmt.Fprintf(out, "nothing to do: campaign %s is %s already\n", id, strings.TrimSpace(all[at].State+" "+all[at].Since))
+		return err
+	}
+	if !sure {
+		fmt.Fprintf(out, "Campaign %s (%s): %s.\nStop it for all members, about a minute from now? What was earned stays. [y/N] ", id, all[at].Name, all[at].state())
+		if !saidYes(cmd.InOrStdin()) {
+			return errors.New("not stopped: answer y, or call it with --yes")
+		}
+	}
+	archive, err := deps.Archive(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, archive.Close()) }()
+	published, err := catalog.End(ctx, client, catalog.Subject{Kind: catalog.KindCampaign, ID: id}, catalog.PublishOptions{Prefix: prefix, Archive: archive})
+	if err != nil {
+		return err
+	}
+	return printStopped(out, id, published, zoneOf(loaded.Catalogue, all[at].campaign.Programme, now))
+}
+
+func saidYes(in io.Reader) bool {
+	answer, _ := bufio.NewReader(io.LimitReader(in, 64)).ReadString('\n') // no answer is no
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes"
+}
+
+func printStopped(out io.Writer, id string, published catalog.Published, zone *time.Location) error {
+	for _, c := range published.Changes {
+		if c.Kind == catalog.Ended {
+			fmt.Fprintf(out, "Campaign %s is stopped: purchases made from %s on are not boosted by it. What was earned before stays.\n",
+				id, c.From.Time().In(zone).Format(time.RFC3339))
+		} else {
+			fmt.Fprintf(out, "Version %s of campaign %s, which was to come, is withdrawn.\n", c.Version, id)
+		}
+	}
+	var files []string
+	for _, c := range published.Changes {
+		if c.File != "" && !slices.Contains(files, c.File) {
+			files = append(files, c.File)
+		}
+	}
+	_, err := fmt.Fprintf(out, "Now remove %s from the folder of offers: it would bring the campaign back.\n", strings.Join(files, ", "))
+	return err
+}
