@@ -68,8 +68,8 @@ func (aw *award) budgets(x *outcome) map[rules.BudgetKey]*rules.Budget {
 		key := fmt.Sprintf("offer/%s/%s", aw.key.partner, aw.key.offer)
 		if b.PerStoreAndDay {
 			day, store := periodOf(rules.PerDay, x.view.time, x.member.programme.Zone), ""
-			if at := x.view.at; at.store != nil && at.partner.Programme == x.member.programme.ID {
-				store = at.store.ID
+			if x.view.at.store != nil {
+				store = x.view.at.store.ID
 			}
 			key = fmt.Sprintf("day/%s/%s/%s/%s", aw.key.partner, aw.key.offer, store, day)
 		}

@@ -76,6 +76,28 @@ func (o oracle) campaignsAt(t rules.Instant) []*rules.Campaign {
 	return campaigns
 }
 
+// offerOfVersion is the offer as that version of its partner, or where there is
+// none of its programme, had it.
+func offerOfVersion(cat *rules.Catalogue, partner, programme, version, id string) (*rules.Offer, bool) {
+	var offers []rules.Offer
+	for i := range cat.Partners {
+		if p := &cat.Partners[i]; p.ID == partner && p.Version.ID == version {
+			offers = p.Offers
+		}
+	}
+	for i := range cat.Programmes {
+		if p := &cat.Programmes[i]; partner == "" && p.ID == programme && p.Version.ID == version {
+			offers = p.Offers
+		}
+	}
+	for i := range offers {
+		if offers[i].ID == id {
+			return &offers[i], true
+		}
+	}
+	return nil, false
+}
+
 // place is a store as it was at one time; without a store where only the
 // programme's own offers reach.
 type place struct {

@@ -32,6 +32,7 @@ func cases(t *testing.T, usual int) uint64 {
 // books is an engine's ledger, as its lines and instructions add up.
 type books struct {
 	Result
+	cat      *rules.Catalogue
 	engine   *rules.Engine
 	accounts map[string]*rules.Account
 	accruals map[rules.AccrualID]bool
@@ -71,8 +72,9 @@ type how struct {
 	stingy  bool // budgets
 }
 
-func openBooks(snapshot *rules.Snapshot, seed uint64, h how) *books {
+func openBooks(cat *rules.Catalogue, snapshot *rules.Snapshot, seed uint64, h how) *books {
 	b := &books{
+		cat:      cat,
 		Result:   Result{Sums: map[Key]Sums{}, Instructed: map[Payee]int64{}},
 		engine:   rules.NewEngine(snapshot),
 		accounts: map[string]*rules.Account{},
@@ -201,6 +203,9 @@ func (b *books) book(offset int) error {
 			return fmt.Errorf("record %d books line %x once more", offset, line.ID)
 		}
 		b.accruals[line.ID] = true
+		if err := b.kitty(line); err != nil {
+			return fmt.Errorf("record %d: %w", offset, err)
+		}
 		sums := b.Sums[line.Key()].Add(Sums{line.RewardMinor, line.CommissionMinor, line.CostMinor, line.BasisMinor})
 		if b.Sums[line.Key()] = sums; sums == (Sums{}) {
 			delete(b.Sums, line.Key())
@@ -239,13 +244,34 @@ func (b *books) book(offset int) error {
 	return nil
 }
 
+// kitty holds what is put into one against its terms: from when, and how long, it
+// can be spent.
+func (b *books) kitty(line *rules.Accrual) error {
+	if line.Kind != rules.Wallet || line.TransactionID == "" || line.RewardMinor < 0 {
+		return nil
+	}
+	offer, ok := offerOfVersion(b.cat, line.PartnerID, line.Programme, line.OfferVersion, line.OfferID)
+	if !ok {
+		return fmt.Errorf("%s is by an offer that isn't there", printKey(line.Key()))
+	}
+	terms := offer.Reward.Wallet
+	from, until := line.PurchasedAt.AddDays(terms.UsableAfterDays), rules.Instant{}
+	if terms.ExpiresAfterDays > 0 {
+		until = line.PurchasedAt.AddDays(terms.ExpiresAfterDays)
+	}
+	if line.UsableFrom != from || line.ExpiresAt != until {
+		return fmt.Errorf("%s can be spent from %s until %s, want %s until %s", printKey(line.Key()), line.UsableFrom, line.ExpiresAt, from, until)
+	}
+	return nil
+}
+
 // runEngine is the engine's answer to a case.
 func runEngine(cat *rules.Catalogue, records []Record, h how) (*books, error) {
 	snapshot, err := rules.Compile(cat)
 	if err != nil {
 		return nil, fmt.Errorf("compile the catalogue: %w", err)
 	}
-	b := openBooks(snapshot, uint64(len(records)), h)
+	b := openBooks(cat, snapshot, uint64(len(records)), h)
 	for _, r := range records {
 		if err := b.apply(r, b.rng.IntN(100) < h.reloads); err != nil {
 			return nil, err

@@ -170,19 +170,15 @@ func (h history) reaches(s sale, v visit, goal rules.Goal) bool {
 	return sum >= goal.AmountMinor
 }
 
-// atCountLimit reports whether a cap by count leaves no award here.
+// atCountLimit reports whether a cap by count leaves no award here. What there
+// was without late events stays.
 func (h history) atCountLimit(s sale, aw *award) bool {
+	if h.late && h.own.gave(aw.key, aw.unit) > 0 {
+		return false
+	}
+	one := func(minor int64) int64 { return min(minor, 1) }
 	return slices.ContainsFunc(aw.offer.Caps, func(c rules.Cap) bool {
-		if c.Count == 0 {
-			return false
-		}
-		given := int64(0)
-		for _, x := range h.before {
-			if samePeriod(c, x, s.at, s) && x.gave(aw.key, aw.unit) > 0 {
-				given++
-			}
-		}
-		return given >= c.Count
+		return c.Count > 0 && h.used(s, aw, c, one) >= c.Count
 	})
 }
 
@@ -204,38 +200,46 @@ func (h history) room(s sale, aw *award) (most int64, capped bool) {
 }
 
 func (h history) left(s sale, aw *award, c rules.Cap) int64 {
+	all := func(minor int64) int64 { return minor }
+	return max(h.own.gave(aw.key, aw.unit), c.AmountMinor-h.used(s, aw, c, all))
+}
+
+// used is what other purchases use of the cap's period: those before, or for a
+// purchase that has late events, all of them. Of rolling periods, which end with
+// a purchase, it is the fullest.
+func (h history) used(s sale, aw *award, c rules.Cap, of func(int64) int64) int64 {
 	if !h.late {
-		given := int64(0)
+		sum := int64(0)
 		for _, x := range h.before {
 			if samePeriod(c, x, s.at, s) {
-				given += x.gave(aw.key, aw.unit)
+				sum += of(x.gave(aw.key, aw.unit))
 			}
 		}
-		return c.AmountMinor - given
+		return sum
 	}
-	least := c.AmountMinor - h.others.given(s, aw, c, s.at)
-	if c.Per == rules.PerRolling {
-		for _, other := range h.others {
-			x := other.any()
-			if x == nil || !x.view.time.After(s.at) || !s.at.After(x.view.time.AddDays(-c.Days)) {
-				continue
-			}
-			least = min(least, c.AmountMinor-h.others.given(s, aw, c, x.view.time))
+	most := h.others.use(s, aw, c, s.at, of)
+	if c.Per != rules.PerRolling {
+		return most
+	}
+	for _, other := range h.others {
+		x := other.any()
+		if x != nil && x.view.time.After(s.at) && s.at.After(x.view.time.AddDays(-c.Days)) {
+			most = max(most, h.others.use(s, aw, c, x.view.time, of))
 		}
 	}
-	return max(h.own.gave(aw.key, aw.unit), least)
+	return most
 }
 
 // others are purchases with what they had without late events, and have now.
 type others []result
 
-// given is what the others use of the cap in the period of t: the greater of
-// what each had and has.
-func (all others) given(s sale, aw *award, c rules.Cap, t rules.Instant) int64 {
+// use is what the others use of the cap in the period of t: the greater of what
+// each had and has.
+func (all others) use(s sale, aw *award, c rules.Cap, t rules.Instant, of func(int64) int64) int64 {
 	sum := int64(0)
 	for _, r := range all {
 		if x := r.any(); x != nil && samePeriod(c, x, t, s) {
-			sum += max(r.recorded.gave(aw.key, aw.unit), r.final.gave(aw.key, aw.unit))
+			sum += of(max(r.recorded.gave(aw.key, aw.unit), r.final.gave(aw.key, aw.unit)))
 		}
 	}
 	return sum

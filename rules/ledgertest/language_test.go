@@ -723,3 +723,72 @@ func TestOtherScales(t *testing.T) {
 		}
 	}
 }
+
+// The bakery's horizon is 400 days: day 402 is late for a purchase of day 1.
+func TestLateEvents(t *testing.T) {
+	const auth, clear, refund = rules.Authorization, rules.Clearing, rules.Refund
+	three := func(change ...func(*rules.Offer)) *rules.Catalogue {
+		return generous(offer("three", rate(30_000), change...))
+	}
+	for _, c := range []languageCase{
+		{
+			"its own tier with the new basis", generous(offer("tier", tiers(false))),
+			[]Record{ev("e1", clear, "t1", 20_000, 1), ev("e2", refund, "t1", 1, 402)},
+			[]string{"t1 tier confirmed 1000"},
+		},
+		{
+			"the first purchase stays the first, and the second no first", three(func(o *rules.Offer) { o.FirstPurchase = true }),
+			[]Record{buy("t1", day(1)), buy("t2", day(2)), ev("e3", refund, "t1", 1000, 402), ev("e4", clear, "t2", 1000, 404)},
+			nil,
+		},
+		{
+			"what is all late is a first purchase only where none came before", three(func(o *rules.Offer) { o.FirstPurchase = true }),
+			[]Record{buy("t1", day(1)), ev("e2", auth, "t2", 1000, 2), ev("e3", clear, "t2", 1000, 404)},
+			[]string{"t1 three confirmed 30"},
+		},
+		{
+			"nobody who never bought has come back", three(func(o *rules.Offer) { o.LapsedDays = 10 }),
+			[]Record{ev("e2", auth, "t2", 1000, 2), ev("e3", clear, "t2", 1000, 404)},
+			nil,
+		},
+		{
+			"the rank stays what it was; what was no visit is none", three(func(o *rules.Offer) { o.Every = rules.Every{N: 2, Per: rules.PerLife} }),
+			[]Record{
+				buy("t1", day(1)), buy("t2", day(2)), ev("e3", refund, "t1", 1000, 402), ev("e4", clear, "t2", 1000, 404),
+				ev("e5", auth, "t0", 0, 1), ev("e6", clear, "t0", 1000, 402),
+			},
+			[]string{"t2 three confirmed 60"},
+		},
+		{
+			"the goal stays where it was reached", three(func(o *rules.Offer) { o.Goal = rules.Goal{AmountMinor: 2000, Per: rules.PerLife} }),
+			[]Record{buy("t1", day(1)), buy("t2", day(2)), buy("t3", day(3)), ev("e4", refund, "t1", 1000, 402), ev("e5", refund, "t2", 500, 404)},
+			[]string{"t2 three confirmed 15"},
+		},
+		{
+			"a count that younger purchases have used up leaves nothing", three(capped(rules.Cap{Per: rules.PerLife, Count: 1})),
+			[]Record{ev("e1", auth, "t1", 1000, 1), buy("t2", day(2)), ev("e3", clear, "t1", 1000, 402)},
+			// Of what is expected t1 was the one; of what is confirmed t2 is.
+			[]string{"t1 three expected 30", "t2 three confirmed 30", "t2 three expected -30"},
+		},
+		{
+			"room of a rolling period that ends with a younger purchase", three(capped(rules.Cap{Per: rules.PerRolling, Days: 3, AmountMinor: 50})),
+			[]Record{buy("t1", day(1)), buy("t2", day(3)), ev("e3", clear, "t1", 1000, 402)},
+			// t1 has 30 and t2 the 20 that are left in its three days.
+			[]string{"t1 three confirmed 30", "t2 three confirmed 20"},
+		},
+		{
+			"a sponsor's first stays the first", bakery(offers(offer("three", rate(30_000), func(o *rules.Offer) {
+				o.Sponsor = rules.Sponsor{RateMillionths: 50_000, FirstPurchases: 1}
+			}))),
+			[]Record{
+				enrolledAs("b", 0, sponsoredBy("a")), buy("t1", day(1), of("b")), buy("t2", day(2), of("b")),
+				ev("e3", refund, "t1", 400, 402, of("b")), ev("e4", clear, "t2", 1000, 404, of("b")),
+			},
+			[]string{
+				"t1 three confirmed 18", "t1 commission confirmed 30", "t1 three confirmed 30 for a", "t2 three confirmed 60", "t2 commission confirmed 100",
+			},
+		},
+	} {
+		t.Run(c.name, c.run)
+	}
+}

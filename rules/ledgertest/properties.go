@@ -95,17 +95,12 @@ func (p *promises) lines(w world, a *account, x purchase, m member) []paid {
 }
 
 func (p *promises) offer(k Key, m member) *rules.Offer {
-	var offers []rules.Offer
-	if k.PartnerID == "" && m.programme != nil {
-		offers = m.programme.Offers
+	programme := ""
+	if m.programme != nil {
+		programme = m.programme.ID
 	}
-	for i := range p.oracle.cat.Partners {
-		if x := &p.oracle.cat.Partners[i]; x.ID == k.PartnerID && x.Version.ID == k.OfferVersion {
-			offers = x.Offers
-		}
-	}
-	if i := slices.IndexFunc(offers, func(o rules.Offer) bool { return o.ID == k.OfferID }); i >= 0 {
-		return &offers[i]
+	if offer, ok := offerOfVersion(p.oracle.cat, k.PartnerID, programme, k.OfferVersion, k.OfferID); ok {
+		return offer
 	}
 	p.breaks("%s is by an offer that isn't there", printKey(k))
 	return &rules.Offer{}
@@ -158,11 +153,14 @@ func (p *promises) caps(lines []paid, late bool) {
 			continue
 		}
 		for _, c := range l.offer.Caps {
-			if late && (c.Count > 0 || !p.always(l, c)) {
-				continue
+			those := lines[:i+1]
+			if late && c.Per != rules.PerRolling {
+				if those = lines; !p.always(l, c) {
+					continue
+				}
 			}
 			minor, count := int64(0), int64(0)
-			for _, x := range lines[:i+1] {
+			for _, x := range those {
 				if x.sameCounter(l) && l.shares(c, x) {
 					minor, count = minor+x.sums.Reward, count+1
 				}

@@ -143,8 +143,10 @@ func (o oracle) sponsorLines(w world, a *account) []line {
 	})
 	var lines []line
 	for i, s := range all {
-		for _, c := range o.sponsorCaps(s.Referral) {
-			s.minor = min(s.minor, s.room(c, all[:i]))
+		if offer, ok := offerOfVersion(o.cat, s.PartnerID, s.Programme, s.OfferVersion, s.OfferID); ok {
+			for _, c := range offer.Sponsor.Caps {
+				s.minor = min(s.minor, s.room(c, all[:i]))
+			}
 		}
 		if s.minor > 0 {
 			k := Key{
@@ -181,28 +183,4 @@ func (s *sponsored) room(c rules.Cap, before []*sponsored) int64 {
 		return 0
 	}
 	return s.minor
-}
-
-// sponsorCaps are those of the offer's version that the referral names.
-func (o oracle) sponsorCaps(r *rules.Referral) []rules.Cap {
-	for i := range o.cat.Partners {
-		if p := &o.cat.Partners[i]; p.ID == r.PartnerID && p.Version.ID == r.OfferVersion {
-			return capsOf(p.Offers, r.OfferID)
-		}
-	}
-	for i := range o.cat.Programmes {
-		if p := &o.cat.Programmes[i]; r.PartnerID == "" && p.ID == r.Programme && p.Version.ID == r.OfferVersion {
-			return capsOf(p.Offers, r.OfferID)
-		}
-	}
-	return nil
-}
-
-func capsOf(offers []rules.Offer, id string) []rules.Cap {
-	for i := range offers {
-		if offers[i].ID == id {
-			return offers[i].Sponsor.Caps
-		}
-	}
-	return nil
 }
