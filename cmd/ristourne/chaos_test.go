@@ -23,19 +23,24 @@ import (
 func TestTheLedgerIsTheSameWhicheverStepIsKilled(t *testing.T) {
 	moments := []string{"before marker of book"}
 	for _, point := range []string{
-		"claim", "filters", "marker", "last seq", "next", "load", "dead letters", "save", "holds", "book", "pay", "commit", "clear",
+		"claim", "filters", "marker", "last seq", "next", "load", "draw", "dead letters", "save", "holds", "book", "pay", "tell", "commit", "clear",
 	} {
 		moments = append(moments, "before "+point, "after "+point)
 	}
 	for _, moment := range moments {
 		t.Run(moment, func(t *testing.T) {
 			t.Parallel()
-			w := newChaosWorld(t, 1)
+			w := newChaosWorld(t, chaosSeed)
+			w.mustShare = true
 			w.run(t, 1, func(int) *faults { return killAt(moment, occurrence(moment)) })
 			w.check(t)
 		})
 	}
 }
+
+// chaosSeed is of a catalogue and records with many grants of budgets and many
+// referrals.
+const chaosSeed = 41
 
 // occurrence is at which time the moment kills: an owner claims once, and does
 // the rest again and again.
@@ -78,13 +83,13 @@ func TestTheLedgerSurvivesKillsZombiesAndALostRedis(t *testing.T) {
 // A failure names its seed: -chaos.first-seed 17 -chaos.seeds 1 runs it again.
 var (
 	chaosSeeds     = flag.Uint64("chaos.seeds", 6, "how many random runs")
-	chaosFirstSeed = flag.Uint64("chaos.first-seed", 0, "seed of the first random run")
+	chaosFirstSeed = flag.Uint64("chaos.first-seed", chaosSeed, "seed of the first random run")
 )
 
 // Errors that a part gives and that waiting mends block the shard and lose
 // nothing, whether or not the call had its effect.
 func TestTransientErrorsLoseNothing(t *testing.T) {
-	w := newChaosWorld(t, 99)
+	w := newChaosWorld(t, chaosSeed)
 	w.run(t, 1, func(int) *faults {
 		rng := rand.New(rand.NewPCG(99, 1))
 		var mutex sync.Mutex

@@ -37,7 +37,8 @@ type chaosWorld struct {
 	feed    feed.Config
 	options processor.Options
 	metrics *processor.Metrics
-	want    ledgertest.Result
+	records []ledgertest.Record // that count, in some order and once each
+	want    ledgertest.Result   // of them, with the grants that were given
 	shards  int32
 	prefix  string       // of the keys in Redis
 	ends    feed.Offsets // summed over the shards
@@ -49,11 +50,13 @@ type chaosWorld struct {
 	ledgerOptions clickhouse.Options
 	ledger        *clickhouse.Ledger
 	sql           driver.Conn
+	agreed        *rules.Catalogue
 	catalogue     staticCatalogue
 	later         []ledgertest.Record // produced when the first owner has ended
 	poison        int                 // records that must become dead letters
 
 	rng       *rand.Rand
+	mustShare bool // the records must ask budgets and tell sponsors
 	loseRedis bool
 	emptyOnce bool           // Redis is emptied when the first owner has ended
 	dump      map[string]any // Redis as it once was
@@ -68,9 +71,11 @@ func newChaosWorld(t *testing.T, seed uint64) *chaosWorld {
 	w.options.MaxAccounts, w.options.MaxStateBytes = 1+w.rng.IntN(4), 300+w.rng.IntN(2000)
 	w.options.CommitInterval, w.options.RetryMax, w.options.DrainTimeout = 5*time.Millisecond, 20*time.Millisecond, 50*time.Millisecond
 
-	generator := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 8, Orderless: true})
+	generator := ledgertest.NewGenerator(seed, ledgertest.GenOptions{
+		Accounts: 8, Orderless: true, Language: ledgertest.WholeLanguage, Budgets: true,
+	})
 	records := generator.Records(chaosRecords)
-	w.want = ledgertest.Oracle(generator.Catalogue(), records)
+	w.records, w.agreed = records, generator.Catalogue()
 	snapshot, err := rules.Compile(generator.Catalogue())
 	if err != nil {
 		t.Fatal(err)
@@ -249,7 +254,16 @@ func (w *chaosWorld) finished(ctx context.Context, t *testing.T) bool {
 			sum[topic] += max(offset, 0)
 		}
 	}
-	return sum[feed.Facts] >= w.ends[feed.Facts] && sum[feed.Transactions] >= w.ends[feed.Transactions]
+	if sum[feed.Facts] < w.ends[feed.Facts] || sum[feed.Transactions] < w.ends[feed.Transactions] {
+		return false
+	}
+	// All referrals are told by now: that comes before the commit.
+	w.ends[feed.Referrals] = 0
+	err := feed.ReadTopic(ctx, w.feed, w.feed.Topics[feed.Referrals], func(int32, feed.Record) error {
+		w.ends[feed.Referrals]++
+		return nil
+	})
+	return err == nil && sum[feed.Referrals] >= w.ends[feed.Referrals]
 }
 
 // maybeLoseRedis keeps what Redis holds, sets it back to what was kept, or
@@ -317,7 +331,9 @@ func restoreRedis(t *testing.T, client redis.UniversalClient, dump map[string]an
 // check compares everything that came out with what must come out.
 func (w *chaosWorld) check(t *testing.T) {
 	t.Helper()
-	w.checkSums(t)
+	histories := w.histories(t)
+	w.checkGrants(t, histories)
+	w.checkSums(t, histories)
 	w.checkInstructions(t)
 	w.checkDeadLetters(t)
 	conflicts, err := w.ledger.Conflicts(t.Context())
@@ -332,23 +348,65 @@ func (w *chaosWorld) check(t *testing.T) {
 	}
 }
 
+func (w *chaosWorld) histories(t *testing.T) (all []*rules.AccountHistory) {
+	t.Helper()
+	for shard := range w.shards {
+		if err := w.ledger.Histories(t.Context(), shard, func(h *rules.AccountHistory) error {
+			all = append(all, h)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// checkGrants: which purchases a budget served depends on who was decided first.
+// No budget gave more than its limit, the ledger's sums say the same, and with
+// those grants there is one ledger that must come out.
+func (w *chaosWorld) checkGrants(t *testing.T, histories []*rules.AccountHistory) {
+	t.Helper()
+	var grants []rules.Grant
+	sums := make(map[rules.BudgetKey]int64)
+	for _, h := range histories {
+		for _, g := range h.Grants {
+			g.AccountID = h.AccountID
+			grants = append(grants, g)
+			sums[g.Budget] += g.GrantedMinor
+		}
+	}
+	for budget, sum := range sums {
+		booked, err := w.ledger.Granted(t.Context(), budget)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, minor := range booked {
+			sum -= minor
+		}
+		if sum != 0 {
+			t.Errorf("budget %s: the changes that are booked add up to %d less than its grants", budget, sum)
+		}
+	}
+	if told := w.ends[feed.Referrals]; w.mustShare && (len(grants) < 5 || told < 5) {
+		t.Errorf("the records have %d grants and tell %d referrals: too few to tell a lost or doubled one, choose another seed", len(grants), told)
+	}
+	w.want = ledgertest.OracleAtEnd(w.agreed, w.records, grants)
+	for _, fault := range w.want.Faults {
+		t.Errorf("grants: %s", fault)
+	}
+}
+
 // checkSums: the same sums per key as the oracle's, no line missing, none twice.
-func (w *chaosWorld) checkSums(t *testing.T) {
+func (w *chaosWorld) checkSums(t *testing.T, histories []*rules.AccountHistory) {
 	t.Helper()
 	got := make(map[ledgertest.Key]ledgertest.Sums)
-	add := func(h *rules.AccountHistory) error {
+	for _, h := range histories {
 		for i := range h.Booked {
 			a := h.Booked[i]
 			sum := got[a.Key()].Add(ledgertest.Sums{Reward: a.RewardMinor, Commission: a.CommissionMinor, Cost: a.CostMinor, Basis: a.BasisMinor})
 			if got[a.Key()] = sum; sum == (ledgertest.Sums{}) {
 				delete(got, a.Key())
 			}
-		}
-		return nil
-	}
-	for shard := range w.shards {
-		if err := w.ledger.Histories(t.Context(), shard, add); err != nil {
-			t.Fatal(err)
 		}
 	}
 	want := ledgertest.Result{Sums: w.want.Sums, Instructed: w.want.Instructed}

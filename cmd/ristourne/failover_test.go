@@ -128,9 +128,9 @@ func (w *failoverWorld) makeRecords(t *testing.T) {
 		Start: time.Date(2026, 5, 10, 0, 0, 0, 0, time.UTC), Span: 45 * 24 * time.Hour,
 	})
 	records := generator.Records(failoverRecords)
-	w.want = ledgertest.Oracle(loaded.Catalogue, records)
-	if len(w.want.Instructed) < failoverAccounts/4 {
-		t.Fatalf("the records give %d of %d accounts a reward: too few to tell a lost or doubled one", len(w.want.Instructed), failoverAccounts)
+	w.records, w.agreed = records, loaded.Catalogue
+	if rewarded := len(ledgertest.Oracle(loaded.Catalogue, records).Instructed); rewarded < failoverAccounts/4 {
+		t.Fatalf("the records give %d of %d accounts a reward: too few to tell a lost or doubled one", rewarded, failoverAccounts)
 	}
 	w.supply = ledgertest.Duplicate(w.rng, withoutEffect(w.rng, ledgertest.Shuffle(w.rng, records)), 10)
 	for _, r := range w.supply {

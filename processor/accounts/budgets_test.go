@@ -1,0 +1,176 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"ristourne/processor"
+	"ristourne/rules"
+)
+
+const campaign rules.BudgetKey = "campaign/{black} friday"
+
+// sharers are shards that share the campaign's budget, each with its owner.
+type sharers struct {
+	*world
+	ledger map[int32]int64
+	epochs map[int32]int64
+	stores map[int32]*Store
+}
+
+func (w *world) share(shards int32) *sharers {
+	w.Helper()
+	s := &sharers{world: w, ledger: map[int32]int64{}, epochs: map[int32]int64{}, stores: map[int32]*Store{}}
+	for shard := range shards {
+		s.stores[shard] = w.another()
+		w.must(s.stores[shard].HoldShards(w.Context(), int(shards)))
+		claim, err := s.stores[shard].Claim(w.Context(), shard)
+		w.must(err)
+		s.epochs[shard] = claim.Epoch
+	}
+	return s
+}
+
+func (s *sharers) booked(context.Context) (map[int32]int64, error) { return maps.Clone(s.ledger), nil }
+
+func (s *sharers) draw(shard int32, limitMinor, wantMinor int64) processor.Drawn {
+	s.Helper()
+	drawn, err := s.stores[shard].Draw(s.Context(), processor.Draw{
+		Shard: shard, Epoch: s.epochs[shard], Budget: campaign, LimitMinor: limitMinor, WantMinor: wantMinor,
+	}, s.booked)
+	s.must(err)
+	return drawn
+}
+
+// grant saves the shard's first batch, which has granted so much in all.
+func (s *sharers) grant(shard int32, grantedMinor int64) error {
+	return s.stores[shard].Save(s.Context(), &processor.Save{
+		Shard: shard, Epoch: s.epochs[shard], Before: rules.NoHeads, Batch: 1, After: rules.Heads{-1, -1, -1, 1}, Outbox: []byte("blob"),
+		Accounts: []processor.AccountState{{ID: "a", Value: []byte("a")}, {ID: "b", Value: []byte("b")}},
+		Granted:  []processor.BudgetTotal{{Budget: campaign, Minor: grantedMinor}},
+	})
+}
+
+func (s *sharers) wantDrawn(got processor.Drawn, grantedMinor, drawnMinor, othersMinor int64) {
+	s.Helper()
+	if want := (processor.Drawn{GrantedMinor: grantedMinor, DrawnMinor: drawnMinor, OthersMinor: othersMinor}); got != want {
+		s.Fatalf("drew %+v, want %+v", got, want)
+	}
+}
+
+func TestShardsDrawChunksOfABudget(t *testing.T) {
+	each(t, func(w *world) {
+		s := w.share(2)
+		s.wantDrawn(s.draw(0, 32_000, 10), 0, 1_000, 0) // a 32nd
+		s.wantDrawn(s.draw(1, 32_000, 5_000), 0, 5_000, 1_000)
+		s.wantDrawn(s.draw(0, 32_000, 500), 0, 1_000, 5_000) // it has enough
+		w.must(s.grant(0, 700))
+		s.wantDrawn(s.draw(0, 32_000, 500), 700, 2_000, 5_000)
+		s.wantDrawn(s.draw(1, 32_000, 31_000), 0, 30_000, 2_000) // the rest
+		s.wantDrawn(s.draw(0, 32_000, 1_500), 700, 2_000, 30_000)
+	})
+}
+
+// TestTheLastUnitsAreDrawnSingly: what one shard holds, the others can't give.
+func TestTheLastUnitsAreDrawnSingly(t *testing.T) {
+	each(t, func(w *world) {
+		s := w.share(2)
+		s.draw(0, 1_000, 960)
+		s.wantDrawn(s.draw(1, 1_000, 1), 0, 5, 960) // an eighth of the 40 that were left
+		s.wantDrawn(s.draw(1, 1_000, 35), 0, 35, 960)
+		s.wantDrawn(s.draw(1, 1_000, 40), 0, 40, 960)
+		s.wantDrawn(s.draw(1, 1_000, 41), 0, 40, 960)
+	})
+}
+
+func TestWhatRedisForgetsOfABudgetTheOthersRemember(t *testing.T) {
+	each(t, func(w *world) {
+		s := w.share(2)
+		s.draw(0, 1_000, 400)
+		w.must(s.grant(0, 400))
+		held := s.draw(0, 1_000, 0)
+		w.must(w.client.Del(t.Context(), w.store.poolKey(campaign)).Err())
+		if drawn := s.draw(1, 1_000, 1_000); drawn.OthersMinor < 400 || drawn.DrawnMinor+drawn.OthersMinor > 1_000 {
+			t.Fatalf("a forgotten pool gives %+v, though the other shard has %+v", drawn, held)
+		}
+		// With the other's part forgotten as well, the ledger knows.
+		s.ledger[0] = 400
+		for _, key := range []string{w.store.poolKey(campaign), w.partOf(0), w.partOf(1)} {
+			w.must(w.client.Del(t.Context(), key).Err())
+		}
+		s.wantDrawn(s.draw(1, 1_000, 1_000), 0, 600, 400)
+		s.wantDrawn(s.draw(0, 1_000, 100), 400, 400, 600)
+	})
+}
+
+func (w *world) partOf(shard int32) string {
+	k := keysOf(w.prefix, shard)
+	return k.part(campaign)
+}
+
+func TestABatchGrantsNoMoreThanWasDrawn(t *testing.T) {
+	each(t, func(w *world) {
+		s := w.share(1)
+		drawn := s.draw(0, 10_000, 100)
+		err := s.grant(0, drawn.DrawnMinor+1)
+		w.wantError(err, processor.ErrHeadsFellBack)
+		if !strings.Contains(err.Error(), string(campaign)) {
+			t.Errorf("error %q does not name the budget", err)
+		}
+		w.must(s.grant(0, drawn.DrawnMinor))
+		w.must(s.grant(0, drawn.DrawnMinor)) // its answer was lost
+		if states, err := s.stores[0].Load(t.Context(), 0, []string{"a", "b"}, nil); err != nil || string(states[0])+string(states[1]) != "ab" {
+			t.Errorf("states %q, %v", states, err)
+		}
+		if left := w.client.TTL(t.Context(), w.partOf(0)).Val(); left < budgetLife-time.Hour {
+			t.Errorf("the part of a budget lives for %s", left)
+		}
+	})
+}
+
+// TestADrawOfAFormerOwner must not make room for what the new one does not know.
+func TestADrawOfAFormerOwner(t *testing.T) {
+	each(t, func(w *world) {
+		s := w.share(1)
+		s.draw(0, 10_000, 100)
+		_, err := w.another().Claim(t.Context(), 0)
+		w.must(err)
+		_, err = s.stores[0].Draw(t.Context(), processor.Draw{Shard: 0, Epoch: s.epochs[0], Budget: campaign, LimitMinor: 10_000, WantMinor: 5_000}, s.booked)
+		w.wantError(err, processor.ErrFenced)
+	})
+}
+
+// TestARebuiltShardHasGrantedWhatIsBooked: its part told of states that are no more.
+func TestARebuiltShardHasGrantedWhatIsBooked(t *testing.T) {
+	each(t, func(w *world) {
+		s := w.share(1)
+		s.draw(0, 10_000, 500)
+		w.must(s.grant(0, 300))
+		w.must(s.stores[0].BeginRebuild(t.Context(), 0, s.epochs[0]))
+		_, err := s.stores[0].Draw(t.Context(), processor.Draw{Shard: 0, Epoch: s.epochs[0], Budget: campaign, LimitMinor: 10_000, WantMinor: 10}, s.booked)
+		w.wantError(err, processor.ErrHeadsFellBack) // what it has granted is not known yet
+		w.must(s.stores[0].FinishRebuild(t.Context(), 0, s.epochs[0], rules.Marker{Heads: rules.NoHeads}))
+		s.ledger[0] = 200
+		if drawn := s.draw(0, 10_000, 10); drawn.GrantedMinor != 200 {
+			t.Fatalf("after a rebuild it draws %+v", drawn)
+		}
+	})
+}
+
+func TestADrawNeedsTheLedgerAndTheNumberOfShards(t *testing.T) {
+	each(t, func(w *world) {
+		d := processor.Draw{Shard: shard12, Epoch: w.claim.Epoch, Budget: campaign, LimitMinor: 10, WantMinor: 1}
+		_, err := w.store.Draw(t.Context(), d, func(context.Context) (map[int32]int64, error) { return nil, nil })
+		if err == nil || !strings.Contains(err.Error(), "HoldShards") {
+			t.Errorf("without the number of shards: %v", err)
+		}
+		away := errors.New("ClickHouse is away")
+		w.must(w.store.HoldShards(t.Context(), 13))
+		_, err = w.store.Draw(t.Context(), d, func(context.Context) (map[int32]int64, error) { return nil, away })
+		w.wantError(err, away)
+	})
+}

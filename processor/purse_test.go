@@ -1,0 +1,235 @@
+package processor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"ristourne/processor/feed"
+	"ristourne/rules"
+)
+
+// aSale is the town with a campaign that doubles every award, as far as its
+// budget goes, and one per cent from the programme on whatever is bought.
+func aSale(budgetMinor int64) *rules.Catalogue {
+	c := aTown()
+	from := rules.Version{ID: "1", From: rules.MinInstant}
+	c.Programmes[0].Enrolment = rules.EnrolmentExplicit
+	c.Programmes[0].AllCards = true
+	c.Campaigns = []rules.Campaign{{
+		ID: "sale", Version: from, Programme: "town", Unit: "EUR", Budget: rules.Budget{AmountMinor: budgetMinor},
+		Boosts: []rules.CampaignBoost{{Boost: rules.Boost{ID: "double", Op: rules.MultiplyRate, FactorMillionths: 2_000_000}}},
+	}}
+	return c
+}
+
+// bareAccounts is a Redis of one shard without states, and a budget.
+type bareAccounts struct {
+	Accounts
+	drawn, others int64
+	limitMinor    int64
+	draws         []Draw
+	saves         []Save
+	saveErr       error
+}
+
+func (*bareAccounts) Load(_ context.Context, _ int32, ids []string, values [][]byte) ([][]byte, error) {
+	for range ids {
+		values = append(values, nil)
+	}
+	return values, nil
+}
+
+func (a *bareAccounts) Draw(_ context.Context, d Draw, _ func(context.Context) (map[int32]int64, error)) (Drawn, error) {
+	a.draws = append(a.draws, d)
+	granted := int64(0)
+	for _, s := range a.saves {
+		for _, total := range s.Granted {
+			granted = total.Minor
+		}
+	}
+	a.drawn = max(granted, min(granted+d.WantMinor, d.LimitMinor-a.others))
+	return Drawn{granted, a.drawn, a.others}, nil
+}
+
+func (a *bareAccounts) Save(_ context.Context, s *Save) error {
+	if a.saveErr != nil {
+		return a.saveErr
+	}
+	kept := *s
+	kept.Granted = slices.Clone(s.Granted)
+	a.saves = append(a.saves, kept)
+	return nil
+}
+
+// letterBox keeps the reasons of dead letters.
+type letterBox struct{ reasons []string }
+
+func (b *letterBox) Write(_ context.Context, letters []rules.DeadLetter) error {
+	for _, l := range letters {
+		b.reasons = append(b.reasons, l.Reason)
+	}
+	return nil
+}
+
+func valueOf(t *testing.T, m prometheus.Metric) float64 {
+	t.Helper()
+	var shown dto.Metric
+	if err := m.Write(&shown); err != nil {
+		t.Fatal(err)
+	}
+	return shown.GetCounter().GetValue() + shown.GetGauge().GetValue()
+}
+
+type saleShard struct {
+	*Shard
+	accounts *bareAccounts
+	letters  *letterBox
+	settled  chan Settlement
+}
+
+func newSaleShard(t *testing.T, budgetMinor int64) *saleShard {
+	t.Helper()
+	s := &saleShard{accounts: &bareAccounts{}, letters: &letterBox{}, settled: make(chan Settlement, 100)}
+	edges := pureEdges(t, aSale(budgetMinor))
+	edges.Accounts, edges.DeadLetters, edges.Now = s.accounts, s.letters, func() time.Time { return time.Unix(1_800_000_000, 0) }
+	options := DefaultOptions()
+	options.AccountRefKey = make([]byte, 32)
+	s.Shard = NewShard(shardZero{}, edges, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	s.latest = math.MaxInt64
+	return s
+}
+
+// take takes records the whole way to the queue.
+func (s *saleShard) take(t *testing.T, records ...feed.Record) error {
+	t.Helper()
+	if _, err := s.match(t.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); err != nil {
+		t.Fatal(err)
+	}
+	return s.finish(t.Context(), &s.window, s.settled)
+}
+
+func enrolment(account string) feed.Record {
+	return feed.Record{Topic: feed.Facts, Time: 1_800_000_000_000, Key: []byte(account), Value: fmt.Appendf(nil,
+		`{"fact_id":"en","type":"enrolled","account_id":%q,"at":"2026-01-01T00:00:00Z","member_id":"m","programme":"town"}`, account)}
+}
+
+// purchase of 100 EUR: 3 EUR, and 3 EUR more from the sale.
+func purchase(account, id string) feed.Record {
+	return feed.Record{Topic: feed.Transactions, Time: 1_800_000_000_000, Key: []byte(account), Value: fmt.Appendf(nil,
+		`{"event_id":%q,"type":"clearing","transaction_id":%q,"account_id":%q,"card_token":"t","amount_minor":10000,"currency":"EUR","occurred_at":"2026-10-05T12:34:56Z","merchant":{"id":"0000000007"}}`,
+		id, id, account)}
+}
+
+// A window that finds a budget short is decided once more, as if it had not
+// been before.
+func TestAWindowIsDecidedOnceMoreWhereABudgetIsShort(t *testing.T) {
+	s := newSaleShard(t, 1_000)
+	conflict := purchase("a", "p1")
+	conflict.Value = []byte(string(conflict.Value[:len(conflict.Value)-1]) + `,"channel":"online"}`)
+	unread := feed.Record{Topic: feed.Transactions, Time: 1, Value: []byte("no JSON")}
+	if err := s.take(t, unread, enrolment("a"), enrolment("b"), purchase("a", "p1"), purchase("a", "p1"), conflict, purchase("b", "p2")); err != nil {
+		t.Fatal(err)
+	}
+	if want := []Draw{{Budget: "campaign/sale", LimitMinor: 1_000, WantMinor: 600}}; !slices.Equal(s.accounts.draws, want) {
+		t.Errorf("drew %+v, want %+v", s.accounts.draws, want)
+	}
+	save := s.accounts.saves[0]
+	var fates [rules.NumFates]int64
+	fates[rules.Booked], fates[rules.NoChange], fates[rules.Duplicate], fates[rules.DeadLettered] = 2, 2, 1, 2
+	if save.Fates != fates {
+		t.Errorf("fates %v, want %v", save.Fates, fates)
+	}
+	if got := fmt.Sprint(s.letters.reasons); got != "[json conflict]" {
+		t.Errorf("dead letters: %s", got)
+	}
+	if save.LastSeq != 4 || len(save.Members) != 2 || len(save.Known) != 4 || len(save.Accounts) != 2 {
+		t.Errorf("saved seq %d, %d members, %d known ids, %d accounts", save.LastSeq, len(save.Members), len(save.Known), len(save.Accounts))
+	}
+	if want := []BudgetTotal{{"campaign/sale", 600}}; !slices.Equal(save.Granted, want) {
+		t.Errorf("granted %v, want %v", save.Granted, want)
+	}
+
+	// Then 400 are left: one whole, one in part, and what is refused is not asked
+	// for again and again.
+	s.accounts.draws = nil
+	if err := s.take(t, enrolment("c"), purchase("c", "p3"), purchase("c", "p4"), purchase("c", "p5")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.take(t, enrolment("d"), purchase("d", "p6")); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.accounts.draws) != 1 {
+		t.Errorf("drew %+v: a budget that is used up is drawn on once", s.accounts.draws)
+	}
+	if got := s.accounts.saves[1].Granted; len(got) != 1 || got[0].Minor != 1_000 {
+		t.Errorf("granted %v, want all 1,000", got)
+	}
+	if got := s.accounts.saves[2].Granted; len(got) != 0 {
+		t.Errorf("granted %v beyond the limit", got)
+	}
+	if refused := valueOf(t, s.metrics.refused.WithLabelValues("campaign/sale")); refused != 3 {
+		t.Errorf("%v purchases are counted that got less than they deserved, want 3", refused)
+	}
+	if left := valueOf(t, s.metrics.budgetLeft.WithLabelValues("campaign/sale")); left != 0 {
+		t.Errorf("%v are shown as left", left)
+	}
+}
+
+// What a window has granted is void when it is not saved.
+func TestAPurseGoesBackToWhatIsSaved(t *testing.T) {
+	s := newSaleShard(t, 1_000)
+	s.accounts.saveErr = fmt.Errorf("%w, says the test", ErrFenced)
+	if err := s.take(t, enrolment("a"), purchase("a", "p1")); err == nil {
+		t.Fatal("saved")
+	}
+	s.accounts.saveErr = nil
+	s.window.reset(progress{heads: s.heads})
+	if err := s.take(t, enrolment("a"), purchase("a", "p1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.accounts.saves[0].Granted; len(got) != 1 || got[0].Minor != 300 {
+		t.Errorf("granted %v, want 300", got)
+	}
+}
+
+// An owner that gives back what a former one has granted must know how much that
+// was: it asks, though it wants nothing.
+func TestWhatWasNeverDrawnIsLookedUpWhenItIsGivenBack(t *testing.T) {
+	p := newPurse(NewMetrics(prometheus.NewRegistry()), time.Now)
+	p.open()
+	p.GiveBack("campaign/sale", 50)
+	short := p.short()
+	if len(short) != 1 || short[0].wantMinor != 0 {
+		t.Fatalf("to draw on: %+v", short)
+	}
+	if err := p.filled(short[0], &Drawn{GrantedMinor: 80, DrawnMinor: 80, OthersMinor: 20}); err != nil {
+		t.Fatal(err)
+	}
+	p.again()
+	p.GiveBack("campaign/sale", 50)
+	if given := p.Take("campaign/sale", 1_000, 60); given != 50 {
+		t.Errorf("gives %d, want the 50 that came back", given)
+	}
+	if len(p.short()) != 1 {
+		t.Error("it was short of 10 and does not draw")
+	}
+}
+
+func TestBudgetsOfADayCountUnderTheirOffer(t *testing.T) {
+	for key, want := range map[rules.BudgetKey]string{
+		"day/cafe/everyday/bastille/2026-11-27": "day/cafe/everyday", "day//wide//2026-11-27": "day//wide",
+		"offer/cafe/everyday": "offer/cafe/everyday", "campaign/sale": "campaign/sale",
+	} {
+		if label, perDay := budgetLabel(key); label != want || perDay != (label != string(key)) {
+			t.Errorf("%s counts under %s (per day: %v), want %s", key, label, perDay, want)
+		}
+	}
+}
