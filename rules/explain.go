@@ -15,7 +15,8 @@ type Explanation struct {
 	AccountID     string `json:"account_id"`
 	TransactionID string `json:"transaction_id"` // of the purchase; what was asked for may have been linked to it
 	// Outcome is one of "unknown" (nothing was kept of it), "waiting" (for an
-	// event that opens the purchase), "earns nothing", "earns".
+	// event that opens the purchase), "earns nothing", "earns", "referral" (the
+	// account gets something as the sponsor of another, who bought).
 	Outcome   string            `json:"outcome"`
 	Why       []string          `json:"why,omitempty"` // reason codes for a purchase that earns nothing as a whole
 	Events    []ExplainedEvent  `json:"events,omitempty"`
@@ -24,6 +25,23 @@ type Explanation struct {
 	Confirmed *ExplainedWorld   `json:"confirmed,omitempty"`
 	Expected  *ExplainedWorld   `json:"expected,omitempty"`
 	Booked    []ExplainedAmount `json:"booked,omitempty"`
+	// Referrals are what the account gets as the sponsor of whoever bought.
+	Referrals []ExplainedReferral `json:"referrals,omitempty"`
+}
+
+// ExplainedReferral is what one offer gives the account for the purchase of a
+// member whom it referred.
+type ExplainedReferral struct {
+	BuyerAccountID string            `json:"buyer_account_id"`
+	PartnerID      string            `json:"partner_id"` // empty: an offer of the programme's own
+	OfferID        string            `json:"offer_id"`
+	OfferVersion   string            `json:"offer_version"`
+	PurchasedAt    string            `json:"purchased_at"`
+	Currency       string            `json:"currency"`
+	ConfirmedMinor int64             `json:"confirmed_minor"` // before the account's own caps
+	ExpectedMinor  int64             `json:"expected_minor"`
+	Caps           []string          `json:"caps,omitempty"` // per sponsor, in words
+	Booked         []ExplainedAmount `json:"booked,omitempty"`
 }
 
 // ExplainedEvent is one event of the set and its part in the purchase.
@@ -247,13 +265,16 @@ func (e *Engine) Explain(a *Account, transactionID string) (*Explanation, error)
 	if i < 0 {
 		i = a.purchaseWith(transactionID)
 	}
-	x := &Explanation{AccountID: a.id, TransactionID: transactionID, Outcome: "unknown"}
+	x := &Explanation{AccountID: a.id, TransactionID: transactionID, Outcome: "unknown", Referrals: e.explainReferrals(a, transactionID)}
 	if i < 0 {
+		if len(x.Referrals) > 0 {
+			x.Outcome = "referral"
+		}
 		return x, nil
 	}
 	p := &a.purchases[i]
 	x.TransactionID = p.id
-	x.Booked = e.explainBooked(a, p)
+	x.Booked = e.explainBooked(a, p.lines)
 	if !p.known() {
 		x.Outcome = "waiting"
 		x.Events = a.explainEvents(p, a.tallyOf(p, true))
@@ -432,9 +453,37 @@ func (b *basis) explain(w world) ExplainedBasis {
 	return x
 }
 
-func (e *Engine) explainBooked(a *Account, p *purchase) []ExplainedAmount {
+// explainReferrals tells what the account gets as a sponsor for a purchase.
+func (e *Engine) explainReferrals(a *Account, transactionID string) []ExplainedReferral {
+	var all []ExplainedReferral
+	for i := range a.referrals {
+		r := &a.referrals[i]
+		if r.TransactionID != transactionID {
+			continue
+		}
+		x := ExplainedReferral{
+			BuyerAccountID: r.BuyerAccountID, PartnerID: r.PartnerID, OfferID: r.OfferID, OfferVersion: r.OfferVersion,
+			PurchasedAt: r.PurchasedAt.String(), Currency: r.Currency.String(),
+			ConfirmedMinor: r.ConfirmedRewardMinor, ExpectedMinor: r.ExpectedRewardMinor, Booked: e.explainBooked(a, r.lines),
+		}
+		standing := a.standingAt(r.PurchasedAt)
+		if v := e.snapshot.programmeFor(a, &standing, r.PurchasedAt); v != nil {
+			if o := e.snapshot.sponsoringOffer(r, v); o != nil {
+				w := Wording{Currency: r.Currency, Unit: r.Currency.String()}
+				for n := range o.Sponsor.Caps {
+					x.Caps = append(x.Caps, w.Cap(&o.Sponsor.Caps[n]))
+				}
+			}
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
+// explainBooked tells the lines of a chain.
+func (e *Engine) explainBooked(a *Account, head int32) []ExplainedAmount {
 	var booked []ExplainedAmount
-	for i := p.lines; i >= 0; i = a.lines[i].next {
+	for i := head; i >= 0; i = a.lines[i].next {
 		l := &a.lines[i]
 		x := ExplainedAmount{
 			Role: l.role.String(), OfferID: l.offer, OfferVersion: l.version, Stage: l.stage.String(), Kind: l.kind.String(),

@@ -38,7 +38,34 @@ func (x *Explanation) Text() string {
 	for i := range x.Booked {
 		x.Booked[i].text(&b)
 	}
+	for i := range x.Referrals {
+		x.Referrals[i].text(&b)
+	}
 	return b.String()
+}
+
+func (r *ExplainedReferral) text(b *strings.Builder) {
+	from := "the programme's own"
+	if r.PartnerID != "" {
+		from = "of " + r.PartnerID
+	}
+	fmt.Fprintf(b, "  Account %s, whom this one referred, bought at %s. Offer %s, %s (version %s), gives its sponsor %s",
+		r.BuyerAccountID, r.PurchasedAt, r.OfferID, from, r.OfferVersion, inUnit(r.ConfirmedMinor, r.Currency))
+	if r.ExpectedMinor != r.ConfirmedMinor {
+		fmt.Fprintf(b, ", and %s once it is cleared", inUnit(r.ExpectedMinor, r.Currency))
+	}
+	if len(r.Caps) > 0 {
+		fmt.Fprintf(b, ", within his caps (%s)", joined(r.Caps, "and"))
+	}
+	b.WriteString(".\n")
+	if len(r.Booked) == 0 {
+		b.WriteString("  Nothing of it is booked: the account is no member of that programme then, or its caps are full.\n")
+		return
+	}
+	b.WriteString("\nBooked to the sponsor\n")
+	for i := range r.Booked {
+		r.Booked[i].text(b)
+	}
 }
 
 // verdict is what came of the purchase: "earns 2.00 EUR".
@@ -48,6 +75,8 @@ func (x *Explanation) verdict() string {
 		return "is unknown"
 	case "waiting":
 		return "is waiting"
+	case "referral":
+		return "was made by another"
 	}
 	confirmed, expected := x.Confirmed.Awards(), x.Expected.Awards()
 	switch {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -181,7 +182,7 @@ func explainAccount(ctx context.Context, ledger *clickhouse.Ledger, snapshot *ru
 		return nil, fmt.Errorf("account %q has more events than can be told: ask ClickHouse", accountID)
 	}
 	engine := rules.NewEngine(snapshot)
-	account, err := replay(engine, accountID, trace.Set)
+	account, err := replay(engine, accountID, trace.Set, trace.Grants)
 	if err != nil {
 		return nil, err
 	}
@@ -202,42 +203,65 @@ func explainAccount(ctx context.Context, ledger *clickhouse.Ledger, snapshot *ru
 	return told, nil
 }
 
+// transactionsOf are the purchases of an account, and those of members whom it
+// referred.
 func transactionsOf(set []rules.SetRow) []string {
 	var ids []string
 	for i := range set {
-		if id := set[i].TransactionID; set[i].Cause.Kind == rules.CauseEvent && !slices.Contains(ids, id) {
+		id := set[i].TransactionID
+		if set[i].Cause.Kind == rules.CauseReferral {
+			var r rules.Referral
+			if r.UnmarshalBinary(set[i].Payload) == nil { // else its replay has failed already
+				id = r.TransactionID
+			}
+		}
+		if set[i].Cause.Kind != rules.CauseFact && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
-// replay works an account out from its set.
-func replay(engine *rules.Engine, accountID string, set []rules.SetRow) (*rules.Account, error) {
+// replay works an account out from its set, with what budgets gave it.
+func replay(engine *rules.Engine, accountID string, set []rules.SetRow, grants []rules.Grant) (*rules.Account, error) {
 	account := rules.NewAccount(accountID)
 	var out rules.Output
 	for i := range set {
-		row := &set[i]
-		var err error
 		out.Reset()
-		if row.Cause.Kind == rules.CauseFact {
-			f := &rules.Fact{}
-			if err = f.UnmarshalBinary(row.Payload); err == nil {
-				f.AccountID = accountID
-				_, err = engine.ApplyFact(account, f, row.Cause, &out)
-			}
-		} else {
-			ev := &rules.Event{}
-			if err = ev.UnmarshalBinary(row.Payload); err == nil {
-				ev.AccountID = accountID
-				_, err = engine.ApplyEvent(account, ev, row.Cause, &out)
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("work out %s %q: %w", row.Cause.Kind, row.Cause.ID, err)
+		if err := replayRow(engine, account, accountID, &set[i], &out); err != nil {
+			return nil, fmt.Errorf("work out %s %q: %w", set[i].Cause.Kind, set[i].Cause.ID, err)
 		}
 	}
+	account.AdoptGrants(grants)
 	return account, nil
+}
+
+func replayRow(engine *rules.Engine, account *rules.Account, accountID string, row *rules.SetRow, out *rules.Output) error {
+	switch row.Cause.Kind {
+	case rules.CauseFact:
+		f := &rules.Fact{}
+		if err := f.UnmarshalBinary(row.Payload); err != nil {
+			return err
+		}
+		f.AccountID = accountID
+		_, err := engine.ApplyFact(account, f, row.Cause, out)
+		return err
+	case rules.CauseReferral:
+		r := &rules.Referral{}
+		if err := r.UnmarshalBinary(row.Payload); err != nil {
+			return err
+		}
+		r.SponsorAccountID = accountID
+		_, err := engine.ApplyReferral(account, r, row.Cause, out)
+		return err
+	}
+	ev := &rules.Event{}
+	if err := ev.UnmarshalBinary(row.Payload); err != nil {
+		return err
+	}
+	ev.AccountID = accountID
+	_, err := engine.ApplyEvent(account, ev, row.Cause, out)
+	return err
 }
 
 // withLedger adds what is booked of the purchase, and what its events paid.
@@ -268,17 +292,8 @@ func printExplained(w io.Writer, x explained, output string) error {
 		return encoder.Encode(x)
 	}
 	fmt.Fprintln(w, x.Text())
-	if len(x.Lines) > 0 {
-		fmt.Fprintln(w, "Booked, in order:")
-		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		for _, l := range x.Lines {
-			c, _ := money.ParseCurrency(l.Currency) // of a booked line: known
-			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\treward %s\tcommission %s\tby %s\t%v\n", l.Stage, l.Role, l.Kind, orDash(l.OfferID),
-				money.FormatMinor(l.RewardMinor, c), money.FormatMinor(l.CommissionMinor, c), l.CauseID, l.Reasons)
-		}
-		if err := table.Flush(); err != nil {
-			return err
-		}
+	if err := printLines(w, &x); err != nil {
+		return err
 	}
 	for _, i := range x.Instructions {
 		c, _ := money.ParseCurrency(i.Currency) // of an instruction: known
@@ -286,6 +301,43 @@ func printExplained(w io.Writer, x explained, output string) error {
 	}
 	fmt.Fprintln(w)
 	return nil
+}
+
+// printLines tells of each booked line, in order: what became of the purchase
+// with each record.
+func printLines(w io.Writer, x *explained) error {
+	if len(x.Lines) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "Booked, in order:")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, l := range x.Lines {
+		gives := "reward " + rules.FormatUnits(l.RewardMinor, l.Unit, x.decimalsOf(l.Unit))
+		switch {
+		case l.Role == rules.RolePartner.String():
+			gives = "commission " + inUnit(l.CommissionMinor, l.Currency)
+		case l.Kind != rules.Cash.String():
+			gives += ", cost " + inUnit(l.CostMinor, l.Currency)
+		}
+		if len(l.CampaignIDs) > 0 {
+			gives += ", with campaign " + strings.Join(l.CampaignIDs, " and ")
+		}
+		if l.Role == rules.RoleSponsor.String() {
+			gives += ", to sponsor " + orDash(l.BeneficiaryID)
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\tby %s\t%v\n", l.Stage, l.Role, l.Kind, orDash(l.OfferID), gives, l.CauseID, l.Reasons)
+	}
+	return table.Flush()
+}
+
+// decimalsOf are those of the points in the lines; 0 of what is money.
+func (x *explained) decimalsOf(unit string) int {
+	for i := range x.Booked {
+		if x.Booked[i].Unit == unit {
+			return x.Booked[i].UnitDecimals
+		}
+	}
+	return 0
 }
 
 func orDash(s string) string {

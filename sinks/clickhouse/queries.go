@@ -141,6 +141,7 @@ type Trace struct {
 	Set          []rules.SetRow      // in the order of Seq
 	Accruals     []rules.Accrual     // in the order of their causes
 	Instructions []rules.Instruction // of an account: all; of a transaction: those of the same causes
+	Grants       []rules.Grant       // what each purchase has of each budget; of their causes nothing
 	Truncated    bool                // there is more than is shown
 }
 
@@ -196,6 +197,11 @@ func (l *Ledger) trace(ctx context.Context, accounts, condition, instructionCond
 		ORDER BY i.recorded_ms, i.cause_offset, i.instruction_id`+limit, parameter); err != nil {
 		return nil, err
 	}
+	if t.Grants, err = query(ctx, l, "grants", scanGrantNow, `
+		SELECT account_ref, budget, transaction_id, unit, target_minor, granted_minor FROM grants_log `+where+condition+`
+		ORDER BY account_ref, budget, transaction_id, seq DESC, batch DESC, place DESC LIMIT 1 BY account_ref, budget, transaction_id`+limit, parameter); err != nil {
+		return nil, err
+	}
 	t.bound()
 	t.nameAccounts(buyers)
 	return &t, nil
@@ -214,7 +220,8 @@ func keptWith(accounts string) string {
 }
 
 func (t *Trace) bound() {
-	t.Truncated = len(t.Accounts) > maxTraceRows || len(t.Set) > maxTraceRows || len(t.Accruals) > maxTraceRows || len(t.Instructions) > maxTraceRows
+	t.Truncated = max(len(t.Accounts), len(t.Set), len(t.Accruals), len(t.Instructions), len(t.Grants)) > maxTraceRows
+	t.Grants = t.Grants[:min(len(t.Grants), maxTraceRows)]
 	t.Accounts = t.Accounts[:min(len(t.Accounts), maxTraceRows)]
 	t.Set = t.Set[:min(len(t.Set), maxTraceRows)]
 	t.Accruals = t.Accruals[:min(len(t.Accruals), maxTraceRows)]
@@ -242,6 +249,13 @@ func scanAccount(rows driver.Rows, r *rules.AccountRow) error {
 	var ref uuid.UUID
 	err := rows.Scan(&ref, &r.AccountID, &r.MemberID, &r.RecordedAt)
 	r.Ref = rules.AccountRef(ref)
+	return err
+}
+
+func scanGrantNow(rows driver.Rows, g *rules.Grant) error {
+	var ref uuid.UUID
+	err := rows.Scan(&ref, (*string)(&g.Budget), &g.TransactionID, &g.Unit, &g.TargetMinor, &g.GrantedMinor)
+	g.AccountRef = rules.AccountRef(ref)
 	return err
 }
 
