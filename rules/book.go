@@ -50,9 +50,9 @@ func (e *Engine) bookPurchase(a *Account, worked *workedPurchase, d decision, ou
 func (e *Engine) bookChain(a *Account, head *int32, deserved []deservedLine, about *Accrual, worked *workedPurchase, d decision, out *Output) {
 	for at := head; *at >= 0; {
 		l := &a.lines[*at]
-		should := deservedLine{lineKey: l.lineKey, programme: l.programme, why: takenBack(l, deserved, worked)}
+		should := deservedLine{lineKey: l.lineKey, programme: l.programme, why: e.takenBack(l, deserved, worked)}
 		for i := range deserved {
-			if deserved[i].lineKey == l.lineKey {
+			if deserved[i].lineKey == l.lineKey && deserved[i].programme == l.programme {
 				deserved[i].found = true
 				should = deserved[i]
 				break
@@ -83,14 +83,21 @@ func (e *Engine) bookChain(a *Account, head *int32, deserved []deservedLine, abo
 	}
 }
 
-// takenBack is why a booked line is no longer deserved.
-func takenBack(l *line, deserved []deservedLine, worked *workedPurchase) reasons {
-	for i := range deserved {
-		if d := &deserved[i]; d.partner != l.partner || d.store != l.store || d.version != l.version {
-			return worked.why | whyMoved
+// takenBack is why a booked line is no longer deserved: the reasons of its own
+// offer, beside those of the purchase as a whole.
+func (e *Engine) takenBack(l *line, deserved []deservedLine, worked *workedPurchase) reasons {
+	why := worked.why
+	for _, u := range e.unawarded[worked.unawarded.from:worked.unawarded.to] {
+		if u.offer == l.offer && u.role == l.role {
+			why |= u.why
 		}
 	}
-	return worked.why
+	for i := range deserved {
+		if d := &deserved[i]; d.role == l.role && d.offer == l.offer && (d.partner != l.partner || d.store != l.store || d.version != l.version) {
+			return why | whyMoved
+		}
+	}
+	return why
 }
 
 func (a *Account) newLine(l line) int32 {
@@ -197,7 +204,7 @@ func (s *Snapshot) bookedOffer(programmeID, partnerID, offerID, version string) 
 func (e *Engine) accrualID(x *Accrual, d decision) AccrualID {
 	b := e.buf[:0]
 	for _, s := range [...]string{
-		x.AccountID, x.TransactionID, x.OfferID, x.OfferVersion, x.PartnerID, x.StoreID, x.BeneficiaryID, x.Unit, x.Cause.ID,
+		x.AccountID, x.TransactionID, x.OfferID, x.OfferVersion, x.PartnerID, x.StoreID, x.BeneficiaryID, x.Unit, x.Programme, x.Cause.ID,
 	} {
 		b = appendString(b, s)
 	}
@@ -242,7 +249,7 @@ func (e *Engine) bookFacts(a *Account, d decision, out *Output) {
 
 func (e *Engine) addDeserved(l deservedLine) {
 	for i := range e.deserved {
-		if e.deserved[i].lineKey == l.lineKey {
+		if e.deserved[i].lineKey == l.lineKey && e.deserved[i].programme == l.programme {
 			e.deserved[i].sums = e.deserved[i].plus(l.sums)
 			return
 		}
@@ -321,7 +328,7 @@ func (a *Account) adoptLine(x *Accrual) {
 		}
 	}
 	for i := *head; i >= 0; i = a.lines[i].next {
-		if a.lines[i].lineKey == key {
+		if a.lines[i].lineKey == key && a.lines[i].programme == x.Programme {
 			a.lines[i].sums = a.lines[i].plus(s)
 			return
 		}

@@ -3,6 +3,7 @@ package rules
 import (
 	"math/bits"
 	"slices"
+	"sort"
 )
 
 // rateAndCap is steps 3 to 5, offer by offer: what the form gives under its
@@ -172,7 +173,7 @@ func (e *Engine) fillWorked(p *purchase) {
 			}
 			for n := range o.goals {
 				e.use(w, p, &o.goals[n].sum, aw.basisMinor)
-				if aw.reachesGoal && n == o.goal {
+				if aw.reachesGoal { // once a period, whichever period each version asks for
 					e.use(w, p, &o.goals[n].reached, 1)
 				}
 			}
@@ -195,8 +196,8 @@ type rollingFill struct {
 }
 
 type rollingEntry struct {
-	at  Instant
-	now [numWorlds]int64
+	at   Instant
+	upTo [numWorlds]int64 // used at all times up to then
 }
 
 func (e *Engine) rolling(counter int32) *rollingFill {
@@ -221,37 +222,51 @@ func grown[T any](s []T) []T {
 }
 
 func (r *rollingFill) add(w world, t Instant, more int64) {
-	i := len(r.entries)
-	for i > 0 && t.Before(r.entries[i-1].at) {
-		i--
-	}
+	i := r.after(t)
 	if i == 0 || r.entries[i-1].at != t {
-		r.entries = slices.Insert(r.entries, i, rollingEntry{at: t})
+		e := rollingEntry{at: t}
+		if i > 0 {
+			e.upTo = r.entries[i-1].upTo
+		}
+		r.entries = slices.Insert(r.entries, i, e)
 		i++
 	}
-	r.entries[i-1].now[w] += more
+	for i--; i < len(r.entries); i++ {
+		r.entries[i].upTo[w] += more
+	}
+}
+
+// after is the first entry later than t.
+func (r *rollingFill) after(t Instant) int {
+	n := len(r.entries)
+	if n == 0 || !t.Before(r.entries[n-1].at) {
+		return n // purchases come in order of time
+	}
+	return sort.Search(n, func(i int) bool { return r.entries[i].at.After(t) })
 }
 
 // within is what was used in (after, until].
 func (r *rollingFill) within(w world, after, until Instant) int64 {
-	sum := int64(0)
-	for i := len(r.entries) - 1; i >= 0 && r.entries[i].at.After(after); i-- {
-		if !r.entries[i].at.After(until) {
-			sum += r.entries[i].now[w]
-		}
+	return r.upTo(w, until) - r.upTo(w, after)
+}
+
+func (r *rollingFill) upTo(w world, t Instant) int64 {
+	if i := r.after(t); i > 0 {
+		return r.entries[i-1].upTo[w]
 	}
-	return sum
+	return 0
 }
 
 // fullest is the most that was used in one of the periods that end with a
 // purchase and in which t lies.
 func (r *rollingFill) fullest(w world, t Instant, days int) int64 {
 	most := r.within(w, t.AddDays(-days), t)
-	for i := range r.entries {
-		end := r.entries[i].at
-		if start := end.AddDays(-days); end.After(t) && start.Before(t) {
-			most = max(most, r.within(w, start, end))
+	for _, e := range r.entries[r.after(t):] {
+		start := e.at.AddDays(-days)
+		if !start.Before(t) {
+			break
 		}
+		most = max(most, r.within(w, start, e.at))
 	}
 	return most
 }

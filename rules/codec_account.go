@@ -90,9 +90,11 @@ func (e *encoder) told(a *Account, p *purchase) {
 	e.count(n)
 	for i := p.told; i >= 0; i = a.told[i].next {
 		t := &a.told[i]
-		for _, s := range [...]string{t.sponsor, t.partner, t.store, t.offer, t.version, t.programme} {
+		for _, s := range [...]string{t.sponsor, t.partner, t.store, t.offer, t.version, t.programme, t.mcc} {
 			e.string(s)
 		}
+		e.byte(byte(t.channel))
+		e.instant(t.at)
 		e.uint(uint64(t.number))
 		e.currency(t.currency)
 		for w := range numWorlds {
@@ -268,7 +270,7 @@ const (
 	minFactBytes     = 11
 	minPurchaseBytes = 7
 	minGrantBytes    = 4
-	minToldBytes     = 12
+	minToldBytes     = 15
 	minReferralBytes = 19
 	minEventBytes    = 14
 	minLineBytes     = 6
@@ -302,7 +304,9 @@ func (d *decoder) purchases(a *Account) {
 		p := unknownPurchase(d.unique())
 		flags := d.byte()
 		p.expired, p.bound = flags&purchaseExpired != 0, flags&purchaseBound != 0
-		p.wantedMinor = d.amount()
+		if p.wantedMinor = d.int(); p.wantedMinor < 0 { // in units of an award: points may be more than the volume
+			d.fail("bad amount")
+		}
 		d.events(a, &p)
 		if d.err != nil {
 			return
@@ -342,9 +346,10 @@ func (d *decoder) told(a *Account, p *purchase) {
 	tail := &p.told
 	for range d.count(minToldBytes) {
 		t := toldState{next: -1}
-		for _, s := range [...]*string{&t.sponsor, &t.partner, &t.store, &t.offer, &t.version, &t.programme} {
+		for _, s := range [...]*string{&t.sponsor, &t.partner, &t.store, &t.offer, &t.version, &t.programme, &t.mcc} {
 			*s = d.string()
 		}
+		t.channel, t.at = Channel(d.enum(d.byte(), 0, byte(OtherChannel), "bad channel")), d.instant()
 		t.number, t.currency = int64(d.uint()), d.currency()
 		for w := range numWorlds {
 			t.basisMinor[w], t.rewardMinor[w] = d.int(), d.int()

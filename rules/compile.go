@@ -52,6 +52,7 @@ type goalCounter struct{ sum, reached counter }
 type offerBudget struct {
 	*Budget
 	key BudgetKey // whole; of a budget per store and day the part before them
+	own bool      // of an offer of the programme's own: stores need their partner's name
 }
 
 // sponsorship is what an offer gives sponsors.
@@ -109,7 +110,7 @@ func newCompiler(s *Snapshot, c *Catalogue) *compiler {
 		p := &c.Programmes[i]
 		k.addZone(p.Zone)
 		for n := range p.Offers {
-			k.nameCounters("", &p.Offers[n], unitOf(&p.Offers[n], p.Points.Code))
+			k.nameCounters(ownScope(p.ID), &p.Offers[n], unitOf(&p.Offers[n], p.Points.Code))
 		}
 	}
 	for i := range c.Partners {
@@ -132,15 +133,15 @@ func (k *compiler) addZone(zone *time.Location) {
 }
 
 // pointsCode is the unit of the points that a partner's version gives: that of
-// its programme when the version begins.
+// its programme when the version begins, or where the programme is none then,
+// when it begins anew.
 func (s *Snapshot) pointsCode(p *Partner) string {
 	i, ok := s.programmeIndex[p.Programme]
 	if !ok {
 		return ""
 	}
-	versions := s.programmes[i].versions
-	for n := len(versions) - 1; n >= 0; n-- {
-		if v := &versions[n]; !v.ended && (n == 0 || !v.from.After(p.Version.From)) {
+	for n := range s.programmes[i].versions {
+		if v := &s.programmes[i].versions[n]; !v.ended && v.until.After(p.Version.From) {
 			return v.Points.Code
 		}
 	}
@@ -309,7 +310,7 @@ func (k *compiler) programmeVersion(v *programmeVersion) {
 		return
 	}
 	k.s.own, k.budgeted = true, false
-	v.offerTerms = k.offerTerms("", v.Offers, v.Version, v.Points.Code)
+	v.offerTerms = k.offerTerms("", ownScope(v.ID), v.Offers, v.Version, v.Points.Code)
 	v.candidates = make(map[string][]candidate, len(k.zones))
 	for name, zone := range k.zones {
 		v.candidates[name] = k.candidates(v.offers, v.ID, span{v.from, v.until}, zone, "")
@@ -333,14 +334,14 @@ func (k *compiler) partnerVersion(v *partnerVersion) {
 	}
 	v.programme = k.s.programmeIndex[v.Partner.Programme]
 	v.statementText = statementText(k.s.programmeName(v.programme, v.from), v.Name)
-	v.offerTerms = k.offerTerms(v.ID, v.Offers, v.Version, k.s.pointsCode(v.Partner))
+	v.offerTerms = k.offerTerms(v.ID, v.ID, v.Offers, v.Version, k.s.pointsCode(v.Partner))
 	k.stores(v)
 }
 
-func (k *compiler) offerTerms(partnerID string, offers []Offer, version Version, pointsCode string) offerTerms {
+func (k *compiler) offerTerms(partnerID, scope string, offers []Offer, version Version, pointsCode string) offerTerms {
 	t := offerTerms{offers: make([]offer, 0, len(offers))}
 	for i := range offers {
-		t.offers = append(t.offers, k.offer(partnerID, &offers[i], version.ID, pointsCode))
+		t.offers = append(t.offers, k.offer(partnerID, scope, &offers[i], version.ID, pointsCode))
 	}
 	slices.SortFunc(t.offers, func(a, b offer) int {
 		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.ID, b.ID))
@@ -358,22 +359,26 @@ func (k *compiler) offerTerms(partnerID string, offers []Offer, version Version,
 	return t
 }
 
-func (k *compiler) offer(partnerID string, stated *Offer, version, pointsCode string) offer {
+// ownScope names what offers of a programme's own count and spend, where a
+// partner's id stands for those of a partner: "@" begins no id of a file.
+func ownScope(programmeID string) string { return "@" + programmeID }
+
+func (k *compiler) offer(partnerID, scope string, stated *Offer, version, pointsCode string) offer {
 	o := offer{
 		Offer: stated, partner: partnerID, kind: cmp.Or(stated.Reward.Kind, Cash), unit: unitOf(stated, pointsCode), version: version,
 		group: k.group(cmp.Or(stated.Group, DefaultGroup)), every: -1, goal: -1,
 	}
 	currency := o.Currency.String()
-	o.fills = k.counters(partnerID, o.ID, o.unit, unitsGiven, awardsGiven)
+	o.fills = k.counters(scope, o.ID, o.unit, unitsGiven, awardsGiven)
 	o.limits, o.purchaseCapMinor = limitsOf(o.Caps, o.fills)
-	o.visits = k.counters(partnerID, o.ID, "", visitsMade)
+	o.visits = k.counters(scope, o.ID, "", visitsMade)
 	for i, c := range o.visits {
 		if o.Every.N > 0 && c.per == o.Every.Per {
 			o.every = i
 		}
 	}
-	for i, c := range k.counters(partnerID, o.ID, currency, basesSummed) {
-		o.goals = append(o.goals, goalCounter{c, k.counter(partnerID, o.ID, currency, goalsReached, c.per)})
+	for i, c := range k.counters(scope, o.ID, currency, basesSummed) {
+		o.goals = append(o.goals, goalCounter{c, k.counter(scope, o.ID, currency, goalsReached, c.per)})
 		if o.Goal.AmountMinor > 0 && c.per == o.Goal.Per {
 			o.goal = i
 		}
@@ -383,18 +388,18 @@ func (k *compiler) offer(partnerID string, stated *Offer, version, pointsCode st
 		if o.Budgets[i].PerStoreAndDay {
 			name = "day/"
 		}
-		o.budgets = append(o.budgets, offerBudget{&o.Budgets[i], BudgetKey(name + partnerID + "/" + o.ID)})
+		o.budgets = append(o.budgets, offerBudget{&o.Budgets[i], BudgetKey(name + scope + "/" + o.ID), partnerID == ""})
 	}
 	if !o.Sponsor.None() {
-		o.sponsorship = k.sponsorship(&o, currency)
+		o.sponsorship = k.sponsorship(&o, scope, currency)
 	}
-	o.sponsored = k.counters(partnerID, o.ID, "", sponsoredPurchases)
+	o.sponsored = k.counters(scope, o.ID, "", sponsoredPurchases)
 	o.counted = len(o.fills)+len(o.visits)+len(o.goals)+len(o.budgets)+len(o.sponsored) > 0
 	return o
 }
 
-func (k *compiler) sponsorship(o *offer, currency string) *sponsorship {
-	s := &sponsorship{fills: k.counters(o.partner, o.ID, currency, sponsorUnits, sponsorAwards)}
+func (k *compiler) sponsorship(o *offer, scope, currency string) *sponsorship {
+	s := &sponsorship{fills: k.counters(scope, o.ID, currency, sponsorUnits, sponsorAwards)}
 	s.limits, s.purchaseCapMinor = limitsOf(o.Sponsor.Caps, s.fills)
 	return s
 }

@@ -16,8 +16,11 @@ func (e *Engine) findOffers(a *Account, p *purchase) {
 	e.offered, e.active = e.offered[:0], e.active[:0]
 	var atStore, own []candidate
 	zone := e.terms.programme.Zone
+	if e.terms.place != nil {
+		zone = e.terms.place.Zone
+	}
 	if e.terms.store != nil {
-		atStore, zone = e.terms.store.candidates, e.terms.store.Zone
+		atStore = e.terms.store.candidates
 	}
 	if e.terms.programme.candidates != nil {
 		own = e.terms.programme.candidates[zone.String()]
@@ -184,17 +187,18 @@ func (o *offer) asksRank() reasons {
 }
 
 // pastPurchases is what is known, in each world, of the purchases before the
-// one at hand at one partner, or anywhere (partner "").
+// one at hand, made as a member of one programme: at one partner, or anywhere
+// (partner "").
 type pastPurchases struct {
-	partner string
-	any     [numWorlds]bool
-	last    [numWorlds]Instant // the latest of them, where there is any
+	programme, partner string
+	any                [numWorlds]bool
+	last               [numWorlds]Instant // the latest of them, where there is any
 }
 
 // whyNotByHistory asks for no purchase before, or for none lately.
 func (e *Engine) whyNotByHistory(w world, a *Account, p *purchase, o *offer) reasons {
 	var why reasons
-	past := e.past(o.partner)
+	past := e.past(e.terms.programme.ID, o.partner)
 	if o.FirstPurchase && past.any[w] {
 		why |= whyFirst
 	}
@@ -204,31 +208,32 @@ func (e *Engine) whyNotByHistory(w world, a *Account, p *purchase, o *offer) rea
 	return why
 }
 
-func (e *Engine) past(partnerID string) *pastPurchases {
+func (e *Engine) past(programmeID, partnerID string) *pastPurchases {
 	for i := range e.pasts {
-		if e.pasts[i].partner == partnerID {
+		if e.pasts[i].partner == partnerID && e.pasts[i].programme == programmeID {
 			return &e.pasts[i]
 		}
 	}
-	e.pasts = append(e.pasts, pastPurchases{partner: partnerID})
+	e.pasts = append(e.pasts, pastPurchases{programme: programmeID, partner: partnerID})
 	return &e.pasts[len(e.pasts)-1]
 }
 
 // remember notes that a purchase of a member was made, where something of it
 // is left: for its partner and for anywhere.
 func (e *Engine) remember(a *Account, p *purchase) {
-	if e.terms.why != 0 {
+	if !e.terms.member {
 		return
 	}
+	programme := e.terms.programme.ID
 	b := e.basisOf(e.terms.giver.currency, a, p)
 	for w := range numWorlds {
 		if b.minor[w] == 0 {
 			continue
 		}
-		anywhere := e.past("")
+		anywhere := e.past(programme, "")
 		anywhere.any[w], anywhere.last[w] = true, p.at
 		if e.terms.partner != nil {
-			there := e.past(e.terms.partner.ID)
+			there := e.past(programme, e.terms.partner.ID)
 			there.any[w], there.last[w] = true, p.at
 		}
 	}

@@ -21,13 +21,22 @@ type decision struct {
 // workedPurchase is a purchase that was worked out: what it deserves, and what
 // its lines say of the member.
 type workedPurchase struct {
-	index      int32 // in Account.purchases
-	start, end int32 // in Engine.deserved
-	told       span32
+	index      int32  // in Account.purchases
+	start, end int32  // in Engine.deserved
+	told       span32 // in Engine.wanted
+	unawarded  span32 // in Engine.unawarded
 	memberID   string
 	level      string
 	statement  string
-	why        reasons // why what it doesn't deserve is not deserved
+	why        reasons // why it earns nothing at all
+}
+
+// unawarded is why an offer gives a purchase nothing, or its partner owes
+// nothing: for the lines of it that are taken back.
+type unawarded struct {
+	role  Role
+	offer string
+	why   reasons
 }
 
 // span32 is a part of a slice.
@@ -99,7 +108,7 @@ func (e *Engine) restart() {
 	e.fills.reset()
 	e.rollings, e.pasts = e.rollings[:0], e.pasts[:0]
 	e.deserved, e.worked, e.recorded = e.deserved[:0], e.worked[:0], e.recorded[:0]
-	e.wanted = e.wanted[:0]
+	e.wanted, e.unawarded = e.wanted[:0], e.unawarded[:0]
 	e.campaigns = e.campaigns[:0]
 }
 
@@ -409,30 +418,31 @@ func (e *Engine) deserve(a *Account, i int) error {
 	}
 	worked := workedPurchase{
 		index: int32(i), start: int32(len(e.deserved)), memberID: t.standing.memberID, level: t.standing.level, why: t.why,
-		told: span32{int32(len(e.wanted)), 0},
+		told: span32{int32(len(e.wanted)), 0}, unawarded: span32{int32(len(e.unawarded)), 0},
 	}
 	if t.why == 0 {
 		if t.partner != nil {
 			worked.statement = t.partner.statementText
 		}
-		e.deserveAwards(&worked)
-		e.deserveCommissions()
+		booked := t.purchase.lines >= 0 // something may be taken back
+		e.deserveAwards(booked)
+		e.deserveCommissions(booked)
 		if err := e.deserveReferrals(); err != nil {
 			return err
 		}
 	}
 	worked.end = int32(len(e.deserved))
-	worked.told.to = int32(len(e.wanted))
+	worked.told.to, worked.unawarded.to = int32(len(e.wanted)), int32(len(e.unawarded))
 	e.worked = append(e.worked, worked)
 	return nil
 }
 
-func (e *Engine) deserveAwards(worked *workedPurchase) {
+func (e *Engine) deserveAwards(booked bool) {
 	confirmed, expected := e.worth[confirmedWorld].awards, e.worth[expectedWorld].awards
 	for n := range confirmed {
 		c, x := &confirmed[n], &expected[n]
-		if c.finalMinor == 0 {
-			worked.why |= c.why | x.why
+		if booked && (c.finalMinor == 0 || x.finalMinor == c.finalMinor) {
+			e.unawarded = append(e.unawarded, unawarded{RoleMember, c.offer.ID, c.why | x.why | e.terms.tally.why()})
 		}
 		if c.finalMinor == 0 && x.finalMinor == 0 {
 			continue
@@ -467,13 +477,16 @@ func (e *Engine) campaignsOf(confirmed, expected *award) string {
 // campaignSeparator is in no id.
 const campaignSeparator = ","
 
-func (e *Engine) deserveCommissions() {
+func (e *Engine) deserveCommissions(booked bool) {
 	confirmed, expected := e.worth[confirmedWorld].commissions, e.worth[expectedWorld].commissions
 	for i := range confirmed {
 		c, x := &confirmed[i], &expected[i]
 		offerID := ""
 		if c.offer != nil {
 			offerID = c.offer.ID
+		}
+		if booked && (c.minor == 0 || x.minor == c.minor) {
+			e.unawarded = append(e.unawarded, unawarded{RolePartner, offerID, c.why | x.why | e.terms.tally.why()})
 		}
 		unit := e.terms.partner.unit
 		if c.offer != nil {

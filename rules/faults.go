@@ -104,6 +104,10 @@ func Check(c *Catalogue) Faults {
 	return faults
 }
 
+// idSeparators are in no id: they join ids in the names of budgets and in lists
+// of campaigns.
+const idSeparators = "/,"
+
 type versionName struct {
 	id   string
 	from Instant
@@ -191,6 +195,9 @@ func checkOnePoints(c *Catalogue, faults *Faults) {
 func (c checker) identity(id string, version Version, seen map[versionName]bool) {
 	if id == "" || len(id) > maxIDLength {
 		c.fault("id", "an id has 1 to %d bytes", maxIDLength)
+	}
+	if strings.ContainsAny(id, idSeparators) {
+		c.fault("id", "%q has one of %s, which separate ids where they are joined; leave it out", id, idSeparators)
 	}
 	if version.ID == "" || len(version.ID) > maxIDLength {
 		c.fault("version", "a version has a name of 1 to %d bytes", maxIDLength)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/big"
+	"strings"
 
 	"ristourne/rules/money"
 )
@@ -65,6 +66,9 @@ func (c checker) offers(offers []Offer, in *agreed) {
 		o, path := &offers[i], fmt.Sprintf("offers[%d]", i)
 		if o.ID == "" || len(o.ID) > maxIDLength {
 			c.fault(path, "an offer's id has 1 to %d bytes", maxIDLength)
+		}
+		if strings.ContainsAny(o.ID, idSeparators) {
+			c.fault(path, "%q has one of %s, which separate ids where they are joined; leave it out", o.ID, idSeparators)
 		}
 		if ids[o.ID] {
 			c.fault(path, "two offers have the id %q; give one of them another", o.ID)

@@ -86,8 +86,12 @@ func (e *Engine) budgetKey(p *purchase, b *offerBudget) BudgetKey {
 		return b.key
 	}
 	store := ""
-	if e.terms.store != nil {
-		store = e.terms.store.ID
+	switch {
+	case e.terms.place == nil:
+	case b.own:
+		store = e.terms.giver.match.PartnerID + "/" + e.terms.place.ID
+	default:
+		store = e.terms.place.ID
 	}
 	day := time.Unix(int64(p.periods.day)*secondsPerDay, 0).UTC().Format(time.DateOnly)
 	return b.key + BudgetKey("/"+store+"/"+day)

@@ -248,7 +248,7 @@ type Grant struct {
 // BudgetKey names one budget over all members: the form in which it is kept,
 // such as "campaign/black-friday", "offer/cafe-du-coin/everyday" or
 // "day/cafe-du-coin/everyday/bastille/2026-11-27". The programme's own offers
-// have an empty partner.
+// have "@PROGRAMME" for a partner, and stores their partner's name before theirs.
 type BudgetKey string
 
 // Output collects what applying records has decided. It is reused from batch

@@ -204,6 +204,9 @@ func (r *Referral) UnmarshalBinary(src []byte) error {
 		d.fail("referral of an unknown format")
 	}
 	*r = d.referral()
+	if r.Number < 1 {
+		d.fail("bad number of a referral")
+	}
 	if len(d.b) < len(r.BuyerRef) {
 		d.fail("too short")
 		return d.done()
@@ -239,9 +242,6 @@ func (d *decoder) referral() Referral {
 	r.Currency, r.PurchasedAt, r.At = d.currency(), d.instant(), d.instant()
 	for _, minor := range [...]*int64{&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor} {
 		*minor = d.amount()
-	}
-	if r.Number < 1 {
-		d.fail("bad number of a referral")
 	}
 	return r
 }

@@ -3,7 +3,9 @@ package rules_test
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
+	"time"
 
 	"ristourne/rules"
 	"ristourne/rules/ledgertest"
@@ -263,5 +265,368 @@ func TestWhatIsReachedIsTheWhole(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Every state that is written can be read back, however large the amounts that
+// the contract allows.
+func TestLargestAmountsLeaveAReadableState(t *testing.T) {
+	points := func(c *rules.Catalogue) {
+		c.Programmes[0].Points = rules.PointsUnit{Code: "MILES", Decimals: 4}
+		o := percentOffer("miles", 100*money.One, capped(rules.PerMonth, 500), byProgramme) // 1 point a euro
+		o.Reward.Kind = rules.Points
+		c.Partners[0].Offers = []rules.Offer{o}
+	}
+	for name, change := range map[string]func(*rules.Catalogue){
+		"points": points,
+		"boosted money": offers(percentOffer("fivefold", money.One, capped(rules.PerMonth, 500), func(o *rules.Offer) {
+			o.Boosts = []rules.Boost{{ID: "x5", Op: rules.MultiplyRate, FactorMillionths: 5 * money.One}}
+		})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			newScene(t, cafe(t, change)).play(`
+				enrolled d0 cards=card
+				clearing P 9007199254740991 d1`)
+		})
+	}
+}
+
+// A sponsor's line whose referral is not in the set is taken back; the account
+// must stay readable.
+func TestAdoptedSponsorLineLeavesAReadableState(t *testing.T) {
+	s := newScene(t, cafe(t)).play(`enrolled d0 cards=card`)
+	s.account.AdoptBooked([]rules.Accrual{{
+		Programme: "ristourne", AccountID: "buyer", BeneficiaryID: "acc", Role: rules.RoleSponsor, TransactionID: "P", PartnerID: "cafe",
+		StoreID: "bastille", OfferID: "everyday", OfferVersion: "c1", Stage: rules.Confirmed, Kind: rules.Cash, Unit: "EUR", Currency: eur,
+		BasisMinor: 10_000, RewardMinor: 100, CostMinor: 100, PurchasedAt: when("d1"),
+	}})
+	if err := s.engine.Repair(s.account, rules.Cause{Kind: rules.CauseFact, ID: "last"}, &s.out); err != nil {
+		t.Fatal(err)
+	}
+	if err := rules.NewAccount("acc").UnmarshalBinary(s.account.AppendBinary(nil)); err != nil {
+		t.Errorf("the state can't be read back: %v", err)
+	}
+}
+
+// club adds another programme with a partner of its own, "bar".
+func club(t *testing.T, change ...func(p *rules.Programme, bar *rules.Partner)) func(*rules.Catalogue) {
+	return func(c *rules.Catalogue) {
+		p := c.Programmes[0]
+		p.ID, p.Version.ID, p.Offers = "club", "k1", nil
+		bar := c.Partners[0]
+		bar.ID, bar.Version.ID, bar.Programme = "bar", "b1", "club"
+		bar.Stores = []rules.Store{{ID: "bar1", Zone: bar.Stores[0].Zone, Keys: []rules.Key{mid("BAR1")}}}
+		bar.Offers = []rules.Offer{percentOffer("bar", 30_000)}
+		for _, f := range change {
+			f(&p, &bar)
+		}
+		c.Programmes, c.Partners = append(c.Programmes, p), append(c.Partners, bar)
+	}
+}
+
+func own(all ...rules.Offer) func(*rules.Catalogue) {
+	return programme(func(p *rules.Programme) { p.Offers = all })
+}
+
+func first(o *rules.Offer) { o.FirstPurchase = true }
+
+// Reading 7: purchases made as a member of another programme count for nothing.
+func TestFirstPurchaseIsOfTheProgramme(t *testing.T) {
+	s := newScene(t, cafe(t, club(t), own(percentOffer("welcome", 50_000, first, byProgramme, inGroup("w"))), offers())).play(`
+		enrolled d0 cards=card programme=club
+		clearing A 10000 d1 mid=BAR1
+		enrolled d2
+		clearing B 10000 d3`)
+	if got := s.member(); !strings.Contains(got, "B welcome confirmed 500") {
+		t.Errorf("no welcome for the first purchase in the programme: %s", got)
+	}
+}
+
+func TestFirstPurchaseAtAPartnerThatChangedItsProgramme(t *testing.T) {
+	s := newScene(t, cafe(t, club(t), offers(percentOffer("welcome", 50_000, first)), secondVersion("d2", func(p *rules.Partner) { p.Programme = "club" }))).play(`
+		enrolled d0 cards=card
+		clearing A 10000 d1
+		enrolled d2 programme=club
+		clearing B 10000 d3`)
+	if got := s.member(); !strings.Contains(got, "B welcome confirmed 500") {
+		t.Errorf("no welcome for the first purchase in the other programme: %s", got)
+	}
+}
+
+// Reading 7: for an offer of the programme's own, purchases of any kind in the
+// set come before, those made while the programme had no such offers too.
+func TestFirstPurchaseLooksBackBeforeTheProgrammesOwnOffers(t *testing.T) {
+	later := func(c *rules.Catalogue) {
+		p := c.Programmes[0]
+		p.Version = rules.Version{ID: "r2", From: when("d2")}
+		p.Offers = []rules.Offer{percentOffer("welcome", 50_000, first, byProgramme)}
+		c.Programmes = append(c.Programmes, p)
+	}
+	s := newScene(t, cafe(t, club(t), later)).play(`
+		enrolled d0 cards=card
+		clearing A 10000 d1 mid=BAR1
+		clearing B 10000 d3 mid=BAR1`)
+	if got := s.member(); strings.Contains(got, "B welcome") {
+		t.Errorf("B is not the first purchase of the set: %s", got)
+	}
+}
+
+// Reading 3: hours of the programme's own offers are by the matched store's
+// clock, whosever store it is.
+func TestOwnOffersKeepTheClockOfAnyMatchedStore(t *testing.T) {
+	c := cafe(t, club(t), own(percentOffer("noon", 50_000, byProgramme, func(o *rules.Offer) {
+		o.When.Hours = []rules.Hours{{FromSec: 12 * 3600, UntilSec: 13 * 3600}}
+	})))
+	c.Programmes[0].Zone = zoneOf(t, "Asia/Tokyo")
+	s := newScene(t, c).play(`
+		enrolled d0 cards=card
+		clearing A 10000 2026-03-05T12:30:00+01:00 mid=BAR1
+		clearing B 10000 2026-03-05T12:30:00+09:00 mid=BAR1`)
+	if got := s.member(); got != "A noon confirmed 500 by r1" {
+		t.Errorf("noon at the bar in Paris: %q", got)
+	}
+}
+
+func zoneOf(t *testing.T, name string) *time.Location {
+	t.Helper()
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zone
+}
+
+// Many offers that each add a commission: their sum must not wrap around.
+func TestSumOfCommissionsDoesNotWrap(t *testing.T) {
+	var all []rules.Offer
+	for i := range 1100 {
+		all = append(all, percentOffer(fmt.Sprintf("o%04d", i), 10_000, inGroup(fmt.Sprint("g", i)), func(o *rules.Offer) {
+			o.Commission = rules.Commission{RateMillionths: money.One}
+		}))
+	}
+	s := newScene(t, cafe(t, offers(all...))).play(`
+		enrolled d0 cards=card
+		clearing P 9007199254740991 d1`)
+	for _, x := range s.out.Accruals {
+		if x.RewardMinor < 0 || x.CommissionMinor < 0 {
+			t.Fatalf("a first line under 0: offer %s %d", x.OfferID, x.RewardMinor)
+		}
+	}
+	if !strings.Contains(s.member(), "o0000 confirmed") {
+		t.Error("a commission of many times the purchase funds nothing")
+	}
+}
+
+// What Compile accepts never makes the engine fail but for ErrLimit.
+func TestCostPlusOfManyPointsOffersDoesNotFail(t *testing.T) {
+	c := cafe(t, func(c *rules.Catalogue) {
+		c.Programmes[0].Points = rules.PointsUnit{Code: "MILES", ValueMillionths: money.One}
+		c.Partners[0].Commission = rules.Commission{Form: rules.CostPlusCommission, CostMillionths: 8 * money.One}
+		c.Partners[0].Offers = nil
+		for i := range 17 {
+			o := percentOffer(fmt.Sprintf("o%04d", i), 8*money.One, inGroup(fmt.Sprint("g", i)))
+			o.Reward.Kind = rules.Points
+			c.Partners[0].Offers = append(c.Partners[0].Offers, o)
+		}
+	})
+	if _, err := rules.Compile(c); err != nil {
+		return // refused: as well
+	}
+	s := newScene(t, c)
+	s.play(`enrolled d0 cards=card`)
+	if _, err := s.apply(parseRecord("clearing P 9007199254740991 d1", 9)); err != nil {
+		t.Errorf("the engine fails: %v", err)
+	}
+}
+
+// A campaign's budget in points that many offers draw on for one purchase.
+func TestTargetOfManyPointsOffersDoesNotWrap(t *testing.T) {
+	c := cafe(t, func(c *rules.Catalogue) {
+		c.Programmes[0].Points = rules.PointsUnit{Code: "MILES", Decimals: 4}
+		c.Partners[0].Offers = nil
+		for i := range 17 {
+			o := percentOffer(fmt.Sprintf("o%04d", i), 64*money.One, inGroup(fmt.Sprint("g", i)), byProgramme)
+			o.Reward.Kind = rules.Points
+			c.Partners[0].Offers = append(c.Partners[0].Offers, o)
+		}
+		c.Campaigns = []rules.Campaign{{
+			ID: "double", Version: rules.Version{ID: "d1", From: rules.MinInstant}, Programme: "ristourne", Unit: "MILES",
+			Budget: rules.Budget{AmountMinor: 1000},
+			Boosts: []rules.CampaignBoost{{Boost: rules.Boost{ID: "x2", Op: rules.MultiplyRate, FactorMillionths: 2 * money.One}}},
+		}}
+	})
+	if _, err := rules.Compile(c); err != nil {
+		return // refused: as well
+	}
+	s := newScene(t, c)
+	s.engine.SetBudgets(pot{})
+	s.play(`
+		enrolled d0 cards=card
+		clearing P 9007199254740991 d1`)
+	for _, x := range s.out.Accruals {
+		if x.RewardMinor > 64*9007199254740991+1000 {
+			t.Fatalf("a budget of 1000 paid %d", x.RewardMinor-64*9007199254740991)
+		}
+	}
+}
+
+// A programme that was ended and begins anew, with points: an offer made in
+// between gives them.
+func TestPointsOfAProgrammeThatBeginsAnew(t *testing.T) {
+	s := newScene(t, cafe(t, func(c *rules.Catalogue) {
+		ended, anew := c.Programmes[0], c.Programmes[0]
+		ended.Version = rules.Version{ID: "r2", From: when("d1"), Ended: true}
+		anew.Version = rules.Version{ID: "r3", From: when("d5")}
+		anew.Points = rules.PointsUnit{Code: "MILES"}
+		c.Programmes = append(c.Programmes, ended, anew)
+		o := percentOffer("miles", money.One, byProgramme)
+		o.Reward.Kind = rules.Points
+		c.Partners[0].Version.From = when("d3")
+		c.Partners[0].Offers = []rules.Offer{o}
+	})).play(`
+		enrolled d0 cards=card
+		clearing P 1000 d6`)
+	if got := s.member(); got != "P miles confirmed 1000 points MILES" {
+		t.Errorf("no points: %q", got)
+	}
+}
+
+// Reading 8: the goal is reached once a period, whatever period an older version
+// had.
+func TestGoalIsReachedOnceAPeriodOverVersions(t *testing.T) {
+	goal := func(per rules.CapPeriod, minor int64) rules.Offer {
+		return fixedOffer("goal", 500, func(o *rules.Offer) { o.Goal = rules.Goal{AmountMinor: minor, Per: per} })
+	}
+	s := newScene(t, cafe(t, offers(goal(rules.PerMonth, 5000)), secondVersion("d5", func(p *rules.Partner) {
+		p.Offers = []rules.Offer{goal(rules.PerYear, 20_000)}
+	}))).play(`
+		enrolled d0 cards=card
+		clearing A 10000 d1
+		clearing B 10000 d6`)
+	if got := s.member(); got != "A goal confirmed 500" {
+		t.Errorf("the goal was got in the year already: %q", got)
+	}
+}
+
+// Budgets per store and day are each store's, whatever other partners call
+// theirs.
+func TestBudgetPerStoreAndDayIsTheStores(t *testing.T) {
+	c := cafe(t, own(percentOffer("own", 50_000, byProgramme, inGroup("own"), func(o *rules.Offer) {
+		o.Budgets = []rules.Budget{{AmountMinor: 500, PerStoreAndDay: true}}
+	})), offers())
+	bar := c.Partners[0]
+	bar.ID, bar.Version.ID = "bar", "b1"
+	bar.Stores = []rules.Store{{ID: "bastille", Zone: bar.Stores[0].Zone, Keys: []rules.Key{mid("BAR1")}}}
+	c.Partners = append(c.Partners, bar)
+	s := newScene(t, c)
+	s.engine.SetBudgets(pot{})
+	s.play(`
+		enrolled d0 cards=card
+		clearing A 10000 d1
+		clearing B 10000 d1+1h mid=BAR1`)
+	if got := s.member(); got != "A own confirmed 500 by r1; B own confirmed 500 by r1" {
+		t.Errorf("two stores of one name share a budget: %q", got)
+	}
+}
+
+// Two offers must not share a budget by how their names are joined.
+func TestBudgetNamesAreUnambiguous(t *testing.T) {
+	limited := func(o *rules.Offer) { o.Budgets = []rules.Budget{{AmountMinor: 300}} }
+	c := cafe(t, offers(percentOffer("b/c", 30_000, limited)))
+	c.Partners[0].ID = "a"
+	bar := c.Partners[0]
+	bar.ID, bar.Version.ID = "a/b", "b1"
+	bar.Stores = []rules.Store{{ID: "bar1", Zone: bar.Stores[0].Zone, Keys: []rules.Key{mid("BAR1")}}}
+	bar.Offers = []rules.Offer{percentOffer("c", 30_000, limited)}
+	c.Partners = append(c.Partners, bar)
+	if _, err := rules.Compile(c); err != nil {
+		return // refused: as well
+	}
+	s := newScene(t, c)
+	s.engine.SetBudgets(pot{})
+	s.play(`
+		enrolled d0 cards=card
+		clearing A 10000 d1
+		clearing B 10000 d1+1h mid=BAR1`)
+	if n := strings.Count(s.member(), "confirmed 300"); n != 2 {
+		t.Errorf("two offers share a budget: %q", s.member())
+	}
+}
+
+// An adjustment belongs to the programme of its time, in whatever order they
+// arrive.
+func TestAdjustmentsBelongToTheirProgrammes(t *testing.T) {
+	records := []string{
+		"enrolled d0 cards=card id=e1", "enrolled d5 programme=club id=e2",
+		"adjustment d1 amount=500 id=a1", "adjustment d6 amount=300 id=a2",
+	}
+	for _, order := range [][]int{{0, 1, 2, 3}, {0, 1, 3, 2}} {
+		s := newScene(t, cafe(t, club(t)))
+		for _, i := range order {
+			s.play(records[i])
+		}
+		got := map[string]int64{}
+		for _, x := range s.out.Accruals {
+			got[x.Programme] += x.RewardMinor
+		}
+		if got["ristourne"] != 500 || got["club"] != 300 {
+			t.Errorf("in order %v: %v", order, got)
+		}
+	}
+}
+
+// The ledger's store keeps what facts book by themselves apart by programme: a
+// repair must find nothing to book in that.
+func TestBookedSumsOfTwoProgrammesAreWhole(t *testing.T) {
+	s := newScene(t, cafe(t, club(t))).play(`
+		enrolled d0 cards=card id=e1
+		enrolled d5 programme=club id=e2
+		adjustment d1 amount=500 id=a1
+		adjustment d6 amount=300 id=a2`)
+	s.account.AdoptBooked(s.out.Accruals)
+	var out rules.Output
+	if err := s.engine.Repair(s.account, rules.Cause{Kind: rules.CauseFact, ID: "a2"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range out.Accruals {
+		t.Errorf("a repair of what is whole books %d in programme %s", x.RewardMinor, x.Programme)
+	}
+}
+
+// An id follows from what a record says, not from where it stands: the same
+// event read from another copy of the topic must give the same instruction.
+func TestIDsDoNotDependOnOffsets(t *testing.T) {
+	ids := map[string]bool{}
+	for _, offset := range []int{0, 1000} {
+		s := newScene(t, cafe(t))
+		s.n = offset
+		s.play("enrolled d0 cards=card id=e1\nclearing P 10000 d1 id=c1")
+		ids[s.out.Instructions[0].ID] = true
+	}
+	if len(ids) != 1 {
+		t.Errorf("one event gives several instruction ids: %v", ids)
+	}
+}
+
+// Nor by how an offer's name is joined with a store's.
+func TestStoreBudgetNamesAreUnambiguous(t *testing.T) {
+	limited := func(stores ...string) func(*rules.Offer) {
+		return func(o *rules.Offer) {
+			o.Stores, o.Budgets = stores, []rules.Budget{{AmountMinor: 300, PerStoreAndDay: true}}
+		}
+	}
+	c := cafe(t, offers(percentOffer("x/y", 30_000, limited("z")), percentOffer("x", 30_000, limited("y/z"))))
+	c.Partners[0].Stores[0].ID, c.Partners[0].Stores[1].ID = "z", "y/z"
+	if _, err := rules.Compile(c); err != nil {
+		return // refused: as well
+	}
+	s := newScene(t, c)
+	s.engine.SetBudgets(pot{})
+	s.play(`
+		enrolled d0 cards=card
+		clearing A 10000 d1
+		clearing B 10000 d1+1h mid=CAFE2`)
+	if n := strings.Count(s.member(), "confirmed 300"); n != 2 {
+		t.Errorf("two offers share a budget: %q", s.member())
 	}
 }

@@ -15,6 +15,9 @@ const referralPrefix = "RF-"
 // toldState is what a purchase has told a sponsor by one offer.
 type toldState struct {
 	sponsor, partner, store, offer, version, programme string
+	mcc                                                string
+	channel                                            Channel
+	at                                                 Instant // purchase time: the sponsor's caps fill in its order
 	number                                             int64
 	currency                                           money.Currency
 	basisMinor, rewardMinor                            [numWorlds]int64
@@ -29,6 +32,7 @@ func (t *toldState) sameSponsorship(o *toldState) bool {
 // sameContent reports that the sponsor's account knows all that o says.
 func (t *toldState) sameContent(o *toldState) bool {
 	return t.store == o.store && t.version == o.version && t.programme == o.programme && t.currency == o.currency &&
+		t.mcc == o.mcc && t.channel == o.channel && t.at == o.at &&
 		t.basisMinor == o.basisMinor && t.rewardMinor == o.rewardMinor
 }
 
@@ -71,6 +75,7 @@ func (e *Engine) deserveReferrals() error {
 		want := toldState{
 			sponsor: e.terms.standing.sponsor, partner: o.partner, offer: o.ID, version: o.version,
 			programme: e.terms.programme.ID, currency: o.Currency,
+			mcc: e.terms.giver.mcc, channel: e.terms.giver.channel, at: p.at,
 		}
 		if o.partner != "" {
 			want.store = e.terms.store.ID
@@ -139,12 +144,9 @@ func (e *Engine) tellOne(a *Account, p *purchase, t *toldState, now toldState, d
 	r := Referral{
 		Number: t.number, SponsorAccountID: t.sponsor, BuyerAccountID: a.id, TransactionID: p.id, PartnerID: t.partner,
 		StoreID: t.store, OfferID: t.offer, OfferVersion: t.version, Programme: t.programme, Currency: t.currency,
-		PurchasedAt: p.at, At: d.at, Cause: d.cause,
+		PurchasedAt: t.at, Channel: t.channel, MCC: t.mcc, At: d.at, Cause: d.cause,
 		ConfirmedBasisMinor: t.basisMinor[confirmedWorld], ConfirmedRewardMinor: t.rewardMinor[confirmedWorld],
 		ExpectedBasisMinor: t.basisMinor[expectedWorld], ExpectedRewardMinor: t.rewardMinor[expectedWorld],
-	}
-	if p.known() {
-		r.Channel, r.MCC = a.events[p.giver].channel, a.events[p.giver].mcc
 	}
 	r.ID = e.referralID(&r)
 	out.Referrals = append(out.Referrals, r)
@@ -182,7 +184,7 @@ func (a *Account) AdoptTold(told []Referral) {
 		p := &a.purchases[n]
 		a.told = append(a.told, toldState{
 			sponsor: r.SponsorAccountID, partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion,
-			programme: r.Programme, number: r.Number, currency: r.Currency,
+			programme: r.Programme, number: r.Number, currency: r.Currency, mcc: r.MCC, channel: r.Channel, at: r.PurchasedAt,
 			basisMinor:  [numWorlds]int64{r.ConfirmedBasisMinor, r.ExpectedBasisMinor},
 			rewardMinor: [numWorlds]int64{r.ConfirmedRewardMinor, r.ExpectedRewardMinor}, next: p.told,
 		})

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"math"
 
 	"ristourne/rules/money"
 )
@@ -53,7 +54,9 @@ type purchaseTerms struct {
 	purchase  *purchase
 	programme *programmeVersion // the member's; nil: in none
 	partner   *partnerVersion   // nil: at no store of the programme
-	store     *store
+	store     *store            // of partner
+	place     *store            // of whichever programme; nil: the merchant matches none
+	member    bool              // of the programme, and the card counts
 	standing  *standing
 	giver     *setEvent
 	why       reasons // why it earns nothing at all
@@ -159,10 +162,17 @@ func (e *Engine) termsOf(a *Account, p *purchase) purchaseTerms {
 	if t.store == nil {
 		t.partner = nil
 	}
+	t.place = t.store
+	if t.place == nil && t.giver.atStore() && t.programme != nil {
+		if other := e.snapshot.partnerAt(t.giver.match.PartnerID, p.at); other != nil {
+			t.place = other.stores[t.giver.match.StoreID]
+		}
+	}
+	t.member = t.programme != nil && a.cardCounts(t.programme, p.at, t.giver.card)
 	switch {
 	case t.programme == nil, t.partner == nil && len(t.programme.offers) == 0:
 		t.why = whyNotMember
-	case !a.cardCounts(t.programme, p.at, t.giver.card):
+	case !t.member:
 		t.why = whyCard
 	}
 	return t
@@ -346,9 +356,14 @@ func (e *Engine) cutToCommission(w world) {
 	for i := range e.bases {
 		limit := int64(0)
 		for _, c := range e.worth[w].commissions {
-			if c.currency == e.bases[i].currency {
-				limit += c.minor // each within 2^57: see the checks of a catalogue
+			if c.currency != e.bases[i].currency {
+				continue
 			}
+			sum, err := money.Add(limit, c.minor)
+			if err != nil {
+				sum = math.MaxInt64 // no limit to any award
+			}
+			limit = sum
 		}
 		e.cut(w, e.bases[i].currency, limit, whyMargin, func(aw *award) bool {
 			return aw.offer.FundedBy == FundedByCommission

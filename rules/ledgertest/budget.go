@@ -65,13 +65,20 @@ func (aw *award) budgets(x *outcome) map[rules.BudgetKey]*rules.Budget {
 		if b.AmountMinor == 0 {
 			continue
 		}
-		key := fmt.Sprintf("offer/%s/%s", aw.key.partner, aw.key.offer)
+		of := aw.key.partner
+		if aw.partner == nil {
+			of = "@" + aw.key.own
+		}
+		key := fmt.Sprintf("offer/%s/%s", of, aw.key.offer)
 		if b.PerStoreAndDay {
 			day, store := periodOf(rules.PerDay, x.view.time, x.member.programme.Zone), ""
-			if x.view.at.store != nil {
-				store = x.view.at.store.ID
+			if at := x.view.at; at.store != nil {
+				store = at.store.ID
+				if aw.partner == nil { // stores of two partners may have one id
+					store = at.partner.ID + "/" + store
+				}
 			}
-			key = fmt.Sprintf("day/%s/%s/%s/%s", aw.key.partner, aw.key.offer, store, day)
+			key = fmt.Sprintf("day/%s/%s/%s/%s", of, aw.key.offer, store, day)
 		}
 		keys[rules.BudgetKey(key)] = b
 	}

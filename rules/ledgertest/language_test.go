@@ -134,6 +134,9 @@ func (c languageCase) run(t *testing.T) {
 	if len(got.Faults) > 0 {
 		t.Errorf("faults: %s", got.Faults)
 	}
+	if d := disagreement(c.cat, append([]Record{enrolled(0)}, c.records...), how{}); d != "" {
+		t.Errorf("the engine differs: %s", d)
+	}
 }
 
 func TestRewardForms(t *testing.T) {
@@ -344,6 +347,20 @@ func TestConditions(t *testing.T) {
 			[]Record{buy("t1", day(1)), buy("t2", day(2)), buy("t3", day(50)), ev("r", rules.Refund, "t1", 1, 60)},
 			[]string{"t3 three confirmed 200"},
 		},
+		{
+			"a goal was reached in the year, though the version before asked for it for life", func() *rules.Catalogue {
+				goal := func(per rules.CapPeriod) rules.Offer {
+					return offer("three", rate(30_000), func(o *rules.Offer) { o.Goal = rules.Goal{AmountMinor: 1000, Per: per} })
+				}
+				cat := generous(goal(rules.PerLife))
+				next := generous(goal(rules.PerYear)).Partners[0]
+				next.Version = rules.Version{ID: "v2", From: instantAt(day(2))}
+				cat.Partners = append(cat.Partners, next)
+				return cat
+			}(),
+			[]Record{buy("t1", day(1)), buy("t2", day(2))},
+			[]string{"t1 three confirmed 30"},
+		},
 	} {
 		t.Run(c.name, c.run)
 	}
@@ -352,11 +369,17 @@ func TestConditions(t *testing.T) {
 func gold(e *rules.Event) { e.CardProduct = "gold" }
 
 func TestBoosts(t *testing.T) {
-	set := func(n int64) rules.Boost { return rules.Boost{ID: "set", Op: rules.SetRate, RateMillionths: n} }
+	set := func(n int64) rules.Boost {
+		return rules.Boost{ID: fmt.Sprintf("set%d", n), Op: rules.SetRate, RateMillionths: n}
+	}
 	multiply := func(n int64) rules.Boost {
 		return rules.Boost{ID: "times", Op: rules.MultiplyRate, FactorMillionths: n}
 	}
 	add := func(n int64) rules.Boost { return rules.Boost{ID: "add", Op: rules.AddRate, RateMillionths: n} }
+	ofPoints := func(b rules.Boost) rules.Boost {
+		b.ID, b.OfPoints = b.ID+"-points", true
+		return b
+	}
 	every := func(b rules.Boost) []rules.CampaignBoost { return []rules.CampaignBoost{{Boost: b}} }
 	buys := []Record{buy("t1", day(1))}
 	for _, c := range []languageCase{
@@ -397,14 +420,11 @@ func TestBoosts(t *testing.T) {
 			[]string{"t1 o confirmed 10", "t1 p confirmed 10", "t2 o confirmed 20", "t2 p confirmed 10", "t3 o confirmed 10", "t3 p confirmed 10"},
 		},
 		{
-			"money doesn't boost points", withPoints(generous(
-				offer("o", rules.Reward{Form: rules.RateReward, Kind: rules.Points, RateMillionths: 10_000}, boosts(add(20_000), func() rules.Boost {
-					b := add(3_000)
-					b.OfPoints = true
-					return b
-				}()))), 0, 0),
-			buys,
-			[]string{"t1 o confirmed 13 points MILES cost 0"},
+			"money doesn't boost points", withCampaigns(withPoints(generous(
+				offer("o", rules.Reward{Form: rules.RateReward, Kind: rules.Points, RateMillionths: 10_000}),
+				offer("p", rate(10_000), group("p", 0))), 0, 0),
+				rules.Campaign{ID: "c", Boosts: append(every(add(20_000)), every(ofPoints(add(3_000)))...)}),
+			buys, []string{"t1 o confirmed 13 points MILES cost 0", "t1 p confirmed 30"},
 		},
 		{
 			"a campaign that was stopped", func() *rules.Catalogue {
@@ -564,6 +584,33 @@ func TestProgrammesOwnOffers(t *testing.T) {
 			[]string{"t1 pts confirmed 61 points MILES cost 30", "t2 three confirmed 31", "t2 commission confirmed 52"},
 		},
 		{
+			"at the store of another programme's partner the clock is the store's", func() *rules.Catalogue {
+				cat := withOwn(bakery(), offer("late", rate(10_000), func(o *rules.Offer) {
+					o.When.Hours = []rules.Hours{{FromSec: 22 * 3600, UntilSec: 24 * 3600}}
+				}))
+				other := cat.Programmes[0]
+				other.ID, other.Offers = "other", nil
+				cat.Programmes = append(cat.Programmes, other)
+				cat.Partners[0].Programme, cat.Partners[0].Stores[0].Zone = "other", zoneOf("Asia/Tokyo")
+				return cat
+			}(),
+			[]Record{buy("t1", "2024-03-04T13:00:00Z"), buy("t2", "2024-03-04T21:00:00Z")},
+			[]string{"t1 late confirmed 10"},
+		},
+		{
+			"a purchase before there was an own offer, that matched another programme's, was the first", func() *rules.Catalogue {
+				cat := bakery()
+				next := withOwn(bakery(), offer("first", fixed(500), func(o *rules.Offer) { o.FirstPurchase = true })).Programmes[0]
+				next.Version = rules.Version{ID: "r2", From: instantAt(day(2))}
+				other := withOwn(bakery(), offer("otherown", rate(10_000))).Programmes[0]
+				other.ID = "other"
+				cat.Programmes = append(cat.Programmes, next, other)
+				return cat
+			}(),
+			[]Record{buy("t1", day(1), elsewhere), buy("t2", day(2), elsewhere)},
+			nil,
+		},
+		{
 			"first purchase anywhere", withOwn(bakery(), offer("first", fixed(500), func(o *rules.Offer) { o.FirstPurchase = true }), offer("all", rate(1), group("z", 0))),
 			[]Record{buy("t1", day(1), elsewhere), buy("t2", day(2))},
 			[]string{"t1 first confirmed 500", "t2 three confirmed 30", "t2 commission confirmed 50"},
@@ -611,6 +658,26 @@ func TestSponsors(t *testing.T) {
 				enrolledAs("f", 0, sponsoredBy("a")), as("f", "t3", 1), ev("r", rules.Refund, "t3", 1000, 2, of("f")),
 			},
 			[]string{"t1 three confirmed 30", "t1 commission confirmed 50", "t2 three confirmed 30", "t2 commission confirmed 50"},
+		},
+		{
+			"what was taken back, and is deserved again", sponsor(rules.Sponsor{FixedMinor: 80}),
+			[]Record{
+				enrolledAs("b", 0, sponsoredBy("a")), as("b", "t1", 1), ev("e2", rules.Chargeback, "t1", 1000, 2, of("b")),
+				ev("e3", rules.ChargebackReversal, "t1", 1000, 3, of("b")),
+			},
+			[]string{"t1 three confirmed 30", "t1 commission confirmed 50", "t1 three confirmed 80 for a"},
+		},
+		{
+			"a purchase that turns out to be of the month before fills that month's cap",
+			sponsor(rules.Sponsor{FixedMinor: 80, Caps: []rules.Cap{{Per: rules.PerMonth, AmountMinor: 100}}}),
+			[]Record{
+				enrolledAs("b", 0, sponsoredBy("a")), as("b", "t1", 33), as("b", "t2", 34),
+				ev("e3", rules.Authorization, "t1", 1000, 31, of("b")),
+			},
+			[]string{
+				"t1 three confirmed 30", "t1 commission confirmed 50", "t1 three confirmed 80 for a",
+				"t2 three confirmed 30", "t2 commission confirmed 50", "t2 three confirmed 80 for a",
+			},
 		},
 		{
 			"an offer for sponsors alone", bakery(offers(offer("refer", rules.Reward{}, func(o *rules.Offer) {
@@ -775,6 +842,16 @@ func TestLateEvents(t *testing.T) {
 			[]Record{buy("t1", day(1)), buy("t2", day(3)), ev("e3", clear, "t1", 1000, 402)},
 			// t1 has 30 and t2 the 20 that are left in its three days.
 			[]string{"t1 three confirmed 30", "t2 three confirmed 20"},
+		},
+		{
+			"without a limit of purchases the sponsor gets what is late too", bakery(offers(offer("three", rate(30_000), func(o *rules.Offer) {
+				o.Sponsor = rules.Sponsor{RateMillionths: 50_000}
+			}))),
+			[]Record{
+				enrolledAs("b", 0, sponsoredBy("a")), buy("t1", day(1), of("b")), ev("e2", refund, "t1", 1000, 2, of("b")),
+				ev("e3", clear, "t1", 2000, 402, of("b")),
+			},
+			[]string{"t1 three confirmed 60", "t1 commission confirmed 100", "t1 three confirmed 100 for a"},
 		},
 		{
 			"a sponsor's first stays the first", bakery(offers(offer("three", rate(30_000), func(o *rules.Offer) {

@@ -9,9 +9,9 @@ import (
 	"ristourne/rules/money"
 )
 
-// offerKey is an offer over all its versions; the programme's own have no
-// partner.
-type offerKey struct{ partner, offer string }
+// offerKey is an offer over all its versions; a programme's own have no partner
+// but name the programme.
+type offerKey struct{ partner, offer, own string }
 
 // visit is a purchase on which all of an offer's conditions hold, but perhaps
 // for its turn and its goal.
@@ -127,13 +127,14 @@ func (o oracle) worth(w world, a *account, id string, v view, h history, limits 
 type candidate struct {
 	offer   *rules.Offer
 	partner *rules.Partner // nil: the programme's own
+	own     string         // that programme's id
 }
 
 func (c candidate) key() offerKey {
 	if c.partner == nil {
-		return offerKey{"", c.offer.ID}
+		return offerKey{"", c.offer.ID, c.own}
 	}
-	return offerKey{c.partner.ID, c.offer.ID}
+	return offerKey{c.partner.ID, c.offer.ID, ""}
 }
 
 // candidates are the offers of the store and of the programme, the strongest
@@ -142,11 +143,11 @@ func candidates(s sale) []candidate {
 	var all []candidate
 	if s.ofPartner() {
 		for i := range s.place.partner.Offers {
-			all = append(all, candidate{&s.place.partner.Offers[i], s.place.partner})
+			all = append(all, candidate{&s.place.partner.Offers[i], s.place.partner, ""})
 		}
 	}
 	for i := range s.member.programme.Offers {
-		all = append(all, candidate{&s.member.programme.Offers[i], nil})
+		all = append(all, candidate{&s.member.programme.Offers[i], nil, s.member.programme.ID})
 	}
 	slices.SortFunc(all, func(x, y candidate) int { return stronger(x.offer, y.offer, x.partner == nil, y.partner == nil) })
 	return all

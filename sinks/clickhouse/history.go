@@ -209,8 +209,9 @@ func setStream() *stream {
 // sponsor's, every other with the account whose purchase it is.
 const lineKeeper = `if(role = 'sponsor', beneficiary_ref, account_ref)`
 
-// lineKey is what the lines of an account add up by.
-const lineKey = `account_ref, transaction_id, partner_id, store_id, offer_id, offer_version, beneficiary_ref, role, kind, unit, stage`
+// lineKey is what the lines of an account add up by. Their programme is no part
+// of the ledger's key: what facts book by themselves is kept apart by it alone.
+const lineKey = `programme, account_ref, transaction_id, partner_id, store_id, offer_id, offer_version, beneficiary_ref, role, kind, unit, stage`
 
 func bookedStream() *stream {
 	var row rules.Accrual
@@ -220,7 +221,7 @@ func bookedStream() *stream {
 		// Buyers of sponsors' lines live in any shard, so their ids are looked up;
 		// theirs alone.
 		query: `
-			WITH argMax((programme, campaign_ids, currency, purchased_sec, purchased_nsec, usable_sec, usable_nsec,
+			WITH argMax((campaign_ids, currency, purchased_sec, purchased_nsec, usable_sec, usable_nsec,
 				expires_sec, expires_nsec, level, toInt8(channel), mcc), (recorded_ms, cause_offset)) AS newest
 			SELECT line.*, buyer.account_id
 			FROM
@@ -228,7 +229,7 @@ func bookedStream() *stream {
 				SELECT ` + lineKeeper + ` AS keeper, account_ref, beneficiary_ref,
 					transaction_id, partner_id, store_id, offer_id, offer_version, toInt8(role), toInt8(kind), unit, toInt8(stage),
 					sum(basis_minor) AS basis, sum(reward_minor) AS reward, sum(commission_minor) AS commission, sum(cost_minor) AS cost,
-					newest.1, newest.2, newest.3, newest.4, newest.5, newest.6, newest.7, newest.8, newest.9, newest.10, newest.11, newest.12
+					programme, newest.1, newest.2, newest.3, newest.4, newest.5, newest.6, newest.7, newest.8, newest.9, newest.10, newest.11
 				FROM accruals_log FINAL
 				WHERE shard = $1
 				GROUP BY ` + lineKey + `
