@@ -76,17 +76,24 @@ type failoverWorld struct {
 
 func newFailoverWorld(t *testing.T) *failoverWorld {
 	t.Helper()
+	w := newFailoverParts(t, failoverCatalogue)
+	w.makeRecords(t)
+	return w
+}
+
+// newFailoverParts has the catalogue published, and no records.
+func newFailoverParts(t *testing.T, catalogueDir string) *failoverWorld {
+	t.Helper()
 	w := &failoverWorld{binary: buildProgram(t), chaosWorld: &chaosWorld{
 		shards: failoverShards, prefix: "failover", rng: rand.New(rand.NewPCG(11, 5)),
 	}}
 	w.startParts(t)
 	w.config = w.writeConfig(t)
-	runProgram(t, w.binary, "offers", "publish", failoverCatalogue, "--config", w.config)
+	runProgram(t, w.binary, "offers", "publish", catalogueDir, "--config", w.config)
 	var err error
 	if w.store, err = accounts.New(w.redis, w.prefix); err != nil {
 		t.Fatal(err)
 	}
-	w.makeRecords(t)
 	return w
 }
 
