@@ -20,7 +20,7 @@ type finding struct {
 func (b *books) check() []finding {
 	return []finding{
 		b.checkRecords(), b.checkFates(), b.checkAccruals(), b.checkMargin(), b.checkCredits(),
-		b.checkOneAmount(), b.checkOneContent(), b.checkDeadLetters(),
+		b.checkBudgets(), b.checkSponsors(), b.checkOneAmount(), b.checkOneContent(), b.checkDeadLetters(),
 	}
 }
 
@@ -32,8 +32,8 @@ func (b *books) checkRecords() finding {
 	for _, n := range b.fates {
 		fates += n
 	}
-	f := finding{what: "records in = records that came to a fate", detail: fmt.Sprintf("%s facts + %s transactions = %s",
-		grouped(b.recordsIn[topicFacts]), grouped(b.recordsIn[topicTransactions]), grouped(fates))}
+	f := finding{what: "records in = records that came to a fate", detail: fmt.Sprintf("%s facts + %s referrals + %s transactions = %s",
+		grouped(b.recordsIn[topicFacts]), grouped(b.recordsIn[topicReferrals]), grouped(b.recordsIn[topicTransactions]), grouped(fates))}
 	if in != fates {
 		f.differences = append(f.differences, fmt.Sprintf("Kafka holds %d records, %d came to a fate", in, fates))
 	}
@@ -99,7 +99,7 @@ func describeSums(s rules.Sums) string {
 
 // checkMargin compares the margins that a person is shown with the pure
 // engine's lines, and looks for a purchase that costs more than it brings
-// although no offer of its partner may.
+// although no offer of it may.
 func (b *books) checkMargin() finding {
 	type account struct {
 		partner string
@@ -135,11 +135,14 @@ func (b *books) checkMargin() finding {
 }
 
 // losses are purchases whose rewards cost more than their commission, in either
-// world, at partners of whom no offer is paid for by the programme.
+// world, not counting what the programme pays: offers that say so, and sponsors.
 func (b *books) losses() (found []string) {
 	type purchase struct{ partner, account, transaction string }
 	confirmed, expected := map[purchase]int64{}, map[purchase]int64{}
 	for k, sum := range b.booked {
+		if k.Role == rules.RoleSponsor || b.funded[offerVersion{k.PartnerID, k.OfferID, k.OfferVersion}] && k.Role == rules.RoleMember {
+			continue
+		}
 		p := purchase{k.PartnerID, k.AccountID, k.TransactionID}
 		margin := sum.CommissionMinor - sum.CostMinor
 		expected[p] += margin // the confirmed and what is expected on top
@@ -148,12 +151,92 @@ func (b *books) losses() (found []string) {
 		}
 	}
 	for p, margin := range expected {
-		if least := min(margin, confirmed[p]); least < 0 && !b.funded[p.partner] {
+		if least := min(margin, confirmed[p]); least < 0 {
 			found = append(found, fmt.Sprintf("purchase %s of account %s costs %s EUR more than %s owes for it", p.transaction, p.account, cents(-least), p.partner))
 		}
 	}
 	slices.Sort(found)
 	return found
+}
+
+// checkBudgets looks for a budget that gave more than was agreed, and for a
+// purchase that has more of one than it deserves.
+func (b *books) checkBudgets() finding {
+	f := finding{what: "no budget gave more than was agreed"}
+	given := map[rules.BudgetKey]int64{}
+	for i := range b.grants {
+		g := &b.grants[i]
+		given[g.Budget] += g.ChangeMinor
+		if g.GrantedMinor < 0 || g.GrantedMinor > g.TargetMinor || g.GrantedMinor != g.ChangeMinor {
+			f.differences = append(f.differences, fmt.Sprintf("purchase %s of account %s has %s of %s, was given %s and deserves %s",
+				g.TransactionID, g.AccountID, cents(g.GrantedMinor), g.Budget, cents(g.ChangeMinor), cents(g.TargetMinor)))
+		}
+	}
+	usedUp := 0
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		agreed, ok := b.limits[agreedBudget(key)]
+		if !ok || given[key] > agreed.minor || given[key] < 0 {
+			f.differences = append(f.differences, fmt.Sprintf("budget %s gave %s of %s %s", key, cents(given[key]), cents(agreed.minor), agreed.unit))
+		}
+		if given[key] == agreed.minor {
+			usedUp++
+		}
+	}
+	f.differences = append(f.differences, b.ungranted...)
+	f.detail = fmt.Sprintf("%s budgets, %s of them used up to the last cent", grouped(int64(len(given))), grouped(int64(usedUp)))
+	return f
+}
+
+// agreedBudget is the name under which a budget was agreed: that of a store and
+// day without both.
+func agreedBudget(key rules.BudgetKey) string {
+	if parts := strings.Split(string(key), "/"); parts[0] == "day" && len(parts) > 3 {
+		return strings.Join(parts[:3], "/")
+	}
+	return string(key)
+}
+
+// checkSponsors holds what sponsors have against what their accounts were told,
+// which their own caps may lower.
+func (b *books) checkSponsors() finding {
+	f := finding{what: "sponsors have what they were told, within their caps"}
+	told := map[referralTarget]*rules.Referral{}
+	for i := range b.told {
+		told[targetOf(&b.told[i])] = &b.told[i]
+	}
+	type award struct {
+		referralTarget
+		sponsor string
+		stage   rules.Stage
+	}
+	has, sponsors := map[award]int64{}, map[string]bool{}
+	var allMinor int64
+	for k, sum := range b.booked {
+		if k.Role == rules.RoleSponsor {
+			target := referralTarget{k.AccountID, k.TransactionID, k.PartnerID, k.OfferID}
+			has[award{target, k.BeneficiaryID, k.Stage}] += sum.RewardMinor
+			allMinor += sum.RewardMinor
+			sponsors[k.BeneficiaryID] = true
+		}
+	}
+	for a, minor := range has {
+		// The expected line is what is expected on top of the confirmed one.
+		r, most := told[a.referralTarget], int64(0)
+		if r != nil && r.SponsorAccountID == a.sponsor {
+			most = r.ConfirmedRewardMinor
+			if a.stage == rules.Expected {
+				minor += has[award{a.referralTarget, a.sponsor, rules.Confirmed}]
+				most = r.ExpectedRewardMinor
+			}
+		}
+		if minor < 0 || minor > most {
+			f.differences = append(f.differences, fmt.Sprintf("account %s has %s EUR (%s) of purchase %s of account %s, and was told of %s",
+				a.sponsor, cents(minor), a.stage, a.transaction, a.buyer, cents(most)))
+		}
+	}
+	slices.Sort(f.differences)
+	f.detail = fmt.Sprintf("%s EUR to %s sponsors, confirmed and expected", cents(allMinor), grouped(int64(len(sponsors))))
+	return f
 }
 
 type payee struct{ account, currency string }

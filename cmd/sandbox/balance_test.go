@@ -20,8 +20,11 @@ func goodBooks() *books {
 	}
 	commission := reward
 	commission.OfferID, commission.BeneficiaryID, commission.Role, commission.Kind = "", "p", rules.RolePartner, rules.CommissionKind
+	sponsor := reward
+	sponsor.AccountID, sponsor.TransactionID, sponsor.BeneficiaryID, sponsor.Role = "c", "u", "a", rules.RoleSponsor
+	sponsor.Stage = rules.Expected
 	sums := func() ledgerSums {
-		return ledgerSums{reward: {RewardMinor: 300, CostMinor: 300}, commission: {CommissionMinor: 800}}
+		return ledgerSums{reward: {RewardMinor: 300, CostMinor: 300}, commission: {CommissionMinor: 800}, sponsor: {RewardMinor: 50, CostMinor: 50}}
 	}
 	b := &books{
 		recordsIn: map[string]int64{topicFacts: 1, topicTransactions: 3},
@@ -29,7 +32,15 @@ func goodBooks() *books {
 		totals: []clickhouse.Total{
 			{PartnerID: "p", OfferID: "o", Stage: rules.Confirmed, RewardMinor: 300, CostMinor: 300},
 			{PartnerID: "p", Stage: rules.Confirmed, CommissionMinor: 800},
+			{PartnerID: "p", OfferID: "o", Stage: rules.Expected, RewardMinor: 50, CostMinor: 50},
 		},
+		limits: map[string]limit{"campaign/x": {100, "EUR"}, "day/p/o": {10, "EUR"}},
+		grants: []rules.Grant{
+			{Budget: "campaign/x", AccountID: "a", TransactionID: "t", Unit: "EUR", TargetMinor: 80, GrantedMinor: 60, ChangeMinor: 60},
+			{Budget: "campaign/x", AccountID: "c", TransactionID: "u", Unit: "EUR", TargetMinor: 40, GrantedMinor: 40, ChangeMinor: 40},
+			{Budget: "day/p/o/s/2026-11-27", AccountID: "a", TransactionID: "t", Unit: "EUR", TargetMinor: 10, GrantedMinor: 10, ChangeMinor: 10},
+		},
+		told: []rules.Referral{{BuyerAccountID: "c", TransactionID: "u", PartnerID: "p", OfferID: "o", SponsorAccountID: "a", ExpectedRewardMinor: 70}},
 		// The second was taken back; the third is a repeat of the first.
 		paid: []rules.Instruction{
 			{ID: "1", Direction: rules.Credit, AccountID: "a", AmountMinor: 500, Currency: eur},
@@ -66,6 +77,14 @@ func TestEachFaultIsFoundAndNamed(t *testing.T) {
 		"a line too many":           {func(b *books) { b.booked[rules.LineKey{AccountID: "z"}] = rules.Sums{CostMinor: 1} }, "accruals", "account z"},
 		"a margin":                  {func(b *books) { b.totals[1].CommissionMinor = 801 }, "margin", "ClickHouse has 5.01 EUR, the pure engine 5.00"},
 		"a loss":                    {loss, "margin", "costs 1.00 EUR more than p owes"},
+		"a budget is overdrawn":     {func(b *books) { b.limits["campaign/x"] = limit{99, "EUR"} }, "no budget", "campaign/x gave 1.00 of 0.99 EUR"},
+		"a budget of nobody's":      {func(b *books) { b.grants[2].Budget = "day/p/z/s/2026-11-27" }, "no budget", "day/p/z/s/2026-11-27 gave 0.10 of 0.00"},
+		"more than it deserves":     {func(b *books) { b.grants[2].TargetMinor = 9 }, "no budget", "purchase t of account a has 0.10"},
+		"given and not kept":        {func(b *books) { b.grants[1].ChangeMinor = 39 }, "no budget", "was given 0.39"},
+		"another share of a budget": {func(b *books) { b.ungranted = []string{"purchase t deserves"} }, "no budget", "purchase t deserves"},
+		"a sponsor was not told":    {func(b *books) { b.told = nil }, "sponsors have", "account a has 0.50 EUR (expected) of purchase u of account c"},
+		"another sponsor was told":  {func(b *books) { b.told[0].SponsorAccountID = "d" }, "sponsors have", "was told of 0.00"},
+		"a sponsor has too much":    {func(b *books) { b.told[0].ExpectedRewardMinor = 49 }, "sponsors have", "was told of 0.49"},
 		"not paid":                  {func(b *books) { b.paid = b.paid[1:2] }, "credit instructions", "account a: instructed -2.00 EUR, confirmed 3.00"},
 		"paid to another":           {func(b *books) { b.paid[1].AccountID = "b" }, "credit instructions", "account a"},
 		"one id with two amounts":   {func(b *books) { b.paid[2].AmountMinor = 400 }, "one amount", "instruction 1"},
@@ -121,7 +140,7 @@ func loss(b *books) {
 func TestALossIsAllowedWhereTheProgrammePays(t *testing.T) {
 	b := goodBooks()
 	loss(b)
-	b.funded = map[string]bool{"p": true}
+	b.funded = map[offerVersion]bool{{"p", "o", "v"}: true}
 	for _, f := range b.check() {
 		if len(f.differences) > 0 {
 			t.Errorf("%s: %v", f.what, f.differences)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
 	"ristourne/processor/simulate"
+	"ristourne/processor/wire"
 	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
@@ -33,8 +36,28 @@ type books struct {
 	paid      []rules.Instruction   // every record of the topic, repeats too
 	letters   []rules.DeadLetter    // each once
 	leaks     []string              // dead letters with a card number in them
-	funded    map[string]bool       // partners of whom some offer may cost the programme money
 	names     map[string]string     // of partners
+
+	funded map[offerVersion]bool // offers that may cost the programme more than they bring
+	// limits of budgets, by what they are of: "campaign/ID", "offer/PARTNER/OFFER",
+	// "day/PARTNER/OFFER"; @PROGRAMME stands for the partner of an offer of its own.
+	limits map[string]limit
+	grants []rules.Grant    // in ClickHouse: what each purchase has of each budget now; ChangeMinor is all it got, less all it gave back
+	told   []rules.Referral // what holds of programme.referrals: the newest of each purchase and offer
+
+	world      *simulate.World // the pure engine, with all that was sent
+	purchases  map[purchaseID]bool
+	granted    map[string]bool // accounts that the pure engine granted something of a budget
+	ungranted  []string        // purchases of which the pure engine says that they deserve another share of a budget
+	mechanisms *mechanisms
+}
+
+type purchaseID struct{ account, transaction string }
+
+// limit is the most that a budget gives.
+type limit struct {
+	minor int64
+	unit  string
 }
 
 // ledgerSums are the sums of lines by their key; 0 all over: left out.
@@ -51,40 +74,73 @@ func (l ledgerSums) add(a *rules.Accrual) {
 
 // readBooks reads everything once the processors have come to rest.
 func (s *sandbox) readBooks(ctx context.Context) (*books, error) {
-	b := &books{recordsIn: map[string]int64{}, deserved: ledgerSums{}, funded: map[string]bool{}, names: map[string]string{}}
-	for i := range s.loaded.Catalogue.Partners {
-		p := &s.loaded.Catalogue.Partners[i]
-		b.names[p.ID] = p.Name
-		if slices.ContainsFunc(p.Offers, func(o rules.Offer) bool { return o.FundedBy == rules.FundedByProgramme }) {
-			b.funded[p.ID] = true
-		}
+	b := &books{
+		recordsIn: map[string]int64{}, deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, granted: map[string]bool{},
 	}
+	b.readAgreed(s.loaded.Catalogue)
 	for _, read := range []func(context.Context, *books) error{
-		s.readInput, s.readFates, s.readLedger, s.readInstructions, s.readDeadLetters,
+		s.readInput, s.readGrants, s.readFates, s.readLedger, s.readInstructions, s.readDeadLetters,
 	} {
 		if err := read(ctx, b); err != nil {
 			return nil, err
 		}
 	}
-	return b, nil
+	var err error
+	b.mechanisms, err = b.readMechanisms(s.loaded.Catalogue)
+	return b, err
+}
+
+// readAgreed takes from the catalogue what the books are held against.
+func (b *books) readAgreed(c *rules.Catalogue) {
+	b.names, b.funded, b.limits = map[string]string{}, map[offerVersion]bool{}, map[string]limit{}
+	bound := func(key string, minor int64, unit string) {
+		if minor > b.limits[key].minor { // of several versions the most
+			b.limits[key] = limit{minor, unit}
+		}
+	}
+	agreed := func(partner, budgetsOf, version string, offers []rules.Offer, points string) {
+		for i := range offers {
+			o := &offers[i]
+			b.funded[offerVersion{partner, o.ID, version}] = o.FundedBy == rules.FundedByProgramme
+			unit := o.Currency.String()
+			if o.Reward.Kind == rules.Points {
+				unit = points
+			}
+			for _, budget := range o.Budgets {
+				of := "offer/"
+				if budget.PerStoreAndDay {
+					of = "day/"
+				}
+				bound(of+budgetsOf+"/"+o.ID, budget.AmountMinor, unit)
+			}
+		}
+	}
+	points := map[string]string{} // by programme
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		b.names[""] = cmp.Or(b.names[""], p.Name+" itself")
+		points[p.ID] = cmp.Or(p.Points.Code, points[p.ID])
+		agreed("", "@"+p.ID, p.Version.ID, p.Offers, p.Points.Code)
+	}
+	for i := range c.Partners {
+		p := &c.Partners[i]
+		b.names[p.ID] = p.Name
+		agreed(p.ID, p.ID, p.Version.ID, p.Offers, points[p.Programme])
+	}
+	for i := range c.Campaigns {
+		bound("campaign/"+c.Campaigns[i].ID, c.Campaigns[i].Budget.AmountMinor, c.Campaigns[i].Unit)
+	}
 }
 
 // readInput puts Kafka's own records through the pure engine: of each
 // partition the facts first, then the transactions. How the processor saw them
 // interleaved doesn't change what an account deserves in the end.
 func (s *sandbox) readInput(ctx context.Context, b *books) error {
-	world := simulate.NewWorld(s.loaded.Snapshot, true)
-	world.Lines = func(out *rules.Output) {
-		for i := range out.Accruals {
-			b.deserved.add(&out.Accruals[i])
-		}
-	}
+	b.world = simulate.NewWorld(s.loaded.Snapshot, true)
+	b.world.Lines = b.decided
+	told := &toldReferrals{decoder: wire.NewDecoder(wire.Options{}), place: map[referralTarget]int{}}
 	apply := map[string]func(key, value []byte, at simulate.Place) error{
-		topicFacts: world.Fact, topicResults: world.Result, topicTransactions: world.Event,
-		topicReferrals: func([]byte, []byte, simulate.Place) error { // only processors may write it, and they do not yet
-			world.Fates[rules.DeadLettered]++
-			return nil
-		},
+		topicFacts: b.world.Fact, topicResults: b.world.Result, topicTransactions: b.world.Event, topicReferrals: told.read,
 	}
 	for partition := range int32(s.partitions) {
 		for _, topic := range s.feed.Topics {
@@ -98,7 +154,112 @@ func (s *sandbox) readInput(ctx context.Context, b *books) error {
 			}
 		}
 	}
-	b.engine = world.Fates
+	b.engine = b.world.Fates
+	for fate, n := range told.fates {
+		b.engine[fate] += n
+	}
+	b.told = told.list
+	return nil
+}
+
+// decided takes in what the pure engine made of a record.
+func (b *books) decided(out *rules.Output) {
+	for i := range out.Accruals {
+		a := &out.Accruals[i]
+		b.deserved.add(a)
+		if a.TransactionID != "" {
+			b.purchases[purchaseID{a.AccountID, a.TransactionID}] = true
+		}
+	}
+	for i := range out.Grants {
+		b.granted[out.Grants[i].AccountID] = true
+	}
+}
+
+// toldReferrals is what processors told each other through programme.referrals.
+// The pure engine tells sponsors' accounts itself: these records are only
+// counted, and kept to be compared.
+type toldReferrals struct {
+	decoder *wire.Decoder
+	fates   [rules.NumFates]int64
+	list    []rules.Referral
+	place   map[referralTarget]int // in list
+}
+
+// referralTarget is what a referral is about.
+type referralTarget struct{ buyer, transaction, partner, offer string }
+
+func targetOf(r *rules.Referral) referralTarget {
+	return referralTarget{r.BuyerAccountID, r.TransactionID, r.PartnerID, r.OfferID}
+}
+
+func (t *toldReferrals) read(key, value []byte, at simulate.Place) error {
+	var r rules.Referral
+	if fault := t.decoder.Referral(value, key, at.RecordedAt, &r); fault != nil {
+		t.fates[rules.DeadLettered]++
+		return nil
+	}
+	n, known := t.place[targetOf(&r)]
+	switch {
+	case !known:
+		t.place[targetOf(&r)], t.list = len(t.list), append(t.list, r)
+	case t.list[n].Number >= r.Number:
+		t.fates[rules.Duplicate]++
+		return nil
+	default:
+		t.list[n] = r
+	}
+	t.fates[rules.NoChange]++ // or booked: taken together below
+	return nil
+}
+
+// readGrants reads what purchases have of budgets. Who is served first depends
+// on who came first, which is the processors' to say: the pure engine takes
+// their word for it, and only for it.
+func (s *sandbox) readGrants(ctx context.Context, b *books) error {
+	conn, err := s.openClickHouse()
+	if err != nil {
+		return fmt.Errorf("read grants: %w", err)
+	}
+	defer conn.Close()
+	rows, err := conn.Query(ctx, `
+		SELECT a.account_id, g.budget, g.transaction_id, any(g.unit), argMax(g.target_minor, (g.seq, g.batch, g.place)),
+			argMax(g.granted_minor, (g.seq, g.batch, g.place)), sum(g.change_minor)
+		FROM grants AS g INNER JOIN accounts AS a ON a.account_ref = g.account_ref
+		GROUP BY a.account_id, g.budget, g.transaction_id ORDER BY ALL`)
+	if err != nil {
+		return fmt.Errorf("read grants: %w", err)
+	}
+	defer rows.Close()
+	byAccount := map[string][]rules.Grant{}
+	for rows.Next() {
+		var g rules.Grant
+		var budget string
+		if err := rows.Scan(&g.AccountID, &budget, &g.TransactionID, &g.Unit, &g.TargetMinor, &g.GrantedMinor, &g.ChangeMinor); err != nil {
+			return fmt.Errorf("read grants: %w", err)
+		}
+		g.Budget = rules.BudgetKey(budget)
+		b.grants = append(b.grants, g)
+		byAccount[g.AccountID] = append(byAccount[g.AccountID], g)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read grants: %w", err)
+	}
+	for account := range b.granted {
+		byAccount[account] = append([]rules.Grant(nil), byAccount[account]...) // none is a word too
+	}
+	b.world.Lines = func(out *rules.Output) {
+		b.decided(out)
+		for i := range out.Grants {
+			g := &out.Grants[i]
+			b.ungranted = append(b.ungranted, fmt.Sprintf("purchase %s of account %s deserves %s %s of %s", g.TransactionID, g.AccountID, cents(g.TargetMinor), g.Unit, g.Budget))
+		}
+	}
+	for _, account := range slices.Sorted(maps.Keys(byAccount)) {
+		if err := b.world.AdoptGrants(account, byAccount[account]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -133,12 +294,16 @@ func (s *sandbox) readLedger(ctx context.Context, b *books) (err error) {
 	return err
 }
 
-// readAccruals reads the view that the bank's analysts read.
-func (s *sandbox) readAccruals(ctx context.Context) (sums ledgerSums, err error) {
-	conn, err := ch.Open(&ch.Options{
+func (s *sandbox) openClickHouse() (ch.Conn, error) {
+	return ch.Open(&ch.Options{
 		Addr: []string{s.clickhouse.Addr}, Auth: ch.Auth{Database: database, Username: s.clickhouse.User, Password: s.clickhouse.Password},
 		ReadTimeout: time.Minute,
 	})
+}
+
+// readAccruals reads the view that the bank's analysts read.
+func (s *sandbox) readAccruals(ctx context.Context) (sums ledgerSums, err error) {
+	conn, err := s.openClickHouse()
 	if err != nil {
 		return nil, fmt.Errorf("read accruals: %w", err)
 	}
@@ -208,15 +373,19 @@ func (s *sandbox) readDeadLetters(ctx context.Context, b *books) error {
 
 // uncommitted is how many records the consumer group has not committed.
 func (s *sandbox) uncommitted(ctx context.Context) (left int64, err error) {
+	// In this order: what is committed has told its sponsors' accounts already,
+	// so these records count among the ends.
+	committed := make([][feed.NumTopics]int64, s.partitions)
+	for shard := range int32(s.partitions) {
+		if committed[shard], err = feed.Committed(ctx, s.feed, shard); err != nil {
+			return 0, err
+		}
+	}
 	ends, err := s.ends(ctx, s.feed.Topics[:]...)
 	if err != nil {
 		return 0, err
 	}
-	for shard := range int32(s.partitions) {
-		committed, err := feed.Committed(ctx, s.feed, shard)
-		if err != nil {
-			return 0, err
-		}
+	for shard, committed := range committed {
 		for i, topic := range s.feed.Topics {
 			if ahead := committed[i] - ends[topic][shard]; ahead > 0 {
 				return 0, errors.New("more is committed of " + topic + " than it holds: has somebody else used this Kafka?")

@@ -253,7 +253,12 @@ func (s *sandbox) publish(ctx context.Context) error {
 			offers[p.ID+"/"+offer.ID] = true
 		}
 	}
-	s.out.item("Offers", "%d offers of %d partners with %d stores published, from %s", len(offers), len(partners), len(stores), s.catalogue)
+	campaigns := map[string]bool{}
+	for _, c := range s.loaded.Catalogue.Campaigns {
+		campaigns[c.ID] = true
+	}
+	s.out.item("Offers", "%d offers of %d partners with %d stores, %d campaigns, published from %s",
+		len(offers), len(partners), len(stores), len(campaigns), s.catalogue)
 	return nil
 }
 

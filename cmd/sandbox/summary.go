@@ -24,6 +24,14 @@ func (s *sandbox) printSummary(b *books) error {
 		return err
 	}
 	s.out.say("  Expected is authorised and not cleared yet. Commission, cost and margin are of what is confirmed.")
+	s.out.title("What was given, by which mechanism")
+	if err := s.table(func(w *tabwriter.Writer) { writeMechanisms(w, b.mechanisms) }); err != nil {
+		return err
+	}
+	s.out.say("  Confirmed and still expected, in what it costs. One award is in several rows: it has a form, conditions, bounds.")
+	if b.mechanisms.explained == maxExplained {
+		s.out.say("  Of %s purchases, not of all.", grouped(maxExplained))
+	}
 	if instructions := b.distinctInstructions(); len(instructions) > 0 {
 		s.out.title("The latest credit instructions to the bank")
 		if err := s.table(func(w *tabwriter.Writer) { writeInstructions(w, instructions) }); err != nil {
@@ -49,7 +57,10 @@ func (s *sandbox) table(write func(*tabwriter.Writer)) error {
 		return err
 	}
 	for line := range strings.Lines(text.String()) {
-		s.out.say("  %s", strings.TrimRight(line, " \n"))
+		if line = strings.TrimRight(line, " \n"); line != "" {
+			line = "  " + line
+		}
+		s.out.say("%s", line)
 	}
 	return nil
 }

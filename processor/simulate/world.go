@@ -111,6 +111,23 @@ func (w *World) conclude(key, value []byte, at Place, idField string, verdict ru
 	default:
 		w.Fates[verdict.Fate]++
 	}
+	return w.hand(at)
+}
+
+// AdoptGrants takes what another has granted an account for what the world did,
+// and books what its awards are with it. Nothing may be applied afterwards: the
+// world's own budgets don't know of it.
+func (w *World) AdoptGrants(accountID string, grants []rules.Grant) error {
+	a := w.account(accountID)
+	a.AdoptGrants(grants)
+	if err := w.engine.Repair(a, rules.Cause{Kind: rules.CauseFact}, &w.out); err != nil {
+		return fmt.Errorf("work out account %s with other grants: %w", accountID, err)
+	}
+	return w.hand(Place{})
+}
+
+// hand gives what was decided to the sponsors and to whoever listens.
+func (w *World) hand(at Place) error {
 	if err := w.deliver(at); err != nil {
 		return err
 	}

@@ -158,11 +158,14 @@ func TestTheTrafficReachesEveryPartnerAndFate(t *testing.T) {
 		if !m.EnrolledAt.Before(begin) {
 			t.Fatalf("member %d enrols at %s, after the first purchase", n, m.EnrolledAt)
 		}
-		value, err := json.Marshal(map[string]any{
+		enrolled := map[string]any{
 			"fact_id": "enrol-" + m.AccountID, "type": "enrolled", "account_id": m.AccountID, "member_id": m.MemberID,
-			"programme": g.Programme(), "card_tokens": m.CardTokens, "level": m.Level, "at": m.EnrolledAt,
-			"segments": m.Segments, "sponsor_account_id": m.SponsorAccountID,
-		})
+			"programme": g.Programme(), "card_tokens": m.CardTokens, "level": m.Level, "segments": m.Segments, "at": m.EnrolledAt,
+		}
+		if m.SponsorAccountID != "" {
+			enrolled["sponsor_account_id"] = m.SponsorAccountID
+		}
+		value, err := json.Marshal(enrolled)
 		if err != nil {
 			t.Fatal(err)
 		}

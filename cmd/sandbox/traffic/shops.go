@@ -151,8 +151,8 @@ type partnerShop struct {
 // How many members are regulars of one partner, and what share of the purchases
 // there are theirs: what counts visits or sums has to see somebody again.
 const (
-	regularsEach = 3
-	regularShare = 0.6
+	regularsEach = 2
+	regularShare = 0.7
 )
 
 // activation is an offer that members must activate, and who would.
