@@ -359,7 +359,7 @@ func (o *ExplainedOffer) lateLimits() []string {
 	}
 	for _, r := range o.Raises {
 		if !r.InForce {
-			limits = append(limits, boostTitle(&r)+" ("+r.Does+") is not in force"+because(r.Why))
+			limits = append(limits, boostTitle(&r)+" ("+r.Does+") is not in force, "+notInForce(r.Why))
 		}
 	}
 	return limits
