@@ -77,11 +77,12 @@ func TestFactRoundTrip(t *testing.T) {
 // randomState is the state of one account of a random life.
 func randomState(t testing.TB, seed uint64) []byte {
 	t.Helper()
-	g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1})
+	g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1, Language: ledgertest.Language(seed % 3), Budgets: true})
 	l, err := newLedger(g.Catalogue())
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.engine.SetBudgets(pot{})
 	var state []byte
 	for n, r := range g.Records(60) {
 		if err := l.apply(n, r); err != nil {
@@ -162,6 +163,22 @@ func FuzzEvent(f *testing.F) {
 		}
 		if err := again.UnmarshalBinary(e.AppendBinary(nil)); err != nil || !reflect.DeepEqual(e, again) {
 			t.Fatalf("%v: %+v is read as %+v", err, e, again)
+		}
+	})
+}
+
+func FuzzReferral(f *testing.F) {
+	f.Add((&rules.Referral{
+		ID: "RF-1", Number: 2, BuyerAccountID: "buyer", TransactionID: "P", OfferID: "friends", Programme: "ristourne", Currency: eur,
+		PurchasedAt: when("d1"), At: when("d2"), Channel: rules.Online, ConfirmedBasisMinor: 100, ConfirmedRewardMinor: 5,
+	}).AppendBinary(nil))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		var x, again rules.Referral
+		if x.UnmarshalBinary(src) != nil {
+			return
+		}
+		if err := again.UnmarshalBinary(x.AppendBinary(nil)); err != nil || x != again {
+			t.Fatalf("%v: %+v is read as %+v", err, x, again)
 		}
 	})
 }
