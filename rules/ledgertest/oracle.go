@@ -47,6 +47,21 @@ package ledgertest
 //     first instant at which the clock has reached it.
 // 17. Awards of two currencies in one group are compared by the purchase's own
 //     rate: the greater share of the basis is worth more.
+// 18. What other purchases decide (first purchase, lapsed, rank, goal, a count's
+//     limit) is judged at the purchase's place among all as they are without
+//     late events, whether or not it had a basis there. A purchase that had no
+//     visit without them has no turn and reaches no goal; one that had no award
+//     gets none where all others have used up the count.
+// 19. A goal was got in a period if any visit in it got one, by whatever period
+//     that visit's version counted. A purchase has the clock of the store that
+//     matched, whosever's partner that is.
+// 20. Articles without a category are in none: they don't count when categories
+//     are held against the basis.
+// 21. If any grant of an account is below its target, all of the account is
+//     worked out once more within its grants; else the first working out holds.
+// 22. A referral is told anew when its reward, basis, store, version or purchase
+//     time changes, not for a channel or category. A sponsor's award without a
+//     limit of purchases follows late events.
 
 import (
 	"cmp"
