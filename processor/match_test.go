@@ -113,6 +113,40 @@ func TestAnUnmatchedEventDoesNoIOAndAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A programme that gives something on every purchase makes all events of its
+// members matter, and still none of anybody else's.
+func TestAnEventOfANonMemberCostsNothingWhateverTheProgrammeOffers(t *testing.T) {
+	c := aTown()
+	c.Programmes[0].Offers = []rules.Offer{{
+		ID: "all", Currency: c.Programmes[0].Currency, Group: rules.DefaultGroup, FundedBy: rules.FundedByProgramme,
+		Reward: rules.Reward{Form: rules.RateReward, RateMillionths: 10_000},
+	}}
+	options := DefaultOptions()
+	options.AccountRefKey = make([]byte, 32)
+	s := NewShard(shardZero{}, pureEdges(t, c), options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	s.latest = math.MaxInt64
+	records := authorizations(1000, func(i int) string { return fmt.Sprintf("9%09d", i) })
+	take := func() {
+		s.decoder.Reset()
+		s.window.reset(progress{heads: s.heads})
+		if n, err := s.match(t.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); n != len(records) || err != nil {
+			t.Fatalf("took %d of %d: %v", n, len(records), err)
+		}
+	}
+	take()
+	if allocated := testing.AllocsPerRun(10, take); allocated != 0 {
+		t.Errorf("1,000 events of non-members allocated %v times", allocated)
+	}
+	if got := s.window.fates[rules.NoMember]; got != 1000 || len(s.window.work) != 0 {
+		t.Errorf("%d of non-members, %d to be worked on", got, len(s.window.work))
+	}
+	s.enrolForTest(10)
+	take()
+	if got := len(s.window.work); got != 10 {
+		t.Errorf("%d events of the 10 members are worked on", got)
+	}
+}
+
 // The filters only spare a look at the account: an event that may concern a
 // member's purchase always gets it.
 func TestAnEventThatMayBelongIsNeverStoppedByAFilter(t *testing.T) {

@@ -1,0 +1,181 @@
+package processor
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"ristourne/processor/feed"
+	"ristourne/processor/outbox"
+	"ristourne/rules"
+)
+
+// bareLedger holds one account's history, and what was booked since.
+type bareLedger struct {
+	Ledger
+	history rules.AccountHistory
+	untold  []rules.Referral
+	booked  []*rules.Decision
+}
+
+func (*bareLedger) Marker(context.Context, int32) (m rules.Marker, found bool, err error) {
+	return m, false, nil
+}
+
+func (l *bareLedger) Book(_ context.Context, d ...*rules.Decision) error {
+	l.booked = append(l.booked, d...)
+	return nil
+}
+
+func (l *bareLedger) Histories(_ context.Context, _ int32, each func(*rules.AccountHistory) error) error {
+	return each(&l.history)
+}
+
+func (*bareLedger) InstructionsFrom(context.Context, int32, rules.Heads, func(rules.Instruction) error) error {
+	return nil
+}
+
+func (l *bareLedger) ReferralsFrom(_ context.Context, _ int32, _ rules.Heads, each func(rules.Referral) error) error {
+	for _, r := range l.untold {
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// paidAndTold is a bank, and the sponsors' shards.
+type paidAndTold struct {
+	paid []rules.Instruction
+	told []rules.Referral
+}
+
+func (p *paidAndTold) Pay(_ context.Context, i []rules.Instruction) error {
+	p.paid = append(p.paid, i...)
+	return nil
+}
+
+func (p *paidAndTold) Tell(_ context.Context, r []rules.Referral) error {
+	p.told = append(p.told, r...)
+	return nil
+}
+
+// restored is a Redis that is empty, and then has what a rebuild made.
+type restored struct {
+	bareAccounts
+	states map[string][]byte
+}
+
+func (*restored) BeginRebuild(context.Context, int32, int64) error { return nil }
+
+func (r *restored) Restore(_ context.Context, _ int32, _ int64, states []AccountState, _, _ []uint64) error {
+	for _, s := range states {
+		r.states[s.ID] = s.Value
+	}
+	return nil
+}
+
+func (*restored) FinishRebuild(context.Context, int32, int64, rules.Marker) error { return nil }
+
+func (r *restored) Load(_ context.Context, _ int32, ids []string, values [][]byte) ([][]byte, error) {
+	for _, id := range ids {
+		values = append(values, r.states[id])
+	}
+	return values, nil
+}
+
+type uncommitted struct{ shardZero }
+
+func (uncommitted) Committed() feed.Offsets { return feed.Offsets(rules.NoHeads) }
+
+// decided are the decisions of a clean shard on the records, and what it saved.
+func decided(t *testing.T, s *saleShard, records ...feed.Record) *rules.Decision {
+	t.Helper()
+	if err := s.take(t, records...); err != nil {
+		t.Fatal(err)
+	}
+	settlement := <-s.settled
+	d := new(rules.Decision)
+	if err := outbox.Decode(settlement.outbox, d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func rewardMinor(lines []rules.Accrual) (sum int64) {
+	for i := range lines {
+		sum += lines[i].RewardMinor
+	}
+	return sum
+}
+
+// A batch of which the set is booked, and neither grants nor lines, by a process
+// that died just then; and Redis has forgotten it. Nobody knows what the budget
+// gave, so nothing of it may be booked; with the account's next record it is
+// asked.
+func TestARebuildBooksNothingThatNoBudgetGave(t *testing.T) {
+	lost := decided(t, newSaleShard(t, 10_000), enrolment("a"), purchase("a", "p1"))
+	if rewardMinor(lost.Accruals) != 600 || len(lost.Grants) != 1 {
+		t.Fatalf("%d rewarded, grants %+v: no sale", rewardMinor(lost.Accruals), lost.Grants)
+	}
+	s := newSaleShard(t, 10_000)
+	ledger := &bareLedger{history: rules.AccountHistory{Ref: s.refs.ref("a"), AccountID: "a", Set: lost.Set}}
+	world, accounts := &paidAndTold{}, &restored{states: map[string][]byte{}}
+	s.source = uncommitted{}
+	s.edges.Ledger, s.edges.Payer, s.edges.Teller, s.edges.Accounts = ledger, world, world, accounts
+	if err := s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(ledger.booked) != 1 || rewardMinor(ledger.booked[0].Accruals) != 300 || len(ledger.booked[0].Grants) != 0 {
+		t.Fatalf("the rebuild books %+v", ledger.booked)
+	}
+	for _, line := range ledger.booked[0].Accruals {
+		if line.AccountRef != s.refs.ref("a") || line.Role == rules.RoleMember && line.BeneficiaryRef != line.AccountRef {
+			t.Errorf("a line without its references: %+v", line)
+		}
+	}
+	if len(world.paid) != 1 || world.paid[0].AmountMinor != 300 {
+		t.Errorf("the rebuild pays %+v", world.paid)
+	}
+	s.latest = math.MaxInt64
+	s.members.add(memberHash("a")) // as Claim reads from the filters
+	s.window.reset(progress{heads: s.heads})
+	next := decided(t, s, purchase("a", "p2"))
+	if rewardMinor(next.Accruals) != 300+600 || len(next.Grants) != 2 {
+		t.Errorf("the next record gives %d with grants %+v, want the sale's part of both purchases", rewardMinor(next.Accruals), next.Grants)
+	}
+}
+
+// With the grants booked, the purchase has them: the lines that are missing are
+// booked with what the budget gave, though less than it deserved.
+func TestARebuildTakesTheLedgersWordForGrants(t *testing.T) {
+	lost := decided(t, newSaleShard(t, 100), enrolment("a"), purchase("a", "p1"))
+	if rewardMinor(lost.Accruals) != 400 || len(lost.Grants) != 1 || lost.Grants[0].GrantedMinor != 100 {
+		t.Fatalf("%d rewarded, grants %+v: the sale should give 100", rewardMinor(lost.Accruals), lost.Grants)
+	}
+	s := newSaleShard(t, 100)
+	told := []rules.Referral{{ID: "RF-1", SponsorAccountID: "x", BuyerAccountID: "a"}, {ID: "RF-2", SponsorAccountID: "x"}}
+	ledger := &bareLedger{untold: told, history: rules.AccountHistory{Ref: s.refs.ref("a"), AccountID: "a", Set: lost.Set, Grants: lost.Grants}}
+	world, accounts := &paidAndTold{}, &restored{states: map[string][]byte{}}
+	s.source = uncommitted{}
+	s.edges.Ledger, s.edges.Payer, s.edges.Teller, s.edges.Accounts = ledger, world, world, accounts
+	if err := s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(ledger.booked) != 1 || rewardMinor(ledger.booked[0].Accruals) != 400 || len(ledger.booked[0].Grants) != 0 {
+		t.Fatalf("the rebuild books %+v", ledger.booked)
+	}
+	if len(world.told) != 1 || world.told[0].ID != "RF-1" {
+		t.Errorf("tells %+v again, want the one whose buyer is known", world.told)
+	}
+	// The state has the grant: a refund gives it back, and asks for nothing.
+	s.latest = math.MaxInt64
+	s.members.add(memberHash("a")) // as Claim reads from the filters
+	s.window.reset(progress{heads: s.heads})
+	refund := purchase("a", "p1")
+	refund.Value = []byte(`{"event_id":"r1","type":"refund","transaction_id":"p1","account_id":"a","card_token":"t","amount_minor":10000,"currency":"EUR","occurred_at":"2026-10-06T12:34:56Z","merchant":{"id":"0000000007"}}`)
+	back := decided(t, s, refund)
+	if rewardMinor(back.Accruals) != -400 || len(back.Grants) != 1 || back.Grants[0].ChangeMinor != -100 {
+		t.Errorf("the refund gives %d and the grants %+v", rewardMinor(back.Accruals), back.Grants)
+	}
+}
