@@ -424,7 +424,8 @@ func TestBoosts(t *testing.T) {
 				offer("o", rules.Reward{Form: rules.RateReward, Kind: rules.Points, RateMillionths: 10_000}),
 				offer("p", rate(10_000), group("p", 0))), 0, 0),
 				rules.Campaign{ID: "c", Boosts: append(every(add(20_000)), every(ofPoints(add(3_000)))...)}),
-			buys, []string{"t1 o confirmed 13 points MILES cost 0", "t1 p confirmed 30"},
+			buys,
+			[]string{"t1 o confirmed 13 points MILES cost 0", "t1 p confirmed 30"},
 		},
 		{
 			"a campaign that was stopped", func() *rules.Catalogue {
