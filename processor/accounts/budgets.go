@@ -31,9 +31,9 @@ import (
 //     between, one at least sees the other and steps back.
 //   - A part that fell back refuses the batch that counts on it.
 //
-// What stays is the moment between Holds and the end of one insert into the
-// ledger: a Redis that loses the batch just then gives its room to whoever
-// draws before the insert is seen.
+// What stays is the time between Holds and the end of the booking, its retries
+// included: a Redis that loses the batch just then gives its room to whoever
+// draws before the booked rows are seen.
 
 const (
 	// budgetLife is how long the pool and the parts of a budget that nobody
