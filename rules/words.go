@@ -180,7 +180,11 @@ func timeOfDay(seconds int32) string {
 func (w *When) String() string {
 	var parts []string
 	if w.Weekdays != 0 {
-		parts = append(parts, "on "+w.Weekdays.String())
+		text := w.Weekdays.String()
+		if !strings.Contains(text, " to ") {
+			text = "on " + text
+		}
+		parts = append(parts, text)
 	}
 	if len(w.Hours) > 0 {
 		hours := make([]string, len(w.Hours))

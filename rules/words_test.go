@@ -1,0 +1,99 @@
+package rules_test
+
+import (
+	"testing"
+	"time"
+
+	"ristourne/rules"
+)
+
+func weekdays(days ...time.Weekday) (all rules.Weekdays) {
+	for _, d := range days {
+		all |= 1 << d
+	}
+	return all
+}
+
+func TestTimesInWords(t *testing.T) {
+	day := func(year int, month time.Month, day int) rules.LocalTime {
+		return rules.LocalTime{Year: year, Month: month, Day: day}
+	}
+	for _, c := range []struct {
+		when rules.When
+		want string
+	}{
+		{rules.When{}, ""},
+		{rules.When{Weekdays: weekdays(time.Wednesday)}, "on Wednesdays"},
+		{rules.When{Weekdays: weekdays(time.Saturday, time.Sunday)}, "on Saturdays and Sundays"},
+		{rules.When{Weekdays: weekdays(time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday)}, "Monday to Friday"},
+		{rules.When{Weekdays: weekdays(time.Friday, time.Saturday, time.Sunday)}, "Friday to Sunday"},
+		{rules.When{Weekdays: weekdays(time.Monday, time.Wednesday, time.Friday)}, "on Mondays, Wednesdays and Fridays"},
+		{rules.When{Weekdays: weekdays(time.Monday, time.Tuesday, time.Sunday)}, "on Mondays, Tuesdays and Sundays"},
+		{rules.When{Hours: []rules.Hours{{FromSec: 16 * 3600, UntilSec: 19 * 3600}}}, "from 16:00 to 19:00"},
+		{
+			rules.When{Weekdays: weekdays(time.Friday), Hours: []rules.Hours{{FromSec: 22 * 3600, UntilSec: 2 * 3600}, {FromSec: 30, UntilSec: 86_400}}},
+			"on Fridays from 22:00 to 02:00 or from 00:00:30 to 24:00",
+		},
+		{rules.When{Dates: []rules.Dates{{From: day(2026, 12, 24), Until: day(2026, 12, 25)}}}, "on 2026-12-24"},
+		{rules.When{Dates: []rules.Dates{{From: day(2028, 2, 28), Until: day(2028, 3, 1)}}}, "from 2028-02-28 until the end of 2028-02-29"},
+	} {
+		if got := c.when.String(); got != c.want {
+			t.Errorf("%+v is %q, want %q", c.when, got, c.want)
+		}
+	}
+	until := rules.LocalTime{Year: 2026, Month: 3, Day: 1, Hour: 16}
+	for _, c := range []struct {
+		from, until rules.LocalTime
+		want        string
+	}{
+		{rules.LocalTime{}, rules.LocalTime{}, ""},
+		{day(2026, 1, 1), rules.LocalTime{}, "from 2026-01-01 on"},
+		{rules.LocalTime{}, day(2026, 3, 1), "until the end of 2026-02-28"},
+		{day(2026, 1, 1), until, "from 2026-01-01 until 2026-03-01 16:00"},
+	} {
+		if got := rules.Window(c.from, c.until); got != c.want {
+			t.Errorf("%v to %v is %q, want %q", c.from, c.until, got, c.want)
+		}
+	}
+}
+
+func TestAmountsInWords(t *testing.T) {
+	miles := rules.PointsUnit{Code: "MILES", Decimals: 1}
+	cash := func(r rules.Reward) rules.Reward { r.Kind = rules.Cash; return r }
+	points := func(r rules.Reward) rules.Reward { r.Kind = rules.Points; return r }
+	for _, c := range []struct {
+		reward rules.Reward
+		want   string
+	}{
+		{cash(rules.Reward{Form: rules.RateReward, RateMillionths: 30_050}), "3.005% of the purchase"},
+		// 20 tenths of a point for each 100 cents.
+		{points(rules.Reward{Form: rules.RateReward, RateMillionths: 200_000}), "2 MILES per EUR"},
+		{points(rules.Reward{Form: rules.FixedReward, FixedMinor: 1_005}), "100.5 MILES for the purchase"},
+		{cash(rules.Reward{Form: rules.PerFullReward, FixedMinor: 100, PerMinor: 2_000}), "1.00 EUR for every full 20.00 EUR"},
+		{
+			rules.Reward{Form: rules.FixedReward, FixedMinor: 200, Kind: rules.Wallet, Wallet: rules.WalletTerms{UsableAfterDays: 1, ExpiresAfterDays: 365}},
+			"2.00 EUR for the purchase, into the wallet, usable after 1 day, lost after 365 days",
+		},
+		{rules.Reward{Form: rules.FixedReward, FixedMinor: 200, Kind: rules.Voucher, VoucherFor: "a free coffee"}, "2.00 EUR for the purchase, as a voucher for a free coffee"},
+	} {
+		o := rules.Offer{Currency: eur, Reward: c.reward}
+		if got := rules.WordingOf(&o, miles).Reward(&c.reward); got != c.want {
+			t.Errorf("%+v is %q, want %q", c.reward, got, c.want)
+		}
+	}
+	w := rules.Wording{Currency: eur, Unit: "EUR"}
+	for _, c := range []struct {
+		every rules.Every
+		want  string
+	}{
+		{rules.Every{N: 2, Per: rules.PerMonth}, "every 2nd visit of a month"},
+		{rules.Every{N: 3, Per: rules.PerLife}, "every 3rd visit"},
+		{rules.Every{N: 11, Per: rules.PerLife}, "every 11th visit"},
+		{rules.Every{N: 21, Per: rules.PerYear}, "every 21st visit of a year"},
+		{rules.Every{N: 112, Per: rules.PerLife}, "every 112th visit"},
+	} {
+		if got := w.Conditions(&rules.Conditions{Every: c.every}); len(got) != 1 || got[0].Text != c.want {
+			t.Errorf("%+v is %v, want %q", c.every, got, c.want)
+		}
+	}
+}
