@@ -231,7 +231,6 @@ func (s *sandbox) readGrants(ctx context.Context, b *books) error {
 		return fmt.Errorf("read grants: %w", err)
 	}
 	defer rows.Close()
-	byAccount := map[string][]rules.Grant{}
 	for rows.Next() {
 		var g rules.Grant
 		var budget string
@@ -240,13 +239,22 @@ func (s *sandbox) readGrants(ctx context.Context, b *books) error {
 		}
 		g.Budget = rules.BudgetKey(budget)
 		b.grants = append(b.grants, g)
-		byAccount[g.AccountID] = append(byAccount[g.AccountID], g)
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("read grants: %w", err)
 	}
+	return b.adoptGrants()
+}
+
+// adoptGrants works out what everybody deserves with the grants of the books in
+// place of the pure engine's own.
+func (b *books) adoptGrants() error {
+	byAccount := map[string][]rules.Grant{}
 	for account := range b.granted {
-		byAccount[account] = append([]rules.Grant(nil), byAccount[account]...) // none is a word too
+		byAccount[account] = nil // having none is a word too
+	}
+	for i := range b.grants {
+		byAccount[b.grants[i].AccountID] = append(byAccount[b.grants[i].AccountID], b.grants[i])
 	}
 	b.world.Lines = func(out *rules.Output) {
 		b.decided(out)

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,10 +15,20 @@ import (
 	"ristourne/rules"
 )
 
-// What the sample catalogue and its traffic are for: in half a minute at the
-// usual rate a stranger sees everything at work that an offer can say.
-func TestTheTrafficShowsEveryMechanism(t *testing.T) {
-	const records, days = 30_000, 40
+// traffic40 is 40 days of traffic in the sample catalogue.
+type traffic40 struct {
+	loaded  *catalog.Loaded
+	records []sentRecord // the enrolments first
+}
+
+type sentRecord struct {
+	traffic.Record
+	at time.Time
+}
+
+func makeTraffic(t *testing.T, records int) *traffic40 {
+	t.Helper()
+	const days = 40
 	begin := time.Date(2026, 10, 13, 4, 0, 0, 0, time.UTC)
 	loaded, err := catalog.Load("../../testdata/catalogue/lyon")
 	if err != nil {
@@ -25,12 +38,7 @@ func TestTheTrafficShowsEveryMechanism(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &books{deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, granted: map[string]bool{}}
-	b.world = simulate.NewWorld(loaded.Snapshot, true)
-	b.world.Lines = func(out *rules.Output) {
-		b.decided(out)
-		b.grants = append(b.grants, out.Grants...)
-	}
+	made := &traffic40{loaded: loaded}
 	for n := range g.Members() {
 		m := g.Member(n)
 		enrolled := map[string]any{
@@ -44,22 +52,52 @@ func TestTheTrafficShowsEveryMechanism(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := b.world.Fact([]byte(m.AccountID), value, simulate.Place{RecordedAt: begin.UnixMilli()}); err != nil {
-			t.Fatal(err)
-		}
+		made.records = append(made.records, sentRecord{traffic.Record{Fact: true, Key: []byte(m.AccountID), Value: value}, begin})
 	}
 	for i := range records {
-		now := begin.Add(time.Duration(float64(i+1) / records * days * float64(24*time.Hour)))
-		r, apply := g.Next(now), b.world.Event
+		now := begin.Add(time.Duration(float64(i+1) / float64(records) * days * float64(24*time.Hour)))
+		made.records = append(made.records, sentRecord{g.Next(now), now})
+	}
+	return made
+}
+
+// play puts records through the pure engine. The grants of its books are the
+// newest that it gave.
+func (m *traffic40) play(t *testing.T, records []sentRecord) *books {
+	t.Helper()
+	b := &books{deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, granted: map[string]bool{}}
+	type share struct {
+		budget   rules.BudgetKey
+		purchase purchaseID
+	}
+	shares := map[share]rules.Grant{}
+	b.world = simulate.NewWorld(m.loaded.Snapshot, true)
+	b.world.Lines = func(out *rules.Output) {
+		b.decided(out)
+		for _, g := range out.Grants {
+			shares[share{g.Budget, purchaseID{g.AccountID, g.TransactionID}}] = g
+		}
+	}
+	for _, r := range records {
+		apply := b.world.Event
 		if r.Fact {
 			apply = b.world.Fact
 		}
-		if err := apply(r.Key, r.Value, simulate.Place{RecordedAt: now.UnixMilli()}); err != nil {
+		if err := apply(r.Key, r.Value, simulate.Place{RecordedAt: r.at.UnixMilli()}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	b.grants = slices.Collect(maps.Values(shares))
+	return b
+}
+
+// What the sample catalogue and its traffic are for: in half a minute at the
+// usual rate a stranger sees everything at work that an offer can say.
+func TestTheTrafficShowsEveryMechanism(t *testing.T) {
+	made := makeTraffic(t, 30_000)
+	b := made.play(t, made.records)
 	b.booked = b.deserved
-	m, err := b.readMechanisms(loaded.Catalogue)
+	m, err := b.readMechanisms(made.loaded.Catalogue)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,5 +110,30 @@ func TestTheTrafficShowsEveryMechanism(t *testing.T) {
 				t.Errorf("no budget %s was used up", row)
 			}
 		}
+	}
+}
+
+// Who comes first to a budget is the only thing that the balance sheet takes
+// from the processors: with their grants, the same records in another order come
+// to the same ledger.
+func TestWithTheSameGrantsTheOrderIsOfNoMatter(t *testing.T) {
+	made := makeTraffic(t, 15_000)
+	sent := made.play(t, made.records)
+	byAccount := slices.Clone(made.records)
+	slices.SortStableFunc(byAccount, func(x, y sentRecord) int { return -bytes.Compare(x.Key, y.Key) })
+	other := made.play(t, byAccount)
+	if maps.Equal(sent.deserved, other.deserved) {
+		t.Fatal("no budget was short: the two orders differ in nothing")
+	}
+	other.grants = sent.grants
+	if err := other.adoptGrants(); err != nil {
+		t.Fatal(err)
+	}
+	if len(other.ungranted) > 0 {
+		t.Errorf("%d purchases deserve another share of a budget, the first: %s", len(other.ungranted), other.ungranted[0])
+	}
+	other.booked = sent.deserved
+	if f := other.checkAccruals(); len(f.differences) > 0 {
+		t.Errorf("%d balances differ, the first: %s", len(f.differences), f.differences[0])
 	}
 }
