@@ -244,7 +244,39 @@ func (e *Engine) bookFacts(a *Account, d decision, out *Output) {
 		e.addDeserved(l)
 	}
 	e.deserved = slices.DeleteFunc(e.deserved, func(l deservedLine) bool { return l.sums == (sums{}) })
-	e.bookChain(a, &a.factLines, e.deserved, &about, &worked, d, out)
+	if a.factSumsDiffer(e.deserved) {
+		e.bookChain(a, &a.factLines, e.deserved, &about, &worked, d, out)
+	}
+}
+
+// factSumsDiffer reports whether some key of the ledger should sum up to
+// something else. The programme is no part of a key: a fact that only moves
+// what was booked before it to another programme books nothing.
+func (a *Account) factSumsDiffer(deserved []deservedLine) bool {
+	total := func(key lineKey) (s sums) {
+		for i := range deserved {
+			if deserved[i].lineKey == key {
+				s = s.plus(deserved[i].sums)
+			}
+		}
+		for i := a.factLines; i >= 0; i = a.lines[i].next {
+			if a.lines[i].lineKey == key {
+				s = s.minus(a.lines[i].sums)
+			}
+		}
+		return s
+	}
+	for i := range deserved {
+		if total(deserved[i].lineKey) != (sums{}) {
+			return true
+		}
+	}
+	for i := a.factLines; i >= 0; i = a.lines[i].next {
+		if total(a.lines[i].lineKey) != (sums{}) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *Engine) addDeserved(l deservedLine) {

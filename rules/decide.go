@@ -336,9 +336,6 @@ func (e *Engine) reachedOffers(p *purchase, offers []offer) bool {
 func (e *Engine) workAll(a *Account, known int) error {
 	for i := range known {
 		p := &a.purchases[i]
-		if p.lateAlone {
-			continue
-		}
 		if err := e.work(a, p, false); err != nil {
 			return err
 		}

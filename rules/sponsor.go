@@ -29,10 +29,11 @@ func (t *toldState) sameSponsorship(o *toldState) bool {
 	return t.sponsor == o.sponsor && t.partner == o.partner && t.offer == o.offer
 }
 
-// sameContent reports that the sponsor's account knows all that o says.
+// sameContent reports that the sponsor's account knows all of o that changes
+// what it books.
 func (t *toldState) sameContent(o *toldState) bool {
 	return t.store == o.store && t.version == o.version && t.programme == o.programme && t.currency == o.currency &&
-		t.mcc == o.mcc && t.channel == o.channel && t.at == o.at &&
+		t.at == o.at &&
 		t.basisMinor == o.basisMinor && t.rewardMinor == o.rewardMinor
 }
 
@@ -48,11 +49,11 @@ func (e *Engine) isSponsored(w world, p *purchase, aw *award) bool {
 		return false
 	case o.Sponsor.WithinDays > 0 && !p.at.Before(s.enrolledAt.AddDays(o.Sponsor.WithinDays)):
 		return false
+	case o.Sponsor.FirstPurchases == 0:
+		return true
 	case e.terms.tally.withLate:
 		r := e.recordedOf(w, p, o)
 		return r != nil && r.sponsored
-	case o.Sponsor.FirstPurchases == 0:
-		return true
 	}
 	for i := range o.sponsored {
 		// The purchase at hand is counted already: fillWorked comes first.

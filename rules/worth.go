@@ -78,7 +78,8 @@ func (e *Engine) work(a *Account, p *purchase, withLate bool) error {
 		return nil
 	}
 	e.findOffers(a, p)
-	if !e.terms.tally.cleared {
+	// Of a purchase with late events its rank is needed in each world.
+	if !e.terms.tally.cleared && !p.late {
 		e.confirmNothing()
 		return e.workIn(expectedWorld, a, p)
 	}
@@ -111,11 +112,11 @@ func (e *Engine) confirmNothing() {
 	}
 }
 
-// worldsAlike reports that the expected world of a cleared purchase can't
-// differ from the confirmed one: nothing that fills up over purchases stands
-// differently in it.
+// worldsAlike reports that the expected world can't differ from the confirmed
+// one: all is cleared that is expected, and nothing that fills up over
+// purchases stands differently.
 func (e *Engine) worldsAlike(p *purchase) bool {
-	if e.ceilings || e.terms.tally.withLate {
+	if e.ceilings || e.terms.tally.withLate || !e.terms.tally.cleared {
 		return false
 	}
 	for i := range e.offered {
