@@ -61,7 +61,7 @@ func (w Wording) Reward(r *Reward) string {
 func (w Wording) reward(r *Reward) string {
 	switch r.Form {
 	case RateReward:
-		return w.share(r.RateMillionths) + w.ofPurchase()
+		return w.Rate(r.RateMillionths) + w.ofPurchase()
 	case FixedReward:
 		return w.Units(r.FixedMinor) + " for the purchase"
 	case PerFullReward:
@@ -87,8 +87,6 @@ func (w Wording) reward(r *Reward) string {
 	}
 	return "nothing to the member himself"
 }
-
-func (w Wording) share(millionths int64) string { return w.Rate(millionths) }
 
 func (w Wording) ofPurchase() string {
 	if w.Unit == w.Currency.String() {
