@@ -129,7 +129,7 @@ func (s *campaignShown) describe(c *rules.Catalogue, now rules.Instant) {
 func (s *campaignShown) state() string {
 	switch s.State {
 	case campaignStops:
-		return "boosts until " + s.Since + ", then stopped"
+		return "stopped from " + s.Since + " on"
 	case campaignStopped:
 		return "stopped since " + s.Since
 	case campaignToCome:

@@ -76,7 +76,7 @@ func TestACampaignIsStopped(t *testing.T) {
 		t.Errorf("stopped again: %v, %s", err, again)
 	}
 	list, _ = s.campaigns(t, "", "list")
-	wantText(t, list, "boosts until "+told[1]+", then stopped")
+	wantText(t, list, "stopped from "+told[1]+" on")
 
 	// The folder would bring it back.
 	if _, _, err := s.run(t, "publish", folder, "--config", "c"); err == nil || !strings.Contains(err.Error(), "remove always.yaml, or publish with --resume always") {
