@@ -16,6 +16,7 @@ const (
 	maxAccountVolumeMinor = 1 << 55
 	maxAccountEvents      = 1 << 15
 	maxAccountItems       = 1 << 16 // categories of all events' items
+	maxItemLists          = 1 << 8  // events of one purchase that list items: they are added up as fractions
 	maxAccountFacts       = 1 << 12
 	maxAccountFactBytes   = 4 << 20 // of their texts
 	// WaitingDays and WaitingLimit bound what waits for its purchase.
@@ -56,6 +57,7 @@ type Account struct {
 	// unsettled says that booked sums may differ from what is deserved
 	// anywhere: they came from elsewhere.
 	unsettled bool
+	aimed     bool      // some purchase has aims of a decision before
 	snapshot  *Snapshot // that terms of purchases were looked up in
 	arena     []string  // behind the card tokens and segments of decoded facts
 	codec     *dictionary

@@ -106,6 +106,12 @@ func BenchmarkDecide(b *testing.B) {
 		{"clearing, 3 purchases, 5 offers", 3, parseEvent(rules.Clearing, []string{"new", "4200", "d2"}, nil, 1), fiveOffers()},
 		{"newest of 1000 purchases under a cap", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d28"}, nil, 1), fiveOffers()},
 		{"oldest of 1000 purchases under a cap", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d1"}, nil, 1), fiveOffers()},
+		{"newest of 1000 purchases under a rolling cap", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d28"}, nil, 1), offers(percentOffer("everyday", 30_000, func(o *rules.Offer) {
+			o.Caps = []rules.Cap{{Per: rules.PerRolling, Days: 30, AmountMinor: 4_000_000}}
+		}))},
+		{"newest of 1000 purchases, every fifth visit", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d28"}, nil, 1), offers(
+			percentOffer("everyday", 30_000),
+			fixedOffer("fifth", 100, inGroup("fifth"), func(o *rules.Offer) { o.Every = rules.Every{N: 5, Per: rules.PerLife} }))},
 		{"oldest of 1000 purchases under a cap that is full", 1000, parseEvent(rules.Authorization, []string{"new", "420", "d1"}, nil, 1), offers(percentOffer("everyday", 30_000, capped(rules.PerMonth, 400)))},
 		{"oldest of 1000 purchases under a cap never reached", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d1"}, nil, 1), offers(percentOffer("everyday", 30_000, capped(rules.PerMonth, 4_000_000)))},
 	} {

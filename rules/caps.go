@@ -115,9 +115,17 @@ func (e *Engine) roomFor(w world, p *purchase, aw *award, l *limit) int64 {
 // the purchases are worked out.
 func (e *Engine) used(w world, p *purchase, c *counter) int64 {
 	if c.per == PerRolling {
-		return e.rolling(c.id).within(w, p.at.AddDays(-c.days), p.at)
+		return e.rolling(c.id).within(p.at.AddDays(-c.days), p.at).now[w]
 	}
 	return e.fills.at(fillKey(c.id, p.periods.of(c.per))).now[w]
+}
+
+// filled is used in both worlds, now and before this decision.
+func (e *Engine) filled(p *purchase, c *counter) fill {
+	if c.per == PerRolling {
+		return e.rolling(c.id).within(p.at.AddDays(-c.days), p.at)
+	}
+	return *e.fills.at(fillKey(c.id, p.periods.of(c.per)))
 }
 
 // usedAround is used with all purchases counted: of rolling periods the
@@ -129,13 +137,28 @@ func (e *Engine) usedAround(w world, p *purchase, c *counter) int64 {
 	return e.used(w, p, c)
 }
 
-// use adds to a counter.
-func (e *Engine) use(w world, p *purchase, c *counter, more int64) {
+// use adds to a counter what the purchase uses now.
+func (e *Engine) use(w world, p *purchase, c *counter, more int64) { e.fill(w, p, c, more, 0) }
+
+// fill adds to a counter what a purchase uses now, and what it used before
+// this decision.
+func (e *Engine) fill(w world, p *purchase, c *counter, now, was int64) {
 	if c.per == PerRolling {
-		e.rolling(c.id).add(w, p.at, more)
+		e.rolling(c.id).add(w, p.at, now, was)
 		return
 	}
-	e.fills.add(fillKey(c.id, p.periods.of(c.per)), w, more, 0)
+	e.fills.add(fillKey(c.id, p.periods.of(c.per)), w, now, was)
+}
+
+// fillsChanged reports whether some counter stands differently than before this
+// decision.
+func (e *Engine) fillsChanged() bool {
+	for i := range e.rollings {
+		if e.rollings[i].changed > 0 {
+			return true
+		}
+	}
+	return e.fills.changed > 0
 }
 
 // useAwards adds what an award gives to the counters of its offer.
@@ -193,11 +216,13 @@ func oneIf(is bool) int64 {
 type rollingFill struct {
 	counter int32
 	entries []rollingEntry
+	changed int // how many entries differ from what they were
 }
 
+// rollingEntry is what was used at all times up to one.
 type rollingEntry struct {
-	at   Instant
-	upTo [numWorlds]int64 // used at all times up to then
+	at Instant
+	fill
 }
 
 func (e *Engine) rolling(counter int32) *rollingFill {
@@ -208,7 +233,7 @@ func (e *Engine) rolling(counter int32) *rollingFill {
 	}
 	e.rollings = grown(e.rollings)
 	r := &e.rollings[len(e.rollings)-1]
-	r.counter, r.entries = counter, r.entries[:0]
+	r.counter, r.entries, r.changed = counter, r.entries[:0], 0
 	return r
 }
 
@@ -221,19 +246,38 @@ func grown[T any](s []T) []T {
 	return append(s, zero)
 }
 
-func (r *rollingFill) add(w world, t Instant, more int64) {
+func (r *rollingFill) add(w world, t Instant, now, was int64) {
 	i := r.after(t)
 	if i == 0 || r.entries[i-1].at != t {
-		e := rollingEntry{at: t}
-		if i > 0 {
-			e.upTo = r.entries[i-1].upTo
-		}
-		r.entries = slices.Insert(r.entries, i, e)
+		r.entries = slices.Insert(r.entries, i, rollingEntry{t, r.upTo(t)})
 		i++
 	}
-	for i--; i < len(r.entries); i++ {
-		r.entries[i].upTo[w] += more
+	before := r.changedAt(i - 1)
+	for n := i - 1; n < len(r.entries); n++ {
+		r.entries[n].now[w] += now
+		r.entries[n].was[w] += was
 	}
+	switch after := r.changedAt(i - 1); {
+	case after && !before:
+		r.changed++
+	case before && !after:
+		r.changed--
+	}
+}
+
+// changedAt reports whether something else is used at entry i than before.
+func (r *rollingFill) changedAt(i int) bool {
+	var before fill
+	if i > 0 {
+		before = r.entries[i-1].fill
+	}
+	for w := range numWorlds {
+		e := &r.entries[i]
+		if e.now[w]-before.now[w] != e.was[w]-before.was[w] {
+			return true
+		}
+	}
+	return false
 }
 
 // after is the first entry later than t.
@@ -246,27 +290,32 @@ func (r *rollingFill) after(t Instant) int {
 }
 
 // within is what was used in (after, until].
-func (r *rollingFill) within(w world, after, until Instant) int64 {
-	return r.upTo(w, until) - r.upTo(w, after)
+func (r *rollingFill) within(after, until Instant) fill {
+	end, start := r.upTo(until), r.upTo(after)
+	for w := range numWorlds {
+		end.now[w] -= start.now[w]
+		end.was[w] -= start.was[w]
+	}
+	return end
 }
 
-func (r *rollingFill) upTo(w world, t Instant) int64 {
+func (r *rollingFill) upTo(t Instant) fill {
 	if i := r.after(t); i > 0 {
-		return r.entries[i-1].upTo[w]
+		return r.entries[i-1].fill
 	}
-	return 0
+	return fill{}
 }
 
 // fullest is the most that was used in one of the periods that end with a
 // purchase and in which t lies.
 func (r *rollingFill) fullest(w world, t Instant, days int) int64 {
-	most := r.within(w, t.AddDays(-days), t)
+	most := r.within(t.AddDays(-days), t).now[w]
 	for _, e := range r.entries[r.after(t):] {
 		start := e.at.AddDays(-days)
 		if !start.Before(t) {
 			break
 		}
-		most = max(most, r.within(w, start, e.at))
+		most = max(most, r.within(start, e.at).now[w])
 	}
 	return most
 }

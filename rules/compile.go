@@ -301,7 +301,7 @@ func (k *compiler) compile() {
 	}
 	k.s.groups = int32(len(k.groups))
 	for name := range k.ids {
-		k.s.reachDays = max(k.s.reachDays, reachDays[name.per])
+		k.s.reachDays = max(k.s.reachDays, reachDays[name.per], name.days+1)
 	}
 }
 
@@ -433,17 +433,15 @@ func (k *compiler) group(name string) int32 {
 // ordered reports that what the offer gives for a purchase depends on more of
 // the purchases before than what they were given: they must be looked at too.
 func (o *offer) ordered() bool {
-	rolling := func(c counter) bool { return c.per == PerRolling }
 	budgeted := len(o.budgets) > 0
-	return len(o.visits)+len(o.goals) > 0 || o.FirstPurchase || o.LapsedDays > 0 || budgeted ||
-		slices.ContainsFunc(o.fills, rolling) || len(o.sponsored) > 0
+	return len(o.visits)+len(o.goals) > 0 || o.FirstPurchase || o.LapsedDays > 0 || budgeted || len(o.sponsored) > 0
 }
 
 // forLife is longer than any account lives.
 const forLife = 1 << 30
 
-// reachDays is longer than each period, in any two zones. What rolls makes all
-// purchases be worked out.
+// reachDays is longer than each period, in any two zones; what rolls has its
+// own number of days.
 var reachDays = [...]int{PerDay: 3, PerWeek: 9, PerMonth: 33, PerQuarter: 94, PerYear: 368, PerRolling: 0, PerLife: forLife}
 
 // least is the smaller of two limits, where 0 is none.

@@ -94,8 +94,11 @@ func (e *Engine) decide(a *Account, d decision, out *Output) (booked bool, err e
 
 // begin forgets what another decision has worked out.
 func (e *Engine) begin(a *Account) {
-	for i := range a.purchases {
-		a.purchases[i].aims = aims{}
+	if a.aimed {
+		for i := range a.purchases {
+			a.purchases[i].aims = aims{}
+		}
+		a.aimed = false
 	}
 	e.targets, e.shares, e.ceilings = e.targets[:0], e.shares[:0], false
 	e.lastPlace = placed{}
@@ -172,7 +175,7 @@ func (e *Engine) workReached(a *Account, known int) error {
 		return nil
 	}
 	e.fillBefore(a, first)
-	for i := first; i < known && (marked > 0 || e.fills.changed > 0); i++ {
+	for i := first; i < known && (marked > 0 || e.fillsChanged()); i++ {
 		p := &a.purchases[i]
 		if p.dirty {
 			marked--
@@ -199,7 +202,11 @@ func (e *Engine) fillBefore(a *Account, first int) {
 	if days := e.snapshot.reachDays; days < forLife {
 		start = a.purchases[first].at.AddDays(-days)
 	}
-	for i := first - 1; i >= 0 && !a.purchases[i].at.Before(start); i-- {
+	from := first
+	for from > 0 && !a.purchases[from-1].at.Before(start) {
+		from--
+	}
+	for i := from; i < first; i++ {
 		e.fillBooked(a, &a.purchases[i], true)
 	}
 }
@@ -251,7 +258,7 @@ func (e *Engine) fillLine(p *purchase, o *offer, l *line, a *Account, stays bool
 				now = units[w]
 			}
 			if units[w] != 0 {
-				e.fills.add(fillKey(c.id, p.periods.of(c.per)), w, now, units[w])
+				e.fill(w, p, c, now, units[w])
 			}
 		}
 	}
@@ -317,7 +324,7 @@ func (e *Engine) reachedOffers(p *purchase, offers []offer) bool {
 	for i := range offers {
 		for n := range offers[i].limits {
 			l := &offers[i].limits[n]
-			fill := e.fills.at(fillKey(l.id, p.periods.of(l.per)))
+			fill := e.filled(p, &l.counter)
 			if !fill.changed() {
 				continue
 			}
@@ -345,7 +352,7 @@ func (e *Engine) workAll(a *Account, known int) error {
 			e.record(p)
 			continue
 		}
-		e.aim(p, i)
+		e.aim(a, p, i)
 		if err := e.deserve(a, i); err != nil {
 			return err
 		}
@@ -359,7 +366,7 @@ func (e *Engine) workAll(a *Account, known int) error {
 			return err
 		}
 		e.fillBeyondRecorded(p)
-		e.aim(p, i)
+		e.aim(a, p, i)
 		if err := e.deserve(a, i); err != nil {
 			return err
 		}

@@ -68,10 +68,11 @@ type Verdict struct {
 	Conflict bool
 }
 
-// ErrLimit is a record that would take its account beyond its bounds (2^55
-// minor units in all, 2^15 events, 2^16 categories of items, 2^12
-// facts with 4 MiB of text, 2^14 referrals). The account and the output are unchanged: the record is a dead
-// letter, and the stream goes on.
+// ErrLimit is a record that would take its account beyond its bounds: 2^55
+// minor units in all, 2^15 events, 2^16 sums of item categories, 2^8 lists of
+// items a purchase, 2^12 facts with 4 MiB of text, 2^14 referrals. The account
+// and the output are unchanged: the record is a dead letter, and the stream
+// goes on.
 var ErrLimit = errors.New("the account is at its limit")
 
 // ErrForeign is a record of another account: a fault of the caller.
@@ -109,7 +110,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	if !fate.InSet() {
 		return Verdict{Fate: fate}, nil
 	}
-	if volumeOf(ev) > maxAccountVolumeMinor-a.volume || len(a.events)-a.removed >= maxAccountEvents || a.items+len(ev.Items) > maxAccountItems {
+	if a.isFull(ev, purchaseID) {
 		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
 	}
 	e.adopt(a)
@@ -119,6 +120,25 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 		fate = Booked
 	}
 	return Verdict{Fate: fate}, err
+}
+
+// isFull reports that the event would take the account beyond its bounds.
+func (a *Account) isFull(ev *Event, purchaseID string) bool {
+	switch {
+	case volumeOf(ev) > maxAccountVolumeMinor-a.volume, len(a.events)-a.removed >= maxAccountEvents:
+		return true
+	case len(ev.Items) == 0:
+		return false
+	case a.items+len(ev.Items) > maxAccountItems:
+		return true
+	}
+	lists := 0
+	if i := a.find(purchaseID); i >= 0 {
+		for n := a.purchases[i].events; n >= 0; n = a.events[n].next {
+			lists += int(oneIf(a.events[n].listsItems))
+		}
+	}
+	return lists >= maxItemLists
 }
 
 // admit decides whether an event that is new to the account enters its set.

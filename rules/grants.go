@@ -131,7 +131,7 @@ func (t *target) most() int64 { return max(t.minor[confirmedWorld], t.minor[expe
 
 // aim notes what purchase i, just worked out, would have of each budget. Only
 // what is left of an award in the end uses a budget.
-func (e *Engine) aim(p *purchase, i int) {
+func (e *Engine) aim(a *Account, p *purchase, i int) {
 	if e.ceilings {
 		return
 	}
@@ -142,6 +142,7 @@ func (e *Engine) aim(p *purchase, i int) {
 		}
 	}
 	p.sharesTo, p.targetsTo = int32(len(e.shares)), int32(len(e.targets))
+	a.aimed = true
 }
 
 func (e *Engine) aimAward(w world, p *purchase, i int32, aw *award) {

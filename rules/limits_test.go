@@ -33,3 +33,27 @@ func TestAnAccountTakesNoMoreFactsThanCanBeSaved(t *testing.T) {
 		t.Errorf("the state has %d bytes", size)
 	}
 }
+
+// Items in another currency are added up as fractions, whose parts grow with
+// each list: a purchase must not cost seconds.
+func TestAPurchaseTakesNoMoreListsOfItemsThanItsBound(t *testing.T) {
+	s := newScene(t, cafe(t)).play("enrolled d0 cards=card")
+	clearing := func(i int) *rules.Event {
+		ev := parseEvent(rules.Clearing, []string{"P", "100", "d1"}, nil, i)
+		ev.Items = []rules.Item{{AmountMinor: 100, Category: "bread"}}
+		return ev
+	}
+	taken := 0
+	for ; taken < 1000; taken++ {
+		ev := clearing(taken)
+		if _, err := s.engine.ApplyEvent(s.account, ev, rules.Cause{Kind: rules.CauseEvent, ID: ev.ID}, &s.out); err != nil {
+			if !errors.Is(err, rules.ErrLimit) {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if taken != 256 {
+		t.Errorf("took %d lists of items, want 256", taken)
+	}
+}
