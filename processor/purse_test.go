@@ -34,7 +34,6 @@ func aSale(budgetMinor int64) *rules.Catalogue {
 type bareAccounts struct {
 	Accounts
 	drawn, others int64
-	limitMinor    int64
 	draws         []Draw
 	saves         []Save
 	saveErr       error

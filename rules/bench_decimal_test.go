@@ -15,7 +15,6 @@ type plainOffer struct {
 	id, group                    string
 	rate, fixed, minimum         decimal.Decimal
 	purchaseCap, monthCap, given decimal.Decimal // given: in the month so far
-	priority                     int
 	ownFunds                     bool
 }
 

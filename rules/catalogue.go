@@ -421,8 +421,13 @@ func (s *Sponsor) None() bool { return s.RateMillionths == 0 && s.FixedMinor == 
 
 // Campaign is one version of a bundle of boosts over many offers.
 type Campaign struct {
-	ID          string
-	Version     Version
+	ID      string
+	Version Version
+	// StoppedAt, of a version that is Ended, is when that was made known; zero:
+	// unknown. An end comes into force a minute after it is published, so that
+	// no purchase is decided without it; the budget pays for no purchase made
+	// from then on, as soon as it is known.
+	StoppedAt   Instant
 	Programme   string
 	Name        string
 	From, Until LocalTime // [From, Until) by the store's wall clock; zero: open

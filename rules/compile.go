@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"ristourne/rules/money"
 )
 
 // offer is one version of an offer, its settings where the engine needs them.
@@ -225,11 +223,16 @@ func (k *compiler) addCampaigns(c *Catalogue) {
 			continue
 		}
 		version := span{campaign.Version.From, MaxInstant}
+		stopped := MaxInstant
 		if i+1 < len(campaigns) && campaigns[i+1].ID == campaign.ID {
-			version.until = campaigns[i+1].Version.From
+			next := campaigns[i+1]
+			version.until = next.Version.From
+			if next.Version.Ended && next.StoppedAt != (Instant{}) {
+				stopped = next.StoppedAt
+			}
 		}
 		for n := range campaign.Boosts {
-			b := &boost{Boost: &campaign.Boosts[n].Boost, campaign: campaign, span: version}
+			b := &boost{Boost: &campaign.Boosts[n].Boost, campaign: campaign, span: version, stopped: stopped}
 			if campaign.Budget.AmountMinor > 0 {
 				b.budget = BudgetKey("campaign/" + campaign.ID)
 			}
@@ -494,6 +497,3 @@ func (b *boost) bind(zone *time.Location) boundBoost {
 	}
 	return bound
 }
-
-// currencyOf is the currency whose code a unit is; false for points.
-func currencyOf(unit string) (money.Currency, bool) { return money.ParseCurrency(unit) }

@@ -380,7 +380,7 @@ func (x *offerExplainer) budgets() []ExplainedBudget {
 		s := &aw.slices[i]
 		all = append(all, ExplainedBudget{
 			Budget: string(s.budget), AskedMinor: s.extraMinor, GivenMinor: s.givenMinor,
-			Text: "campaign " + s.campaign + ", " + w.Budget(aw.budgetOf(s)),
+			Text: "campaign " + s.campaign + ", " + w.Budget(&aw.paidBy(s).campaign.Budget),
 		})
 	}
 	for i := range aw.offer.budgets {

@@ -124,6 +124,7 @@ type target struct {
 	key      BudgetKey
 	budget   *Budget
 	unit     string
+	stopped  bool // the budget pays for no such purchase any more
 	minor    [numWorlds]int64
 }
 
@@ -150,7 +151,10 @@ func (e *Engine) aimAward(w world, p *purchase, i int32, aw *award) {
 		s := &aw.slices[n]
 		left := min(max(0, aw.finalMinor-s.belowMinor), s.extraMinor)
 		e.shares = append(e.shares, share{w, aw.offer, s.budget, left})
-		e.target(p, i, s.budget, aw.budgetOf(s), aw.offer.unit).minor[w] += left
+		paid := aw.paidBy(s)
+		t := e.target(p, i, s.budget, &paid.campaign.Budget, aw.offer.unit)
+		t.minor[w] += left
+		t.stopped = !p.at.Before(paid.stopped)
 	}
 	for n := range aw.offer.budgets {
 		b := &aw.offer.budgets[n]
@@ -160,14 +164,10 @@ func (e *Engine) aimAward(w world, p *purchase, i int32, aw *award) {
 	}
 }
 
-// budgetOf is the budget of the campaign behind a slice.
-func (aw *award) budgetOf(s *slice) *Budget {
-	for i := range aw.boosts {
-		if aw.boosts[i].budget == s.budget {
-			return &aw.boosts[i].campaign.Budget
-		}
-	}
-	return nil
+// paidBy is the campaign's boost behind a slice.
+func (aw *award) paidBy(s *slice) activeBoost {
+	i := slices.IndexFunc(aw.boosts, func(b activeBoost) bool { return b.budget == s.budget })
+	return aw.boosts[i]
 }
 
 func (e *Engine) target(p *purchase, i int32, key BudgetKey, b *Budget, unit string) *target {
@@ -243,7 +243,7 @@ func (e *Engine) grantsShort(a *Account) bool {
 // raise asks for what a grant lacks.
 func (e *Engine) raise(a *Account, c *grantChange) {
 	g, most := &a.grants[c.grant], c.most()
-	if ask := most - g.grantedMinor; ask > 0 {
+	if ask := most - g.grantedMinor; ask > 0 && !c.stopped {
 		g.grantedMinor += e.budgets.Take(g.budget, c.budget.AmountMinor, ask)
 	}
 	if c.budget != nil && c.budget.Whole && g.grantedMinor < most {

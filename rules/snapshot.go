@@ -107,6 +107,7 @@ type boost struct {
 	campaign *Campaign
 	span     // of the campaign's version
 	budget   BudgetKey
+	stopped  Instant // from when the budget pays no more
 }
 
 // programmeAt is the version of programme i in force at t, or nil.

@@ -202,12 +202,13 @@ func newCampaignsStopCommand(deps offersDeps) *cobra.Command {
 	var sure bool
 	cmd := &cobra.Command{
 		Use:   "stop ID",
-		Short: "Stop a campaign as soon as that can be: about a minute from now",
-		Long: `Stop a campaign as soon as that can be: it is published, with a lead of 60 seconds
-by Redis' clock as everything is, that the campaign has ended. Purchases made from
-that instant on are not boosted by it any more. What was earned before stays: a
-purchase made before it is boosted even if it is cleared or refunded later, and the
-budget pays for it. What was to come of the campaign is withdrawn.
+		Short: "Stop a campaign: its budget within seconds, all of it a minute later",
+		Long: `Stop a campaign. Its budget pays for no purchase made from now on, as soon as the
+processors hear of it: within seconds. That the campaign has ended is published with
+a lead of 60 seconds by Redis' clock, as everything is; purchases made from then on
+are not boosted by it any more, whether it has a budget or not. What was earned
+before stays: a purchase made before is boosted even if it is cleared or refunded
+later, and the budget pays for it. What was to come of the campaign is withdrawn.
 
 Remove its file from the folder of offers too: publishing a folder that still has
 it is refused, unless it is told to take the campaign up again.`,
@@ -242,7 +243,7 @@ func stopCampaign(cmd *cobra.Command, deps offersDeps, id, config string, sure b
 		return err
 	}
 	if !sure {
-		fmt.Fprintf(out, "Campaign %s (%s): %s.\nStop it for all members, about a minute from now? What was earned stays. [y/N] ", id, all[at].Name, all[at].state())
+		fmt.Fprintf(out, "Campaign %s (%s): %s.\nStop it for all members? What was earned stays. [y/N] ", id, all[at].Name, all[at].state())
 		if !saidYes(cmd.InOrStdin()) {
 			return errors.New("not stopped: answer y, or call it with --yes")
 		}
@@ -268,7 +269,7 @@ func saidYes(in io.Reader) bool {
 func printStopped(out io.Writer, id string, published catalog.Published, zone *time.Location) error {
 	for _, c := range published.Changes {
 		if c.Kind == catalog.Ended {
-			fmt.Fprintf(out, "Campaign %s is stopped: purchases made from %s on are not boosted by it. What was earned before stays.\n",
+			fmt.Fprintf(out, "Campaign %s is stopped: its budget, if it has one, pays for no purchase made from now on; from %s on no purchase is boosted. What was earned before stays.\n",
 				id, c.From.Time().In(zone).Format(time.RFC3339))
 		} else {
 			fmt.Fprintf(out, "Version %s of campaign %s, which was to come, is withdrawn.\n", c.Version, id)

@@ -189,6 +189,7 @@ func (h *history) add(p *publication, v Version) error {
 		return fmt.Errorf("%w: version %d: %w", ErrBroken, p.Number, &Faults{all})
 	}
 	for i, d := range documents {
+		d.published = rules.InstantOf(p.PublishedAt)
 		h.put(d, p.Documents[i].Change)
 	}
 	h.number, h.hash, h.stamp = p.Number, v.Hash, rules.InstantOf(p.Stamp)

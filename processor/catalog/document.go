@@ -65,6 +65,8 @@ type document struct {
 	// document was published.
 	version rules.Version
 	stamped bool
+	// published is when Redis took it; zero: not published.
+	published rules.Instant
 	// zone is the programme's, in which its dates are read.
 	zone *time.Location
 	// The content, by kind. All are nil where the subject ended.

@@ -406,6 +406,9 @@ func (c *checker) campaign(d *document) rules.Campaign {
 		c.warnOfCampaign(d, &campaign, &programme)
 	}
 	campaign.ID, campaign.Version = d.subject.ID, d.version
+	if d.version.Ended {
+		campaign.StoppedAt = d.published
+	}
 	return campaign
 }
 

@@ -88,8 +88,6 @@ func whole(n int64) *big.Rat { return new(big.Rat).SetInt64(n) }
 
 func times(x, y *big.Rat) *big.Rat { return new(big.Rat).Mul(x, y) }
 
-func minus(x, y *big.Rat) *big.Rat { return new(big.Rat).Sub(x, y) }
-
 // exactReward is what the form gives for the basis, in units of its kind.
 // byCategory is asked where the form needs it.
 func exactReward(r *rules.Reward, boosts []boost, basis int64, byCategory func() map[string]*big.Rat) *big.Rat {

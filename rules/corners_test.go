@@ -630,3 +630,29 @@ func TestStoreBudgetNamesAreUnambiguous(t *testing.T) {
 		t.Errorf("two offers share a budget: %q", s.member())
 	}
 }
+
+// A stopped campaign's budget pays for no purchase made after the stop was
+// made known, though the end comes into force a minute later; what was earned
+// before stays, and is paid when it grows.
+func TestAStoppedCampaignsBudgetPaysNoMore(t *testing.T) {
+	s := newScene(t, cafe(t, func(c *rules.Catalogue) {
+		double := rules.CampaignBoost{Boost: rules.Boost{ID: "x2", Op: rules.MultiplyRate, FactorMillionths: 2 * money.One}}
+		c.Campaigns = []rules.Campaign{
+			{ID: "double", Version: rules.Version{ID: "d1", From: rules.MinInstant}, Programme: "ristourne", Unit: "EUR", Budget: rules.Budget{AmountMinor: 100_000}, Boosts: []rules.CampaignBoost{double}},
+			{ID: "double", Version: rules.Version{ID: "d2", From: when("d3+1m"), Ended: true}, StoppedAt: when("d3")},
+		}
+	}))
+	s.engine.SetBudgets(pot{})
+	s.play(`
+		enrolled d0 cards=card
+		authorization A 1000 d2+23h59m
+		clearing A 2000 d4
+		clearing B 1000 d3
+		clearing C 1000 d3+2m`)
+	got := s.member()
+	for _, want := range []string{"A everyday confirmed 120", "B everyday confirmed 30", "C everyday confirmed 30"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in %q", want, got)
+		}
+	}
+}
