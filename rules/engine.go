@@ -315,14 +315,12 @@ func (a *Account) keepStanding(s standing) int32 {
 
 // factsSpan is the time around t in which no fact changes anything.
 func (a *Account) factsSpan(t Instant) span {
-	s := span{MinInstant, MaxInstant}
-	for i := range a.facts {
-		if at := a.facts[i].At; at.After(t) {
-			s.until = at
-			break
-		} else {
-			s.from = at
-		}
+	s, known := span{MinInstant, MaxInstant}, len(a.factsUntil(t))
+	if known > 0 {
+		s.from = a.facts[known-1].At
+	}
+	if known < len(a.facts) {
+		s.until = a.facts[known].At
 	}
 	return s
 }

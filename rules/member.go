@@ -1,6 +1,9 @@
 package rules
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // standing is what an account's dated facts say of it at one instant.
 type standing struct {
@@ -15,15 +18,18 @@ type standing struct {
 	account    string // the account's own id
 }
 
+// factsUntil are the facts that count at t: those dated up to then, inclusive.
+func (a *Account) factsUntil(t Instant) []Fact {
+	return a.facts[:sort.Search(len(a.facts), func(i int) bool { return a.facts[i].At.After(t) })]
+}
+
 // standingAt works the facts out up to t, inclusive: facts count from their
 // date on, those of one instant in order of id.
 func (a *Account) standingAt(t Instant) standing {
 	s := standing{account: a.id}
-	for i := range a.facts {
-		f := &a.facts[i]
-		if f.At.After(t) {
-			break
-		}
+	known := a.factsUntil(t)
+	for i := range known {
+		f := &known[i]
 		switch f.Type {
 		case Enrolled:
 			s.enrolled, s.left, s.programme, s.memberID, s.level = true, false, f.Programme, f.MemberID, f.Level
@@ -41,11 +47,9 @@ func (a *Account) standingAt(t Instant) standing {
 // enrolments: only card_unlinked ends one.
 func (a *Account) cardLinkedAt(t Instant, card string) bool {
 	linked := false
-	for i := range a.facts {
-		f := &a.facts[i]
-		if f.At.After(t) {
-			break
-		}
+	known := a.factsUntil(t)
+	for i := range known {
+		f := &known[i]
 		switch f.Type {
 		case Enrolled:
 			linked = linked || slices.Contains(f.CardTokens, card)
@@ -112,13 +116,11 @@ func (a *Account) cardCounts(v *programmeVersion, t Instant, card string) bool {
 // inSegmentAt reports whether the account was in one of the segments at t. An
 // enrolment states them anew.
 func (a *Account) inSegmentAt(t Instant, segments []string) bool {
+	known := a.factsUntil(t)
 	for _, segment := range segments {
 		in := false
-		for i := range a.facts {
-			f := &a.facts[i]
-			if f.At.After(t) {
-				break
-			}
+		for i := range known {
+			f := &known[i]
 			switch f.Type {
 			case Enrolled:
 				in = slices.Contains(f.Segments, segment)
@@ -138,11 +140,9 @@ func (a *Account) inSegmentAt(t Instant, segments []string) bool {
 // activatedAt reports whether the member had activated the offer at t.
 func (a *Account) activatedAt(t Instant, offerID string) bool {
 	activated := false
-	for i := range a.facts {
-		f := &a.facts[i]
-		if f.At.After(t) {
-			break
-		}
+	known := a.factsUntil(t)
+	for i := range known {
+		f := &known[i]
 		if f.OfferID == offerID && (f.Type == OfferActivated || f.Type == OfferDeactivated) {
 			activated = f.Type == OfferActivated
 		}
