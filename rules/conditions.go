@@ -1,6 +1,9 @@
 package rules
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // offered is one offer of the place of a purchase, as far as it is the same in
 // both worlds.
@@ -15,15 +18,11 @@ type offered struct {
 func (e *Engine) findOffers(a *Account, p *purchase) {
 	e.offered, e.active = e.offered[:0], e.active[:0]
 	var atStore, own []candidate
-	zone := e.terms.programme.Zone
-	if e.terms.place != nil {
-		zone = e.terms.place.Zone
-	}
 	if e.terms.store != nil {
 		atStore = e.terms.store.candidates
 	}
 	if e.terms.programme.candidates != nil {
-		own = e.terms.programme.candidates[zone.String()]
+		own = e.terms.programme.candidates[e.placeZone().String()]
 	}
 	for len(atStore)+len(own) > 0 {
 		list := &atStore
@@ -33,6 +32,15 @@ func (e *Engine) findOffers(a *Account, p *purchase) {
 		e.lookAt(a, p, &(*list)[0])
 		*list = (*list)[1:]
 	}
+}
+
+// placeZone is by whose wall clock the purchase is looked at: the store's,
+// whosever it is, else the programme's.
+func (e *Engine) placeZone() *time.Location {
+	if e.terms.place != nil {
+		return e.terms.place.Zone
+	}
+	return e.terms.programme.Zone
 }
 
 func strongerThan(o, than *offer) bool {

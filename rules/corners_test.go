@@ -656,3 +656,37 @@ func TestAStoppedCampaignsBudgetPaysNoMore(t *testing.T) {
 		}
 	}
 }
+
+// Ten thousand offers on one store are looked at, and the best wins.
+func TestTenThousandOffersOnOneStore(t *testing.T) {
+	var all []rules.Offer
+	for i := range 10_000 {
+		all = append(all, percentOffer(fmt.Sprintf("o%04d", i), int64(1+i*7), capped(rules.PerMonth, 1_000_000)))
+	}
+	s := newScene(t, cafe(t, offers(all...))).play(`
+		enrolled d0 cards=card
+		clearing P 10000 d1`)
+	if got := s.member(); got != "P o9993 confirmed 700" { // from 6.9952 % on it is 7.00: of equals the smallest id
+		t.Error(got)
+	}
+	if _, err := rules.Compile(cafe(t, offers(append(all, percentOffer("one-more", 1))...))); err == nil {
+		t.Error("10,001 offers are taken")
+	}
+}
+
+// The last second that can be written down is a purchase like any other: caps,
+// days, weeks and windows included.
+func TestPurchasesOfTheYear9999(t *testing.T) {
+	s := newScene(t, cafe(t, offers(
+		percentOffer("everyday", 30_000, capped(rules.PerYear, 200), func(o *rules.Offer) {
+			o.From = rules.LocalTime{Year: 9999, Month: time.December, Day: 31}
+			o.When.Hours = []rules.Hours{{FromSec: 23 * 3600, UntilSec: 24 * 3600}}
+			o.Audience.EnrolledForDays = 3000
+		}),
+	))).play(`
+		enrolled d0 cards=card
+		clearing P 10000 9999-12-31T23:59:59.999999999+01:00`)
+	if got := s.member(); got != "P everyday confirmed 200" {
+		t.Error(got)
+	}
+}

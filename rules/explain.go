@@ -356,14 +356,6 @@ func (e *Engine) explainMatch(giver *setEvent, p *purchase) *ExplainedMatch {
 	return x
 }
 
-// placeZone is the zone of the store, else the programme's.
-func (e *Engine) placeZone() *time.Location {
-	if e.terms.store != nil {
-		return e.terms.store.Zone
-	}
-	return e.terms.programme.Zone
-}
-
 // localTime is the time by the clock of the place, without seconds where there
 // are none.
 func (e *Engine) localTime(at Instant, layout string) string {
