@@ -269,7 +269,7 @@ func saidYes(in io.Reader) bool {
 func printStopped(out io.Writer, id string, published catalog.Published, zone *time.Location) error {
 	for _, c := range published.Changes {
 		if c.Kind == catalog.Ended {
-			fmt.Fprintf(out, "Campaign %s is stopped: its budget, if it has one, pays for no purchase made from now on; from %s on no purchase is boosted. What was earned before stays.\n",
+			fmt.Fprintf(out, "Campaign %s is stopped: purchases made from %s on are not boosted by it,\nand its budget, if it has one, pays for none made from now on. What was earned before stays.\n",
 				id, c.From.Time().In(zone).Format(time.RFC3339))
 		} else {
 			fmt.Fprintf(out, "Version %s of campaign %s, which was to come, is withdrawn.\n", c.Version, id)

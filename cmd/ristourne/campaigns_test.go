@@ -108,6 +108,11 @@ func checkStops(t *testing.T, s *offersShell, from rules.Instant) {
 	if inForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(1)) != nil {
 		t.Error("it is in force later than it was said to be")
 	}
+	for _, c := range loaded.Catalogue.Campaigns {
+		if ahead := from.Sec - c.StoppedAt.Sec; c.ID == "always" && c.Version.Ended && (ahead < 60 || ahead > 180) {
+			t.Errorf("its budget pays until %s: not until it was stopped, a minute before %s", c.StoppedAt, from)
+		}
+	}
 	if inForceAt(loaded.Catalogue.Campaigns, "black-friday", from.AddSeconds(1)) == nil {
 		t.Error("another campaign was stopped with it")
 	}
