@@ -108,8 +108,8 @@ var (
 	aCeiling     = scalar[int64]{form: "a rate such as 50%", pattern: rateForm, parse: parseCeiling}
 	wallClock    = scalar[rules.LocalTime]{form: "a date such as 2026-01-31", pattern: dateForm, parse: parseWallClock}
 	effectiveAt  = scalar[effective]{form: "a date such as 2026-01-31", pattern: instantForm, parse: parseEffective}
-	prefixDigits = scalar[string]{form: "the first digits of a token, such as 4000", pattern: prefixForm, parse: parsePrefix, bare: true}
-	pointsCode   = scalar[string]{form: "a code such as MILES", pattern: pointsCodeForm, parse: parsePointsCode, bare: true}
+	prefixDigits = scalar[string]{form: "the first digits of a token, such as 4000", pattern: prefixForm, parse: parsePrefix, digits: &[2]int64{0, 999_999_999_999}}
+	pointsCode   = scalar[string]{form: "a code such as MILES", pattern: pointsCodeForm, parse: parsePointsCode, digits: &[2]int64{10, 999_999_999_999}}
 	worthOfPoint = scalar[pointValue]{form: "what one point costs, such as 0.005 EUR", pattern: amountForm, parse: parsePointValue}
 
 	roundings = oneOf(map[string]money.Rounding{

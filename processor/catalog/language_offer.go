@@ -132,7 +132,7 @@ var (
 	someHours      = scalar[rules.Hours]{form: "times of day such as 16:00-19:00", pattern: hoursForm, parse: parseHours}
 	someDates      = scalar[rules.Dates]{form: "dates such as 2026-11-27 to 2026-11-30", pattern: datesForm, parse: parseDates}
 	someDays       = scalar[int]{form: "a number of days such as 30 days", pattern: daysForm, parse: parseDays}
-	anMCC          = scalar[rules.MCCRange]{form: "a merchant category code such as 5411, or 5400-5499", pattern: mccForm, parse: parseMCC, bare: true}
+	anMCC          = scalar[rules.MCCRange]{form: "a merchant category code such as 5411, or 5400-5499", pattern: mccForm, parse: parseMCC, digits: &[2]int64{1000, 9999}}
 	aCapPeriod     = scalar[period]{form: "a period such as month or 30 days", pattern: capPeriodForm, parse: parseCapPeriod}
 
 	yesOrNo  = truth()

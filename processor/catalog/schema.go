@@ -44,6 +44,9 @@ func (s scalar[V]) schema(definitions) schemaNode {
 		for k, v := range s.choice {
 			node[k] = v
 		}
+	case s.digits != nil:
+		node["type"], node["pattern"] = []string{"string", "integer"}, s.pattern.String()
+		node["minimum"], node["maximum"] = s.digits[0], s.digits[1]
 	case s.bare:
 		node["type"], node["pattern"] = []string{"string", "number", "boolean"}, s.pattern.String()
 	default:

@@ -71,6 +71,9 @@ type scalar[V any] struct {
 	parse   func(text string) (V, error)
 	// bare: YAML may take a right value for a number, or for true or false.
 	bare bool
+	// digits: YAML may take a right value for a whole number, from the first of
+	// these to the second. An editor holds no pattern against a number.
+	digits *[2]int64
 	// words is all that can be written, where that is little; choice says so in
 	// the editor's terms.
 	words  []string
