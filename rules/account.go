@@ -108,17 +108,16 @@ func (e *setEvent) byDate(o *setEvent) int {
 
 // purchase is the set of its events. It is known once one of them opens it.
 type purchase struct {
-	id        string
-	at        Instant // purchase time, where known
-	giver     int32   // the event that gave it; -1: unknown
-	events    int32   // head of the chain
-	lines     int32   // head of the chain
-	grants    int32   // head of the chain
-	told      int32   // head of the chain
-	expired   bool    // by a fact
-	lateAlone bool    // no event that opens it is in time: it has late events alone
-	late      bool    // some events are late
-	dirty     bool    // to be worked out anew
+	id      string
+	at      Instant // purchase time, where known
+	giver   int32   // the event that gave it; -1: unknown
+	events  int32   // head of the chain
+	lines   int32   // head of the chain
+	grants  int32   // head of the chain
+	told    int32   // head of the chain
+	expired bool    // by a fact
+	late    bool    // some events are late
+	dirty   bool    // to be worked out anew
 	// What spares working a purchase out anew when room before it changes: the
 	// most room an award of it asked for, and whether it got less than that.
 	wantedMinor int64

@@ -191,8 +191,12 @@ func (s *Snapshot) bookedOffer(programmeID, partnerID, offerID, version string) 
 			}
 		}
 	}
+	return offerNamed(offers, offerID)
+}
+
+func offerNamed(offers []offer, id string) *offer {
 	for i := range offers {
-		if offers[i].ID == offerID {
+		if offers[i].ID == id {
 			return &offers[i]
 		}
 	}

@@ -161,14 +161,16 @@ func (e *Engine) fillsChanged() bool {
 	return e.fills.changed > 0
 }
 
-// useAwards adds what an award gives to the counters of its offer.
-func (e *Engine) useAwards(w world, p *purchase, o *offer, units, awards int64) {
-	for i := range o.fills {
-		switch c := &o.fills[i]; {
-		case c.measure == unitsGiven && units != 0:
-			e.use(w, p, c, units)
-		case c.measure == awardsGiven && awards != 0:
-			e.use(w, p, c, awards)
+// useAwards adds what an award gives, a member or his sponsor, to the counters
+// that it fills.
+func (e *Engine) useAwards(w world, p *purchase, fills []counter, units, awards int64) {
+	for i := range fills {
+		more := units
+		if fills[i].measure.ofAwards() {
+			more = awards
+		}
+		if more != 0 {
+			e.use(w, p, &fills[i], more)
 		}
 	}
 }
@@ -182,7 +184,7 @@ func (e *Engine) fillWorked(p *purchase) {
 			if !o.counted {
 				continue
 			}
-			e.useAwards(w, p, o, aw.finalMinor, oneIf(aw.finalMinor > 0))
+			e.useAwards(w, p, o.fills, aw.finalMinor, oneIf(aw.finalMinor > 0))
 			if aw.won {
 				for n := range o.sponsored {
 					e.use(w, p, &o.sponsored[n], 1)

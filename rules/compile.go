@@ -74,6 +74,9 @@ const (
 	sponsorAwards
 )
 
+// ofAwards reports that a cap by this measure is in number, not in units.
+func (m measure) ofAwards() bool { return m == awardsGiven || m == sponsorAwards }
+
 // counterName is what counts together: an offer over all its versions. An offer
 // that changes its unit starts anew, since the two don't add up.
 type counterName struct {
@@ -415,8 +418,7 @@ func limitsOf(caps []Cap, counters []counter) (limits []limit, purchaseCapMinor 
 			continue
 		}
 		for _, counter := range counters {
-			counts := counter.measure == awardsGiven || counter.measure == sponsorAwards
-			if counter.per == c.Per && counter.days == c.Days && counts == (c.Count > 0) {
+			if counter.per == c.Per && counter.days == c.Days && counter.measure.ofAwards() == (c.Count > 0) {
 				limits = append(limits, limit{counter, max(c.AmountMinor, c.Count)})
 			}
 		}

@@ -245,7 +245,8 @@ func (e *Engine) fillLine(p *purchase, o *offer, l *line, a *Account, stays bool
 		units := was
 		if c.measure == awardsGiven {
 			if l.stage == Expected {
-				awards[expectedWorld] = oneIf(l.rewardMinor+a.otherStage(p, l) > 0) - oneIf(a.otherStage(p, l) > 0)
+				confirmed := a.otherStage(p, l)
+				awards[expectedWorld] = oneIf(l.rewardMinor+confirmed > 0) - oneIf(confirmed > 0)
 			} else {
 				awards[confirmedWorld] = oneIf(l.rewardMinor > 0)
 				awards[expectedWorld] = awards[confirmedWorld]
@@ -407,7 +408,7 @@ func (e *Engine) fillBeyondRecorded(p *purchase) {
 				before = r.minor
 			}
 			if more := aw.finalMinor - before; more > 0 {
-				e.useAwards(w, p, aw.offer, more, oneIf(before == 0))
+				e.useAwards(w, p, aw.offer.fills, more, oneIf(before == 0))
 			}
 		}
 	}

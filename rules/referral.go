@@ -119,7 +119,7 @@ func (e *Engine) deserveReferral(r *referralState, v *programmeVersion) {
 			final[w] = sums{basisMinor: told[w].basisMinor, rewardMinor: units, costMinor: units}
 		}
 		if o != nil && o.sponsorship != nil {
-			e.useSponsors(w, p, o.sponsorship, units)
+			e.useAwards(w, p, o.sponsorship.fills, units, oneIf(units > 0))
 		}
 	}
 	key := lineKey{
@@ -156,18 +156,6 @@ func (e *Engine) sponsorsCaps(w world, p *purchase, s *sponsorship, units int64)
 	return units, why
 }
 
-func (e *Engine) useSponsors(w world, p *purchase, s *sponsorship, units int64) {
-	for i := range s.fills {
-		switch c := &s.fills[i]; {
-		case units == 0:
-		case c.measure == sponsorUnits:
-			e.use(w, p, c, units)
-		default:
-			e.use(w, p, c, 1)
-		}
-	}
-}
-
 // sponsoringOffer is the offer of a referral in the version in force at
 // purchase time; nil: there is none any more.
 func (s *Snapshot) sponsoringOffer(r *referralState, v *programmeVersion) *offer {
@@ -179,12 +167,7 @@ func (s *Snapshot) sponsoringOffer(r *referralState, v *programmeVersion) *offer
 		}
 		offers = p.offers
 	}
-	for i := range offers {
-		if offers[i].ID == r.OfferID {
-			return &offers[i]
-		}
-	}
-	return nil
+	return offerNamed(offers, r.OfferID)
 }
 
 // AppendBinary appends the set's own form of the referral: all of it but the

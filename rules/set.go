@@ -262,14 +262,13 @@ func (e *Engine) markLate(a *Account, p *purchase) {
 // change no terms: they are looked at only where no other event opens the
 // purchase.
 func (a *Account) choose(p *purchase) {
-	p.late, p.lateAlone = false, false
+	p.late = false
 	for i := p.events; i >= 0; i = a.events[i].next {
 		p.late = p.late || a.events[i].late
 	}
 	p.giver = a.earliestGiver(p, false)
 	if p.giver < 0 {
 		p.giver = a.earliestGiver(p, true)
-		p.lateAlone = p.giver >= 0
 	}
 	if p.giver >= 0 {
 		p.at = a.events[p.giver].purchasedAt
