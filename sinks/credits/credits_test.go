@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/segmentio/kafka-go"
 	"pgregory.net/rapid"
@@ -14,6 +13,7 @@ import (
 	"ristourne/deploy/parts/partstest"
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/sinks/internal/topictest"
 )
 
 var eur = money.Currency{'E', 'U', 'R'}
@@ -136,7 +136,7 @@ func TestPay(t *testing.T) {
 	last := map[string]int64{}
 	count := 0
 	for p := range partitions {
-		for _, m := range readPartition(t, server.Brokers, topic, p) {
+		for _, m := range topictest.Partition(t, server.Brokers, topic, p) {
 			i, err := Decode(m.Value)
 			if err != nil {
 				t.Fatal(err)
@@ -154,30 +154,6 @@ func TestPay(t *testing.T) {
 	if count != len(paid) {
 		t.Fatalf("%d instructions came, %d were paid", count, len(paid))
 	}
-}
-
-func readPartition(t *testing.T, brokers []string, topic string, partition int) (all []kafka.Message) {
-	t.Helper()
-	conn, err := kafka.DialLeader(t.Context(), "tcp", brokers[0], topic, partition)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	end, err := conn.ReadLastOffset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	for int64(len(all)) < end {
-		m, err := conn.ReadMessage(1 << 20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, m)
-	}
-	return all
 }
 
 func BenchmarkMessages(b *testing.B) {

@@ -15,6 +15,7 @@ import (
 	"ristourne/deploy/parts/partstest"
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/sinks/internal/topictest"
 )
 
 var eur = money.Currency{'E', 'U', 'R'}
@@ -194,7 +195,7 @@ func TestTell(t *testing.T) {
 	}
 	last, count := map[string]int64{}, 0
 	for p := range partitions {
-		for _, m := range readPartition(t, server.Brokers, topic, p) {
+		for _, m := range topictest.Partition(t, server.Brokers, topic, p) {
 			r := decode(t, m.Value)
 			if !reflect.DeepEqual(r, told[r.Number-1]) {
 				t.Fatalf("%s, want %+v", m.Value, told[r.Number-1])
@@ -212,28 +213,4 @@ func TestTell(t *testing.T) {
 	if count != len(told) {
 		t.Fatalf("%d referrals came, %d were told", count, len(told))
 	}
-}
-
-func readPartition(t *testing.T, brokers []string, topic string, partition int) (all []kafka.Message) {
-	t.Helper()
-	conn, err := kafka.DialLeader(t.Context(), "tcp", brokers[0], topic, partition)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	end, err := conn.ReadLastOffset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	for int64(len(all)) < end {
-		m, err := conn.ReadMessage(1 << 20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, m)
-	}
-	return all
 }
