@@ -22,9 +22,11 @@ type Metrics struct {
 	rebuilds       prometheus.Counter
 	repairs        prometheus.Counter
 	catalogueWaits prometheus.Counter
-	budgetLeft     *prometheus.GaugeVec
-	budgetHeld     *prometheus.GaugeVec
-	refused        *prometheus.CounterVec
+
+	catalogueWaitSeconds prometheus.Counter
+	budgetLeft           *prometheus.GaugeVec
+	budgetHeld           *prometheus.GaugeVec
+	refused              *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics.
@@ -51,14 +53,17 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		rebuilds:       counter("rebuilds_total", "Shards rebuilt from the ledger."),
 		repairs:        counter("repairs_total", "Accounts whose booked sums were not what their set deserves, found by a rebuild. Look into each."),
 		catalogueWaits: counter("catalogue_waits_total", "Purchases held back until the catalogue was complete up to their time."),
-		budgetLeft:     gauge("budget_left_minor", "What no shard has drawn of a budget, when this process last drew on it, in minor units.", "budget"),
-		budgetHeld:     gauge("budget_held_minor", "What a shard has drawn of a budget and not granted, in minor units.", "budget", "shard"),
-		refused:        vector("budget_refusals_total", "Purchases that got less of a budget than they deserved. Budgets per store and day count under their offer.", "budget"),
+
+		catalogueWaitSeconds: counter("catalogue_wait_seconds_total", "How long shards have waited for a catalogue that is complete up to a purchase."),
+
+		budgetLeft: gauge("budget_left_minor", "What no shard has drawn of a budget, when this process last drew on it, in minor units.", "budget"),
+		budgetHeld: gauge("budget_held_minor", "What a shard has drawn of a budget and not granted, in minor units.", "budget", "shard"),
+		refused:    vector("budget_refusals_total", "Purchases that got less of a budget than they deserved. Budgets per store and day count under their offer.", "budget"),
 	}
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
-	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.repairs, m.catalogueWaits, m.budgetLeft, m.budgetHeld, m.refused)
+	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.repairs, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
 	return m
 }
 
@@ -136,7 +141,7 @@ func (p *Processor) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(shardsDesc, float64(len(shards)))
 	if snapshot, complete := p.edges.Catalogue.Current(); snapshot != nil {
-		gauge(snapshotAgeDesc, max(0, now.Sub(complete.Time()).Seconds()+CompleteAhead.Seconds()))
+		gauge(snapshotAgeDesc, max(0, (now.Sub(complete.Time())+rules.PublicationLead).Seconds()))
 	}
 	for _, s := range shards {
 		name := strconv.Itoa(int(s.source.Shard()))

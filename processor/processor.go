@@ -14,10 +14,6 @@ import (
 	"ristourne/processor/feed"
 )
 
-// CompleteAhead is how long before it comes into force a catalogue version is
-// published at the latest: a snapshot read at t is complete up to t plus this.
-const CompleteAhead = 60 * time.Second
-
 // LagMeter is a Source that knows how many records of each topic wait.
 type LagMeter interface {
 	Lag() [feed.NumTopics]int64

@@ -91,9 +91,12 @@ type Shard struct {
 	complete rules.Instant // the snapshot is complete for purchases before it
 
 	feedBatch feed.Batch
+	from      int // record of the batch with which the window begins
+	readUpTo  int // records of the batch that were read, some of them perhaps for a window that was given up
 	window    window
 	lastSave  time.Time
-	latest    int64 // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
+	waitTold  time.Time // when it was last said that a purchase waits for the catalogue
+	latest    int64     // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
 	backlog   backlog
 	moved     *atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
 }
@@ -197,17 +200,18 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 	s.decoder.Reset()
 	s.latest = s.edges.Now().Add(clockAhead).UnixMilli()
 	w, most := &s.window, windowLimits{accounts: s.options.MaxAccounts, work: math.MaxInt}
-	for from := 0; ; {
+	s.from, s.readUpTo = 0, 0
+	for {
 		before, seqBefore := w.progress, s.lastSeq
-		next, err := s.match(ctx, w, s.feedBatch.Records[from:], most)
+		next, err := s.match(ctx, w, s.feedBatch.Records[s.from:], most)
 		if err != nil {
 			return err
 		}
-		last := from+next == len(s.feedBatch.Records)
+		last := s.from+next == len(s.feedBatch.Records)
 		if last {
 			w.heads = headsAfter(w.heads, s.feedBatch.Next)
 		}
-		if w.mustSave() || s.commitIsDue(w) {
+		if w.mustSave() || s.commitIsDue(w) || w.holds {
 			err := s.finish(ctx, w, queue)
 			if errors.Is(err, errTooLarge) {
 				most = windowLimits{accounts: max(1, len(w.accounts)/2), work: max(1, len(w.work)/2)}
@@ -219,7 +223,7 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 				return err
 			}
 		}
-		if from += next; last {
+		if s.from += next; last {
 			s.decoder.DrainLookAlikes(s.metrics.countLookAlikes)
 			return nil
 		}

@@ -44,6 +44,7 @@ type progress struct {
 	heads  rules.Heads // after the window
 	fates  [rules.NumFates]int64
 	oldest int64 // Kafka milliseconds of its first record; 0: none
+	holds  bool  // the record behind it waits for its catalogue: save first
 }
 
 // work is one record that needs its account.
@@ -98,18 +99,25 @@ type windowLimits struct {
 
 // match reads records until the window is full and keeps those that need their
 // account. Most events stop here: no I/O, no allocation. It returns how many
-// records it took.
+// records it took; it takes none that must wait for its catalogue as long as the
+// window holds anything that can be saved before (see progress.holds).
 func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, most windowLimits) (int, error) {
 	for i := range records {
 		if len(w.accounts) >= most.accounts || len(w.work) >= most.work {
 			return i, nil
 		}
 		r := &records[i]
+		s.decoder.ReadAgain(s.from+i < s.readUpTo)
+		s.readUpTo = max(s.readUpTo, s.from+i+1)
 		if w.oldest == 0 {
 			w.oldest = r.Time
 			s.backlog.reads(r.Time)
 		}
 		fault, err := s.takeRecord(ctx, w, r)
+		if errors.Is(err, errHold) {
+			w.holds = true
+			return i, nil
+		}
 		if err != nil {
 			return i, err
 		}
@@ -122,7 +130,7 @@ func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mos
 }
 
 // takeRecord reads one record into the window. An error says that its catalogue could
-// not be waited for.
+// not be waited for, or that what the window holds must be saved before (errHold).
 func (s *Shard) takeRecord(ctx context.Context, w *window, r *feed.Record) (*wire.Fault, error) {
 	switch r.Topic {
 	case feed.Facts:
@@ -152,11 +160,12 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 		w.fates[rules.Declined]++
 		return nil, nil
 	}
-	if err := s.awaitCatalogue(ctx, ev.PurchaseTime()); err != nil {
+	member := memberHash(ev.AccountID)
+	enrolled := s.members.has(member)
+	if err := s.awaitCatalogue(ctx, w, r, ev.PurchaseTime(), enrolled); err != nil {
 		return nil, err
 	}
-	member := memberHash(ev.AccountID)
-	if !s.snapshot.Automatic() && !s.members.has(member) {
+	if !enrolled && !s.snapshot.Automatic() {
 		w.fates[rules.NoMember]++
 		return nil, nil
 	}
@@ -198,23 +207,6 @@ func (s *Shard) remember(member uint64, ev *rules.Event) {
 	}
 }
 
-// awaitCatalogue holds a purchase back that is later than the snapshot is
-// known to be complete: an offer that was published for its time may be on its way.
-func (s *Shard) awaitCatalogue(ctx context.Context, purchase rules.Instant) error {
-	if purchase.Before(s.complete) {
-		return nil
-	}
-	if s.useCatalogue(); purchase.Before(s.complete) {
-		return nil
-	}
-	s.metrics.catalogueWaits.Inc()
-	if err := s.edges.Catalogue.Await(ctx, purchase); err != nil {
-		return fmt.Errorf("wait for a catalogue that is complete up to %s: %w", purchase, err)
-	}
-	s.useCatalogue()
-	return nil
-}
-
 func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 	w.facts = grow(w.facts)
 	f := &w.facts[len(w.facts)-1]
@@ -243,7 +235,7 @@ func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*w
 	fault := s.decoder.Referral(r.Value, r.Key, s.latest, f)
 	var err error
 	if fault == nil {
-		err = s.awaitCatalogue(ctx, f.PurchasedAt)
+		err = s.awaitCatalogue(ctx, w, r, f.PurchasedAt, true)
 	}
 	if fault != nil || err != nil {
 		w.referrals = w.referrals[:len(w.referrals)-1]

@@ -25,6 +25,17 @@ type Version struct {
 	Ended bool
 }
 
+// Publishing runs ahead of purchases: whoever has read the catalogue at t knows
+// all that comes into force before t + PublicationLead, and before
+// t + AutomaticLead of what makes strangers members. The first is longer than a
+// sender's clock may be ahead (5 minutes), so that no purchase has to wait for the
+// catalogue where Kafka's clock is right; the second holds where that is as much
+// ahead as is believed, so that an event of no member never waits.
+const (
+	PublicationLead = 6 * time.Minute
+	AutomaticLead   = 11 * time.Minute
+)
+
 // Enrolment is how accounts become members.
 type Enrolment uint8
 
@@ -424,7 +435,7 @@ type Campaign struct {
 	ID      string
 	Version Version
 	// StoppedAt, of a version that is Ended, is when that was made known; zero:
-	// unknown. An end comes into force a minute after it is published, so that
+	// unknown. An end comes into force PublicationLead after it is published, so that
 	// no purchase is decided without it; the budget pays for no purchase made
 	// from then on, as soon as it is known.
 	StoppedAt   Instant

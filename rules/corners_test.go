@@ -632,7 +632,7 @@ func TestStoreBudgetNamesAreUnambiguous(t *testing.T) {
 }
 
 // A stopped campaign's budget pays for no purchase made after the stop was
-// made known, though the end comes into force a minute later; what was earned
+// made known, though the end comes into force minutes later; what was earned
 // before stays, and is paid when it grows.
 func TestAStoppedCampaignsBudgetPaysNoMore(t *testing.T) {
 	s := newScene(t, cafe(t, func(c *rules.Catalogue) {

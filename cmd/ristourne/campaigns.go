@@ -202,10 +202,10 @@ func newCampaignsStopCommand(deps offersDeps) *cobra.Command {
 	var sure bool
 	cmd := &cobra.Command{
 		Use:   "stop ID",
-		Short: "Stop a campaign: its budget within seconds, all of it a minute later",
+		Short: "Stop a campaign: its budget within seconds, all of it six minutes later",
 		Long: `Stop a campaign. Its budget pays for no purchase made from now on, as soon as the
 processors hear of it: within seconds. That the campaign has ended is published with
-a lead of 60 seconds by Redis' clock, as everything is; purchases made from then on
+a lead of 6 minutes by Redis' clock, as everything is; purchases made from then on
 are not boosted by it any more, whether it has a budget or not. What was earned
 before stays: a purchase made before is boosted even if it is cleared or refunded
 later, and the budget pays for it. What was to come of the campaign is withdrawn.

@@ -147,8 +147,10 @@ func newOffersPublishCommand(deps offersDeps) *cobra.Command {
 
 The folder is all that is to hold. A file that says what is published already
 changes nothing. A new or edited one comes into force at its effective_from,
-which lies at least 60 seconds ahead, or about a minute from now where it has
-none. What was in force can't be changed. The very first publication may begin
+which lies at least 6 minutes ahead, or some six minutes from now where it has
+none: longer than a card terminal's clock may be ahead, so that no purchase ever
+waits for the catalogue. A programme that for the first time takes every account
+as a member begins at least 11 minutes ahead. What was in force can't be changed. The very first publication may begin
 in the past, and holds from ever where a file has no effective_from.
 
 A campaign that was stopped (ristourne campaigns stop) and that the folder still

@@ -90,7 +90,7 @@ func TestCampaignsAndLevelsArePublished(t *testing.T) {
 	files["campaigns/c.yaml"], files["levels.yaml"] = campaign("c", 3, ""), "levels: [usual, loyal, gold]\n"
 	files["campaigns/june.yaml"] = campaign("c", 4, "2026-06-01")
 	wantChanges(t, mustPublish(t, client, folder(t, files), options),
-		"added levels all 2026-05-01T12:01:05Z", "added campaign c 2026-05-01T12:01:05Z", "added campaign c 2026-05-31T22:00:00Z")
+		"added levels all 2026-05-01T12:06:05Z", "added campaign c 2026-05-01T12:06:05Z", "added campaign c 2026-05-31T22:00:00Z")
 
 	server.SetTime(noon.Add(time.Hour))
 	delete(files, "campaigns/c.yaml")
@@ -100,7 +100,7 @@ func TestCampaignsAndLevelsArePublished(t *testing.T) {
 	wantRefused(t, err, "the folder lacks what is published: levels all, campaign c")
 	options.RemoveMissing = true
 	wantChanges(t, mustPublish(t, client, folder(t, files), options),
-		"ended levels all 2026-05-01T13:01:05Z", "withdrawn campaign c 2026-05-31T22:00:00Z", "ended campaign c 2026-05-01T13:01:05Z")
+		"ended levels all 2026-05-01T13:06:05Z", "withdrawn campaign c 2026-05-31T22:00:00Z", "ended campaign c 2026-05-01T13:06:05Z")
 
 	entries := entriesOf(t, client)
 	server.FlushAll()
@@ -136,7 +136,7 @@ func TestACampaignOutlivesItsOffer(t *testing.T) {
 	mustPublish(t, client, folder(t, files), PublishOptions{})
 	withdrawn := map[string]string{"a.yaml": "", "b.yaml": shop("b", 3, "")}
 	wantChanges(t, mustPublish(t, client, folder(t, withdrawn), PublishOptions{RemoveMissing: true}),
-		"ended partner a 2026-05-01T12:01:05Z", "ended campaign c 2026-05-01T12:01:05Z")
+		"ended partner a 2026-05-01T12:06:05Z", "ended campaign c 2026-05-01T12:06:05Z")
 }
 
 // What was published stays as it is, whatever levels there are today.
@@ -148,7 +148,7 @@ func TestLevelsOfThePastMayBeGone(t *testing.T) {
 	server.SetTime(noon.Add(time.Hour))
 	files["c.yaml"], files["levels.yaml"] = strings.ReplaceAll(gold, "gold", "usual"), "levels: [usual]\n"
 	wantChanges(t, mustPublish(t, client, folder(t, files), PublishOptions{}),
-		"added levels all 2026-05-01T13:01:05Z", "added campaign c 2026-05-01T13:01:05Z")
+		"added levels all 2026-05-01T13:06:05Z", "added campaign c 2026-05-01T13:06:05Z")
 	w, _ := watch(t, client, WatcherOptions{})
 	wait(t, w)
 }

@@ -275,7 +275,7 @@ func keysOf(prefix string) keys {
 }
 
 // headScript reads Redis' clock and the newest version in one step: nothing that
-// is published later comes into force within a minute of that time.
+// is published later comes into force within rules.PublicationLead of that time.
 const headScript = `
 local time = redis.call('TIME')
 local head = redis.call('HMGET', KEYS[1], 'number', 'hash')

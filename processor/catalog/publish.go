@@ -15,7 +15,7 @@ import (
 
 // leadSeconds is how far ahead of its publication a version comes into force: a
 // snapshot that was read at Redis time t is complete up to t + leadSeconds.
-const leadSeconds = 60
+const leadSeconds = int64(rules.PublicationLead / time.Second)
 
 // Archive keeps every version for ever: what Redis loses is brought back from it.
 type Archive interface {
@@ -50,7 +50,8 @@ var ErrLostRace = errors.New("somebody else published meanwhile: look at what th
 var errTooLate = errors.New("the archive took too long")
 
 // Publish makes the folder the state of the catalogue: what it changes comes
-// into force at its effective_from, or a minute from now where a file says none.
+// into force at its effective_from, or some six minutes from now where a file
+// says none.
 // The first publication of all may lie in the past, or hold from ever. Nothing
 // that was in force can be changed. The error is a *Faults where the files are
 // to blame, ErrLostRace where another publication was faster; then nothing was
@@ -115,7 +116,7 @@ func newPlan(ctx context.Context, client redis.UniversalClient, k keys, removeMi
 		stamp: newest.now.AddSeconds(leadSeconds + slackSeconds), removeMissing: removeMissing, trees: trees{},
 	}
 	switch {
-	case before.number == 0: // nothing waits for a minute to pass
+	case before.number == 0: // nothing waits for the lead to pass
 		p.stamp = newest.now
 	case !before.stamp.Before(p.stamp): // stamps only go up, whatever the slack was
 		p.stamp = before.stamp.AddSeconds(1)
@@ -311,8 +312,48 @@ func (p *plan) check() error {
 	if len(p.documents) == 0 {
 		return nil
 	}
+	if p.checkAutomatic(); len(p.refused) > 0 {
+		return &Faults{p.trees.locate(p.refused)}
+	}
 	_, err := assemble("", p.after.documents(), nil, p.now.Time())
 	return err
+}
+
+// checkAutomatic holds the first programme that takes every account as a member
+// to its longer lead: until a processor hears of it, it drops the events of
+// strangers without waiting for a catalogue that is complete up to them.
+func (p *plan) checkAutomatic() {
+	if p.before.number == 0 || p.takesEveryone() {
+		return
+	}
+	earliest := p.now.AddSeconds(int64(rules.AutomaticLead / time.Second))
+	for subject, versions := range p.after.subjects {
+		for _, d := range versions {
+			isNew := !slices.Contains(p.before.subjects[subject], d)
+			if isNew && automatic(d) && d.version.From.Before(earliest) {
+				p.refused = append(p.refused, finding{d, path{"enrolment"}, fmt.Sprintf(
+					"a programme that takes every account as a member begins at least %d minutes after it is published, so that every processor knows it before the first event: write effective_from: %s or later",
+					int(rules.AutomaticLead.Minutes()), earliest.AddSeconds(60).Time().In(d.clock()).Format("2006-01-02 15:04"))})
+			}
+		}
+	}
+}
+
+// takesEveryone reports whether some programme does already, so that whoever has
+// a catalogue of the last minutes looks at every account's events.
+func (p *plan) takesEveryone() bool {
+	for _, versions := range p.before.subjects {
+		for _, d := range versions {
+			if automatic(d) && !d.version.From.After(p.now) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func automatic(d *document) bool {
+	return d.programme != nil && d.programme.enrolment == rules.EnrolmentAutomatic
 }
 
 func (p *plan) seal() (Version, error) {
@@ -324,7 +365,7 @@ func (p *plan) seal() (Version, error) {
 }
 
 // publishScript writes one version: only onto the one it was made for, and only
-// as long as nothing in it comes into force within a minute. A client that
+// as long as nothing in it comes into force within the lead. A client that
 // doesn't know whether its first try succeeded tries again and is told so.
 var publishScript = `
 local number, hash = ARGV[1], ARGV[2]
@@ -354,7 +395,7 @@ func (p *plan) publish(ctx context.Context, client redis.UniversalClient, k keys
 		earliestMillis = 0
 	}
 	reply, err := client.Eval(ctx, publishScript, []string{k.head, k.versions, k.nudge},
-		v.Number, v.Hash, p.before.number, p.before.hash, earliestMillis, leadSeconds*time.Second.Milliseconds(), v.Body).Text()
+		v.Number, v.Hash, p.before.number, p.before.hash, earliestMillis, rules.PublicationLead.Milliseconds(), v.Body).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("publish the catalogue to Redis: %w", err)

@@ -89,7 +89,7 @@ func mustPublish(t *testing.T, client redis.UniversalClient, loaded *Loaded, opt
 	return changesOf(published)
 }
 
-// changesOf are changes in short: "added partner a 2026-05-01T12:01:05Z".
+// changesOf are changes in short: "added partner a 2026-05-01T12:06:05Z".
 func changesOf(p Published) []string {
 	short := []string{}
 	for _, c := range p.Changes {
@@ -131,11 +131,11 @@ func TestCommentsAndOrderMakeNoVersion(t *testing.T) {
 	wantChanges(t, mustPublish(t, client, folder(t, map[string]string{"other-name.yaml": same}), PublishOptions{}))
 }
 
-func TestChangesComeIntoForceAMinuteAhead(t *testing.T) {
+func TestChangesComeIntoForceSixMinutesAhead(t *testing.T) {
 	client, server := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, ""), "b.yaml": shop("b", 3, "")}), PublishOptions{})
 	edited := folder(t, map[string]string{"a.yaml": shop("a", 4, ""), "b.yaml": shop("b", 3, "")})
-	wantChanges(t, mustPublish(t, client, edited, PublishOptions{}), "added partner a 2026-05-01T12:01:05Z")
+	wantChanges(t, mustPublish(t, client, edited, PublishOptions{}), "added partner a 2026-05-01T12:06:05Z")
 	server.SetTime(noon.Add(10 * time.Second))
 	wantChanges(t, mustPublish(t, client, edited, PublishOptions{})) // not in force yet, and no second time
 	entries, _, err := Entries(context.Background(), client, prefix)
@@ -157,7 +157,7 @@ func TestThePastIsNotChanged(t *testing.T) {
 	}{
 		{"edit what is in force", map[string]string{"a.yaml": shop("a", 3, ""), "a2.yaml": shop("a", 5, "2026-04-01")}, "was published with other terms"},
 		{"backdate", map[string]string{"a.yaml": shop("a", 3, ""), "a2.yaml": shop("a", 4, "2026-04-01"), "a3.yaml": shop("a", 5, "2026-04-20")}, "would change the past"},
-		{"59 seconds ahead", map[string]string{"a.yaml": shop("a", 3, ""), "a2.yaml": shop("a", 4, "2026-04-01"), "a3.yaml": shop("a", 5, "2026-05-01T12:00:59Z")}, "would change the past"},
+		{"359 seconds ahead", map[string]string{"a.yaml": shop("a", 3, ""), "a2.yaml": shop("a", 4, "2026-04-01"), "a3.yaml": shop("a", 5, "2026-05-01T12:05:59Z")}, "would change the past"},
 		{"edit what a later file has replaced", map[string]string{"a.yaml": shop("a", 9, ""), "a2.yaml": shop("a", 4, "2026-04-01")}, "would never come into force"},
 		{"backdate a new partner", map[string]string{"a.yaml": shop("a", 3, ""), "a2.yaml": shop("a", 4, "2026-04-01"), "b.yaml": shop("b", 5, "2026-04-01")}, "would change the past"},
 	}
@@ -176,6 +176,42 @@ func TestThePastIsNotChanged(t *testing.T) {
 	if err != nil || len(published) != 1 {
 		t.Errorf("after refusals there are %d versions, want 1 (%v)", len(published), err)
 	}
+}
+
+// The first programme that takes every account must be known to every processor
+// before the first event of a stranger that it could be of: they wait for none.
+func TestTheFirstAutomaticProgrammeBeginsLater(t *testing.T) {
+	automatic := func(effectiveFrom string) map[string]string {
+		if effectiveFrom != "" {
+			effectiveFrom = "effective_from: " + effectiveFrom + "\n"
+		}
+		return map[string]string{"all.yaml": programmeText + "enrolment: automatic\n" + effectiveFrom, "a.yaml": shop("a", 3, "")}
+	}
+	client, server := newClock(t)
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+	for _, effectiveFrom := range []string{"", "2026-05-01T12:10:59Z"} {
+		files := automatic(effectiveFrom)
+		if effectiveFrom == "" {
+			files["programme.yaml"], files["all.yaml"] = files["all.yaml"], ""
+		}
+		_, err := publish(client, folder(t, files), PublishOptions{})
+		wantRefused(t, err, "begins at least 11 minutes after it is published")
+		wantRefused(t, err, "2026-05-01 14:12 or later") // noon in Greenwich is 14:00 in Paris
+	}
+	mustPublish(t, client, folder(t, automatic("2026-05-01T12:11:00Z")), PublishOptions{})
+	// It is to come, and what is published before it comes is no new one.
+	server.SetTime(noon.Add(5 * time.Minute))
+	files := automatic("2026-05-01T12:11:00Z")
+	files["a.yaml"] = shop("a", 4, "")
+	wantChanges(t, mustPublish(t, client, folder(t, files), PublishOptions{}), "added partner a 2026-05-01T12:11:05Z")
+	// Once it is in force, its changes need the usual lead.
+	server.SetTime(noon.Add(time.Hour))
+	files["later.yaml"] = programmeText + "enrolment: automatic\nhorizon_days: 90\neffective_from: 2026-05-01T13:07:00Z\n"
+	files["all.yaml"] = automatic("2026-05-01T12:11:00Z")["all.yaml"]
+	wantChanges(t, mustPublish(t, client, folder(t, files), PublishOptions{}), "added programme test 2026-05-01T13:07:00Z")
+
+	first, _ := newClock(t)
+	mustPublish(t, first, folder(t, map[string]string{"programme.yaml": programmeText + "enrolment: automatic\n"}), PublishOptions{})
 }
 
 func TestWhatIsToComeCanBeChanged(t *testing.T) {
@@ -204,7 +240,7 @@ func TestAMissingFileBringsTheOlderOneBackOnlyWhenAsked(t *testing.T) {
 			files["a2.yaml"] = ""
 			_, err := publish(client, folder(t, files), PublishOptions{})
 			wantRefused(t, err, "the folder lacks what is published: partner a from 2026-03-31T22:00:00Z on")
-			wantChanges(t, mustPublish(t, client, folder(t, files), PublishOptions{RemoveMissing: true}), "added partner a 2026-05-01T12:01:05Z")
+			wantChanges(t, mustPublish(t, client, folder(t, files), PublishOptions{RemoveMissing: true}), "added partner a 2026-05-01T12:06:05Z")
 		})
 	}
 }
@@ -216,10 +252,10 @@ func TestMissingPartnersEndOnlyWhenAsked(t *testing.T) {
 	one := map[string]string{"a.yaml": shop("a", 3, "")}
 	_, err := publish(client, folder(t, one), PublishOptions{})
 	wantRefused(t, err, "the folder lacks what is published: partner b")
-	wantChanges(t, mustPublish(t, client, folder(t, one), PublishOptions{RemoveMissing: true}), "ended partner b 2026-05-01T12:01:05Z")
+	wantChanges(t, mustPublish(t, client, folder(t, one), PublishOptions{RemoveMissing: true}), "ended partner b 2026-05-01T12:06:05Z")
 	server.SetTime(noon.Add(time.Hour))
 	wantChanges(t, mustPublish(t, client, folder(t, one), PublishOptions{}))
-	wantChanges(t, mustPublish(t, client, folder(t, both), PublishOptions{}), "added partner b 2026-05-01T13:01:05Z")
+	wantChanges(t, mustPublish(t, client, folder(t, both), PublishOptions{}), "added partner b 2026-05-01T13:06:05Z")
 }
 
 // A key may be taken over from a partner that ended, but not from one whose old
@@ -229,8 +265,8 @@ func TestNewVersionsMustFitTheOldOnes(t *testing.T) {
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	heir := strings.ReplaceAll(shop("heir", 3, ""), "M-heir", "M-a")
 	wantChanges(t, mustPublish(t, client, folder(t, map[string]string{"heir.yaml": heir}), PublishOptions{RemoveMissing: true}),
-		"ended partner a 2026-05-01T12:01:05Z", "added partner heir 2026-05-01T12:01:05Z")
-	early := strings.ReplaceAll(shop("early", 3, "2026-05-01T12:01:01Z"), "M-early", "M-a")
+		"ended partner a 2026-05-01T12:06:05Z", "added partner heir 2026-05-01T12:06:05Z")
+	early := strings.ReplaceAll(shop("early", 3, "2026-05-01T12:06:01Z"), "M-early", "M-a")
 	_, err := publish(client, folder(t, map[string]string{"early.yaml": early}), PublishOptions{RemoveMissing: true})
 	wantRefused(t, err, "names two stores")
 }
@@ -276,7 +312,7 @@ func TestSlowArchiveGetsMoreTime(t *testing.T) {
 	})
 	changes := mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 4, "")}), PublishOptions{Archive: slow})
 	// The third try begins at 12:00:40 and leaves 45 s for the archive.
-	wantChanges(t, changes, "added partner a 2026-05-01T12:02:25Z")
+	wantChanges(t, changes, "added partner a 2026-05-01T12:07:25Z")
 	if calls != 3 {
 		t.Errorf("the archive was asked %d times, want 3", calls)
 	}
@@ -346,7 +382,7 @@ func TestPublishingTwiceIsPublishingOnce(t *testing.T) {
 }
 
 // TestHistoryUnderRandomEdits publishes random folders at random times and holds
-// each publication to what publishing means: what held up to a minute from now
+// each publication to what publishing means: what held up to the lead from now
 // goes on to have held, and from its stamp on, what holds is what the folder
 // says.
 func TestHistoryUnderRandomEdits(t *testing.T) {

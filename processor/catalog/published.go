@@ -62,8 +62,8 @@ func PreviewOf(ctx context.Context, client redis.UniversalClient, loaded *Loaded
 	return preview, nil
 }
 
-// End ends one subject as soon as the rule of publishing allows, about a minute
-// from now, and withdraws what was to come of it. Nothing else changes. What was
+// End ends one subject as soon as the rule of publishing allows, some six
+// minutes from now, and withdraws what was to come of it. Nothing else changes. What was
 // decided by it before stays. No changes: it had ended already, or there never
 // was such a subject. A catalogue that doesn't hold without it is refused.
 func End(ctx context.Context, client redis.UniversalClient, subject Subject, options PublishOptions) (Published, error) {

@@ -155,16 +155,16 @@ func TestALostNudgeCostsAPoll(t *testing.T) {
 	}
 }
 
-func TestAViewIsCompleteForAMinute(t *testing.T) {
+func TestAViewIsCompleteForTheLeadOfPublishing(t *testing.T) {
 	client, server := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	w, _ := watch(t, client, WatcherOptions{Poll: time.Millisecond})
 	first := wait(t, w)
-	if want := rules.InstantOf(noon.Add(time.Minute)); first.CompleteUntil != want {
+	if want := rules.InstantOf(noon.Add(6 * time.Minute)); first.CompleteUntil != want {
 		t.Errorf("complete until %s, want %s", first.CompleteUntil, want)
 	}
 	server.SetTime(noon.Add(time.Hour))
-	later := until(t, w, func(v *View) bool { return v.CompleteUntil == rules.InstantOf(noon.Add(time.Hour+time.Minute)) })
+	later := until(t, w, func(v *View) bool { return v.CompleteUntil == rules.InstantOf(noon.Add(time.Hour+6*time.Minute)) })
 	if later.Snapshot != first.Snapshot {
 		t.Error("the same version was compiled twice")
 	}

@@ -68,6 +68,7 @@ type Decoder struct {
 	names    []name // unknown names of the objects that are open
 	latest   rules.Instant
 	hasClock bool
+	again    bool // it was read before, and its look-alikes counted
 
 	// Of the batch at hand: what decoded records point into.
 	scratch []byte
@@ -95,6 +96,10 @@ func (d *Decoder) Reset() {
 		d.scratch = nil
 	}
 }
+
+// ReadAgain says whether the records that follow were read before: their
+// look-alikes are counted already.
+func (d *Decoder) ReadAgain(again bool) { d.again = again }
 
 // DrainLookAlikes tells how many ids looked like card numbers since the last
 // call, by the path of their field ("account_id", "merchant.terminal_id").
@@ -254,7 +259,9 @@ func (d *Decoder) mayHold(r *record, f uint8, s string) bool {
 	}
 	switch r.fields[f].holds {
 	case ids:
-		r.alikes[f]++
+		if !d.again {
+			r.alikes[f]++
+		}
 		return true
 	case cardTokens:
 		return allowedToken(s, d.options.CardTokenRanges)
