@@ -12,7 +12,7 @@ import (
 // The binary forms. Each begins with a version byte: one that this engine
 // doesn't know is an error, never a guess, and the account is rebuilt.
 const (
-	accountFormat  = 2
+	accountFormat  = 3
 	eventFormat    = 1
 	factFormat     = 1
 	referralFormat = 1

@@ -106,12 +106,11 @@ func (e *encoder) told(a *Account, p *purchase) {
 
 // The first two bytes of an event: its type, and which fields follow.
 const (
-	eventTypeMask    = 1<<3 - 1
-	eventOwnID       = 1 << 3 // its transaction is not the purchase
-	eventOriginal    = 1 << 4 // it names an original transaction
-	eventOriginalID  = 1 << 5 // which is not the purchase
-	eventPurchasedAt = 1 << 6 // its own purchase time is not when it happened
-	eventOpens       = 1 << 7 // it has a match
+	eventTypeMask    = 1<<4 - 1
+	eventOwnID       = 1 << 4 // its transaction is not the purchase
+	eventOriginal    = 1 << 5 // it names an original transaction
+	eventOriginalID  = 1 << 6 // which is not the purchase
+	eventPurchasedAt = 1 << 7 // its own purchase time is not when it happened
 
 	eventLate         = 1 << 0
 	eventBilling      = 1 << 1
@@ -133,7 +132,6 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 	set(&first, eventOriginal, x.originalID != "")
 	set(&first, eventOriginalID, x.originalID != "" && x.originalID != purchaseID)
 	set(&first, eventPurchasedAt, x.purchasedAt != x.occurredAt)
-	set(&first, eventOpens, x.opens())
 	set(&second, eventLate, x.late)
 	set(&second, eventBilling, x.billing != [3]byte{})
 	set(&second, eventOwn, x.matchesOwn)
@@ -163,7 +161,7 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 		e.string(x.match.PartnerID)
 		e.string(x.match.StoreID)
 	}
-	if first&eventOpens != 0 {
+	if x.opens() {
 		e.string(x.card)
 		e.string(x.mcc)
 		e.string(x.cardProduct)
@@ -397,7 +395,7 @@ func (d *decoder) events(a *Account, p *purchase) {
 func (d *decoder) setEvent(purchaseID string) setEvent {
 	first, second := d.byte(), d.byte()
 	x := setEvent{
-		typ:     EventType(d.enum(first&eventTypeMask, byte(Authorization), byte(ChargebackReversal), "bad event type")),
+		typ:     EventType(d.enum(first&eventTypeMask, byte(Authorization), byte(NumEventTypes-1), "bad event type")),
 		channel: Channel(second >> eventChannelShift & eventChannelMask),
 		late:    second&eventLate != 0,
 		id:      d.unique(), hash: d.hash(), transactionID: purchaseID, next: -1,
@@ -424,10 +422,10 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 	if second&eventStore != 0 {
 		x.match = Match{d.string(), d.string()}
 	}
-	if first&eventOpens != 0 {
+	if x.opens() {
 		x.card, x.mcc, x.cardProduct = d.string(), d.string(), d.string()
 	}
-	if x.opens() != (first&eventOpens != 0) || (x.opens() && !x.typ.Opens()) || x.atStore() != (second&eventStore != 0) {
+	if (x.opens() && !x.typ.Opens()) || x.atStore() != (second&eventStore != 0) {
 		d.fail("bad match")
 	}
 	if second&eventItems != 0 {

@@ -67,7 +67,7 @@ func (e *Event) UnmarshalBinary(src []byte) error {
 	if r.byte() != eventFormat {
 		r.fail("event of an unknown format")
 	}
-	e.Type = EventType(r.enum(r.byte(), byte(Authorization), byte(ChargebackReversal), "bad event type"))
+	e.Type = EventType(r.enum(r.byte(), byte(Authorization), byte(NumEventTypes-1), "bad event type"))
 	flags := r.byte()
 	e.HasPurchasedAt, e.Declined = flags&eventHasPurchasedAt != 0, flags&eventDeclined != 0
 	e.Channel = Channel(r.enum(r.byte(), 0, byte(OtherChannel), "bad channel"))

@@ -11,7 +11,8 @@ import (
 // gives the sign of the amount.
 type EventType uint8
 
-// The types of a transaction event.
+// The types of a transaction event. Their numbers are stored: new ones come
+// last.
 const (
 	Authorization EventType = iota + 1
 	AuthorizationUpdate
@@ -20,10 +21,13 @@ const (
 	Refund
 	Chargeback
 	ChargebackReversal
+	AuthorizationIncrement
+	NumEventTypes // one more than the last
 )
 
 var eventTypeNames = [...]string{
 	"", "authorization", "authorization_update", "reversal", "clearing", "refund", "chargeback", "chargeback_reversal",
+	"authorization_increment",
 }
 
 func (t EventType) String() string { return eventTypeNames[t] }
@@ -31,7 +35,7 @@ func (t EventType) String() string { return eventTypeNames[t] }
 // Opens reports whether an event of this type can open a purchase at a
 // merchant that matches. The others wait for a purchase they can belong to.
 func (t EventType) Opens() bool {
-	return t == Authorization || t == AuthorizationUpdate || t == Clearing
+	return t == Authorization || t == AuthorizationUpdate || t == AuthorizationIncrement || t == Clearing
 }
 
 // ParseEventType reads the name of the wire.

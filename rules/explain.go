@@ -545,14 +545,16 @@ func (a *Account) partOf(event int32, t tally) (part, note string) {
 			return "ignored", "the authorization expired"
 		}
 		return "authorised", ""
-	case Reversal:
+	case AuthorizationIncrement, Reversal:
 		switch {
-		case t.latest < 0:
+		case t.latest < 0 && !t.raised:
 			return "ignored", "nothing is authorised"
-		case e.occurredAt.Before(a.events[t.latest].occurredAt):
+		case !a.onTop(e, t):
 			return "ignored", "dated before the latest authorization, which states the new total"
 		case t.cleared:
 			return "authorised", "no longer expected: the purchase was cleared"
+		case t.expired:
+			return "ignored", "the authorization expired"
 		}
 		return "authorised", ""
 	}

@@ -15,7 +15,8 @@ const (
 // tally is what a purchase's events say of it whatever the currency.
 type tally struct {
 	withLate bool  // late events are looked at too
-	latest   int32 // of the authorizations and updates; -1: none
+	latest   int32 // of the authorizations and updates, which state the total; -1: none
+	raised   bool  // there is an increment
 	cleared  bool  // there is a clearing
 	expired  bool  // the authorised amount is 0 for good
 	lowered  bool  // something was given back
@@ -38,6 +39,8 @@ func (a *Account) tallyOf(p *purchase, withLate bool) tally {
 			if t.latest < 0 || a.events[t.latest].byDate(e) < 0 {
 				t.latest = i
 			}
+		case AuthorizationIncrement:
+			t.raised = true
 		case Clearing:
 			t.cleared = true
 		case Refund, Chargeback, Reversal:
@@ -80,8 +83,13 @@ func (a *Account) basisIn(c money.Currency, p *purchase, t tally) basis {
 				s.authorisedMinor += minor
 				s.authorisedStated = s.authorisedStated && stated
 			}
+		case AuthorizationIncrement:
+			if a.onTop(e, t) {
+				s.authorisedMinor += minor
+				s.authorisedStated = s.authorisedStated && stated
+			}
 		case Reversal:
-			if t.latest >= 0 && !e.occurredAt.Before(a.events[t.latest].occurredAt) {
+			if a.onTop(e, t) {
 				s.reversedMinor += minor
 				s.authorisedStated = s.authorisedStated && stated
 			}
@@ -100,6 +108,12 @@ func (a *Account) basisIn(c money.Currency, p *purchase, t tally) basis {
 		}
 	}
 	return s.basis(c, t)
+}
+
+// onTop reports whether an increment or a reversal is not in the latest total
+// already: it is not dated before it, or no total was stated.
+func (a *Account) onTop(e *setEvent, t tally) bool {
+	return t.latest < 0 || !e.occurredAt.Before(a.events[t.latest].occurredAt)
 }
 
 func (s amounts) basis(c money.Currency, t tally) basis {

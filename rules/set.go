@@ -275,8 +275,8 @@ func (a *Account) choose(p *purchase) {
 	}
 }
 
-// earliestGiver is of the authorizations and updates whose merchant matches
-// the one with the earliest purchase time, or where there is none, of such
+// earliestGiver is of the authorizations, updates and increments whose merchant
+// matches the one with the earliest purchase time, or where there is none, of such
 // clearings; -1: neither. Those that match a store go before those that match
 // an offer of the programme's own.
 func (a *Account) earliestGiver(p *purchase, withLate bool) int32 {

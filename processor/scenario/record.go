@@ -90,7 +90,7 @@ func (b *builder) record(st statement) {
 
 func knownTypes() string {
 	var names []string
-	for t := rules.Authorization; t <= rules.ChargebackReversal; t++ {
+	for t := rules.Authorization; t < rules.NumEventTypes; t++ {
 		names = append(names, t.String())
 	}
 	for t := rules.Enrolled; t <= rules.Erased; t++ {

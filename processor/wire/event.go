@@ -132,7 +132,7 @@ func (d *Decoder) eventType(r *record) rules.EventType {
 	}
 	t, ok := rules.ParseEventType(s)
 	if !ok {
-		d.refuse(r, eventType, ReasonEnum, oneOf(rules.Authorization, rules.ChargebackReversal))
+		d.refuse(r, eventType, ReasonEnum, oneOf(rules.Authorization, rules.NumEventTypes-1))
 	}
 	return t
 }

@@ -294,7 +294,8 @@ func drawEvent(t *rapid.T) []byte {
 	w.unknown(&merchant)
 	fields := []entry{
 		textEntry("event_id", drawText(t, "event_id", 64)),
-		oneOf("type", "authorization", "authorization_update", "reversal", "clearing", "refund", "chargeback", "chargeback_reversal"),
+		oneOf("type", "authorization", "authorization_update", "reversal", "clearing", "refund", "chargeback", "chargeback_reversal",
+			"authorization_increment"),
 		textEntry("transaction_id", drawText(t, "transaction_id", 64)),
 		textEntry("account_id", drawText(t, "account_id", 64)),
 		textEntry("card_token", drawText(t, "card_token", 64)),

@@ -155,7 +155,9 @@ func (g *Generator) pay(b *basket) int64 {
 		g.send(b, rules.Clearing, minor)
 		return minor
 	}
-	switch g.rng.IntN(11) {
+	switch g.rng.IntN(13) {
+	case 11, 12:
+		return g.payByIncrements(b, minor)
 	case 9: // less than was taken back is wanted again
 		g.send(b, rules.Authorization, minor)
 		g.later(b, 2*day)
@@ -244,6 +246,36 @@ func (g *Generator) pay(b *basket) int64 {
 	return minor
 }
 
+// payByIncrements is a bill that grows, as differences: now and then without a
+// total, with one stated anew in between, or with some of it taken back.
+func (g *Generator) payByIncrements(b *basket, minor int64) int64 {
+	day := 24 * time.Hour
+	if !g.chance(15) {
+		g.send(b, rules.Authorization, minor)
+	}
+	for range 1 + g.rng.IntN(3) {
+		g.later(b, 2*day)
+		switch g.rng.IntN(6) {
+		case 0:
+			minor = g.amount()
+			g.send(b, rules.AuthorizationUpdate, minor)
+		case 1:
+			g.send(b, rules.Reversal, pick(g.rng, minor, minor/2, minor+9))
+		default:
+			more := g.amount()
+			minor += more
+			g.send(b, rules.AuthorizationIncrement, more)
+		}
+	}
+	if !g.chance(50) {
+		b.life.authOnly = append(b.life.authOnly, b.id)
+		return 0
+	}
+	g.later(b, 3*day)
+	g.send(b, rules.Clearing, minor)
+	return minor
+}
+
 // afterwards is what is taken back, and what is late.
 func (g *Generator) afterwards(b *basket, total int64) {
 	day := 24 * time.Hour
@@ -291,7 +323,8 @@ func (g *Generator) sendBack(b *basket, t rules.EventType, minor int64) {
 		e.OriginalTransactionID = b.id
 	}
 	if g.chance(3) {
-		e.OriginalTransactionID = "t-of-nobody" // waits for ever
+		e.OriginalTransactionID = "t-of-nobody" // waits for ever, or has waited too long already
+		e.OccurredAt = e.OccurredAt.AddDays(-pick(g.rng, 0, 0, waitingDays))
 	}
 	g.sendEvent(b.life, e)
 }
@@ -301,7 +334,7 @@ func (g *Generator) late(b *basket, total int64) {
 	b.clock = b.time.Time().Add(time.Duration(g.horizon)*24*time.Hour + time.Duration(1+g.rng.Int64N(int64(10*24*time.Hour))))
 	t := pick(
 		g.rng, rules.Refund, rules.Refund, rules.Chargeback, rules.ChargebackReversal, rules.Clearing, rules.Clearing,
-		rules.Reversal, rules.AuthorizationUpdate,
+		rules.Reversal, rules.AuthorizationUpdate, rules.AuthorizationIncrement,
 	)
 	e := g.event(b, t, pick(g.rng, total, total/2, 2*total, g.amount()))
 	if t.Opens() && g.chance(50) {

@@ -181,6 +181,23 @@ func TestOracleByHand(t *testing.T) {
 			"t1 commission expected 75\nt1 three expected 45", "no_change booked booked booked booked",
 		},
 		{
+			"increments and reversals not before the latest total count on top of it", bakery(),
+			[]Record{
+				enrolled(0), ev("e1", auth, "t1", 1000, 1), ev("e2", rules.AuthorizationIncrement, "t1", 300, 2),
+				ev("e3", update, "t1", 2000, 3), ev("e4", rules.AuthorizationIncrement, "t1", 500, 3),
+				ev("e5", rules.Reversal, "t1", 900, 4),
+			},
+			"t1 commission expected 80\nt1 three expected 48", "no_change booked booked booked booked booked",
+		},
+		{
+			"without a total, all increments and reversals count", bakery(),
+			[]Record{
+				enrolled(0), ev("e1", rules.AuthorizationIncrement, "t1", 1000, 2), ev("e2", rules.Reversal, "t1", 400, 1),
+				ev("e3", rules.AuthorizationIncrement, "t1", 200, 3),
+			},
+			"t1 commission expected 40\nt1 three expected 24", "no_change booked booked booked",
+		},
+		{
 			"a full refund brings every sum to nothing", bakery(),
 			[]Record{enrolled(0), ev("e1", clear, "t1", 1000, 1), ev("e2", refund, "t1", 1000, 2)},
 			"", "no_change booked booked",

@@ -79,7 +79,7 @@ func (o oracle) purchase(a *account, id string, events []*rules.Event, expired b
 
 // look finds the event that gives the purchase its time and place. Of the
 // events that match a store, or if none does, a programme's own offers: of the
-// authorizations and updates the earliest, else of the clearings.
+// authorizations, updates and increments the earliest, else of the clearings.
 func (o oracle) look(events []*rules.Event) (view, bool) {
 	v := view{events: events}
 	for _, inStore := range []bool{true, false} {
@@ -160,12 +160,18 @@ func (v view) authorised(amount func(*rules.Event) int64) int64 {
 			}
 		}
 	}
-	if latest == nil {
-		return 0
+	total := int64(0)
+	if latest != nil {
+		total = amount(latest)
 	}
-	total := amount(latest)
 	for _, e := range v.events {
-		if e.Type == rules.Reversal && !e.OccurredAt.Before(latest.OccurredAt) {
+		if latest != nil && e.OccurredAt.Before(latest.OccurredAt) {
+			continue
+		}
+		switch e.Type {
+		case rules.AuthorizationIncrement:
+			total += amount(e)
+		case rules.Reversal:
 			total -= amount(e)
 		}
 	}

@@ -15,7 +15,7 @@ const (
 	Expiry // authorization_expired: nothing ever cleared it
 
 	Authorization
-	Increment // authorization_update with a higher total
+	Increment // authorization_update with a higher total, or authorization_increment with what is more
 	Clearing
 	SplitClearing // one of several of a purchase
 	Tip           // cleared above what was authorised

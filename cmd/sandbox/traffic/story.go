@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"strings"
 	"time"
 )
 
@@ -168,7 +169,7 @@ func (p *purchase) say(kind Kind, eventType string, after time.Duration, amountM
 	if p.shop.trade.habit == remote {
 		plan.event.Channel = "online"
 	}
-	if eventType != "authorization" && eventType != "authorization_update" {
+	if !strings.HasPrefix(eventType, "authorization") {
 		plan.event.PurchasedAt = p.g.stamp(p.at)
 	}
 	for _, c := range change {
@@ -238,9 +239,13 @@ func (p *purchase) split(amountMinor int64) {
 
 func (p *purchase) increment(amountMinor int64) {
 	p.authorize(amountMinor)
-	total := amountMinor + max(100, amountMinor*int64(10+p.g.rng.IntN(50))/100)
-	p.say(Increment, "authorization_update", p.within(12*time.Hour), total)
-	p.clear(Clearing, total)
+	more := max(100, amountMinor*int64(10+p.g.rng.IntN(50))/100)
+	if p.g.rng.IntN(2) == 0 {
+		p.say(Increment, "authorization_update", p.within(12*time.Hour), amountMinor+more)
+	} else {
+		p.say(Increment, "authorization_increment", p.within(12*time.Hour), more)
+	}
+	p.clear(Clearing, amountMinor+more)
 }
 
 func (p *purchase) partlyReversed(amountMinor int64) {
