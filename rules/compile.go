@@ -400,6 +400,9 @@ func (k *compiler) offer(partnerID, scope string, stated *Offer, version, points
 		o.sponsorship = k.sponsorship(&o, scope, currency)
 	}
 	o.sponsored = k.counters(scope, o.ID, "", sponsoredPurchases)
+	if (o.FirstPurchase || o.LapsedDays > 0) && !slices.Contains(k.s.historyCurrencies, o.Currency) {
+		k.s.historyCurrencies = append(k.s.historyCurrencies, o.Currency)
+	}
 	o.counted = len(o.fills)+len(o.visits)+len(o.goals)+len(o.budgets)+len(o.sponsored) > 0
 	return o
 }

@@ -3,6 +3,8 @@ package rules
 import (
 	"slices"
 	"time"
+
+	"ristourne/rules/money"
 )
 
 // offered is one offer of the place of a purchase, as far as it is the same in
@@ -196,9 +198,10 @@ func (o *offer) asksRank() reasons {
 
 // pastPurchases is what is known, in each world, of the purchases before the
 // one at hand, made as a member of one programme: at one partner, or anywhere
-// (partner "").
+// (partner ""), as an offer in one currency sees them.
 type pastPurchases struct {
 	programme, partner string
+	currency           money.Currency
 	any                [numWorlds]bool
 	last               [numWorlds]Instant // the latest of them, where there is any
 }
@@ -206,7 +209,7 @@ type pastPurchases struct {
 // whyNotByHistory asks for no purchase before, or for none lately.
 func (e *Engine) whyNotByHistory(w world, a *Account, p *purchase, o *offer) reasons {
 	var why reasons
-	past := e.past(e.terms.programme.ID, o.partner)
+	past := e.past(e.terms.programme.ID, o.partner, o.Currency)
 	if o.FirstPurchase && past.any[w] {
 		why |= whyFirst
 	}
@@ -216,33 +219,70 @@ func (e *Engine) whyNotByHistory(w world, a *Account, p *purchase, o *offer) rea
 	return why
 }
 
-func (e *Engine) past(programmeID, partnerID string) *pastPurchases {
+func (e *Engine) past(programmeID, partnerID string, c money.Currency) *pastPurchases {
 	for i := range e.pasts {
-		if e.pasts[i].partner == partnerID && e.pasts[i].programme == programmeID {
-			return &e.pasts[i]
+		if p := &e.pasts[i]; p.partner == partnerID && p.programme == programmeID && p.currency == c {
+			return p
 		}
 	}
-	e.pasts = append(e.pasts, pastPurchases{programme: programmeID, partner: partnerID})
+	e.pasts = append(e.pasts, pastPurchases{programme: programmeID, partner: partnerID, currency: c})
 	return &e.pasts[len(e.pasts)-1]
 }
 
 // remember notes that a purchase of a member was made, where something of it
-// is left: for its partner and for anywhere.
+// is left: for its partner and for anywhere, in each currency in which an offer
+// asks.
 func (e *Engine) remember(a *Account, p *purchase) {
 	if !e.terms.member {
 		return
 	}
 	programme := e.terms.programme.ID
-	b := e.basisOf(e.terms.giver.currency, a, p)
-	for w := range numWorlds {
-		if b.minor[w] == 0 {
-			continue
-		}
-		anywhere := e.past(programme, "")
-		anywhere.any[w], anywhere.last[w] = true, p.at
-		if e.terms.partner != nil {
-			there := e.past(programme, e.terms.partner.ID)
-			there.any[w], there.last[w] = true, p.at
+	for _, c := range e.snapshot.historyCurrencies {
+		left := e.leftOf(a, p, c)
+		for w := range numWorlds {
+			if !left[w] {
+				continue
+			}
+			anywhere := e.past(programme, "", c)
+			anywhere.any[w], anywhere.last[w] = true, p.at
+			if e.terms.partner != nil {
+				there := e.past(programme, e.terms.partner.ID, c)
+				there.any[w], there.last[w] = true, p.at
+			}
 		}
 	}
+}
+
+// leftOf reports whether the purchase has a basis, as an offer in this currency
+// sees it. Where not all that counts is stated in the currency, any other says
+// so in which it is; where there is none, something is left if it is in one of
+// them. A customer who paid abroad is no new one because the bank said no rate.
+func (e *Engine) leftOf(a *Account, p *purchase, c money.Currency) (left [numWorlds]bool) {
+	b := *e.basisOf(c, a, p)
+	if b.stated == [numWorlds]bool{true, true} {
+		return [numWorlds]bool{b.minor[confirmedWorld] > 0, b.minor[expectedWorld] > 0}
+	}
+	var stated, inPart [numWorlds]bool
+	look := func(c money.Currency) {
+		b := *e.basisOf(c, a, p)
+		for w := range numWorlds {
+			stated[w] = stated[w] || b.stated[w]
+			left[w] = left[w] || (b.stated[w] && b.minor[w] > 0)
+			inPart[w] = inPart[w] || b.minor[w] > 0
+		}
+	}
+	for i := p.events; i >= 0; i = a.events[i].next {
+		if look(a.events[i].currency); a.events[i].billing != (money.Currency{}) {
+			look(a.events[i].billing)
+		}
+	}
+	for w := range numWorlds {
+		switch {
+		case b.stated[w]:
+			left[w] = b.minor[w] > 0
+		case !stated[w]:
+			left[w] = inPart[w]
+		}
+	}
+	return left
 }

@@ -3,6 +3,8 @@ package rules
 import (
 	"slices"
 	"sort"
+
+	"ristourne/rules/money"
 )
 
 // A Snapshot is a catalogue compiled for matching and deciding: immutable,
@@ -20,6 +22,8 @@ type Snapshot struct {
 	ordered        bool  // some partner's do
 	reachDays      int   // how far back purchases can share a calendar period; forLife: without end
 	groups         int32 // how many group names there are
+	// historyCurrencies are those of offers that ask for the purchases before.
+	historyCurrencies []money.Currency
 }
 
 // Automatic reports that some version of some programme takes every account as

@@ -552,6 +552,10 @@ func (g *Generator) merchant() rules.Merchant {
 // state puts an amount on an event, in the currency of its purchase.
 func (b *basket) state(e *rules.Event, minor int64) {
 	e.AmountMinor, e.Currency = minor, b.currency
+	if b.billing != (money.Currency{}) && b.settled && e.Type != rules.Authorization && e.Type != rules.AuthorizationUpdate {
+		e.AmountMinor, e.Currency = minor*b.rate/100, b.billing
+		return
+	}
 	if b.billing != (money.Currency{}) {
 		e.BillingCurrency, e.BillingAmountMinor = b.billing, minor*b.rate/100
 	}

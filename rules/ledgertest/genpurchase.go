@@ -18,6 +18,7 @@ type basket struct {
 	currency money.Currency
 	billing  money.Currency // zero: none is stated
 	rate     int64          // percent of the amount that is billed
+	settled  bool           // once cleared, only what is billed is stated
 	dated    bool           // events say purchased_at
 	ownID    string         // last event id of its own that names the purchase
 }
@@ -87,6 +88,7 @@ func (g *Generator) chooseCurrency(b *basket) {
 		if g.chance(20) {
 			b.billing = money.Currency{}
 		}
+		b.settled = g.o.Language != BasicLanguage && g.chance(30)
 	}
 }
 

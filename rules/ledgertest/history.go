@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"ristourne/rules"
+	"ristourne/rules/money"
 )
 
 // world is one of the two in which awards are worked out.
@@ -123,10 +124,10 @@ func samePeriod(c rules.Cap, x *outcome, t rules.Instant, s sale) bool {
 
 // customerBefore are the times at which the member has bought before: at the
 // partner, or with an offer of the programme's own anywhere.
-func (h history) customerBefore(s sale, partnerID string) []rules.Instant {
+func (h history) customerBefore(s sale, partnerID string, c money.Currency) []rules.Instant {
 	var times []rules.Instant
 	for _, x := range h.before {
-		if !x.hasBasis || x.member.programme.ID != s.member.programme.ID {
+		if !x.view.isPurchase(x.world, c) || x.member.programme.ID != s.member.programme.ID {
 			continue
 		}
 		if partnerID == "" || (x.view.at.partner != nil && x.view.at.partner.ID == partnerID) {

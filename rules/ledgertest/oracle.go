@@ -62,6 +62,10 @@ package ledgertest
 // 22. A referral is told anew when its reward, basis, store, version or purchase
 //     time changes, not for a channel or category. A sponsor's award without a
 //     limit of purchases follows late events.
+// 23. A purchase is an earlier one where it has a basis in the currency of the
+//     offer that asks. Where not all that counts can be stated in it, it is one
+//     if it has a basis in another currency that all of it has; where there is
+//     none, if anything is left in any.
 
 import (
 	"cmp"

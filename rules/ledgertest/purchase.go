@@ -117,13 +117,30 @@ func (v view) basis(w world, c money.Currency) (minor int64, ok bool) {
 	return minor, ok
 }
 
-// hasBasis reports whether there is a basis in the currency of the event that
-// gives the time; amounts that can't be stated in it count for nothing.
-func (v view) hasBasis(w world) bool {
-	return v.basisBy(w, func(e *rules.Event) int64 {
-		minor, _ := stated(e, v.opener.Currency)
-		return minor
-	}) > 0
+// isPurchase reports whether something of it is left, as an offer in the
+// currency asks. Where its events can't all be stated in it, they say so in
+// another that all of them have; where they have none in common, any of theirs.
+func (v view) isPurchase(w world, c money.Currency) bool {
+	if minor, ok := v.basis(w, c); ok {
+		return minor > 0
+	}
+	common, left, partly := false, false, false
+	for _, e := range v.events {
+		for _, c := range []money.Currency{e.Currency, e.BillingCurrency} {
+			minor, ok := v.basis(w, c)
+			if c == (money.Currency{}) {
+				continue
+			}
+			if ok {
+				common, left = true, left || minor > 0
+			}
+			partly = partly || minor > 0
+		}
+	}
+	if common {
+		return left
+	}
+	return partly
 }
 
 // basisBy asks for the amounts of those events that count.

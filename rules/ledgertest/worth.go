@@ -43,12 +43,12 @@ type award struct {
 
 // outcome is what one purchase of a member comes to in one world.
 type outcome struct {
-	id       string
-	view     view
-	member   member
-	hasBasis bool
-	visits   []visit
-	awards   []*award // in order of strength, those that lost with 0
+	id     string
+	view   view
+	member member
+	world  world
+	visits []visit
+	awards []*award // in order of strength, those that lost with 0
 	// referred are the offers that apply, by which the sponsor may get
 	// something, and among them those purchases that are early enough.
 	referred, early map[offerKey]bool
@@ -104,7 +104,7 @@ func (o oracle) worth(w world, a *account, id string, v view, h history, limits 
 	if v.at.store != nil {
 		s.zone = v.at.store.Zone
 	}
-	x := &outcome{id: id, view: v, member: m, hasBasis: v.hasBasis(w), referred: map[offerKey]bool{}, early: map[offerKey]bool{}, told: map[offerKey]told{}}
+	x := &outcome{id: id, view: v, member: m, world: w, referred: map[offerKey]bool{}, early: map[offerKey]bool{}, told: map[offerKey]told{}}
 	for _, c := range candidates(s) {
 		o.try(w, x, s, c, h)
 	}
@@ -166,7 +166,7 @@ func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
 	if !ok || basis == 0 || !s.offerRuns(offer) || !s.holds(offer.Conditions, basis, offer.ID) {
 		return
 	}
-	bought := h.customerBefore(s, key.partner)
+	bought := h.customerBefore(s, key.partner, currency)
 	if offer.FirstPurchase && len(bought) > 0 {
 		return
 	}
