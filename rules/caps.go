@@ -198,9 +198,12 @@ func (e *Engine) fillWorked(p *purchase) {
 			}
 			for n := range o.goals {
 				e.use(w, p, &o.goals[n].sum, aw.basisMinor)
-				if aw.reachesGoal { // once a period, whichever period each version asks for
-					e.use(w, p, &o.goals[n].reached, 1)
-				}
+			}
+			if !aw.reachesGoal {
+				continue
+			}
+			for n := range o.goalsReached { // once a period, whatever each version asks for
+				e.use(w, p, &o.goalsReached[n], 1)
 			}
 		}
 	}

@@ -21,7 +21,8 @@ type offer struct {
 	purchaseCapMinor int64 // 0: none
 	visits           []counter
 	goals            []goalCounter
-	every, goal      int // which of visits and goals this version asks; -1: none
+	goalsReached     []counter // of goals over whatever period and in whatever currency
+	every, goal      int       // which of visits and goals this version asks; -1: none
 	budgets          []offerBudget
 	sponsorship      *sponsorship
 	sponsored        []counter // how many purchases it awarded, for a sponsor's first ones
@@ -77,8 +78,9 @@ const (
 // ofAwards reports that a cap by this measure is in number, not in units.
 func (m measure) ofAwards() bool { return m == awardsGiven || m == sponsorAwards }
 
-// counterName is what counts together: an offer over all its versions. An offer
-// that changes its unit starts anew, since the two don't add up.
+// counterName is what counts together: an offer over all its versions. Amounts
+// of an offer that changes its unit start anew, since the two don't add up; what
+// is counted by number goes on: its unit is empty.
 type counterName struct {
 	partner, offer, unit string
 	measure              measure
@@ -99,6 +101,7 @@ type compiler struct {
 
 	boosts       map[OfferRef][]*boost // by what they name
 	toEverything []*boost
+	budgetUnits  map[BudgetKey]string
 	budgeted     bool // a candidate made since this was last set has a budget's boost
 }
 
@@ -106,6 +109,7 @@ func newCompiler(s *Snapshot, c *Catalogue) *compiler {
 	k := &compiler{
 		s: s, ids: map[counterName]int32{}, names: map[counterSet][]counterName{}, groups: map[string]int32{},
 		zones: map[string]*time.Location{}, boosts: map[OfferRef][]*boost{},
+		budgetUnits: map[BudgetKey]string{},
 	}
 	for i := range c.Programmes {
 		p := &c.Programmes[i]
@@ -167,16 +171,19 @@ func (k *compiler) nameCounters(partnerID string, o *Offer, unit string) {
 		set := counterSet{partnerID, o.ID, unit}
 		k.names[set] = append(k.names[set], name)
 	}
-	for _, limit := range o.Caps {
-		if limit.Per != PerPurchase {
-			add(unit, measureOf(&limit, unitsGiven, awardsGiven), limit.Per, limit.Days)
+	addCaps := func(caps []Cap, unit string, units, awards measure) {
+		for _, limit := range caps {
+			switch {
+			case limit.Per == PerPurchase:
+			case limit.Count > 0:
+				add("", awards, limit.Per, limit.Days)
+			default:
+				add(unit, units, limit.Per, limit.Days)
+			}
 		}
 	}
-	for _, limit := range o.Sponsor.Caps {
-		if limit.Per != PerPurchase {
-			add(o.Currency.String(), measureOf(&limit, sponsorUnits, sponsorAwards), limit.Per, limit.Days)
-		}
-	}
+	addCaps(o.Caps, unit, unitsGiven, awardsGiven)
+	addCaps(o.Sponsor.Caps, o.Currency.String(), sponsorUnits, sponsorAwards)
 	if o.Sponsor.FirstPurchases > 0 {
 		add("", sponsoredPurchases, PerLife, 0)
 	}
@@ -185,15 +192,8 @@ func (k *compiler) nameCounters(partnerID string, o *Offer, unit string) {
 	}
 	if o.Goal.AmountMinor > 0 {
 		add(o.Currency.String(), basesSummed, o.Goal.Per, 0)
-		add(o.Currency.String(), goalsReached, o.Goal.Per, 0)
+		add("", goalsReached, o.Goal.Per, 0)
 	}
-}
-
-func measureOf(limit *Cap, units, awards measure) measure {
-	if limit.Count > 0 {
-		return awards
-	}
-	return units
 }
 
 // counters are those of one offer in one unit that measure one of these.
@@ -375,7 +375,7 @@ func (k *compiler) offer(partnerID, scope string, stated *Offer, version, points
 		group: k.group(cmp.Or(stated.Group, DefaultGroup)), every: -1, goal: -1,
 	}
 	currency := o.Currency.String()
-	o.fills = k.counters(scope, o.ID, o.unit, unitsGiven, awardsGiven)
+	o.fills = slices.Concat(k.counters(scope, o.ID, o.unit, unitsGiven), k.counters(scope, o.ID, "", awardsGiven))
 	o.limits, o.purchaseCapMinor = limitsOf(o.Caps, o.fills)
 	o.visits = k.counters(scope, o.ID, "", visitsMade)
 	for i, c := range o.visits {
@@ -384,17 +384,19 @@ func (k *compiler) offer(partnerID, scope string, stated *Offer, version, points
 		}
 	}
 	for i, c := range k.counters(scope, o.ID, currency, basesSummed) {
-		o.goals = append(o.goals, goalCounter{c, k.counter(scope, o.ID, currency, goalsReached, c.per)})
+		o.goals = append(o.goals, goalCounter{c, k.counter(scope, o.ID, "", goalsReached, c.per)})
 		if o.Goal.AmountMinor > 0 && c.per == o.Goal.Per {
 			o.goal = i
 		}
 	}
+	o.goalsReached = k.counters(scope, o.ID, "", goalsReached)
 	for i := range o.Budgets {
 		name := "offer/"
 		if o.Budgets[i].PerStoreAndDay {
 			name = "day/"
 		}
-		o.budgets = append(o.budgets, offerBudget{&o.Budgets[i], BudgetKey(name + scope + "/" + o.ID), partnerID == ""})
+		key := k.budgetKey(BudgetKey(name+scope+"/"+o.ID), o.unit)
+		o.budgets = append(o.budgets, offerBudget{&o.Budgets[i], key, partnerID == ""})
 	}
 	if !o.Sponsor.None() {
 		o.sponsorship = k.sponsorship(&o, scope, currency)
@@ -403,12 +405,23 @@ func (k *compiler) offer(partnerID, scope string, stated *Offer, version, points
 	if (o.FirstPurchase || o.LapsedDays > 0) && !slices.Contains(k.s.historyCurrencies, o.Currency) {
 		k.s.historyCurrencies = append(k.s.historyCurrencies, o.Currency)
 	}
-	o.counted = len(o.fills)+len(o.visits)+len(o.goals)+len(o.budgets)+len(o.sponsored) > 0
+	o.counted = len(o.fills)+len(o.visits)+len(o.goalsReached)+len(o.budgets)+len(o.sponsored) > 0
 	return o
 }
 
+// budgetKey is key for the unit in which the offer's first version with such a
+// budget gives, and one of its own for any other: cents and points of one offer
+// must not be paid from one amount.
+func (k *compiler) budgetKey(key BudgetKey, unit string) BudgetKey {
+	if first, ok := k.budgetUnits[key]; ok && first != unit {
+		return key + BudgetKey("/"+unit)
+	}
+	k.budgetUnits[key] = unit
+	return key
+}
+
 func (k *compiler) sponsorship(o *offer, scope, currency string) *sponsorship {
-	s := &sponsorship{fills: k.counters(scope, o.ID, currency, sponsorUnits, sponsorAwards)}
+	s := &sponsorship{fills: slices.Concat(k.counters(scope, o.ID, currency, sponsorUnits), k.counters(scope, o.ID, "", sponsorAwards))}
 	s.limits, s.purchaseCapMinor = limitsOf(o.Sponsor.Caps, s.fills)
 	return s
 }
@@ -442,7 +455,7 @@ func (k *compiler) group(name string) int32 {
 // the purchases before than what they were given: they must be looked at too.
 func (o *offer) ordered() bool {
 	budgeted := len(o.budgets) > 0
-	return len(o.visits)+len(o.goals) > 0 || o.FirstPurchase || o.LapsedDays > 0 || budgeted || len(o.sponsored) > 0
+	return len(o.visits)+len(o.goalsReached) > 0 || o.FirstPurchase || o.LapsedDays > 0 || budgeted || len(o.sponsored) > 0
 }
 
 // forLife is longer than any account lives.

@@ -143,7 +143,7 @@ func (e *Engine) rank(w world, a *Account, p *purchase) {
 		if o.FirstPurchase || o.LapsedDays > 0 {
 			aw.why |= e.whyNotByHistory(w, a, p, o)
 		}
-		if len(o.visits)+len(o.goals) == 0 || aw.why&whyNoAward != 0 {
+		if len(o.visits)+len(o.goalsReached) == 0 || aw.why&whyNoAward != 0 {
 			continue
 		}
 		aw.visit = true

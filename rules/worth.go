@@ -121,7 +121,7 @@ func (e *Engine) worldsAlike(p *purchase) bool {
 	}
 	for i := range e.offered {
 		o := e.offered[i].offer
-		if o.FirstPurchase || o.LapsedDays > 0 || len(o.goals)+len(o.sponsored)+len(o.budgets)+len(e.offered[i].boosts) > 0 {
+		if o.FirstPurchase || o.LapsedDays > 0 || len(o.goalsReached)+len(o.sponsored)+len(o.budgets)+len(e.offered[i].boosts) > 0 {
 			return false
 		}
 		for _, counters := range [...][]counter{o.fills, o.visits} {

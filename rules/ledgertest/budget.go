@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ristourne/rules"
+	"ristourne/rules/money"
 )
 
 // grantKey is one purchase of an account, before one budget.
@@ -57,8 +58,9 @@ func (c *ceilings) final(id string) ceiling {
 
 func campaignBudget(c *rules.Campaign) rules.BudgetKey { return rules.BudgetKey("campaign/" + c.ID) }
 
-// budgets are the offer's own.
-func (aw *award) budgets(x *outcome) map[rules.BudgetKey]*rules.Budget {
+// budgets are the offer's own. One that pays in another unit than the offer's
+// first version did is another budget.
+func (o oracle) budgets(aw *award, x *outcome) map[rules.BudgetKey]*rules.Budget {
 	keys := map[rules.BudgetKey]*rules.Budget{}
 	for i := range aw.offer.Budgets {
 		b := &aw.offer.Budgets[i]
@@ -69,7 +71,11 @@ func (aw *award) budgets(x *outcome) map[rules.BudgetKey]*rules.Budget {
 		if aw.partner == nil {
 			of = "@" + aw.key.own
 		}
-		key := fmt.Sprintf("offer/%s/%s", of, aw.key.offer)
+		of += "/" + aw.key.offer
+		if aw.unit != o.firstBudgetUnit(aw, b.PerStoreAndDay) {
+			of += "/" + aw.unit
+		}
+		key := "offer/" + of
 		if b.PerStoreAndDay {
 			day, store := periodOf(rules.PerDay, x.view.time, x.member.programme.Zone), ""
 			if at := x.view.at; at.store != nil {
@@ -78,11 +84,41 @@ func (aw *award) budgets(x *outcome) map[rules.BudgetKey]*rules.Budget {
 					store = at.partner.ID + "/" + store
 				}
 			}
-			key = fmt.Sprintf("day/%s/%s/%s/%s", of, aw.key.offer, store, day)
+			key = fmt.Sprintf("day/%s/%s/%s", of, store, day)
 		}
 		keys[rules.BudgetKey(key)] = b
 	}
 	return keys
+}
+
+// firstBudgetUnit is the unit of the first version of the award's offer that has
+// such a budget.
+func (o oracle) firstBudgetUnit(aw *award, perStoreAndDay bool) string {
+	var first rules.Instant
+	unit := ""
+	look := func(from rules.Instant, offers []rules.Offer, currency money.Currency, points string) {
+		for _, x := range offers {
+			has := slices.ContainsFunc(x.Budgets, func(b rules.Budget) bool { return b.PerStoreAndDay == perStoreAndDay })
+			if x.ID != aw.key.offer || !has || (unit != "" && !from.Before(first)) {
+				continue
+			}
+			first, unit = from, or(x.Currency, currency).String()
+			if x.Reward.Kind == rules.Points {
+				unit = points
+			}
+		}
+	}
+	for _, p := range o.cat.Programmes {
+		if aw.partner == nil && p.ID == aw.key.own {
+			look(p.Version.From, p.Offers, p.Currency, p.Points.Code)
+		}
+	}
+	for _, p := range o.cat.Partners {
+		if programme, ok := o.programmeAt(p.Programme, p.Version.From); ok && p.ID == aw.key.partner {
+			look(p.Version.From, p.Offers, programme.Currency, programme.Points.Code)
+		}
+	}
+	return unit
 }
 
 // left is what the ith budgeted campaign left in the award: its part of what
@@ -94,7 +130,7 @@ func (aw *award) left(i int) int64 {
 // lower holds awards to what was granted. A campaign's grant goes to the
 // strongest first, each up to what the campaign left in it when budgets had no
 // end.
-func (c ceiling) lower(x *outcome) {
+func (o oracle) lower(c ceiling, x *outcome) {
 	if c.grants == nil {
 		return
 	}
@@ -116,7 +152,7 @@ func (c ceiling) lower(x *outcome) {
 			rest[name] -= part
 			minor += min(aw.steps[i+1]-aw.steps[i], part)
 		}
-		for name := range aw.budgets(x) {
+		for name := range o.budgets(aw, x) {
 			minor = min(minor, rest[string(name)])
 		}
 		aw.minor = minor
@@ -125,13 +161,13 @@ func (c ceiling) lower(x *outcome) {
 
 // asks are what the account's purchases would have if budgets had no end: of
 // the two worlds the greater.
-func asks(byWorld [2][]result) map[grantKey]ask {
+func (o oracle) asks(byWorld [2][]result) map[grantKey]ask {
 	all := map[grantKey]ask{}
 	for _, results := range byWorld {
 		inWorld := map[grantKey]ask{}
 		for _, r := range results {
 			if r.final != nil {
-				r.final.ask(inWorld)
+				o.ask(r.final, inWorld)
 			}
 		}
 		for key, a := range inWorld {
@@ -143,7 +179,7 @@ func asks(byWorld [2][]result) map[grantKey]ask {
 	return all
 }
 
-func (x *outcome) ask(to map[grantKey]ask) {
+func (o oracle) ask(x *outcome, to map[grantKey]ask) {
 	add := func(name rules.BudgetKey, b *rules.Budget, unit string, minor int64) {
 		key := grantKey{name, x.id}
 		to[key] = ask{to[key].target + minor, b.AmountMinor, b.Whole, unit, x.view.time}
@@ -152,7 +188,7 @@ func (x *outcome) ask(to map[grantKey]ask) {
 		for i, c := range aw.campaigns {
 			add(campaignBudget(c), &c.Budget, c.Unit, aw.left(i))
 		}
-		for name, b := range aw.budgets(x) {
+		for name, b := range o.budgets(aw, x) {
 			add(name, b, aw.unit, aw.minor)
 		}
 	}

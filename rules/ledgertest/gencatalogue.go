@@ -219,6 +219,9 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 		}
 		for o, c := range offerCurrency {
 			if i == 0 || !g.chance(10) {
+				if g.says(unitChanges, 25) {
+					c = currency(pick(g.rng, currencyCodes...))
+				}
 				made := g.offer(fmt.Sprintf("offer%d", o+1), c, &p)
 				g.enrich(&made, &p)
 				p.Offers = append(p.Offers, made)

@@ -54,6 +54,7 @@ const (
 	sponsors
 	sponsorsAlone
 	otherProgramme
+	unitChanges
 	numFeatures
 )
 

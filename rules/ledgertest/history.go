@@ -160,13 +160,12 @@ func (h history) reaches(s sale, v visit, goal rules.Goal) bool {
 	}
 	sum := v.basis
 	for _, x := range h.visits(s, v.key, goal.Per) {
-		if x.currency != v.currency {
-			continue
-		}
 		if x.reached {
 			return false
 		}
-		sum += x.basis
+		if x.currency == v.currency {
+			sum += x.basis
+		}
 	}
 	return sum >= goal.AmountMinor
 }
@@ -174,12 +173,11 @@ func (h history) reaches(s sale, v visit, goal rules.Goal) bool {
 // atCountLimit reports whether a cap by count leaves no award here. What there
 // was without late events stays.
 func (h history) atCountLimit(s sale, aw *award) bool {
-	if h.late && h.own.gave(aw.key, aw.unit) > 0 {
+	if h.late && h.own.awarded(aw.key) > 0 {
 		return false
 	}
-	one := func(minor int64) int64 { return min(minor, 1) }
 	return slices.ContainsFunc(aw.offer.Caps, func(c rules.Cap) bool {
-		return c.Count > 0 && h.used(s, aw, c, one) >= c.Count
+		return c.Count > 0 && h.used(s, c, func(x *outcome) int64 { return x.awarded(aw.key) }) >= c.Count
 	})
 }
 
@@ -201,31 +199,31 @@ func (h history) room(s sale, aw *award) (most int64, capped bool) {
 }
 
 func (h history) left(s sale, aw *award, c rules.Cap) int64 {
-	all := func(minor int64) int64 { return minor }
-	return max(h.own.gave(aw.key, aw.unit), c.AmountMinor-h.used(s, aw, c, all))
+	gave := func(x *outcome) int64 { return x.gave(aw.key, aw.unit) }
+	return max(gave(h.own), c.AmountMinor-h.used(s, c, gave))
 }
 
 // used is what other purchases use of the cap's period: those before, or for a
 // purchase that has late events, all of them. Of rolling periods, which end with
 // a purchase, it is the fullest.
-func (h history) used(s sale, aw *award, c rules.Cap, of func(int64) int64) int64 {
+func (h history) used(s sale, c rules.Cap, of func(*outcome) int64) int64 {
 	if !h.late {
 		sum := int64(0)
 		for _, x := range h.before {
 			if samePeriod(c, x, s.at, s) {
-				sum += of(x.gave(aw.key, aw.unit))
+				sum += of(x)
 			}
 		}
 		return sum
 	}
-	most := h.others.use(s, aw, c, s.at, of)
+	most := h.others.use(s, c, s.at, of)
 	if c.Per != rules.PerRolling {
 		return most
 	}
 	for _, other := range h.others {
 		x := other.any()
 		if x != nil && x.view.time.After(s.at) && s.at.After(x.view.time.AddDays(-c.Days)) {
-			most = max(most, h.others.use(s, aw, c, x.view.time, of))
+			most = max(most, h.others.use(s, c, x.view.time, of))
 		}
 	}
 	return most
@@ -236,11 +234,11 @@ type others []result
 
 // use is what the others use of the cap in the period of t: the greater of what
 // each had and has.
-func (all others) use(s sale, aw *award, c rules.Cap, t rules.Instant, of func(int64) int64) int64 {
+func (all others) use(s sale, c rules.Cap, t rules.Instant, of func(*outcome) int64) int64 {
 	sum := int64(0)
 	for _, r := range all {
 		if x := r.any(); x != nil && samePeriod(c, x, t, s) {
-			sum += of(max(r.recorded.gave(aw.key, aw.unit), r.final.gave(aw.key, aw.unit)))
+			sum += max(of(r.recorded), of(r.final))
 		}
 	}
 	return sum

@@ -240,7 +240,7 @@ func (b *ledgers) take(i int, r Record) {
 	if fate.InSet() {
 		purchases := b.oracle.purchases(a)
 		first := b.oracle.bothWorlds(a, purchases, nil)
-		b.purse.decide(i, a, asks(first))
+		b.purse.decide(i, a, b.oracle.asks(first))
 		b.oracle.settle(a, purchases, first)
 		tells = changes(a.told, a.last)
 	} else if b.purse.told != nil && len(b.purse.told[i]) > 0 {
@@ -280,7 +280,7 @@ func (b *ledgers) endWith(a *account, grants []rules.Grant) {
 		}
 	}
 	b.purse.told = [][]rules.Grant{its}
-	b.purse.decide(0, a, asks(first))
+	b.purse.decide(0, a, b.oracle.asks(first))
 	b.oracle.settle(a, purchases, first)
 	for key, r := range a.told {
 		b.account(key.SponsorAccountID).referrals[key] = &r

@@ -161,8 +161,12 @@ func (p *promises) caps(lines []paid, late bool) {
 			}
 			minor, count := int64(0), int64(0)
 			for _, x := range those {
-				if x.sameCounter(l) && l.shares(c, x) {
-					minor, count = minor+x.sums.Reward, count+1
+				if !x.sameOffer(l) || !l.shares(c, x) {
+					continue
+				}
+				count++
+				if x.key.Unit == l.key.Unit {
+					minor += x.sums.Reward
 				}
 			}
 			if c.Per == rules.PerPurchase {
@@ -175,8 +179,8 @@ func (p *promises) caps(lines []paid, late bool) {
 	}
 }
 
-func (l paid) sameCounter(o paid) bool {
-	return l.key.Role == rules.RoleMember && l.key.PartnerID == o.key.PartnerID && l.key.OfferID == o.key.OfferID && l.key.Unit == o.key.Unit
+func (l paid) sameOffer(o paid) bool {
+	return l.key.Role == rules.RoleMember && l.key.PartnerID == o.key.PartnerID && l.key.OfferID == o.key.OfferID
 }
 
 // shares reports whether x lies in the period of the cap that l fills.

@@ -163,7 +163,7 @@ func (o oracle) sponsorLines(w world, a *account) []line {
 func (s *sponsored) room(c rules.Cap, before []*sponsored) int64 {
 	count, minor := int64(0), int64(0)
 	for _, x := range before {
-		sameOffer := x.PartnerID == s.PartnerID && x.OfferID == s.OfferID && x.Currency == s.Currency
+		sameOffer := x.PartnerID == s.PartnerID && x.OfferID == s.OfferID
 		if c.Per == rules.PerPurchase || !sameOffer || x.minor == 0 {
 			continue
 		}
@@ -173,6 +173,8 @@ func (s *sponsored) room(c rules.Cap, before []*sponsored) int64 {
 		}
 		if in {
 			count++
+		}
+		if in && x.Currency == s.Currency {
 			minor += x.minor
 		}
 	}

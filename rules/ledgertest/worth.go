@@ -93,6 +93,14 @@ func (x *outcome) gave(key offerKey, unit string) int64 {
 	return 0
 }
 
+// awarded is 1 where the offer gave something, in whatever unit.
+func (x *outcome) awarded(key offerKey) int64 {
+	if aw, ok := x.award(key); ok && aw.minor > 0 {
+		return 1
+	}
+	return 0
+}
+
 // worth is section 3 of the contract for one purchase in one world; nil where
 // it is no member's.
 func (o oracle) worth(w world, a *account, id string, v view, h history, limits ceiling) *outcome {
@@ -108,7 +116,7 @@ func (o oracle) worth(w world, a *account, id string, v view, h history, limits 
 	for _, c := range candidates(s) {
 		o.try(w, x, s, c, h)
 	}
-	limits.lower(x)
+	o.lower(limits, x)
 	bestOfGroups(x.awards, m.programme)
 	for _, aw := range x.awards {
 		x.referred[aw.key] = x.referred[aw.key] || !aw.lost
