@@ -349,11 +349,11 @@ func (e *Engine) workAll(a *Account, known int) error {
 		}
 		e.remember(a, p)
 		e.fillWorked(p)
+		e.aim(a, p, i)
 		if p.late {
 			e.record(p)
 			continue
 		}
-		e.aim(a, p, i)
 		if err := e.deserve(a, i); err != nil {
 			return err
 		}

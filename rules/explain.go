@@ -162,6 +162,7 @@ type ExplainedOffer struct {
 	WonGroup     bool                 `json:"won_group"`
 	LostTo       string               `json:"lost_to,omitempty"` // the offer that won the group
 	CeilingMinor int64                `json:"after_ceiling_minor"`
+	MarginMinor  int64                `json:"after_margin_minor"`
 	AwardMinor   int64                `json:"award_minor"`
 	CostMinor    int64                `json:"cost_minor"` // of the award, in Currency
 	Sponsor      *ExplainedSponsor    `json:"sponsor,omitempty"`

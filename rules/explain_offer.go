@@ -36,8 +36,9 @@ func (x *offerExplainer) explain() ExplainedOffer {
 		Reward: w.Reward(&o.Reward), Form: rewardFormNames[o.Reward.Form], FixedMinor: o.Reward.FixedMinor,
 		BasisMinor: aw.basisMinor, MinSpend: o.MinSpendMinor, RoundedMinor: aw.roundedMinor,
 		PurchaseCap: o.purchaseCapMinor, Caps: x.caps(), RoomMinor: max(0, aw.roomMinor), Budgets: x.budgets(),
-		CappedMinor: aw.cappedMinor, WonGroup: aw.won, CeilingMinor: aw.ceilingMinor, AwardMinor: aw.finalMinor,
-		CostMinor: aw.costMinor, Why: aw.why.names(),
+		CappedMinor: aw.cappedMinor, WonGroup: aw.won, CeilingMinor: aw.ceilingMinor, MarginMinor: aw.marginMinor,
+		AwardMinor: aw.finalMinor,
+		CostMinor:  aw.costMinor, Why: aw.why.names(),
 	}
 	if o.kind == Points {
 		told.UnitDecimals = w.Decimals

@@ -354,8 +354,10 @@ func (o *ExplainedOffer) lateLimits() []string {
 		limits = append(limits, "offer "+o.LostTo+" of the same group is worth more, and only the best is given")
 	case o.CeilingMinor < o.CappedMinor:
 		limits = append(limits, "all awards together stay within the programme's share of the purchase")
-	case o.AwardMinor < o.CeilingMinor:
+	case o.MarginMinor < o.CeilingMinor:
 		limits = append(limits, "what the commission pays stays within the commission; the programme may pay more (funded_by: programme)")
+	case o.AwardMinor < o.MarginMinor:
+		limits = append(limits, "its budgets were asked for no more")
 	}
 	for _, r := range o.Raises {
 		if !r.InForce {
@@ -503,8 +505,11 @@ func (o *ExplainedOffer) limitRows(t *rows) {
 	if o.WonGroup && o.CeilingMinor < o.CappedMinor {
 		t.add("cut", "to %s: all awards together stay within the programme's share of the purchase", o.units(o.CeilingMinor))
 	}
-	if o.AwardMinor < o.CeilingMinor {
-		t.add("cut", "to %s: what the commission pays stays within the commission", o.units(o.AwardMinor))
+	if o.MarginMinor < o.CeilingMinor {
+		t.add("cut", "to %s: what the commission pays stays within the commission", o.units(o.MarginMinor))
+	}
+	if o.AwardMinor < o.MarginMinor {
+		t.add("cut", "to %s: its budgets were asked for no more, before other purchases made room", o.units(o.AwardMinor))
 	}
 	if o.AwardMinor > 0 {
 		t.add("costs", "%s, paid by the %s", inUnit(o.CostMinor, o.Currency), o.FundedBy)

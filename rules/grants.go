@@ -55,28 +55,89 @@ func (e *Engine) slice(w world, a *Account, p *purchase, aw *award) error {
 	return nil
 }
 
-// limitToGrants lowers an award to what the budgets gave: of each campaign's
-// extra the share of this award, of the whole what the offer's own budgets gave.
+// limitToGrants lowers an award to what the budgets gave, before the groups
+// choose: of each campaign's extra the share of this award, of the whole what
+// the offer's own budgets gave.
 func (e *Engine) limitToGrants(w world, a *Account, p *purchase, aw *award) {
 	if len(aw.slices) > 0 {
 		units := aw.slices[0].belowMinor
 		for i := range aw.slices {
 			s := &aw.slices[i]
-			s.givenMinor = min(s.extraMinor, e.shareOf(w, a, p, aw.offer, s.budget))
+			if s.givenMinor = s.extraMinor; e.isCeiling(w, a, p, aw.offer, s.budget) {
+				s.givenMinor = min(s.extraMinor, e.shareOf(w, a, p, aw.offer, s.budget))
+			}
 			units += s.givenMinor
 		}
-		if units < aw.cappedMinor {
-			aw.cappedMinor = units
-			aw.why |= whyBudget
-		}
+		aw.limitToBudget(&aw.cappedMinor, units)
 	}
 	for i := range aw.offer.budgets {
-		granted := e.grantedMinor(a, p, e.budgetKey(p, &aw.offer.budgets[i]))
-		if granted < aw.cappedMinor {
-			aw.cappedMinor = granted
-			aw.why |= whyBudget
+		key := e.budgetKey(p, &aw.offer.budgets[i])
+		if e.isCeiling(w, a, p, aw.offer, key) {
+			aw.limitToBudget(&aw.cappedMinor, e.grantedMinor(a, p, key))
 		}
 	}
+}
+
+func (aw *award) limitToBudget(units *int64, mostMinor int64) {
+	if mostMinor < *units {
+		*units = mostMinor
+		aw.why |= whyBudget
+	}
+}
+
+// isCeiling reports that a budget holds an award down before the groups choose:
+// where its grant is short of its target. One that is not says nothing of the
+// award, which may have asked for little because a cut left it little: held to
+// that, it would lose its group, and the buyer's sponsor his part, because some
+// other purchase's budget is used up. An award that nothing was asked for,
+// since it didn't win its group when budgets had no end, has nothing to win with.
+func (e *Engine) isCeiling(w world, a *Account, p *purchase, o *offer, key BudgetKey) bool {
+	shares := e.sharesOf(p)
+	i := slices.IndexFunc(shares, func(s share) bool { return s.world == w && s.offer == o && s.budget == key })
+	if i < 0 || !shares[i].won {
+		return true
+	}
+	for i := p.targetsFrom; i < p.targetsTo; i++ {
+		if t := &e.targets[i]; t.key == key {
+			return e.grantedMinor(a, p, key) < t.most()
+		}
+	}
+	return false
+}
+
+// holdToGrants lowers the awards, as they are in the end, to what the budgets
+// gave: room that others were refused may have raised them above what was
+// asked, and nobody is asked a third time.
+func (e *Engine) holdToGrants(w world, a *Account, p *purchase) {
+	for i := range e.worth[w].awards {
+		aw := &e.worth[w].awards[i]
+		if aw.finalMinor == 0 {
+			continue
+		}
+		over := int64(0)
+		for n := range aw.slices {
+			s := &aw.slices[n]
+			share := e.shareOf(w, a, p, aw.offer, s.budget)
+			over += max(0, aw.partOf(n)-share)
+		}
+		aw.limitToBudget(&aw.finalMinor, aw.finalMinor-over)
+		for n := range aw.slices {
+			aw.slices[n].givenMinor = min(aw.slices[n].givenMinor, e.shareOf(w, a, p, aw.offer, aw.slices[n].budget))
+		}
+		for n := range aw.offer.budgets {
+			aw.limitToBudget(&aw.finalMinor, e.grantedMinor(a, p, e.budgetKey(p, &aw.offer.budgets[n])))
+		}
+	}
+}
+
+// partOf is what slice n has of what is left of the award: the ones before it
+// come first.
+func (aw *award) partOf(n int) int64 {
+	below := aw.slices[0].belowMinor
+	for i := range n {
+		below += aw.slices[i].givenMinor
+	}
+	return min(max(0, aw.finalMinor-below), aw.slices[n].givenMinor)
 }
 
 // budgetKey names an offer's budget: one per store and day for that of the
@@ -107,16 +168,27 @@ func (e *Engine) grantedMinor(a *Account, p *purchase, key BudgetKey) int64 {
 	return 0
 }
 
-// share is what a campaign left in one award of a purchase in the first run.
+// share is what a budget left in one award of a purchase in the first run, and
+// whether the award was the one of its group.
 type share struct {
 	world     world
 	offer     *offer
 	budget    BudgetKey
 	leftMinor int64
+	won       bool
 }
 
-// aims are the shares and targets of one purchase, in Engine.
-type aims struct{ sharesFrom, sharesTo, targetsFrom, targetsTo int32 }
+// aims are the shares and targets of one purchase, in Engine. recorded are the
+// shares without its late events.
+type aims struct{ recordedFrom, recordedTo, sharesFrom, sharesTo, targetsFrom, targetsTo int32 }
+
+// sharesOf are those of the purchase as it is looked at.
+func (e *Engine) sharesOf(p *purchase) []share {
+	if p.late && !e.terms.tally.withLate {
+		return e.shares[p.recordedFrom:p.recordedTo]
+	}
+	return e.shares[p.sharesFrom:p.sharesTo]
+}
 
 // target is what a purchase would have of a budget if budgets had no end.
 type target struct {
@@ -131,29 +203,53 @@ type target struct {
 func (t *target) most() int64 { return max(t.minor[confirmedWorld], t.minor[expectedWorld]) }
 
 // aim notes what purchase i, just worked out, would have of each budget. Only
-// what is left of an award in the end uses a budget.
+// what is left of an award in the end uses a budget; without the late events of
+// a purchase that has some, nothing does.
 func (e *Engine) aim(a *Account, p *purchase, i int) {
 	if e.ceilings {
 		return
 	}
-	p.aims = aims{int32(len(e.shares)), 0, int32(len(e.targets)), 0}
+	from := int32(len(e.shares))
+	for w := range numWorlds {
+		for n := range e.worth[w].awards {
+			e.shareOut(w, p, &e.worth[w].awards[n])
+		}
+	}
+	a.aimed = true
+	if p.late && !e.terms.tally.withLate {
+		p.aims = aims{recordedFrom: from, recordedTo: int32(len(e.shares))}
+		return
+	}
+	p.sharesFrom, p.sharesTo = from, int32(len(e.shares))
+	p.targetsFrom, p.targetsTo = int32(len(e.targets)), int32(len(e.targets))
 	for w := range numWorlds {
 		for n := range e.worth[w].awards {
 			e.aimAward(w, p, int32(i), &e.worth[w].awards[n])
 		}
 	}
-	p.sharesTo, p.targetsTo = int32(len(e.shares)), int32(len(e.targets))
-	a.aimed = true
+	p.targetsTo = int32(len(e.targets))
 }
+
+// shareOut notes what each budget left in an award.
+func (e *Engine) shareOut(w world, p *purchase, aw *award) {
+	for n := range aw.slices {
+		s := &aw.slices[n]
+		e.shares = append(e.shares, share{w, aw.offer, s.budget, aw.leftOf(s), aw.won})
+	}
+	for n := range aw.offer.budgets {
+		e.shares = append(e.shares, share{w, aw.offer, e.budgetKey(p, &aw.offer.budgets[n]), aw.finalMinor, aw.won})
+	}
+}
+
+// leftOf is what a slice has of what is left of the award.
+func (aw *award) leftOf(s *slice) int64 { return min(max(0, aw.finalMinor-s.belowMinor), s.extraMinor) }
 
 func (e *Engine) aimAward(w world, p *purchase, i int32, aw *award) {
 	for n := range aw.slices {
 		s := &aw.slices[n]
-		left := min(max(0, aw.finalMinor-s.belowMinor), s.extraMinor)
-		e.shares = append(e.shares, share{w, aw.offer, s.budget, left})
 		paid := aw.paidBy(s)
 		t := e.target(p, i, s.budget, &paid.campaign.Budget, aw.offer.unit)
-		t.minor[w] += left
+		t.minor[w] += aw.leftOf(s)
 		t.stopped = !p.at.Before(paid.stopped)
 	}
 	for n := range aw.offer.budgets {
@@ -185,7 +281,7 @@ func (e *Engine) target(p *purchase, i int32, key BudgetKey, b *Budget, unit str
 // first run.
 func (e *Engine) shareOf(w world, a *Account, p *purchase, o *offer, key BudgetKey) int64 {
 	left := e.grantedMinor(a, p, key)
-	for _, s := range e.shares[p.sharesFrom:p.sharesTo] {
+	for _, s := range e.sharesOf(p) {
 		if s.world != w || s.budget != key {
 			continue
 		}

@@ -27,7 +27,8 @@ type award struct {
 	slices       []slice
 	costMinor    int64 // of what is left, in money
 	ceilingMinor int64 // after the first cut of 6
-	finalMinor   int64 // after the second
+	marginMinor  int64 // after the second
+	finalMinor   int64 // what is given: budgets may have been asked for less
 	why          reasons
 }
 
@@ -149,6 +150,12 @@ func (e *Engine) workIn(w world, a *Account, p *purchase) error {
 	}
 	e.cutToCeiling(w)
 	e.cutToCommission(w)
+	for i := range e.worth[w].awards {
+		e.worth[w].awards[i].marginMinor = e.worth[w].awards[i].finalMinor
+	}
+	if e.ceilings && (!p.late || e.terms.tally.withLate) {
+		e.holdToGrants(w, a, p)
+	}
 	return e.costs(w, a, p)
 }
 

@@ -252,7 +252,7 @@ func (m *mechanisms) seeBounds(o *rules.ExplainedOffer) {
 		m.together.count("the programme's ceiling", held(o.CappedMinor-o.CeilingMinor))
 	}
 	if slices.Contains(o.Why, "margin") {
-		m.together.count("no more than the commission", held(o.CeilingMinor-o.AwardMinor))
+		m.together.count("no more than the commission", held(o.CeilingMinor-o.MarginMinor))
 	}
 }
 

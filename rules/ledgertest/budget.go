@@ -40,20 +40,23 @@ type ceiling struct {
 	first  *outcome
 	id     string
 	grants map[grantKey]grant // nil: budgets have no end
+	// pays says that the award is what is given in the end: what a purchase was
+	// without its late events is paid by nobody.
+	pays bool
 }
 
 func (c *ceilings) recorded(id string) ceiling {
 	if c == nil {
 		return ceiling{}
 	}
-	return ceiling{c.first[id].recorded, id, c.grants}
+	return ceiling{c.first[id].recorded, id, c.grants, !c.first[id].purchase.late}
 }
 
 func (c *ceilings) final(id string) ceiling {
 	if c == nil {
 		return ceiling{}
 	}
-	return ceiling{c.first[id].final, id, c.grants}
+	return ceiling{c.first[id].final, id, c.grants, true}
 }
 
 func campaignBudget(c *rules.Campaign) rules.BudgetKey { return rules.BudgetKey("campaign/" + c.ID) }
@@ -127,35 +130,66 @@ func (aw *award) left(i int) int64 {
 	return max(0, min(aw.minor-aw.steps[i], aw.steps[i+1]-aw.steps[i]))
 }
 
-// lower holds awards to what was granted. A campaign's grant goes to the
-// strongest first, each up to what the campaign left in it when budgets had no
-// end.
+// lower holds awards, before one of a group is chosen, to what was granted. A
+// campaign's grant goes to the strongest first, each up to what the campaign left
+// in it when budgets had no end. A grant that is its target holds nothing down, but
+// of an award that had not won its group then, and so asked for nothing.
 func (o oracle) lower(c ceiling, x *outcome) {
 	if c.grants == nil {
 		return
 	}
-	rest := map[string]int64{}
+	rest := map[rules.BudgetKey]int64{}
+	short := map[rules.BudgetKey]bool{}
 	for key, g := range c.grants {
 		if key.transaction == c.id {
-			rest[string(key.budget)] = g.granted
+			rest[key.budget] = g.granted
+			short[key.budget] = g.granted < g.target
 		}
 	}
 	for _, aw := range x.awards {
 		first, asked := c.first.award(aw.key)
-		minor := aw.steps[0]
+		won := asked && !first.lost
+		aw.minor = aw.steps[0]
 		for i, campaign := range aw.campaigns {
-			if !asked || i >= len(first.campaigns) {
-				continue
+			name, share := campaignBudget(campaign), int64(0)
+			if asked && i < len(first.campaigns) {
+				share = min(first.left(i), rest[name])
 			}
-			name := string(campaignBudget(campaign))
-			part := min(first.left(i), rest[name])
-			rest[name] -= part
-			minor += min(aw.steps[i+1]-aw.steps[i], part)
+			rest[name] -= share
+			part := aw.steps[i+1] - aw.steps[i]
+			if !won || short[name] {
+				part = min(part, share)
+			}
+			aw.parts, aw.shares = append(aw.parts, part), append(aw.shares, share)
+			aw.minor += part
 		}
 		for name := range o.budgets(aw, x) {
-			minor = min(minor, rest[string(name)])
+			if !won || short[name] {
+				aw.minor = min(aw.minor, rest[name])
+			}
 		}
-		aw.minor = minor
+	}
+}
+
+// hold takes from awards, after all cuts, whatever no budget gave: no budget ever
+// pays more than it granted.
+func (o oracle) hold(c ceiling, x *outcome) {
+	if c.grants == nil {
+		return
+	}
+	for _, aw := range x.awards {
+		from, over := aw.steps[0], int64(0)
+		for i, part := range aw.parts {
+			used := max(0, min(part, aw.minor-from))
+			over += max(0, used-aw.shares[i])
+			from += part
+		}
+		if aw.minor -= over; aw.minor == 0 {
+			continue
+		}
+		for name := range o.budgets(aw, x) {
+			aw.minor = min(aw.minor, c.grants[grantKey{name, c.id}].granted)
+		}
 	}
 }
 

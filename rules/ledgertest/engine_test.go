@@ -301,6 +301,9 @@ func disagreement(cat *rules.Catalogue, records []Record, h how) (difference str
 	if broken := BrokenPromises(cat, b.records, b.Sums); len(broken) > 0 {
 		return strings.Join(broken, "\n")
 	}
+	if over := Overspent(cat, b.Sums, b.grants); len(over) > 0 {
+		return strings.Join(over, "\n")
+	}
 	if h.stingy {
 		return ""
 	}

@@ -58,7 +58,10 @@ package ledgertest
 // 20. Articles without a category are in none: they don't count when categories
 //     are held against the basis.
 // 21. If any grant of an account is below its target, all of the account is
-//     worked out once more within its grants; else the first working out holds.
+//     worked out once more, with the grants that are below theirs as ceilings;
+//     else the first working out holds. An award that the second time comes to
+//     more than was asked for it is cut down to what was granted, last of all; one
+//     that had not won its group the first time is held to its grants before.
 // 22. A referral is told anew when its reward, basis, store, version or purchase
 //     time changes, not for a channel or category. A sponsor's award without a
 //     limit of purchases follows late events.

@@ -213,6 +213,61 @@ func (p *promises) always(l paid, c rules.Cap) bool {
 	return true
 }
 
+// Overspent says which awards of offers with a budget of their own are above what
+// it granted in the end. grants are in order of decision.
+func Overspent(cat *rules.Catalogue, sums map[Key]Sums, grants [][]rules.Grant) []string {
+	granted := map[string]int64{}
+	for _, g := range slices.Concat(grants...) {
+		granted[fmt.Sprint(g.AccountID, "/", g.TransactionID, "/", g.Budget)] = g.GrantedMinor
+	}
+	paid := map[Key]int64{} // confirmed, and with what is expected
+	for k, s := range sums {
+		if k.Role != rules.RoleMember || k.OfferID == "" {
+			continue
+		}
+		if k.Stage == rules.Confirmed {
+			paid[k] += s.Reward
+		}
+		k.Stage = rules.Expected
+		paid[k] += s.Reward
+	}
+	var over []string
+	for k, minor := range paid {
+		for _, b := range budgetsOf(cat, k) {
+			key := fmt.Sprintf("%s/%s/%s", k.AccountID, k.TransactionID, b)
+			if most := max(granted[key], granted[key+"/"+k.Unit]); minor > most {
+				over = append(over, fmt.Sprintf("%s comes to %d, and %s gave %d", printKey(k), minor, b, most))
+			}
+		}
+	}
+	return over
+}
+
+// budgetsOf are the names of the budgets behind a line that are not by day: of the
+// partner's offer, or of the programme's own.
+func budgetsOf(cat *rules.Catalogue, k Key) []string {
+	var names []string
+	add := func(of, version string, offers []rules.Offer) {
+		for _, o := range offers {
+			whole := slices.ContainsFunc(o.Budgets, func(b rules.Budget) bool { return b.AmountMinor > 0 && !b.PerStoreAndDay })
+			if o.ID == k.OfferID && version == k.OfferVersion && whole {
+				names = append(names, "offer/"+of+"/"+o.ID)
+			}
+		}
+	}
+	for _, p := range cat.Partners {
+		if p.ID == k.PartnerID {
+			add(p.ID, p.Version.ID, p.Offers)
+		}
+	}
+	for _, p := range cat.Programmes {
+		if k.PartnerID == "" {
+			add("@"+p.ID, p.Version.ID, p.Offers)
+		}
+	}
+	return names
+}
+
 // RefundAll are records that take back all that the records buy: what was
 // cleared is refunded, what was authorised is reversed. After them no purchase has
 // a sum.

@@ -38,7 +38,9 @@ type award struct {
 	steps     []int64
 	campaigns []*rules.Campaign
 	minor     int64 // what it comes to
-	lost      bool  // another of its group is worth more
+	// Where budgets don't give all: what each campaign is let add, and what it pays.
+	parts, shares []int64
+	lost          bool // another of its group is worth more
 }
 
 // outcome is what one purchase of a member comes to in one world.
@@ -123,6 +125,9 @@ func (o oracle) worth(w world, a *account, id string, v view, h history, limits 
 	}
 	owed := x.commissions(w, s)
 	x.cut(owed)
+	if limits.pays {
+		o.hold(limits, x)
+	}
 	if line, ok := x.costPlus(w, s); ok {
 		owed = append(owed, line)
 	}
