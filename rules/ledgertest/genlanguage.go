@@ -206,7 +206,7 @@ func (g *Generator) extras(o *rules.Offer, p *rules.Partner) {
 }
 
 func (g *Generator) budget() rules.Budget {
-	return rules.Budget{AmountMinor: pick[int64](g.rng, 1, 25, 60, 150, 400, 1000), Whole: g.chance(30)}
+	return rules.Budget{AmountMinor: pick[int64](g.rng, 1, 25, 60, 150, 400, 1000, 1_000_000, 1_000_000, 1_000_000), Whole: g.chance(30)}
 }
 
 // reward is of any form and kind; points only where they are allowed.
