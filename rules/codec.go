@@ -15,7 +15,10 @@ const (
 	accountFormat  = 3
 	eventFormat    = 1
 	factFormat     = 1
-	referralFormat = 1
+	referralFormat = 2
+	// referralFormatWithoutLate is that of ledgers whose sponsors' caps knew
+	// nothing of late events.
+	referralFormatWithoutLate = 1
 )
 
 // ErrCorrupt is a binary form that can't have been written by AppendBinary.

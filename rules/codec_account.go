@@ -100,6 +100,7 @@ func (e *encoder) told(a *Account, p *purchase) {
 		for w := range numWorlds {
 			e.int(t.basisMinor[w])
 			e.int(t.rewardMinor[w])
+			e.int(t.lateMinor[w])
 		}
 	}
 }
@@ -268,8 +269,8 @@ const (
 	minFactBytes     = 11
 	minPurchaseBytes = 7
 	minGrantBytes    = 4
-	minToldBytes     = 15
-	minReferralBytes = 19
+	minToldBytes     = 17
+	minReferralBytes = 21
 	minEventBytes    = 14
 	minLineBytes     = 6
 )
@@ -350,7 +351,7 @@ func (d *decoder) told(a *Account, p *purchase) {
 		t.channel, t.at = Channel(d.enum(d.byte(), 0, byte(OtherChannel), "bad channel")), d.instant()
 		t.number, t.currency = int64(d.uint()), d.currency()
 		for w := range numWorlds {
-			t.basisMinor[w], t.rewardMinor[w] = d.int(), d.int()
+			t.basisMinor[w], t.rewardMinor[w], t.lateMinor[w] = d.int(), d.int(), d.int()
 		}
 		*tail = int32(len(a.told))
 		a.told = append(a.told, t)
@@ -360,7 +361,7 @@ func (d *decoder) told(a *Account, p *purchase) {
 
 func (d *decoder) referrals(a *Account) {
 	for i := range d.count(minReferralBytes) {
-		r := referralState{Referral: d.referral()}
+		r := referralState{Referral: d.referral(referralFormat)}
 		d.volume(a, r.volume())
 		r.lines = d.lines(a, Match{r.PartnerID, r.StoreID})
 		if i > 0 && sponsorsOrder(&a.referrals[i-1], &r) >= 0 {

@@ -62,7 +62,9 @@ type recordedAward struct {
 	minor      int64
 	visit      bool
 	sponsored  bool
-	why        reasons
+	// sponsorMinor is what it gave the buyer's sponsor, before his caps.
+	sponsorMinor int64
+	why          reasons
 }
 
 // decide works out what the marked purchases deserve, and what their change
@@ -351,7 +353,9 @@ func (e *Engine) workAll(a *Account, known int) error {
 		e.fillWorked(p)
 		e.aim(a, p, i)
 		if p.late {
-			e.record(p)
+			if err := e.record(p); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := e.deserve(a, i); err != nil {
@@ -375,15 +379,22 @@ func (e *Engine) workAll(a *Account, known int) error {
 	return nil
 }
 
-func (e *Engine) record(p *purchase) {
+func (e *Engine) record(p *purchase) error {
 	for w := range numWorlds {
 		for i := range e.worth[w].awards {
 			aw := &e.worth[w].awards[i]
-			e.recorded = append(e.recorded, recordedAward{
-				p.id, aw.offer, w, aw.finalMinor, aw.visit, e.isSponsored(w, p, aw), aw.why,
-			})
+			r := recordedAward{
+				purchaseID: p.id, offer: aw.offer, world: w, minor: aw.finalMinor, visit: aw.visit,
+				sponsored: e.isSponsored(w, p, aw), why: aw.why,
+			}
+			var err error
+			if r.sponsorMinor, err = e.sponsorReward(w, p, aw); err != nil {
+				return err
+			}
+			e.recorded = append(e.recorded, r)
 		}
 	}
+	return nil
 }
 
 // recordedOf is what an offer was for p without its late events; nil: nothing,

@@ -40,6 +40,7 @@ type Engine struct {
 	deserved  []deservedLine
 	campaigns []string
 	wanted    []toldState
+	sponsored []sponsoredAward
 	unawarded []unawarded
 	worked    []workedPurchase
 	nets      []net

@@ -461,7 +461,7 @@ func (e *Engine) explainReferrals(a *Account, transactionID string) []ExplainedR
 		}
 		standing := a.standingAt(r.PurchasedAt)
 		if v := e.snapshot.programmeFor(a, &standing, r.PurchasedAt); v != nil {
-			if o := e.snapshot.sponsoringOffer(r, v); o != nil {
+			if o := e.snapshot.sponsoringOffer(&r.Referral, v); o != nil {
 				w := Wording{Currency: r.Currency, Unit: r.Currency.String()}
 				for n := range o.Sponsor.Caps {
 					x.Caps = append(x.Caps, w.Cap(&o.Sponsor.Caps[n]))

@@ -228,7 +228,11 @@ type Referral struct {
 	// that his account keeps. Both 0: no longer deserved.
 	ConfirmedBasisMinor, ConfirmedRewardMinor int64
 	ExpectedBasisMinor, ExpectedRewardMinor   int64
-	Cause                                     Cause // the buyer's record that made it; no part of the fact
+	// How much of the awards the purchase's late events bring; negative: take
+	// away. Without them the sponsor's caps fill in order; with them the purchase
+	// has the room that all others leave.
+	LateConfirmedRewardMinor, LateExpectedRewardMinor int64
+	Cause                                             Cause // the buyer's record that made it; no part of the fact
 }
 
 // Grant is what one purchase has of one budget after a decision. Grants are

@@ -49,7 +49,7 @@ func (e *Engine) ApplyReferral(a *Account, r *Referral, c Cause, out *Output) (V
 	case i < 0 && len(a.referrals) >= maxAccountReferrals:
 		return Verdict{}, fmt.Errorf("referral %s: %w", r.ID, ErrLimit)
 	}
-	more := max(r.ConfirmedRewardMinor, r.ExpectedRewardMinor)
+	more := r.volume()
 	if i >= 0 {
 		more -= a.referrals[i].volume()
 	}
@@ -66,7 +66,11 @@ func (e *Engine) ApplyReferral(a *Account, r *Referral, c Cause, out *Output) (V
 	return Verdict{Fate: NoChange}, err
 }
 
-func (r *Referral) volume() int64 { return max(r.ConfirmedRewardMinor, r.ExpectedRewardMinor) }
+// volume is the most that the referral can add to a sum.
+func (r *Referral) volume() int64 {
+	late := max(0, -r.LateConfirmedRewardMinor, -r.LateExpectedRewardMinor)
+	return max(r.ConfirmedRewardMinor, r.ExpectedRewardMinor) + late
+}
 
 // takeReferral puts r in the place of the older one at i (-1: none) and where
 // it belongs in order: the purchase may have got another time.
@@ -80,17 +84,41 @@ func (a *Account) takeReferral(i int, r *Referral) {
 	a.referrals = slices.Insert(a.referrals, at, state)
 }
 
-// bookReferrals works out what all referrals give the account, in the order in
-// which its caps fill, and books the differences.
+// sponsoredAward is what one referral comes to within the sponsor's caps.
+type sponsoredAward struct {
+	offer      *offer            // in force at purchase time; nil: none
+	programme  *programmeVersion // nil: the sponsor is no member of it
+	standing   int32             // in Account.standings
+	purchase   purchase          // its time and periods alone
+	recorded   [numWorlds]int64  // without the late events of its purchase
+	finalMinor [numWorlds]int64
+	why        [numWorlds]reasons
+}
+
+// bookReferrals works out what all referrals give the account and books the
+// differences: first each as if the late events of its purchase had not come, in
+// the order in which the caps fill; then those that have some once more, in the
+// room that all others leave. So a late event of one buyer takes nothing from
+// what another's purchase gives.
 func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
+	e.sponsored = e.sponsored[:0]
 	for i := range a.referrals {
-		r := &a.referrals[i]
+		e.sponsored = append(e.sponsored, e.placeReferral(a, &a.referrals[i].Referral))
+		e.valueReferral(&a.referrals[i].Referral, &e.sponsored[i])
+	}
+	for i := range a.referrals {
+		if r := &a.referrals[i].Referral; r.isLate() {
+			e.valueLateReferral(r, &e.sponsored[i])
+		}
+	}
+	for i := range a.referrals {
+		r, s := &a.referrals[i], &e.sponsored[i]
+		standing := &a.standings[s.standing]
 		e.deserved = e.deserved[:0]
-		standing := a.standingAt(r.PurchasedAt)
 		worked := workedPurchase{memberID: standing.memberID, level: standing.level, why: whyReferral}
-		if v := e.snapshot.programmeFor(a, &standing, r.PurchasedAt); v != nil && v.ID == r.Programme {
-			worked.statement = e.snapshot.programmeTitle(v.ID, r.PurchasedAt)
-			e.deserveReferral(r, v)
+		if s.programme != nil {
+			worked.statement = e.snapshot.programmeTitle(s.programme.ID, r.PurchasedAt)
+			e.deserveReferral(r, s)
 		}
 		about := Accrual{
 			AccountID: r.BuyerAccountID, TransactionID: r.TransactionID, PurchasedAt: r.PurchasedAt,
@@ -100,54 +128,119 @@ func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
 	}
 }
 
-// deserveReferral is what one referral gives within the sponsor's caps.
-func (e *Engine) deserveReferral(r *referralState, v *programmeVersion) {
-	p := &purchase{at: r.PurchasedAt, periods: e.clock.periodsAt(r.PurchasedAt, v.Zone)}
-	told := [numWorlds]sums{
-		confirmedWorld: {basisMinor: r.ConfirmedBasisMinor, rewardMinor: r.ConfirmedRewardMinor},
-		expectedWorld:  {basisMinor: r.ExpectedBasisMinor, rewardMinor: r.ExpectedRewardMinor},
+// isLate reports that late events of the purchase change what it gives.
+func (r *Referral) isLate() bool {
+	return r.LateConfirmedRewardMinor != 0 || r.LateExpectedRewardMinor != 0
+}
+
+// placeReferral finds the terms under which a referral is looked at.
+func (e *Engine) placeReferral(a *Account, r *Referral) sponsoredAward {
+	if last := &e.lastPlace; !last.holds(r.PurchasedAt) || last.partnerID != "" {
+		e.findPlace(a, r.PurchasedAt, "")
 	}
-	o := e.snapshot.sponsoringOffer(r, v)
-	var final [numWorlds]sums
-	var why [numWorlds]reasons
+	s := sponsoredAward{standing: e.lastPlace.standing}
+	v := e.lastPlace.programme
+	if v == nil || v.ID != r.Programme {
+		return s
+	}
+	s.programme, s.offer = v, e.snapshot.sponsoringOffer(r, v)
+	s.purchase = purchase{at: r.PurchasedAt, periods: e.clock.periodsAt(r.PurchasedAt, v.Zone)}
+	return s
+}
+
+// inWorlds are what the referral tells: the awards and how much of them is by
+// late events.
+func (r *Referral) inWorlds() (basisMinor, rewardMinor, lateMinor [numWorlds]int64) {
+	return [numWorlds]int64{confirmedWorld: r.ConfirmedBasisMinor, expectedWorld: r.ExpectedBasisMinor},
+		[numWorlds]int64{confirmedWorld: r.ConfirmedRewardMinor, expectedWorld: r.ExpectedRewardMinor},
+		[numWorlds]int64{confirmedWorld: r.LateConfirmedRewardMinor, expectedWorld: r.LateExpectedRewardMinor}
+}
+
+// valueReferral is what one referral gives without late events, and fills the
+// caps with it.
+func (e *Engine) valueReferral(r *Referral, s *sponsoredAward) {
+	if s.programme == nil {
+		return
+	}
+	_, reward, late := r.inWorlds()
 	for w := range numWorlds {
-		units := told[w].rewardMinor
-		if o != nil && o.sponsorship != nil {
-			units, why[w] = e.sponsorsCaps(w, p, o.sponsorship, units)
+		units := max(0, reward[w]-late[w])
+		if s.offer != nil && s.offer.sponsorship != nil {
+			units, s.why[w] = e.sponsorsCaps(w, s, units, false)
+			e.useAwards(w, &s.purchase, s.offer.sponsorship.fills, units, oneIf(units > 0))
 		}
-		if units > 0 {
-			final[w] = sums{basisMinor: told[w].basisMinor, rewardMinor: units, costMinor: units}
+		s.recorded[w], s.finalMinor[w] = units, units
+	}
+}
+
+// valueLateReferral is what one gives with them. Room that they free is given to
+// no other purchase.
+func (e *Engine) valueLateReferral(r *Referral, s *sponsoredAward) {
+	if s.programme == nil {
+		return
+	}
+	_, reward, late := r.inWorlds()
+	for w := range numWorlds {
+		if late[w] == 0 {
+			continue
 		}
-		if o != nil && o.sponsorship != nil {
-			e.useAwards(w, p, o.sponsorship.fills, units, oneIf(units > 0))
+		units := reward[w]
+		if s.offer != nil && s.offer.sponsorship != nil {
+			units, s.why[w] = e.sponsorsCaps(w, s, units, true)
+			if more := units - s.recorded[w]; more > 0 {
+				e.useAwards(w, &s.purchase, s.offer.sponsorship.fills, more, oneIf(s.recorded[w] == 0))
+			}
+		}
+		s.finalMinor[w] = units
+	}
+}
+
+// deserveReferral is what one referral's lines should sum up to.
+func (e *Engine) deserveReferral(r *referralState, s *sponsoredAward) {
+	basis, _, _ := r.inWorlds()
+	var final [numWorlds]sums
+	for w := range numWorlds {
+		if units := s.finalMinor[w]; units > 0 {
+			final[w] = sums{basisMinor: basis[w], rewardMinor: units, costMinor: units}
 		}
 	}
 	key := lineKey{
 		partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion, unit: r.Currency.String(),
 		role: RoleSponsor, kind: Cash,
 	}
+	why := whyReferral | s.why[confirmedWorld] | s.why[expectedWorld]
+	if r.isLate() {
+		why |= whyLate
+	}
 	stages := [...]sums{Expected: final[expectedWorld].minus(final[confirmedWorld]), Confirmed: final[confirmedWorld]}
 	for _, stage := range [...]Stage{Confirmed, Expected} {
 		if s := stages[stage]; s != (sums{}) {
 			key.stage = stage
-			e.deserved = append(e.deserved, deservedLine{
-				lineKey: key, sums: s, programme: r.Programme, why: whyReferral | why[confirmedWorld] | why[expectedWorld],
-			})
+			e.deserved = append(e.deserved, deservedLine{lineKey: key, sums: s, programme: r.Programme, why: why})
 		}
 	}
 }
 
-// sponsorsCaps is what the caps per sponsor leave of an award.
-func (e *Engine) sponsorsCaps(w world, p *purchase, s *sponsorship, units int64) (int64, reasons) {
+// sponsorsCaps is what the caps per sponsor leave of an award. With late events
+// it has the room that all others leave, younger ones too, and what it had
+// without them is not taken from it.
+func (e *Engine) sponsorsCaps(w world, of *sponsoredAward, units int64, withLate bool) (int64, reasons) {
 	var why reasons
+	s := of.offer.sponsorship
 	if s.purchaseCapMinor > 0 && units > s.purchaseCapMinor {
 		units, why = s.purchaseCapMinor, whyCapPurchase
 	}
 	for i := range s.limits {
 		l := &s.limits[i]
-		room := max(0, l.most-e.used(w, p, &l.counter))
-		switch {
-		case l.measure == sponsorAwards && room == 0:
+		used, recorded := int64(0), int64(0)
+		if withLate {
+			recorded = of.recorded[w]
+			used = e.usedAround(w, &of.purchase, &l.counter)
+		} else {
+			used = e.used(w, &of.purchase, &l.counter)
+		}
+		switch room := max(0, recorded, l.most-(used-recorded)); {
+		case l.measure == sponsorAwards && recorded == 0 && used >= l.most:
 			units, why = 0, why|whyCapCount
 		case l.measure == sponsorUnits && units > room:
 			units, why = room, why|whyCap[l.per]
@@ -158,7 +251,7 @@ func (e *Engine) sponsorsCaps(w world, p *purchase, s *sponsorship, units int64)
 
 // sponsoringOffer is the offer of a referral in the version in force at
 // purchase time; nil: there is none any more.
-func (s *Snapshot) sponsoringOffer(r *referralState, v *programmeVersion) *offer {
+func (s *Snapshot) sponsoringOffer(r *Referral, v *programmeVersion) *offer {
 	offers := v.offers
 	if r.PartnerID != "" {
 		p := s.partnerAt(r.PartnerID, r.PurchasedAt)
@@ -183,10 +276,11 @@ func (r *Referral) AppendBinary(dst []byte) []byte {
 // stay empty; strings point into src, which must not be changed afterwards.
 func (r *Referral) UnmarshalBinary(src []byte) error {
 	d := decoder{b: src}
-	if d.byte() != referralFormat {
+	format := d.byte()
+	if format != referralFormat && format != referralFormatWithoutLate {
 		d.fail("referral of an unknown format")
 	}
-	*r = d.referral()
+	*r = d.referral(format)
 	if r.Number < 1 {
 		d.fail("bad number of a referral")
 	}
@@ -214,9 +308,12 @@ func (e *encoder) referral(r *Referral) {
 	for _, minor := range [...]int64{r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.ExpectedBasisMinor, r.ExpectedRewardMinor} {
 		e.amount(minor)
 	}
+	e.int(r.LateConfirmedRewardMinor)
+	e.int(r.LateExpectedRewardMinor)
 }
 
-func (d *decoder) referral() Referral {
+// referral reads one as it is written in the format.
+func (d *decoder) referral(format byte) Referral {
 	r := Referral{ID: d.unique(), Number: int64(d.uint()), BuyerAccountID: d.string(), TransactionID: d.unique()}
 	for _, s := range [...]*string{&r.PartnerID, &r.StoreID, &r.OfferID, &r.OfferVersion, &r.Programme, &r.MCC} {
 		*s = d.string()
@@ -225,6 +322,12 @@ func (d *decoder) referral() Referral {
 	r.Currency, r.PurchasedAt, r.At = d.currency(), d.instant(), d.instant()
 	for _, minor := range [...]*int64{&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor} {
 		*minor = d.amount()
+	}
+	if format != referralFormatWithoutLate {
+		r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor = d.int(), d.int()
+	}
+	if r.LateConfirmedRewardMinor > r.ConfirmedRewardMinor || r.LateExpectedRewardMinor > r.ExpectedRewardMinor {
+		d.fail("late events of a purchase bring more than it gives")
 	}
 	return r
 }

@@ -21,6 +21,7 @@ type toldState struct {
 	number                                             int64
 	currency                                           money.Currency
 	basisMinor, rewardMinor                            [numWorlds]int64
+	lateMinor                                          [numWorlds]int64 // of rewardMinor, by late events; negative: less
 	next                                               int32
 }
 
@@ -34,10 +35,14 @@ func (t *toldState) sameSponsorship(o *toldState) bool {
 func (t *toldState) sameContent(o *toldState) bool {
 	return t.store == o.store && t.version == o.version && t.programme == o.programme && t.currency == o.currency &&
 		t.at == o.at &&
-		t.basisMinor == o.basisMinor && t.rewardMinor == o.rewardMinor
+		t.basisMinor == o.basisMinor && t.rewardMinor == o.rewardMinor && t.lateMinor == o.lateMinor
 }
 
-func (t *toldState) isNothing() bool { return t.rewardMinor == [numWorlds]int64{} }
+// isNothing reports that the sponsor's account need not know of it: what late
+// events took away still fills his caps.
+func (t *toldState) isNothing() bool {
+	return t.rewardMinor == [numWorlds]int64{} && t.lateMinor == [numWorlds]int64{}
+}
 
 // isSponsored reports whether an award is one for which the buyer's sponsor
 // gets something: within the days after the enrolment, and one of the first.
@@ -82,15 +87,18 @@ func (e *Engine) deserveReferrals() error {
 			want.store = e.terms.store.ID
 		}
 		for w, aw := range [...]*award{confirmedWorld: &confirmed[i], expectedWorld: &expected[i]} {
-			if !e.isSponsored(world(w), p, aw) {
-				continue
-			}
-			rewardMinor, err := money.Share(aw.basisMinor, o.Sponsor.RateMillionths, o.Sponsor.FixedMinor, e.terms.programme.Rounding)
+			rewardMinor, err := e.sponsorReward(world(w), p, aw)
 			if err != nil {
 				return err
 			}
 			if rewardMinor > 0 {
 				want.basisMinor[w], want.rewardMinor[w] = aw.basisMinor, rewardMinor
+			}
+			if e.terms.tally.withLate {
+				want.lateMinor[w] = rewardMinor
+				if r := e.recordedOf(world(w), p, o); r != nil {
+					want.lateMinor[w] -= r.sponsorMinor
+				}
 			}
 		}
 		if !want.isNothing() {
@@ -98,6 +106,15 @@ func (e *Engine) deserveReferrals() error {
 		}
 	}
 	return nil
+}
+
+// sponsorReward is what an award gives the buyer's sponsor, before his caps.
+func (e *Engine) sponsorReward(w world, p *purchase, aw *award) (int64, error) {
+	if !e.isSponsored(w, p, aw) {
+		return 0, nil
+	}
+	s := &aw.offer.Sponsor
+	return money.Share(aw.basisMinor, s.RateMillionths, s.FixedMinor, e.terms.programme.Rounding)
 }
 
 // tell makes what a purchase has told its sponsors what it deserves: targets,
@@ -125,7 +142,7 @@ func (e *Engine) tell(a *Account, p *purchase, wanted []toldState, d decision, o
 			continue
 		}
 		nothing := *t
-		nothing.basisMinor, nothing.rewardMinor = [numWorlds]int64{}, [numWorlds]int64{}
+		nothing.basisMinor, nothing.rewardMinor, nothing.lateMinor = [numWorlds]int64{}, [numWorlds]int64{}, [numWorlds]int64{}
 		e.tellOne(a, p, t, nothing, d, out)
 	}
 }
@@ -148,6 +165,7 @@ func (e *Engine) tellOne(a *Account, p *purchase, t *toldState, now toldState, d
 		PurchasedAt: t.at, Channel: t.channel, MCC: t.mcc, At: d.at, Cause: d.cause,
 		ConfirmedBasisMinor: t.basisMinor[confirmedWorld], ConfirmedRewardMinor: t.rewardMinor[confirmedWorld],
 		ExpectedBasisMinor: t.basisMinor[expectedWorld], ExpectedRewardMinor: t.rewardMinor[expectedWorld],
+		LateConfirmedRewardMinor: t.lateMinor[confirmedWorld], LateExpectedRewardMinor: t.lateMinor[expectedWorld],
 	}
 	r.ID = e.referralID(&r)
 	out.Referrals = append(out.Referrals, r)
@@ -187,7 +205,8 @@ func (a *Account) AdoptTold(told []Referral) {
 			sponsor: r.SponsorAccountID, partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion,
 			programme: r.Programme, number: r.Number, currency: r.Currency, mcc: r.MCC, channel: r.Channel, at: r.PurchasedAt,
 			basisMinor:  [numWorlds]int64{r.ConfirmedBasisMinor, r.ExpectedBasisMinor},
-			rewardMinor: [numWorlds]int64{r.ConfirmedRewardMinor, r.ExpectedRewardMinor}, next: p.told,
+			rewardMinor: [numWorlds]int64{r.ConfirmedRewardMinor, r.ExpectedRewardMinor},
+			lateMinor:   [numWorlds]int64{r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor}, next: p.told,
 		})
 		p.told = int32(len(a.told) - 1)
 	}

@@ -355,7 +355,11 @@ func (r *decoder) referral(f *rules.Referral) {
 		ConfirmedRewardMinor: r.int(),
 		ExpectedBasisMinor:   r.int(),
 		ExpectedRewardMinor:  r.int(),
-		Cause:                r.cause(),
+
+		LateConfirmedRewardMinor: r.int(),
+		LateExpectedRewardMinor:  r.int(),
+
+		Cause: r.cause(),
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	version  = 2
+	version  = 3
 	crcBytes = 4
 )
 
@@ -353,6 +353,8 @@ func (e *encoder) referral(r *rules.Referral) {
 	e.int(r.ConfirmedRewardMinor)
 	e.int(r.ExpectedBasisMinor)
 	e.int(r.ExpectedRewardMinor)
+	e.int(r.LateConfirmedRewardMinor)
+	e.int(r.LateExpectedRewardMinor)
 	e.cause(&r.Cause)
 }
 

@@ -26,6 +26,8 @@ const (
 	referralConfirmedReward
 	referralExpectedBasis
 	referralExpectedReward
+	referralLateConfirmed
+	referralLateExpected
 )
 
 // referralTypeName is the type of the facts of which Ristourne itself is the
@@ -59,6 +61,8 @@ func newReferralRecord() *record {
 		referralConfirmedReward: sum("confirmed_reward_minor"),
 		referralExpectedBasis:   sum("expected_basis_minor"),
 		referralExpectedReward:  sum("expected_reward_minor"),
+		referralLateConfirmed:   {name: "late_confirmed_reward_minor", min: -maxSumMinor, max: maxSumMinor},
+		referralLateExpected:    {name: "late_expected_reward_minor", min: -maxSumMinor, max: maxSumMinor},
 	})
 }
 
@@ -94,7 +98,18 @@ func (d *Decoder) Referral(value, key []byte, kafkaMillis int64, f *rules.Referr
 	f.ConfirmedRewardMinor = d.integer(r, referralConfirmedReward)
 	f.ExpectedBasisMinor = d.integer(r, referralExpectedBasis)
 	f.ExpectedRewardMinor = d.integer(r, referralExpectedReward)
+	f.LateConfirmedRewardMinor = d.late(r, referralLateConfirmed, f.ConfirmedRewardMinor)
+	f.LateExpectedRewardMinor = d.late(r, referralLateExpected, f.ExpectedRewardMinor)
 	return d.verdict()
+}
+
+// late is how much of an award late events bring; 0 where the field is absent.
+func (d *Decoder) late(r *record, field uint8, rewardMinor int64) int64 {
+	late := d.integer(r, field)
+	if late > rewardMinor {
+		d.refuse(r, field, ReasonRange, "late events bring more than the award is")
+	}
+	return late
 }
 
 func (d *Decoder) referralType(r *record) {

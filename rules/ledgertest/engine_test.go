@@ -165,14 +165,13 @@ func (b *books) tell(offset int) error {
 		if before[key] == r {
 			continue
 		}
-		if r.ConfirmedRewardMinor == 0 && r.ExpectedRewardMinor == 0 {
+		if saysNothing(&r) {
 			delete(b.told, key)
 			if before[key] == (rules.Referral{}) {
 				continue // nothing, as before
 			}
 			was := before[key] // where and when it was is of no more interest
-			was.ConfirmedBasisMinor, was.ConfirmedRewardMinor, was.ExpectedBasisMinor, was.ExpectedRewardMinor = 0, 0, 0, 0
-			r = was
+			r = noLonger(was)
 		}
 		tells[key] = r
 	}

@@ -36,7 +36,7 @@ func TestTheGeneratorSpeaksTheWholeLanguage(t *testing.T) {
 		}
 		for _, tells := range r.Tells {
 			for _, told := range tells {
-				if told.ConfirmedRewardMinor+told.ExpectedRewardMinor == 0 {
+				if saysNothing(&told) {
 					seen["referral taken back"]++
 				}
 			}

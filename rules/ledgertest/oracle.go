@@ -301,11 +301,22 @@ func changes(now, before map[ReferralKey]rules.Referral) map[ReferralKey]rules.R
 	}
 	for key, r := range before {
 		if _, still := now[key]; !still {
-			r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.ExpectedBasisMinor, r.ExpectedRewardMinor = 0, 0, 0, 0
-			changed[key] = r
+			changed[key] = noLonger(r)
 		}
 	}
 	return changed
+}
+
+// noLonger is a referral of which nothing is left.
+func noLonger(r rules.Referral) rules.Referral {
+	r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.LateConfirmedRewardMinor = 0, 0, 0
+	r.ExpectedBasisMinor, r.ExpectedRewardMinor, r.LateExpectedRewardMinor = 0, 0, 0
+	return r
+}
+
+// saysNothing reports a referral of no reward, with late events and without.
+func saysNothing(r *rules.Referral) bool {
+	return r.ConfirmedRewardMinor == 0 && r.ExpectedRewardMinor == 0 && r.LateConfirmedRewardMinor == 0 && r.LateExpectedRewardMinor == 0
 }
 
 func addConfirmedCash(to map[Payee]int64, a *account, ledger map[Key]Sums, sign int64) {

@@ -2,6 +2,7 @@ package ledgertest
 
 import (
 	"cmp"
+	"maps"
 	"math/big"
 	"slices"
 
@@ -32,10 +33,28 @@ func Substance(r *rules.Referral) rules.Referral {
 	return s
 }
 
-// told is what one purchase gives its buyer's sponsor, in one world.
+// told is what one purchase gives its buyer's sponsor, in one world, and what it
+// gave without its late events.
 type told struct {
-	offer         candidate
-	basis, reward int64
+	offer                   candidate
+	basis, reward, recorded int64
+}
+
+// told is what the purchase gives with and without its late events; where that is
+// nothing either way it is left out.
+func (r result) told() map[offerKey]told {
+	all := map[offerKey]told{}
+	if r.recorded != nil {
+		for offer, t := range r.recorded.told {
+			all[offer] = told{offer: t.offer, recorded: t.reward}
+		}
+	}
+	for offer, t := range r.final.told {
+		t.recorded = all[offer].recorded
+		all[offer] = t
+	}
+	maps.DeleteFunc(all, func(_ offerKey, t told) bool { return t.reward == 0 && t.recorded == 0 })
+	return all
 }
 
 // tell works out what the purchase gives the sponsor.
@@ -53,7 +72,7 @@ func (x *outcome) tell(w world, a *account, h history, s sale) {
 		}
 		basis, _ := x.view.basis(w, or(c.offer.Currency, x.member.programme.Currency))
 		exact := new(big.Rat).Add(share(basis, sponsor.RateMillionths), whole(sponsor.FixedMinor))
-		x.told[key] = told{c, basis, round(exact, x.member.programme.Rounding)}
+		x.told[key] = told{offer: c, basis: basis, reward: round(exact, x.member.programme.Rounding)}
 	}
 }
 
@@ -84,19 +103,16 @@ func referrals(a *account, byWorld [2][]result) map[ReferralKey]rules.Referral {
 			if r.final == nil {
 				continue
 			}
-			for offer, t := range r.final.told {
-				if t.reward == 0 {
-					continue
-				}
+			for offer, t := range r.told() {
 				key := ReferralKey{a.id, r.final.id, offer.partner, offer.offer, r.final.member.sponsor}
 				ref := all[key]
 				if ref == (rules.Referral{}) {
 					ref = r.final.referral(a, t.offer)
 				}
 				if world(w) == confirmedWorld {
-					ref.ConfirmedBasisMinor, ref.ConfirmedRewardMinor = t.basis, t.reward
+					ref.ConfirmedBasisMinor, ref.ConfirmedRewardMinor, ref.LateConfirmedRewardMinor = t.basis, t.reward, t.reward-t.recorded
 				} else {
-					ref.ExpectedBasisMinor, ref.ExpectedRewardMinor = t.basis, t.reward
+					ref.ExpectedBasisMinor, ref.ExpectedRewardMinor, ref.LateExpectedRewardMinor = t.basis, t.reward, t.reward-t.recorded
 				}
 				all[key] = ref
 			}
@@ -120,20 +136,26 @@ func (x *outcome) referral(a *account, c candidate) rules.Referral {
 // sponsored is a referral on its way through the sponsor's caps.
 type sponsored struct {
 	*rules.Referral
-	basis, minor int64
-	zone         member
+	basis    int64
+	reward   int64 // that the buyer's purchase gives, with its late events
+	recorded int64 // and without; within the caps, once it has its turn
+	minor    int64 // what it comes to
+	zone     member
 }
 
 // sponsorLines are what an account gets for the members it referred, in one
-// world.
+// world. As with its own purchases, what late events of one bring comes after all
+// others, and what they take away is given to none.
 func (o oracle) sponsorLines(w world, a *account) []line {
 	var all []*sponsored
 	for _, r := range a.referrals {
-		s := &sponsored{Referral: r, basis: r.ConfirmedBasisMinor, minor: r.ConfirmedRewardMinor, zone: o.memberAt(a, r.PurchasedAt)}
+		s := &sponsored{Referral: r, basis: r.ConfirmedBasisMinor, reward: r.ConfirmedRewardMinor, zone: o.memberAt(a, r.PurchasedAt)}
+		s.recorded = s.reward - r.LateConfirmedRewardMinor
 		if w == expectedWorld {
-			s.basis, s.minor = r.ExpectedBasisMinor, r.ExpectedRewardMinor
+			s.basis, s.reward = r.ExpectedBasisMinor, r.ExpectedRewardMinor
+			s.recorded = s.reward - r.LateExpectedRewardMinor
 		}
-		if s.minor > 0 && s.zone.in && s.zone.programme.ID == r.Programme {
+		if s.zone.in && s.zone.programme.ID == r.Programme {
 			all = append(all, s)
 		}
 	}
@@ -141,13 +163,26 @@ func (o oracle) sponsorLines(w world, a *account) []line {
 		return cmp.Or(x.PurchasedAt.Compare(y.PurchasedAt), cmp.Compare(x.TransactionID, y.TransactionID),
 			cmp.Compare(x.BuyerAccountID, y.BuyerAccountID))
 	})
-	var lines []line
+	late := make([]bool, len(all))
 	for i, s := range all {
-		if offer, ok := offerOfVersion(o.cat, s.PartnerID, s.Programme, s.OfferVersion, s.OfferID); ok {
-			for _, c := range offer.Sponsor.Caps {
-				s.minor = min(s.minor, s.room(c, all[:i]))
-			}
+		late[i] = s.reward != s.recorded
+		for _, c := range o.sponsorCaps(s) {
+			s.recorded = min(s.recorded, s.room(c, all[:i]))
 		}
+		s.minor = s.recorded
+	}
+	for i, s := range all {
+		if !late[i] {
+			continue
+		}
+		others, minor := slices.Delete(slices.Clone(all), i, i+1), s.reward
+		for _, c := range o.sponsorCaps(s) {
+			minor = min(minor, s.lateRoom(c, others))
+		}
+		s.minor = minor
+	}
+	var lines []line
+	for _, s := range all {
 		if s.minor > 0 {
 			k := Key{
 				AccountID: s.BuyerAccountID, TransactionID: s.TransactionID, PartnerID: s.PartnerID, StoreID: s.StoreID, OfferID: s.OfferID,
@@ -159,30 +194,69 @@ func (o oracle) sponsorLines(w world, a *account) []line {
 	return lines
 }
 
-// room is what the cap leaves after the sponsored purchases before.
+func (o oracle) sponsorCaps(s *sponsored) []rules.Cap {
+	if offer, ok := offerOfVersion(o.cat, s.PartnerID, s.Programme, s.OfferVersion, s.OfferID); ok {
+		return offer.Sponsor.Caps
+	}
+	return nil
+}
+
+// room is what the cap leaves of the award after the sponsored purchases before.
 func (s *sponsored) room(c rules.Cap, before []*sponsored) int64 {
-	count, minor := int64(0), int64(0)
-	for _, x := range before {
-		sameOffer := x.PartnerID == s.PartnerID && x.OfferID == s.OfferID
-		if c.Per == rules.PerPurchase || !sameOffer || x.minor == 0 {
+	if c.Per == rules.PerPurchase {
+		return c.AmountMinor
+	}
+	count, minor := s.used(c, s.PurchasedAt, before)
+	switch {
+	case c.Count == 0:
+		return max(0, c.AmountMinor-minor)
+	case count >= c.Count:
+		return 0
+	}
+	return s.recorded
+}
+
+// lateRoom is what the cap leaves of the award with its late events, after all
+// others; what it had without them it keeps. Of rolling periods the fullest counts.
+func (s *sponsored) lateRoom(c rules.Cap, others []*sponsored) int64 {
+	if c.Per == rules.PerPurchase {
+		return c.AmountMinor
+	}
+	count, minor := s.used(c, s.PurchasedAt, others)
+	for _, x := range others {
+		within := c.Per == rules.PerRolling && x.PurchasedAt.After(s.PurchasedAt) && s.PurchasedAt.After(x.PurchasedAt.AddDays(-c.Days))
+		if within {
+			n, m := s.used(c, x.PurchasedAt, others)
+			count, minor = max(count, n), max(minor, m)
+		}
+	}
+	switch {
+	case c.Count == 0:
+		return max(0, s.recorded, c.AmountMinor-minor)
+	case count >= c.Count && s.recorded == 0:
+		return 0
+	}
+	return s.reward
+}
+
+// used is how often, and how much in the unit of the award, these use the period
+// of the cap in which t lies, or that ends with it.
+func (s *sponsored) used(c rules.Cap, t rules.Instant, these []*sponsored) (count, minor int64) {
+	for _, x := range these {
+		use := max(x.minor, x.recorded)
+		if x.PartnerID != s.PartnerID || x.OfferID != s.OfferID || use == 0 {
 			continue
 		}
-		in := c.Per == rules.PerRolling && x.PurchasedAt.After(s.PurchasedAt.AddDays(-c.Days))
+		in := c.Per == rules.PerRolling && x.PurchasedAt.After(t.AddDays(-c.Days)) && !x.PurchasedAt.After(t)
 		if c.Per != rules.PerRolling {
-			in = periodOf(c.Per, x.PurchasedAt, x.zone.programme.Zone) == periodOf(c.Per, s.PurchasedAt, s.zone.programme.Zone)
+			in = periodOf(c.Per, x.PurchasedAt, x.zone.programme.Zone) == periodOf(c.Per, t, s.zone.programme.Zone)
 		}
 		if in {
 			count++
 		}
 		if in && x.Currency == s.Currency {
-			minor += x.minor
+			minor += use
 		}
 	}
-	if c.Count == 0 {
-		return max(0, c.AmountMinor-minor)
-	}
-	if count >= c.Count {
-		return 0
-	}
-	return s.minor
+	return count, minor
 }

@@ -403,6 +403,7 @@ type referralsBlock struct {
 	mcc                                       *dictColumn
 	confirmedBasisMinor, confirmedRewardMinor *column
 	expectedBasisMinor, expectedRewardMinor   *column
+	lateConfirmedMinor, lateExpectedMinor     *column
 	cause                                     cause
 }
 
@@ -418,6 +419,7 @@ func newReferralsBlock() *referralsBlock {
 		channel: c.int8("channel"), mcc: c.dict("mcc"),
 		confirmedBasisMinor: c.int64("confirmed_basis_minor"), confirmedRewardMinor: c.int64("confirmed_reward_minor"),
 		expectedBasisMinor: c.int64("expected_basis_minor"), expectedRewardMinor: c.int64("expected_reward_minor"),
+		lateConfirmedMinor: c.int64("late_confirmed_reward_minor"), lateExpectedMinor: c.int64("late_expected_reward_minor"),
 		cause: c.causeOfKind(),
 	}
 	b.block = c.into("referrals_told_log")
@@ -445,6 +447,8 @@ func (b *referralsBlock) append(shard int32, r *rules.Referral) {
 	b.confirmedRewardMinor.appendInt64(r.ConfirmedRewardMinor)
 	b.expectedBasisMinor.appendInt64(r.ExpectedBasisMinor)
 	b.expectedRewardMinor.appendInt64(r.ExpectedRewardMinor)
+	b.lateConfirmedMinor.appendInt64(r.LateConfirmedRewardMinor)
+	b.lateExpectedMinor.appendInt64(r.LateExpectedRewardMinor)
 	b.cause.append(&r.Cause)
 }
 

@@ -115,7 +115,8 @@ func (l *Ledger) Conflicts(ctx context.Context) ([]Conflict, error) {
 			"tuple(budget, account_ref, transaction_id, target_minor, granted_minor, change_minor)",
 		},
 		{"referrals_told_log", "fact_id", `tuple(account_ref, transaction_id, partner_id, offer_id, sponsor_account_id, number,
-			confirmed_basis_minor, confirmed_reward_minor, expected_basis_minor, expected_reward_minor)`},
+			confirmed_basis_minor, confirmed_reward_minor, expected_basis_minor, expected_reward_minor,
+			late_confirmed_reward_minor, late_expected_reward_minor)`},
 		{"set_log", "concat(toString(shard), '/', toString(seq))", "tuple(account_ref, cause_kind, cause_id, payload)"},
 	} {
 		found, err := query(ctx, l, "conflicts in "+of.table, func(rows driver.Rows, c *Conflict) error {

@@ -93,7 +93,8 @@ func check(r *rules.Referral) error {
 		fault = "its instants are not within the years 0 to 9999"
 	case r.Channel > rules.OtherChannel:
 		fault = fmt.Sprintf("its channel %d does not exist", r.Channel)
-	case !validAmounts(r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.ExpectedBasisMinor, r.ExpectedRewardMinor):
+	case !validAmounts(r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.ExpectedBasisMinor, r.ExpectedRewardMinor,
+		r.ConfirmedRewardMinor-r.LateConfirmedRewardMinor, r.ExpectedRewardMinor-r.LateExpectedRewardMinor):
 		fault = "an amount of it is under 0 or too large"
 	default:
 		return nil

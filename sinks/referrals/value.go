@@ -40,6 +40,13 @@ func Append(dst []byte, r *rules.Referral) []byte {
 	dst = appendInt(dst, `,"confirmed_reward_minor":`, r.ConfirmedRewardMinor)
 	dst = appendInt(dst, `,"expected_basis_minor":`, r.ExpectedBasisMinor)
 	dst = appendInt(dst, `,"expected_reward_minor":`, r.ExpectedRewardMinor)
+	// Without late events, as nearly always, they are absent.
+	if r.LateConfirmedRewardMinor != 0 {
+		dst = appendInt(dst, `,"late_confirmed_reward_minor":`, r.LateConfirmedRewardMinor)
+	}
+	if r.LateExpectedRewardMinor != 0 {
+		dst = appendInt(dst, `,"late_expected_reward_minor":`, r.LateExpectedRewardMinor)
+	}
 	return append(dst, '}')
 }
 
