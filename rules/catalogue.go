@@ -148,7 +148,11 @@ type Store struct {
 	ID   string
 	Name string
 	Zone *time.Location
-	Keys []Key
+	// OfProgramme says that the store states no zone: it has that of its
+	// programme, in the version in force at purchase time. Zone is what that was
+	// when the store's version came into force.
+	OfProgramme bool
+	Keys        []Key
 }
 
 // Key is one way in which a card message can name a store: exactly one of the

@@ -481,13 +481,41 @@ func (k *compiler) stores(v *partnerVersion) {
 	shared := map[string][]candidate{}
 	for i := range v.Stores {
 		st := &v.Stores[i]
-		candidates, ok := shared[st.Zone.String()]
-		if !ok || !everywhere {
-			candidates = k.candidates(v.offers, v.Partner.Programme, span{v.from, v.until}, st.Zone, st.ID)
-			shared[st.Zone.String()] = candidates
+		in := func(zone *time.Location) []candidate {
+			candidates, ok := shared[zone.String()]
+			if !ok || !everywhere {
+				candidates = k.candidates(v.offers, v.Partner.Programme, span{v.from, v.until}, zone, st.ID)
+				shared[zone.String()] = candidates
+			}
+			return candidates
 		}
-		v.stores[st.ID] = &store{Store: st, candidates: candidates}
+		compiled := &store{Store: st, programme: v.programme}
+		if st.OfProgramme {
+			compiled.byZone = map[string][]candidate{st.Zone.String(): in(st.Zone)}
+			for _, zone := range k.s.programmeZones(v) {
+				compiled.byZone[zone.String()] = in(zone)
+			}
+		} else {
+			compiled.candidates = in(st.Zone)
+		}
+		v.stores[st.ID] = compiled
 	}
+}
+
+// programmeZones are those of the partner's programme while the partner's
+// version holds.
+func (s *Snapshot) programmeZones(v *partnerVersion) []*time.Location {
+	var zones []*time.Location
+	if _, ok := s.programmeIndex[v.Partner.Programme]; !ok {
+		return nil
+	}
+	for i := range s.programmes[v.programme].versions {
+		of := &s.programmes[v.programme].versions[i]
+		if holds := (span{of.from, of.until}).within(span{v.from, v.until}); !of.ended && holds.from.Before(holds.until) {
+			zones = append(zones, of.Zone)
+		}
+	}
+	return zones
 }
 
 func (k *compiler) candidates(offers []offer, programmeID string, version span, zone *time.Location, storeID string) []candidate {

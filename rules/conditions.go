@@ -21,7 +21,7 @@ func (e *Engine) findOffers(a *Account, p *purchase) {
 	e.offered, e.active = e.offered[:0], e.active[:0]
 	var atStore, own []candidate
 	if e.terms.store != nil {
-		atStore = e.terms.store.candidates
+		atStore = e.terms.store.candidatesIn(e.placeZone())
 	}
 	if e.terms.programme.candidates != nil {
 		own = e.terms.programme.candidates[e.placeZone().String()]
@@ -40,7 +40,7 @@ func (e *Engine) findOffers(a *Account, p *purchase) {
 // whosever it is, else the programme's.
 func (e *Engine) placeZone() *time.Location {
 	if e.terms.place != nil {
-		return e.terms.place.Zone
+		return e.snapshot.zoneAt(e.terms.place, e.terms.purchase.at)
 	}
 	return e.terms.programme.Zone
 }

@@ -174,7 +174,7 @@ func (x *offerExplainer) alone(rate *int64, millionths int64, boosts []activeBoo
 func (x *offerExplainer) candidate() *candidate {
 	lists := [][]candidate{x.terms.programme.candidates[x.placeZone().String()]}
 	if x.terms.store != nil {
-		lists = append(lists, x.terms.store.candidates)
+		lists = append(lists, x.terms.store.candidatesIn(x.placeZone()))
 	}
 	for _, list := range lists {
 		for i := range list {

@@ -3,6 +3,7 @@ package rules
 import (
 	"slices"
 	"sort"
+	"time"
 
 	"ristourne/rules/money"
 )
@@ -85,7 +86,29 @@ type offerUnit struct{ offerID, unit string }
 // store is one store of one partner version with the offers it takes part in.
 type store struct {
 	*Store
+	programme  int32 // of its partner
 	candidates []candidate
+	// byZone are the candidates of a store without a zone of its own, by that of
+	// its programme, which may change while the version holds.
+	byZone map[string][]candidate
+}
+
+// zoneAt is by whose wall clock the store is at t.
+func (s *Snapshot) zoneAt(st *store, t Instant) *time.Location {
+	if st.OfProgramme {
+		if v := s.programmeAt(st.programme, t); v != nil {
+			return v.Zone
+		}
+	}
+	return st.Zone
+}
+
+// candidatesIn are the store's offers as they are bound to a zone.
+func (st *store) candidatesIn(zone *time.Location) []candidate {
+	if st.byZone != nil {
+		return st.byZone[zone.String()]
+	}
+	return st.candidates
 }
 
 // candidate is an offer at a store, its times turned into those of the store's

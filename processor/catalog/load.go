@@ -382,6 +382,7 @@ func (c *checker) partner(d *document) rules.Partner {
 	p.Stores = make([]rules.Store, len(doc.stores))
 	for i := range doc.stores {
 		p.Stores[i] = doc.stores[i].toRules(programme.Zone)
+		c.followZones(&doc.stores[i], &p.Stores[i], p.Programme)
 	}
 	p.Offers = offersToRules(doc.offers, &programme)
 	c.checkPartner(d, &p, &programme)
@@ -449,25 +450,70 @@ func names[V any](m map[string]V) []string {
 	return names
 }
 
+// followZones states the dates of a store's keys by the clocks of all versions of
+// its programme, where the store has no zone of its own and they differ: each
+// holds for purchases made while it is in force. What more there is of a key than
+// one piece stands after the keys as they are written.
+func (c *checker) followZones(doc *storeDoc, store *rules.Store, programmeID string) {
+	versions := c.programmes[programmeID]
+	moved := slices.ContainsFunc(versions, func(d *document) bool { return d.programme != nil && d.ownZone().String() != store.Zone.String() })
+	if !store.OfProgramme || !moved {
+		return
+	}
+	for i := range doc.keys {
+		dates := &doc.keys[i].value
+		if dates.from.IsZero() && dates.until.IsZero() {
+			continue
+		}
+		var pieces []rules.Key
+		for n, d := range versions {
+			zone, key := store.Zone, store.Keys[i]
+			if d.programme != nil {
+				zone = d.ownZone()
+			}
+			key.From, key.Until = dates.in(zone)
+			if n > 0 {
+				key.From = later(key.From, d.version.From)
+			}
+			if n+1 < len(versions) {
+				key.Until = earlier(key.Until, versions[n+1].version.From)
+			}
+			if key.From.Before(key.Until) {
+				pieces = append(pieces, key)
+			}
+		}
+		if len(pieces) > 0 {
+			store.Keys[i] = pieces[0]
+			store.Keys = append(store.Keys, pieces[1:]...)
+		}
+	}
+}
+
 func (s *storeDoc) toRules(zone *time.Location) rules.Store {
 	if s.zone != nil {
 		zone = s.zone
 	}
-	store := rules.Store{ID: s.id, Name: cmp.Or(s.name, s.id), Zone: zone, Keys: make([]rules.Key, len(s.keys))}
+	store := rules.Store{ID: s.id, Name: cmp.Or(s.name, s.id), Zone: zone, OfProgramme: s.zone == nil, Keys: make([]rules.Key, len(s.keys))}
 	for i := range s.keys {
 		k := &s.keys[i].value
 		key := rules.Key{
 			MID: k.mid, AcquirerID: k.acquirer, SubMerchantID: k.subMerchant,
 			Network: k.network, NetworkMerchantID: k.networkMerchantID,
-			From: rules.MinInstant, Until: rules.MaxInstant,
 		}
-		if !k.from.IsZero() {
-			key.From = k.from.In(zone)
-		}
-		if !k.until.IsZero() {
-			key.Until = k.until.In(zone)
-		}
+		key.From, key.Until = k.in(zone)
 		store.Keys[i] = key
 	}
 	return store
+}
+
+// in is when the key holds, by the clock of a zone.
+func (k *keyDoc) in(zone *time.Location) (from, until rules.Instant) {
+	from, until = rules.MinInstant, rules.MaxInstant
+	if !k.from.IsZero() {
+		from = k.from.In(zone)
+	}
+	if !k.until.IsZero() {
+		until = k.until.In(zone)
+	}
+	return from, until
 }

@@ -105,6 +105,17 @@ type place struct {
 	store   *rules.Store
 }
 
+// zoneOf is by whose clock a store is at t: its own, or that of its programme as
+// it is then.
+func (o oracle) zoneOf(at place, t rules.Instant) *time.Location {
+	if at.store.OfProgramme {
+		if p, ok := o.programmeAt(at.partner.Programme, t); ok {
+			return p.Zone
+		}
+	}
+	return at.store.Zone
+}
+
 // match finds where the event's own merchant is: in a store, or at least within
 // reach of some programme's own offers.
 func (o oracle) match(e *rules.Event) (place, bool) {

@@ -185,9 +185,9 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 	if g.chance(20) {
 		terms = currency(pick(g.rng, currencyCodes...))
 	}
-	zones := make([]*time.Location, len(keys))
+	zones, ofProgramme := make([]*time.Location, len(keys)), make([]bool, len(keys))
 	for i := range zones {
-		zones[i] = g.zone()
+		zones[i], ofProgramme[i] = g.zone(), g.says(zonesOfProgramme, 50)
 	}
 	offerCurrency := make([]money.Currency, 1+g.rng.IntN(4))
 	for i := range offerCurrency {
@@ -209,7 +209,7 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 			Commission: g.terms(),
 		}
 		for s := range keys {
-			store := rules.Store{ID: fmt.Sprintf("%s-store%d", id, s+1), Name: "Store", Zone: zones[s]}
+			store := rules.Store{ID: fmt.Sprintf("%s-store%d", id, s+1), Name: "Store", Zone: zones[s], OfProgramme: ofProgramme[s]}
 			for _, k := range keys[s] {
 				if g.plain || !g.chance(6) {
 					store.Keys = append(store.Keys, k)

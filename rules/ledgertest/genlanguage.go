@@ -55,6 +55,7 @@ const (
 	sponsorsAlone
 	otherProgramme
 	unitChanges
+	zonesOfProgramme
 	numFeatures
 )
 

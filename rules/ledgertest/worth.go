@@ -112,7 +112,7 @@ func (o oracle) worth(w world, a *account, id string, v view, h history, limits 
 	}
 	s := sale{at: v.time, zone: m.programme.Zone, place: v.at, opener: v.opener, member: m}
 	if v.at.store != nil {
-		s.zone = v.at.store.Zone
+		s.zone = o.zoneOf(v.at, v.time)
 	}
 	x := &outcome{id: id, view: v, member: m, world: w, referred: map[offerKey]bool{}, early: map[offerKey]bool{}, told: map[offerKey]told{}}
 	for _, c := range candidates(s) {
