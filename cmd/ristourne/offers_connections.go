@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
 	"ristourne/sinks/clickhouse"
 )
@@ -30,9 +32,27 @@ func offersConnections() offersDeps {
 			if err != nil {
 				return nil, err
 			}
+			if err := holdLedger(ctx, c, ledger); err != nil {
+				return nil, errors.Join(err, ledger.Close())
+			}
 			return ledgerArchive{ledger}, nil
 		},
 	}
+}
+
+// holdLedger makes sure that the ledger is of the installation whose catalogue
+// is written to both.
+func holdLedger(ctx context.Context, c *config, ledger *clickhouse.Ledger) error {
+	client, err := c.Redis.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	store, err := accounts.New(client, c.Redis.Prefix)
+	if err != nil {
+		return err
+	}
+	return holdInstallation(ctx, c, store, ledger, slog.Default())
 }
 
 // ledgerArchive keeps the catalogue beside the ledger that was decided by it.

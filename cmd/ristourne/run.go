@@ -187,6 +187,9 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	if e.ledger, err = openLedger(ctx, c, log); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
+	if err := holdInstallation(ctx, c, e.accounts, e.ledger, log); err != nil {
+		return nil, errors.Join(err, client.Close(), e.ledger.Close())
+	}
 	transport, err := c.Kafka.transport()
 	if err != nil {
 		return nil, errors.Join(err, client.Close(), e.ledger.Close())
@@ -222,6 +225,21 @@ func openLedger(ctx context.Context, c *config, log *slog.Logger) (*clickhouse.L
 		return nil, errors.Join(err, ledger.Close())
 	}
 	return ledger, nil
+}
+
+// holdInstallation refuses a Redis, a database and a key that don't belong
+// together, before anything is read or written.
+func holdInstallation(ctx context.Context, c *config, store *accounts.Store, ledger *clickhouse.Ledger, log *slog.Logger) error {
+	return waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error {
+		of, err := processor.HoldInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.reveal()))
+		if errors.Is(err, processor.ErrOtherInstallation) {
+			return backoff.Permanent(err) // no waiting mends it
+		}
+		if err == nil {
+			log.Debug("installation", "id", of.ID)
+		}
+		return err
+	})
 }
 
 // waitFor tries until a part is as it must be, and says what it waits for.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ristourne/processor"
+	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
 	"ristourne/rules"
 	"ristourne/rules/money"
@@ -127,7 +129,24 @@ func lookIntoLedger(ctx context.Context, c *config) (*clickhouse.Ledger, error) 
 	if err := ledger.Ping(asking); err != nil {
 		return nil, errors.Join(err, ledger.Close())
 	}
+	if err := checkInstallation(asking, c, ledger); err != nil {
+		return nil, errors.Join(err, ledger.Close())
+	}
 	return ledger, nil
+}
+
+// checkInstallation refuses to tell of one bank's ledger by another's catalogue.
+func checkInstallation(ctx context.Context, c *config, ledger *clickhouse.Ledger) error {
+	client, err := c.Redis.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	store, err := accounts.New(client, c.Redis.Prefix)
+	if err != nil {
+		return err
+	}
+	return processor.CheckInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.reveal()))
 }
 
 // catalogueNow is the newest catalogue in Redis.

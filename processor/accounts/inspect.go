@@ -161,7 +161,7 @@ var ErrShardsChanged = errors.New("the number of shards is not the one that acco
 func (s *Store) HoldShards(ctx context.Context, count int) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	key := s.prefix + ":shards"
+	key := s.shardsKey()
 	if err := s.client.SetNX(ctx, key, count, 0).Err(); err != nil {
 		return fmt.Errorf("hold the number of shards in Redis: %w", err)
 	}

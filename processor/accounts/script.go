@@ -42,6 +42,8 @@ var (
 	finishScript  = scriptOf("finish")
 	poolScript    = scriptOf("pool")
 	drawnScript   = scriptOf("drawn")
+
+	installationScript = scriptOf("installation")
 )
 
 // call is the arguments of one command. They are pointers into the call, since
