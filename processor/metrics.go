@@ -20,6 +20,7 @@ type Metrics struct {
 	stepSeconds    *prometheus.HistogramVec
 	outboxesFound  prometheus.Counter
 	rebuilds       prometheus.Counter
+	differences    prometheus.Counter
 	repairs        prometheus.Counter
 	catalogueWaits prometheus.Counter
 
@@ -51,7 +52,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}, []string{"step"}),
 		outboxesFound:  counter("outboxes_found_total", "Batches of a former owner that were settled on claim."),
 		rebuilds:       counter("rebuilds_total", "Shards rebuilt from the ledger."),
-		repairs:        counter("repairs_total", "Accounts whose booked sums were not what their set deserves, found by a rebuild. Look into each."),
+		differences:    counter("rebuild_differences_total", "Accounts of which recomputing would change what is booked, found by a rebuild, which changes nothing of it. Look into each."),
+		repairs:        counter("repairs_total", "Accounts that a repair, approved by a person, has changed."),
 		catalogueWaits: counter("catalogue_waits_total", "Purchases held back until the catalogue was complete up to their time."),
 
 		catalogueWaitSeconds: counter("catalogue_wait_seconds_total", "How long shards have waited for a catalogue that is complete up to a purchase."),
@@ -63,7 +65,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
-	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.repairs, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
+	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.differences, m.repairs, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
 	return m
 }
 

@@ -98,7 +98,8 @@ type Accounts interface {
 	// Load appends to values one value an id, nil where there is none.
 	Load(ctx context.Context, shard int32, ids []string, values [][]byte) ([][]byte, error)
 	// Save runs the batch's one script. A repeat of a save that already
-	// succeeded is a success. ErrHeadsFellBack: the heads are not Before.
+	// succeeded is a success: it is told by the heads, or, where a batch moves
+	// none, by its number. ErrHeadsFellBack: the heads are not Before.
 	Save(ctx context.Context, s *Save) error
 	// Holds makes sure, before something leaves for the world, that the shard is
 	// still this owner's (ErrFenced) and that the batch is still decided: after
@@ -129,11 +130,18 @@ type Ledger interface {
 	// LastSeq is the highest Seq of the shard's set rows, booked with or
 	// without their batch's marker; 0: none.
 	LastSeq(ctx context.Context, shard int32) (uint64, error)
+	// Unmarked is what is booked of the accounts that have set rows behind
+	// afterSeq: line by line what those rows decided.
+	Unmarked(ctx context.Context, shard int32, afterSeq uint64) (map[rules.AccountRef]*rules.Unmarked, error)
 	// Histories streams every account of the shard.
 	Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) error
 	// Granted is what is booked as granted of a budget, less what was given
 	// back, by shard.
 	Granted(ctx context.Context, budget rules.BudgetKey) (map[int32]int64, error)
+	// InstructionIDs are those of the shard's instructions to the accounts.
+	InstructionIDs(ctx context.Context, shard int32, refs []rules.AccountRef) (map[string]bool, error)
+	// RecordAction keeps what a person decided in the audit trail.
+	RecordAction(ctx context.Context, a *rules.OperatorAction) error
 	// InstructionsFrom streams the instructions whose cause stands at or
 	// behind from in its topic: those that may not have been paid yet. An
 	// erased account's have no AccountID.

@@ -96,8 +96,13 @@ type saleShard struct {
 
 func newSaleShard(t *testing.T, budgetMinor int64) *saleShard {
 	t.Helper()
+	return newShardOf(t, aSale(budgetMinor))
+}
+
+func newShardOf(t *testing.T, c *rules.Catalogue) *saleShard {
+	t.Helper()
 	s := &saleShard{accounts: &bareAccounts{}, letters: &letterBox{}, settled: make(chan Settlement, 100)}
-	edges := pureEdges(t, aSale(budgetMinor))
+	edges := pureEdges(t, c)
 	edges.Accounts, edges.DeadLetters, edges.Now = s.accounts, s.letters, func() time.Time { return time.Unix(1_800_000_000, 0) }
 	options := DefaultOptions()
 	options.AccountRefKey = make([]byte, 32)

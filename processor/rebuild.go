@@ -4,73 +4,124 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
-	"ristourne/rules/money"
 )
 
 // ErrStop wraps an error that no waiting can mend.
 var ErrStop = errors.New("stopped")
 
 // Rebuild makes the account states anew from the ledger's store, for a shard
-// that this owner has claimed.
+// that this owner has claimed. It restores what was decided, and decides nothing.
 //
 // The rows of each account's set go through the engine in the order in which
-// they were decided, which gives the states and, for the rows behind the
-// marker, the very lines, instructions and referrals that may be missing: they
-// are booked, paid and told again under the same ids. What budgets gave at the
-// time can't be worked out anew: of accounts that have asked one, the ledger's
-// word is taken, and the difference booked. Records that were read but not yet
-// committed are read again, and found to be duplicates.
-func (s *Shard) Rebuild(ctx context.Context) error {
-	marker, _, err := s.marker(ctx)
+// they were decided. What is booked is the ledger's word; where working the
+// account out anew gives something else, that is reported, and booked only by a
+// repair that a person approves (see Repair).
+//
+// Set rows behind the marker were decided, and some of what follows from them
+// may not be booked: it is booked, paid and told again, under its own ids. What
+// budgets gave for such a row stands in its grants, which are booked before all
+// that follows from them. Where they are not booked, nothing of the row is, and
+// it is decided now, as a batch of its own that draws on the budgets.
+//
+// Records that were read but not yet committed are read again, and found to be
+// duplicates.
+func (s *Shard) Rebuild(ctx context.Context) error { return s.rebuild(ctx, nil) }
+
+// rebuild gives differ each account of which recomputing would change something.
+func (s *Shard) rebuild(ctx context.Context, differ func(*Difference) error) error {
+	r, err := s.newRebuild(ctx)
 	if err != nil {
 		return err
 	}
+	r.restoring, r.differ = true, differ
 	committed := rules.Heads(s.source.Committed())
 	if err := s.retry(ctx, "begin rebuild", func(ctx context.Context) error {
 		return s.edges.Accounts.BeginRebuild(ctx, s.source.Shard(), s.epoch)
 	}); err != nil {
 		return err
 	}
-	s.useCatalogue()
 	s.purse.forget() // what the shard has granted is what is booked, from now on
 	defer s.engine.SetBudgets(s.purse)
-	r := rebuild{shard: s, marker: marker, tail: rules.Decision{
-		Shard: marker.Shard, Batch: marker.Batch, Heads: marker.Heads, LastSeq: marker.LastSeq,
-	}}
-	if err := s.edges.Ledger.Histories(ctx, s.source.Shard(), func(h *rules.AccountHistory) error {
-		return r.account(ctx, h)
-	}); err != nil {
-		return fmt.Errorf("rebuild from the ledger: %w", err)
+	if err := r.readAccounts(ctx); err != nil {
+		return err
 	}
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
+	r.tail.LastSeq = r.settledSeq()
 	if err := r.settleTail(ctx, committed); err != nil {
 		return err
 	}
 	// What this owner found to be decided is settled by now, so that it need not
 	// be read again; NoHeads where it could not be trusted.
-	return r.finish(ctx, headsAfter(headsAfter(marker.Heads, feed.Offsets(committed)), feed.Offsets(s.heads)))
+	if err := r.finish(ctx, headsAfter(headsAfter(r.marker.Heads, feed.Offsets(committed)), feed.Offsets(s.heads))); err != nil {
+		return err
+	}
+	s.engine.SetBudgets(s.purse)
+	return s.finishRows(ctx, r.unfinished, r.lastSeq)
 }
 
-// rebuild is the work of one Rebuild.
+// rebuild is the work of one Rebuild, or of one comparison that restores nothing.
 type rebuild struct {
-	shard  *Shard
-	marker rules.Marker
-	tail   rules.Decision // what the rows behind the marker, and repairs, decide
-	asked  askedBudgets   // by the rows of the account at hand behind the marker
+	shard     *Shard
+	restoring bool
+	marker    rules.Marker
+	lastSeq   uint64                               // of the set rows that are stored
+	unmarked  map[rules.AccountRef]*rules.Unmarked // of the accounts with set rows behind the marker
+	tail      rules.Decision                       // what those rows decide
+	differ    func(*Difference) error              // nil: differences are logged and counted alone
 
+	unfinished     []unfinishedRow
 	states         []AccountState
 	members, known []uint64
 	accounts       int
 	bytes          int
-	repaired       int
+	differing      int // accounts
+	inFlight       int // accounts that were not compared, as something of theirs is being booked
+}
+
+func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
+	r := &rebuild{shard: s}
+	var err error
+	if r.marker, _, err = s.marker(ctx); err != nil {
+		return nil, err
+	}
+	err = s.retry(ctx, "read what is behind the marker", func(ctx context.Context) (err error) {
+		if r.lastSeq, err = s.edges.Ledger.LastSeq(ctx, s.source.Shard()); err != nil || r.lastSeq <= r.marker.LastSeq {
+			return err
+		}
+		r.unmarked, err = s.edges.Ledger.Unmarked(ctx, s.source.Shard(), r.marker.LastSeq)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.useCatalogue()
+	r.lastSeq = max(r.lastSeq, r.marker.LastSeq)
+	r.tail = rules.Decision{Shard: r.marker.Shard, Batch: r.marker.Batch, Heads: r.marker.Heads}
+	return r, nil
+}
+
+func (r *rebuild) readAccounts(ctx context.Context) error {
+	err := r.shard.edges.Ledger.Histories(ctx, r.shard.source.Shard(), func(h *rules.AccountHistory) error {
+		if err := r.account(ctx, h); err != nil {
+			return fmt.Errorf("account reference %x: %w", h.Ref, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("rebuild from the ledger: %w", err)
+	}
+	if r.differing > 0 {
+		r.shard.log.Error("recomputing would change what is booked: nothing of it is booked by itself; "+
+			"see `ristourne rebuild --dry-run`, and book it with `ristourne repair --approve` if it is right", "accounts", r.differing)
+	}
+	return nil
 }
 
 const (
@@ -82,160 +133,38 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	if h.AccountID == "" {
 		return nil // erased: its sums stay in the ledger, its events are no more
 	}
-	a, tail, err := r.replay(h)
-	if err != nil {
-		return fmt.Errorf("account reference %x: %w", h.Ref, err)
+	marked := len(h.Set)
+	for marked > 0 && h.Set[marked-1].Seq > r.marker.LastSeq {
+		marked--
 	}
-	behindMarker := len(h.Set) > 0 && h.Set[len(h.Set)-1].Seq > r.marker.LastSeq
-	switch {
-	case len(h.Set) == 0:
-	case len(h.Grants) > 0 || bool(r.asked) || !behindMarker && !agrees(a, h):
-		if err := r.repair(a, h, behindMarker); err != nil {
-			return fmt.Errorf("account reference %x: %w", h.Ref, err)
-		}
-	case behindMarker:
-		r.take(h, tail)
-	default:
-		// A repair, once, may have told more than the set does.
-		a.AdoptTold(h.Told)
+	if !r.restoring && marked < len(h.Set) {
+		r.inFlight++
+		return nil
+	}
+	a, err := r.restore(h, marked)
+	if err != nil {
+		return err
+	}
+	r.accounts++
+	if !r.restoring {
+		return nil
 	}
 	r.states = append(r.states, AccountState{ID: h.AccountID, Value: a.AppendBinary(nil)})
 	r.bytes += len(r.states[len(r.states)-1].Value)
-	r.accounts++
 	if len(r.states) < restoreAccounts && r.bytes < restoreBytes {
 		return nil
 	}
 	return r.flush(ctx)
 }
 
-// replay gives the account's state and what the rows behind the marker decide.
-func (r *rebuild) replay(h *rules.AccountHistory) (a *rules.Account, tail *rules.Output, err error) {
-	a, tail = rules.NewAccount(h.AccountID), new(rules.Output)
-	r.shard.engine.SetBudgets(nil)
-	r.asked = false
-	member := memberHash(h.AccountID)
-	for i := range h.Set {
-		row := &h.Set[i]
-		if row.Seq <= r.marker.LastSeq {
-			tail.Reset()
-		} else {
-			r.shard.engine.SetBudgets(&r.asked)
-		}
-		switch row.Cause.Kind {
-		case rules.CauseFact:
-			err = r.replayFact(a, member, row, tail)
-		case rules.CauseReferral:
-			err = r.replayReferral(a, row, tail)
-		default:
-			err = r.replayEvent(a, member, row, tail)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s %q: %w", row.Cause.Kind, row.Cause.ID, err)
-		}
-		r.tail.LastSeq = max(r.tail.LastSeq, row.Seq)
+// settledSeq is up to where nothing is left to be decided: until the rest is, the
+// shard's last row stays behind the ledger's, and whoever claims it rebuilds it.
+func (r *rebuild) settledSeq() uint64 {
+	seq := r.lastSeq
+	for i := range r.unfinished {
+		seq = min(seq, r.unfinished[i].Seq-1)
 	}
-	return a, tail, nil
-}
-
-func (r *rebuild) replayEvent(a *rules.Account, member uint64, row *rules.SetRow, out *rules.Output) error {
-	var ev rules.Event
-	if err := ev.UnmarshalBinary(row.Payload); err != nil {
-		return err
-	}
-	ev.AccountID = a.ID()
-	r.known = appendKnown(r.known, member, &ev)
-	_, err := r.shard.engine.ApplyEvent(a, &ev, row.Cause, out)
-	return err
-}
-
-func (r *rebuild) replayFact(a *rules.Account, member uint64, row *rules.SetRow, out *rules.Output) error {
-	var f rules.Fact
-	if err := f.UnmarshalBinary(row.Payload); err != nil {
-		return err
-	}
-	f.AccountID = a.ID()
-	if f.Type == rules.Enrolled {
-		r.members = append(r.members, member)
-	}
-	_, err := r.shard.engine.ApplyFact(a, &f, row.Cause, out)
-	return err
-}
-
-func (r *rebuild) replayReferral(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
-	var f rules.Referral
-	if err := f.UnmarshalBinary(row.Payload); err != nil {
-		return err
-	}
-	f.SponsorAccountID = a.ID()
-	_, err := r.shard.engine.ApplyReferral(a, &f, row.Cause, out)
-	return err
-}
-
-// take keeps what is to be booked, paid and told again.
-func (r *rebuild) take(h *rules.AccountHistory, out *rules.Output) {
-	r.shard.refs.refer(out, lengths{}, h.AccountID, h.Ref)
-	r.tail.Accruals = append(r.tail.Accruals, out.Accruals...)
-	r.tail.Instructions = append(r.tail.Instructions, out.Instructions...)
-	r.tail.Referrals = append(r.tail.Referrals, out.Referrals...)
-	r.tail.Grants = append(r.tail.Grants, out.Grants...)
-}
-
-// repair takes the ledger's word for what is booked, granted and told, and
-// books the difference to what the set deserves. Where the account has asked no
-// budget and nothing of it is behind the marker, a difference is a gap in what
-// was booked, or another engine.
-func (r *rebuild) repair(a *rules.Account, h *rules.AccountHistory, behindMarker bool) error {
-	a.AdoptBooked(h.Booked)
-	a.AdoptInstructed(h.InstructedMinor)
-	a.AdoptGrants(h.Grants)
-	a.AdoptTold(h.Told)
-	r.shard.engine.SetBudgets(&r.asked)
-	var out rules.Output
-	if err := r.shard.engine.Repair(a, h.Set[len(h.Set)-1].Cause, &out); err != nil {
-		return err
-	}
-	// What could not be asked for is asked for with the account's next record.
-	out.Grants = slices.DeleteFunc(out.Grants, func(g rules.Grant) bool { return g.ChangeMinor == 0 })
-	a.AdoptGrants(append(h.Grants, out.Grants...))
-	if changes := len(out.Accruals) + len(out.Instructions) + len(out.Referrals) + len(out.Grants); changes > 0 && !behindMarker {
-		r.repaired++
-		r.shard.metrics.repairs.Inc()
-	}
-	r.take(h, &out)
-	return nil
-}
-
-// askedBudgets note that they were asked, and give nothing: a rebuild can't draw
-// on any, as what the shard has granted is not known before it has ended.
-type askedBudgets bool
-
-func (b *askedBudgets) Take(rules.BudgetKey, int64, int64) int64 {
-	*b = true
-	return 0
-}
-
-func (b *askedBudgets) GiveBack(rules.BudgetKey, int64) { *b = true }
-
-// agrees reports whether what the state takes to be booked and instructed is
-// what the ledger has.
-func agrees(a *rules.Account, h *rules.AccountHistory) bool {
-	instructed := maps.Clone(h.InstructedMinor)
-	maps.DeleteFunc(instructed, func(_ money.Currency, minor int64) bool { return minor == 0 })
-	return maps.Equal(bookedSums(a.Booked()), bookedSums(h.Booked)) && maps.Equal(a.InstructedMinor(), instructed)
-}
-
-func bookedSums(lines []rules.Accrual) map[rules.LineKey]rules.Sums {
-	sums := make(map[rules.LineKey]rules.Sums, len(lines))
-	for i := range lines {
-		key := lines[i].Key()
-		sum := sums[key].Plus(&lines[i])
-		if sum == (rules.Sums{}) {
-			delete(sums, key)
-			continue
-		}
-		sums[key] = sum
-	}
-	return sums
+	return seq
 }
 
 func (r *rebuild) flush(ctx context.Context) error {
@@ -364,6 +293,6 @@ func (r *rebuild) finish(ctx context.Context, heads rules.Heads) error {
 	}
 	s.heads, s.batch, s.lastSeq = marker.Heads, marker.Batch, marker.LastSeq
 	s.metrics.rebuilds.Inc()
-	s.log.Info("shard rebuilt", "accounts", r.accounts, "repaired", r.repaired, "heads", s.heads)
+	s.log.Info("shard rebuilt", "accounts", r.accounts, "differing", r.differing, "heads", s.heads)
 	return nil
 }

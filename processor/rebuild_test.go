@@ -13,9 +13,21 @@ import (
 // bareLedger holds one account's history, and what was booked since.
 type bareLedger struct {
 	Ledger
-	history rules.AccountHistory
-	untold  []rules.Referral
-	booked  []*rules.Decision
+	history  rules.AccountHistory
+	unmarked *rules.Unmarked
+	untold   []rules.Referral
+	booked   []*rules.Decision
+}
+
+func (l *bareLedger) LastSeq(context.Context, int32) (seq uint64, err error) {
+	for i := range l.history.Set {
+		seq = max(seq, l.history.Set[i].Seq)
+	}
+	return seq, nil
+}
+
+func (l *bareLedger) Unmarked(context.Context, int32, uint64) (map[rules.AccountRef]*rules.Unmarked, error) {
+	return map[rules.AccountRef]*rules.Unmarked{l.history.Ref: l.unmarked}, nil
 }
 
 func (*bareLedger) Marker(context.Context, int32) (m rules.Marker, found bool, err error) {
@@ -107,43 +119,6 @@ func rewardMinor(lines []rules.Accrual) (sum int64) {
 		sum += lines[i].RewardMinor
 	}
 	return sum
-}
-
-// A batch of which the set is booked, and neither grants nor lines, by a process
-// that died just then; and Redis has forgotten it. Nobody knows what the budget
-// gave, so nothing of it may be booked; with the account's next record it is
-// asked.
-func TestARebuildBooksNothingThatNoBudgetGave(t *testing.T) {
-	lost := decided(t, newSaleShard(t, 10_000), enrolment("a"), purchase("a", "p1"))
-	if rewardMinor(lost.Accruals) != 600 || len(lost.Grants) != 1 {
-		t.Fatalf("%d rewarded, grants %+v: no sale", rewardMinor(lost.Accruals), lost.Grants)
-	}
-	s := newSaleShard(t, 10_000)
-	ledger := &bareLedger{history: rules.AccountHistory{Ref: s.refs.ref("a"), AccountID: "a", Set: lost.Set}}
-	world, accounts := &paidAndTold{}, &restored{states: map[string][]byte{}}
-	s.source = uncommitted{}
-	s.edges.Ledger, s.edges.Payer, s.edges.Teller, s.edges.Accounts = ledger, world, world, accounts
-	if err := s.Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if len(ledger.booked) != 1 || rewardMinor(ledger.booked[0].Accruals) != 300 || len(ledger.booked[0].Grants) != 0 {
-		t.Fatalf("the rebuild books %+v", ledger.booked)
-	}
-	for _, line := range ledger.booked[0].Accruals {
-		if line.AccountRef != s.refs.ref("a") || line.Role == rules.RoleMember && line.BeneficiaryRef != line.AccountRef {
-			t.Errorf("a line without its references: %+v", line)
-		}
-	}
-	if len(world.paid) != 1 || world.paid[0].AmountMinor != 300 {
-		t.Errorf("the rebuild pays %+v", world.paid)
-	}
-	s.latest = math.MaxInt64
-	s.members.add(memberHash("a")) // as Claim reads from the filters
-	s.window.reset(progress{heads: s.heads})
-	next := decided(t, s, purchase("a", "p2"))
-	if rewardMinor(next.Accruals) != 300+600 || len(next.Grants) != 2 {
-		t.Errorf("the next record gives %d with grants %+v, want the sale's part of both purchases", rewardMinor(next.Accruals), next.Grants)
-	}
 }
 
 // With the grants booked, the purchase has them: the lines that are missing are

@@ -15,7 +15,7 @@ import (
 //
 // A difference in the basis alone is booked too: it is an amount of the line,
 // and its sum would depend on the order of arrival otherwise.
-func (e *Engine) book(a *Account, d decision, out *Output) (bool, error) {
+func (e *Engine) book(a *Account, d decision, out *Output) bool {
 	before := len(out.Accruals)
 	e.nets = e.nets[:0]
 	for i := range e.worked {
@@ -29,8 +29,8 @@ func (e *Engine) book(a *Account, d decision, out *Output) (bool, error) {
 	if d.facts || d.referrals || a.unsettled {
 		e.bookReferrals(a, d, out)
 	}
-	err := e.pay(a, d, out)
-	return len(out.Accruals) > before, err
+	e.pay(a, d, out)
+	return len(out.Accruals) > before
 }
 
 func (e *Engine) bookPurchase(a *Account, worked *workedPurchase, d decision, out *Output) {
@@ -136,7 +136,7 @@ func (e *Engine) accrue(a *Account, about *Accrual, programme string, l *deserve
 		e.dateWallet(x)
 	}
 	why := l.why
-	if d.repair {
+	if d.repair > 0 {
 		why |= whyRepaired
 	}
 	x.Reasons = e.reasons.names(why)
@@ -212,14 +212,23 @@ func (e *Engine) accrualID(x *Accrual, d decision) AccrualID {
 	} {
 		b = appendString(b, s)
 	}
-	b = append(b, byte(x.Role), byte(x.Kind), byte(x.Stage), byte(x.Cause.Kind), mark(d.repair))
+	b = d.appendRepair(append(b, byte(x.Role), byte(x.Kind), byte(x.Stage), byte(x.Cause.Kind)))
 	e.buf = b
 	sum := sha256.Sum256(b)
 	return AccrualID(sum[:16])
 }
 
-func mark(repair bool) byte {
-	if repair {
+// appendRepair tells the ids of a repair from those of its cause, and from those
+// of every other repair.
+func (d *decision) appendRepair(b []byte) []byte {
+	if d.repair == 0 {
+		return append(b, 0)
+	}
+	return binary.AppendVarint(append(b, 1), d.repair)
+}
+
+func mark(set bool) byte {
+	if set {
 		return 1
 	}
 	return 0
@@ -408,6 +417,11 @@ func (a *Account) referralChain(x *Accrual) *int32 {
 	a.takeReferral(-1, &r)
 	return a.referralChain(x)
 }
+
+// Restored says that what was adopted is how things stand, not how they should:
+// the account goes on from there, and what recomputing it would change is booked
+// by nobody but a repair.
+func (a *Account) Restored() { a.unsettled = false }
 
 // AdoptInstructed takes what the bank was told to pay, credits less debits by
 // currency, for what the account believes; Repair then instructs what is due.

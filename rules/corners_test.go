@@ -144,7 +144,7 @@ func (w *town) rebuild() error {
 		a.AdoptTold(told)
 		w.engine.SetBudgets(nothingLeft{})
 		var repaired rules.Output
-		if err := w.engine.Repair(a, last, &repaired); err != nil {
+		if err := w.engine.Repair(a, last, 1, &repaired); err != nil {
 			return fmt.Errorf("repair %s: %w", id, err)
 		}
 		if len(repaired.Accruals)+len(repaired.Instructions)+len(repaired.Referrals)+len(repaired.Grants) > 0 {
@@ -257,7 +257,7 @@ func TestWhatIsReachedIsTheWhole(t *testing.T) {
 					}
 				}
 				var out rules.Output
-				if err := w.engine.Repair(fresh, rules.Cause{Kind: rules.CauseEvent, ID: "last"}, &out); err != nil {
+				if err := w.engine.Repair(fresh, rules.Cause{Kind: rules.CauseEvent, ID: "last"}, 1, &out); err != nil {
 					t.Fatalf("seed %d, after record %d: %v", seed, n, err)
 				}
 				if len(out.Accruals)+len(out.Instructions)+len(out.Referrals)+len(out.Grants) > 0 {
@@ -300,7 +300,7 @@ func TestAdoptedSponsorLineLeavesAReadableState(t *testing.T) {
 		StoreID: "bastille", OfferID: "everyday", OfferVersion: "c1", Stage: rules.Confirmed, Kind: rules.Cash, Unit: "EUR", Currency: eur,
 		BasisMinor: 10_000, RewardMinor: 100, CostMinor: 100, PurchasedAt: when("d1"),
 	}})
-	if err := s.engine.Repair(s.account, rules.Cause{Kind: rules.CauseFact, ID: "last"}, &s.out); err != nil {
+	if err := s.engine.Repair(s.account, rules.Cause{Kind: rules.CauseFact, ID: "last"}, 1, &s.out); err != nil {
 		t.Fatal(err)
 	}
 	if err := rules.NewAccount("acc").UnmarshalBinary(s.account.AppendBinary(nil)); err != nil {
@@ -585,7 +585,7 @@ func TestBookedSumsOfTwoProgrammesAreWhole(t *testing.T) {
 		adjustment d6 amount=300 id=a2`)
 	s.account.AdoptBooked(s.out.Accruals)
 	var out rules.Output
-	if err := s.engine.Repair(s.account, rules.Cause{Kind: rules.CauseFact, ID: "a2"}, &out); err != nil {
+	if err := s.engine.Repair(s.account, rules.Cause{Kind: rules.CauseFact, ID: "a2"}, 1, &out); err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range out.Accruals {

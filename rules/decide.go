@@ -15,7 +15,7 @@ type decision struct {
 	facts bool    // the lines of facts may have changed
 	// referrals: what the account gets as a sponsor may have changed.
 	referrals bool
-	repair    bool // no new record: ids carry a mark
+	repair    int64 // over 0: no new record, but the repair of this number
 }
 
 // workedPurchase is a purchase that was worked out: what it deserves, and what
@@ -81,18 +81,23 @@ func (e *Engine) decide(a *Account, d decision, out *Output) (booked bool, err e
 		return false, err
 	}
 	for i := known; i < len(a.purchases); i++ {
-		if p := &a.purchases[i]; p.lines >= 0 || p.told >= 0 {
+		if p := &a.purchases[i]; (p.lines >= 0 || p.told >= 0) && a.mayTakeBack(p) {
 			e.worked = append(e.worked, workedPurchase{index: int32(i), why: whyMoved})
 		}
 	}
-	booked, err = e.book(a, d, out)
+	booked = e.book(a, d, out)
 	for i := range a.purchases {
 		a.purchases[i].dirty = false
 	}
 	a.unsettled = false
 	a.dropEmptyPurchases()
-	return booked, err
+	return booked, nil
 }
+
+// mayTakeBack reports whether what an unknown purchase has may be taken back: its
+// events have just moved elsewhere. Where it was restored from a ledger that has
+// lost them, it stands until a repair is approved.
+func (a *Account) mayTakeBack(p *purchase) bool { return p.dirty || a.unsettled }
 
 // begin forgets what another decision has worked out.
 func (e *Engine) begin(a *Account) {

@@ -115,3 +115,23 @@ type AccountHistory struct {
 	// InstructedMinor is credits less debits by currency.
 	InstructedMinor map[money.Currency]int64
 }
+
+// Unmarked is what the ledger's store has, row by row, of an account that has set
+// rows behind the marker: some of what they decided may be booked, some not.
+type Unmarked struct {
+	Accruals     []Accrual     // of causes behind the marker
+	Instructions []Instruction // likewise
+	Grants       []Grant       // all that the account was ever granted, oldest first
+	Told         []Referral    // all that it has ever told, each key's numbers rising
+}
+
+// OperatorAction is what a person decided at the command line, and why.
+type OperatorAction struct {
+	At      int64  // milliseconds since 1970
+	Action  string // such as "repair"
+	Shard   int32
+	Number  int64 // of a repair; 0: none
+	By      string
+	Reason  string
+	Details string // JSON
+}

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
-	"errors"
-	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -16,10 +14,6 @@ import (
 // due at once: one instruction for what one record has booked. Cycles, holds
 // and thresholds belong here: due is then what is confirmed and past its hold,
 // less what was instructed.
-
-// errOverpaid stops the stream: a credit above what is confirmed must never
-// reach the bank, and only a broken account state can ask for it.
-var errOverpaid = errors.New("credits less debits would be above the confirmed cash")
 
 const (
 	instructionPrefix    = "RI-"
@@ -53,7 +47,7 @@ func (e *Engine) net(programme string, c money.Currency, minor int64, worked *wo
 }
 
 // pay makes what is due an instruction.
-func (e *Engine) pay(a *Account, d decision, out *Output) error {
+func (e *Engine) pay(a *Account, d decision, out *Output) {
 	if a.unsettled {
 		e.netsOfTotals(a)
 	}
@@ -66,13 +60,16 @@ func (e *Engine) pay(a *Account, d decision, out *Output) error {
 			continue
 		}
 		total := a.cashIn(n.currency)
-		total.instructedMinor += n.minor
-		if n.minor > 0 && total.instructedMinor > total.confirmedMinor {
-			return fmt.Errorf("account %s in %s: %w (%d above %d)", a.id, n.currency, errOverpaid, total.instructedMinor, total.confirmedMinor)
+		if n.minor > 0 {
+			// Credits never exceed what is confirmed, also where the ledger has lost
+			// lines whose money was paid.
+			if n.minor = min(n.minor, total.confirmedMinor-total.instructedMinor); n.minor <= 0 {
+				continue
+			}
 		}
+		total.instructedMinor += n.minor
 		out.Instructions = append(out.Instructions, e.instruction(a, n, d))
 	}
-	return nil
 }
 
 func sign(minor int64) int { return cmp.Compare(minor, 0) }
@@ -111,13 +108,14 @@ func (e *Engine) instruction(a *Account, n *net, d decision) Instruction {
 var instructionEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // instructionID hashes what the instruction is for. The amount is no part of
-// it: one id has one amount because the same cause always gives the same.
+// it: one id has one amount because the same cause, or the same repair, always
+// gives the same.
 func (e *Engine) instructionID(a *Account, n *net, d decision) string {
 	b := appendString(e.buf[:0], a.id)
 	b = appendString(b, n.programme)
 	b = append(b, n.currency[:]...)
 	b = appendString(b, d.cause.ID)
-	b = append(b, byte(d.cause.Kind), mark(d.repair))
+	b = d.appendRepair(append(b, byte(d.cause.Kind)))
 	e.buf = b
 	sum := sha256.Sum256(b)
 	var id [len(instructionPrefix) + 26]byte
@@ -127,14 +125,15 @@ func (e *Engine) instructionID(a *Account, n *net, d decision) string {
 }
 
 // Repair books what is deserved less what is booked, and instructs what is
-// confirmed less what was instructed, without a new record: after a rebuild
-// whose last batch had been booked in part. c is the newest cause of the
-// account. Ids of what it books can't be those of the cause's own lines, and
-// are the same when the same repair runs again.
-func (e *Engine) Repair(a *Account, c Cause, out *Output) error {
+// confirmed less what was instructed, without a new record: what a person has
+// approved. c is the newest cause of the account. number, over 0, is the
+// repair's own: the ids of what it books hold it, so that they are neither those
+// of the cause's own lines nor those of another repair, whose amounts may be
+// others.
+func (e *Engine) Repair(a *Account, c Cause, number int64, out *Output) error {
 	e.adopt(a)
 	a.unsettled = true
-	_, err := e.decide(a, decision{cause: c, facts: true, repair: true}, out)
+	_, err := e.decide(a, decision{cause: c, facts: true, repair: number}, out)
 	return err
 }
 

@@ -357,6 +357,9 @@ func (e *Engine) grantChanges(a *Account) []grantChange {
 	e.changes = e.changes[:0]
 	for i := range a.purchases {
 		p := &a.purchases[i]
+		if !p.known() && !a.mayTakeBack(p) {
+			continue
+		}
 		from := len(e.changes)
 		for n := p.grants; n >= 0; n = a.grants[n].next {
 			if g := &a.grants[n]; g.targetMinor > 0 && !e.hasTarget(p, g.budget) {

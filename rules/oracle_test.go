@@ -93,7 +93,7 @@ func (l *ledger) settled(a *rules.Account, c rules.Cause) error {
 		return err
 	}
 	var out rules.Output
-	if err := l.engine.Repair(copied, c, &out); err != nil {
+	if err := l.engine.Repair(copied, c, 1, &out); err != nil {
 		return err
 	}
 	if len(out.Accruals)+len(out.Instructions) > 0 {

@@ -63,7 +63,7 @@ func TestRepairBooksWhatIsMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.out = rules.Output{Accruals: kept}
-		if err := l.engine.Repair(a, rules.Cause{Kind: rules.CauseEvent, ID: "last"}, &l.out); err != nil {
+		if err := l.engine.Repair(a, rules.Cause{Kind: rules.CauseEvent, ID: "last"}, 1, &l.out); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		for _, x := range l.out.Instructions {

@@ -225,7 +225,7 @@ func (e *Engine) settle(a *Account, i int) {
 	a.purchases = slices.Delete(a.purchases, i, i+1)
 	n := a.insertPurchase(settled)
 	if before.known() {
-		for k := min(i, n); k < len(a.purchases); k++ {
+		for k := min(i, n); k < len(a.purchases) && a.purchases[k].known(); k++ {
 			a.purchases[k].dirty = true
 		}
 	}

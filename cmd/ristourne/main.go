@@ -87,6 +87,7 @@ To see it at work on one machine, run the sandbox: make sandbox`,
 		newWhyCommand(),
 		newDeadLettersCommand(),
 		newRebuildCommand(),
+		newRepairCommand(),
 		newConfigCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {

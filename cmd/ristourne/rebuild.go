@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,74 +14,157 @@ import (
 	"ristourne/processor/feed"
 )
 
+type rebuildOptions struct {
+	config, output string
+	shard          int32
+	dryRun         bool
+}
+
 func newRebuildCommand() *cobra.Command {
-	var configPath string
-	var shard int32
+	var o rebuildOptions
 	cmd := &cobra.Command{
-		Use:   "rebuild --config FILE --shard N",
-		Short: "Rebuild a shard's account states from ClickHouse",
+		Use:   "rebuild --config FILE [--shard N] [--dry-run]",
+		Short: "Rebuild a shard's account states from ClickHouse, or say what recomputing would change",
 		Long: `Rebuild the account states of a shard in Redis from what ClickHouse holds. A
 processor does so by itself when it finds Redis empty or behind; this is for
 when you don't trust what Redis holds.
 
-The processor that owns the shard is shut out. It claims the shard anew some
-seconds later, and then goes on where it was.`,
-		Example: "  ristourne rebuild --config ristourne.yaml --shard 3",
-		Args:    args(cobra.NoArgs),
+A rebuild restores what was decided and decides nothing. Where recomputing an
+account from its events would change what is booked, it says so in the log, and
+--dry-run lists it: per account reference the sums of the lines and what the bank
+would be told to credit or debit. With --dry-run nothing is written and no owner
+disturbed, --shard may be left out for all shards, and the exit code is 1 where
+there are differences. They are booked by ` + "`ristourne repair --approve`" + ` alone.`,
+		Example: `  ristourne rebuild --config ristourne.yaml --shard 3
+  ristourne rebuild --config ristourne.yaml --dry-run --output json`,
+		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(configPath)
+			c, err := loadConfig(o.config)
 			if err != nil {
 				return err
 			}
 			log := newLogger(cmd.ErrOrStderr(), c.Log)
 			logRedis(log)
-			return rebuildShard(cmd.Context(), cmd.OutOrStdout(), c, shard, log)
+			if o.dryRun {
+				return compareShards(cmd.Context(), cmd.OutOrStdout(), c, o, warnings(cmd))
+			}
+			return rebuildShard(cmd.Context(), cmd.OutOrStdout(), c, o.shard, log)
 		},
 	}
-	configFlag(cmd, &configPath)
-	cmd.Flags().Int32Var(&shard, "shard", -1, "partition number")
-	if err := cmd.MarkFlagRequired("shard"); err != nil {
-		panic(err) // the flag was added above
-	}
+	configFlag(cmd, &o.config)
+	cmd.Flags().Int32Var(&o.shard, "shard", everyShard, "partition number; with --dry-run all of them, if it is left out")
+	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "write nothing, and list what recomputing would change")
+	outputFlag(cmd, &o.output)
 	return cmd
 }
 
 func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32, log *slog.Logger) error {
 	if shard < 0 {
-		return usageError{fmt.Errorf("--shard %d: shards are numbered from 0", shard)}
+		return usageError{errors.New("--shard is needed: shards are numbered from 0")}
 	}
-	feedConfig, err := c.Kafka.feed(log)
+	w, err := openShards(ctx, c, shard, log)
 	if err != nil {
 		return err
 	}
-	partitions, err := feed.Partitions(ctx, feedConfig)
+	defer w.close()
+	s, err := w.shard(ctx, shard)
 	if err != nil {
 		return err
 	}
-	if int(shard) >= partitions {
-		return usageError{fmt.Errorf("--shard %d: the topics have the shards 0 to %d", shard, partitions-1)}
-	}
-	committed, err := feed.Committed(ctx, feedConfig, shard)
-	if err != nil {
-		return err
-	}
-	e, err := openEdges(ctx, c, log)
-	if err != nil {
-		return err
-	}
-	defer e.close(log)
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	go e.watcher.Run(watching) //nolint:errcheck // Wait gives its error
-	if err := e.watcher.Wait(ctx); err != nil {
-		return err
-	}
-	s := processor.NewShard(idleSource{shard, committed}, e.edges(), c.processorOptions(), processor.NewMetrics(prometheus.NewRegistry()), log)
 	if err := s.ClaimAndRebuild(ctx); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "shard %d is rebuilt\n", shard)
 	return nil
+}
+
+// compareShards lists what recomputing would change.
+func compareShards(ctx context.Context, stdout io.Writer, c *config, o rebuildOptions, log *slog.Logger) error {
+	w, err := openShards(ctx, c, o.shard, log)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	list := differenceList{out: stdout, asJSON: o.output == "json"}
+	for _, shard := range w.numbers {
+		s, err := w.shard(ctx, shard)
+		if err != nil {
+			return err
+		}
+		compared, inFlight, err := s.Differences(ctx, func(d *processor.Difference) error { return list.add(shard, d) })
+		if err != nil {
+			return err
+		}
+		list.compared, list.inFlight = list.compared+compared, list.inFlight+inFlight
+	}
+	if err := list.end(); err != nil {
+		return err
+	}
+	if list.accounts > 0 {
+		return errReported
+	}
+	return nil
+}
+
+// everyShard stands for all shards, where a command can take all.
+const everyShard = -1
+
+// openedShards are what a command needs to work on shards.
+type openedShards struct {
+	*openedEdges
+	config  *config
+	feed    feed.Config
+	numbers []int32 // of the shards that are meant
+	log     *slog.Logger
+	stop    context.CancelFunc
+}
+
+func (w *openedShards) close() {
+	w.stop()
+	w.openedEdges.close(w.log)
+}
+
+// openShards connects to everything, and holds the shard, or all of them, against
+// the topics.
+func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (*openedShards, error) {
+	feedConfig, err := c.Kafka.feed(log)
+	if err != nil {
+		return nil, err
+	}
+	partitions, err := feed.Partitions(ctx, feedConfig)
+	if err != nil {
+		return nil, err
+	}
+	if int(shard) >= partitions || shard < everyShard {
+		return nil, usageError{fmt.Errorf("--shard %d: the topics have the shards 0 to %d", shard, partitions-1)}
+	}
+	e, err := openEdges(ctx, c, log)
+	if err != nil {
+		return nil, err
+	}
+	watching, stop := context.WithCancel(ctx)
+	w := &openedShards{openedEdges: e, config: c, feed: feedConfig, numbers: []int32{shard}, log: log, stop: stop}
+	go e.watcher.Run(watching) //nolint:errcheck // Wait gives its error
+	if err := errors.Join(e.watcher.Wait(ctx), e.accounts.HoldShards(ctx, partitions)); err != nil {
+		w.close()
+		return nil, err
+	}
+	if shard == everyShard {
+		w.numbers = w.numbers[:0]
+		for n := range partitions {
+			w.numbers = append(w.numbers, int32(n))
+		}
+	}
+	return w, nil
+}
+
+func (w *openedShards) shard(ctx context.Context, number int32) (*processor.Shard, error) {
+	committed, err := feed.Committed(ctx, w.feed, number)
+	if err != nil {
+		return nil, err
+	}
+	return processor.NewShard(idleSource{number, committed}, w.edges(), w.config.processorOptions(),
+		processor.NewMetrics(prometheus.NewRegistry()), w.log), nil
 }
 
 // idleSource is a shard that nobody reads: what a rebuild needs of the feed.

@@ -61,8 +61,11 @@ const bankShards = 2
 // bank is a whole installation on parts of its own, worked by commands alone.
 type bank struct {
 	config string // file
+	text   string // of it
 	c      *config
-	store  *accounts.Store
+	// createTopics makes more topics on the bank's broker.
+	createTopics func(ctx context.Context, partitions int, topics ...string) error
+	store        *accounts.Store
 
 	log     syncBuffer
 	address string // of probes and metrics
@@ -84,8 +87,8 @@ func newBank(t *testing.T) *bank {
 			t.Fatal(err)
 		}
 	}
-	b := &bank{}
-	b.config = writeConfig(t, fmt.Sprintf(`
+	b := &bank{createTopics: broker.CreateTopics}
+	b.text = fmt.Sprintf(`
 kafka:
   brokers: [%q]
   group: %s
@@ -95,7 +98,8 @@ clickhouse: {addresses: [%q], database: %s, user: %q, password: {env: CLICKHOUSE
 http: {listen: "127.0.0.1:0"}
 processor: {commit_interval: 50ms}
 log: {format: json}
-`, append(append([]any{broker.Brokers[0], partstest.Unique(t, "group")}, topics...), redis.Addr, server.Addr, database, server.User)...))
+`, append(append([]any{broker.Brokers[0], partstest.Unique(t, "group")}, topics...), redis.Addr, server.Addr, database, server.User)...)
+	b.config = writeConfig(t, b.text)
 	var err error
 	if b.c, err = loadConfig(b.config); err != nil {
 		t.Fatal(err)

@@ -204,8 +204,9 @@ func bytesOf(text string) []byte {
 }
 
 // Save runs the batch's one script. A batch with an outbox is numbered one
-// more than the batch before, one without has its number. The heads must move:
-// by them a repeat of what already succeeded is told, and is a success.
+// more than the batch before, one without has its number. The heads must move, or
+// there must be an outbox: by them a repeat of what already succeeded is told,
+// and is a success.
 //
 // Errors: ErrFenced, ErrHeadsFellBack, a batch over the limits or out of its
 // turn; any other means that it is unknown what came of the save: repeat it.
@@ -271,8 +272,8 @@ func checkSave(save *processor.Save) error {
 		return fmt.Errorf("it has %d accounts, over the limit of %d: make smaller batches", len(save.Accounts), MaxSaveAccounts)
 	case bytes > MaxSaveBytes:
 		return fmt.Errorf("it has %d bytes, over the limit of %d: make smaller batches", bytes, MaxSaveBytes)
-	case save.After == save.Before:
-		return errors.New("it moves no head: a repeat could not be told")
+	case save.After == save.Before && save.Outbox == nil:
+		return errors.New("it moves no head and has no outbox: a repeat could not be told")
 	case save.Outbox != nil && len(save.Outbox) == 0:
 		return errors.New("its outbox is empty: one without outbox is nil")
 	case save.Outbox != nil && save.Batch == 0:

@@ -120,7 +120,7 @@ func (w *World) conclude(key, value []byte, at Place, idField string, verdict ru
 func (w *World) AdoptGrants(accountID string, grants []rules.Grant) error {
 	a := w.account(accountID)
 	a.AdoptGrants(grants)
-	if err := w.engine.Repair(a, rules.Cause{Kind: rules.CauseFact}, &w.out); err != nil {
+	if err := w.engine.Repair(a, rules.Cause{Kind: rules.CauseFact}, 1, &w.out); err != nil {
 		return fmt.Errorf("work out account %s with other grants: %w", accountID, err)
 	}
 	return w.hand(Place{})

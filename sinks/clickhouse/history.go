@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -49,7 +50,7 @@ func (l *Ledger) Histories(ctx context.Context, shard int32, each func(*rules.Ac
 			s.close()
 		}
 	}()
-	for _, s := range streams {
+	for _, s := range openingOrder(streams) {
 		if err := s.open(ctx, l.reads, shard); err != nil {
 			return fmt.Errorf("read %s of shard %d: %w", s.what, shard, explain(err))
 		}
@@ -69,6 +70,16 @@ func (l *Ledger) Histories(ctx context.Context, shard int32, each func(*rules.Ac
 			return err
 		}
 	}
+}
+
+// setStreamAt is the place of the set's stream among those of Histories.
+const setStreamAt = 1
+
+// openingOrder puts the set last. Each stream shows its table as it is when it is
+// opened; while a shard's owner goes on booking, no line is seen then whose
+// event is not.
+func openingOrder(streams []*stream) []*stream {
+	return append(slices.Concat(streams[:setStreamAt], streams[setStreamAt+1:]), streams[setStreamAt])
 }
 
 // stream is the rows of one table, sorted by account reference.
@@ -330,18 +341,13 @@ func grantStream() *stream {
 	return &stream{
 		what: "grants",
 		query: `
-			SELECT account_ref, budget, transaction_id, unit, target_minor, granted_minor, change_minor,
-				toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms
+			SELECT ` + grantColumns + `
 			FROM grants_log
 			WHERE shard = $1
 			ORDER BY account_ref, budget, transaction_id, seq DESC, batch DESC, place DESC LIMIT 1 BY account_ref, budget, transaction_id`,
-		scan: func(rows driver.Rows) (ref uuid.UUID, err error) {
-			row = rules.Grant{}
-			var kind int8
-			err = rows.Scan(&ref, (*string)(&row.Budget), &row.TransactionID, &row.Unit, &row.TargetMinor, &row.GrantedMinor, &row.ChangeMinor,
-				&kind, &row.Cause.ID, &row.Cause.Partition, &row.Cause.Offset, &row.Cause.RecordedAt)
-			row.AccountRef, row.Cause.Kind = rules.AccountRef(ref), rules.CauseKind(kind)
-			return ref, err
+		scan: func(rows driver.Rows) (uuid.UUID, error) {
+			err := scanGrant(rows, &row)
+			return uuid.UUID(row.AccountRef), err
 		},
 		add: func(h *rules.AccountHistory) error {
 			grant := row

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	sqlclient "github.com/ClickHouse/clickhouse-go/v2"
+
+	"ristourne/processor/feed"
+	"ristourne/rules"
+	"ristourne/sinks/credits"
+)
+
+// What operators do to what was stored, and what must come of it.
+
+// newWorkedBank is a bank that has taken the records of simulate's example, all of
+// them booked, and whose processor has stopped.
+func newWorkedBank(t *testing.T) *bank {
+	t.Helper()
+	b := newBank(t)
+	b.start(t)
+	b.run(t, "offers", "publish", lyonCatalogue)
+	waitUntil(t, "/readyz answers", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
+	sent := b.sendFile(t, rules.TopicFacts, simulateDir+"/facts.jsonl")
+	sent += b.sendFile(t, rules.TopicTransactions, simulateDir+"/events.jsonl")
+	b.waitForTaken(t, sent)
+	b.stopIdle(t)
+	return b
+}
+
+// stopIdle stops the processor once everything is delivered.
+func (b *bank) stopIdle(t *testing.T) {
+	t.Helper()
+	waitUntil(t, "everything is delivered", func() bool {
+		for shard := range int32(bankShards) {
+			head, err := b.store.Head(t.Context(), shard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if head.Outbox != 0 {
+				return false
+			}
+		}
+		return true
+	})
+	b.stop()
+	if err := <-b.stopped; err != nil {
+		t.Fatalf("the stopped processor gives %v", err)
+	}
+}
+
+// execute runs statements in the bank's database.
+func (b *bank) execute(t *testing.T, statements ...string) {
+	t.Helper()
+	o, err := b.c.ClickHouse.options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := sqlclient.Open(&sqlclient.Options{Addr: o.Addresses, Auth: sqlclient.Auth{Database: o.Database, Username: o.User, Password: o.Password}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, statement := range statements {
+		if err := conn.Exec(t.Context(), statement+" SETTINGS mutations_sync = 2"); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// instructed is what the topic of instructions holds, each once, in order.
+func (b *bank) instructed(t *testing.T) (told []string) {
+	t.Helper()
+	config, err := b.c.Kafka.feed(quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := feed.ReadTopic(t.Context(), config, b.c.Kafka.Topics.Instructions, func(_ int32, r feed.Record) error {
+		i, err := credits.Decode(r.Value)
+		told = append(told, fmt.Sprintf("%s %s %d %s %s", i.ID, i.Direction, i.AmountMinor, i.Currency, i.AccountID))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(told)
+	return slices.Compact(told)
+}
+
+// fails runs a command that must exit with code, and gives what it says.
+func (b *bank) fails(t *testing.T, code int, arguments ...string) (stdout, stderr string) {
+	t.Helper()
+	stdout, stderr, got := command(t, "", append(arguments, "--config", b.config)...)
+	if got != code {
+		t.Fatalf("ristourne %s exits %d, want %d: %s%s", strings.Join(arguments, " "), got, code, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+func (b *bank) rebuildAll(t *testing.T) {
+	t.Helper()
+	for shard := range bankShards {
+		b.run(t, "rebuild", "--shard", fmt.Sprint(shard))
+	}
+}
+
+// Instructions that were cut from ClickHouse were paid. A rebuild pays nothing; a
+// repair finds them in the topic; where they are in no place, it asks.
+func TestNothingIsPaidTwiceThatClickHouseHasForgotten(t *testing.T) {
+	b := newWorkedBank(t)
+	given := b.instructed(t)
+	if len(given) == 0 {
+		t.Fatal("nobody was paid")
+	}
+	wantText(t, b.run(t, "rebuild", "--dry-run"), "recomputing would change nothing")
+
+	b.execute(t, "TRUNCATE TABLE instructions_log")
+	b.rebuildAll(t)
+	if now := b.instructed(t); !slices.Equal(now, given) {
+		t.Fatalf("the rebuild pays: %d instructions, before %d", len(now), len(given))
+	}
+	listed, _ := b.fails(t, exitFailed, "rebuild", "--dry-run", "--output", "json")
+	for line := range strings.Lines(listed) {
+		var d differenceJSON
+		if err := json.Unmarshal([]byte(line), &d); err != nil || d.AccountRef == "" || len(d.Instructions) == 0 || d.Lines != 0 {
+			t.Errorf("listed as %s, %v", line, err)
+		}
+	}
+	_, stderr := b.fails(t, exitUsage, "repair", "--approve")
+	wantText(t, stderr, "--by is needed")
+
+	told := b.run(t, "repair", "--approve", "--by", "ada", "--reason", "a month was dropped")
+	wantText(t, told, "put back from the topic of instructions", "nothing to repair")
+	wantText(t, b.run(t, "rebuild", "--dry-run"), "recomputing would change nothing")
+	if now := b.instructed(t); !slices.Equal(now, given) {
+		t.Errorf("the repair pays: %d instructions, before %d", len(now), len(given))
+	}
+}
+
+// Lines that were lost are booked by a repair alone, under ids that no line had;
+// the sums are those of a clean pass. Nobody is paid for it.
+func TestLostLinesAreBookedByARepairAlone(t *testing.T) {
+	b := newWorkedBank(t)
+	given, want := b.instructed(t), b.summary(t)
+	b.execute(t, "ALTER TABLE accruals_log DELETE WHERE role = 'member' AND stage = 'confirmed'")
+	lost := b.summary(t)
+	if slices.Equal(lost, want) {
+		t.Fatal("nothing was lost")
+	}
+	b.rebuildAll(t)
+	if now := b.summary(t); !slices.Equal(now, lost) {
+		t.Fatalf("the rebuild books\n%s", strings.Join(now, ""))
+	}
+	listed, stderr := b.fails(t, exitFailed, "repair")
+	wantText(t, listed, "confirmed reward", "recomputing would book")
+	wantText(t, stderr, "nothing is booked: book it with --approve")
+	if now := b.summary(t); !slices.Equal(now, lost) {
+		t.Fatalf("a list books\n%s", strings.Join(now, ""))
+	}
+	wantText(t, b.run(t, "repair", "--approve", "--by", "ada", "--reason", "rows were lost"), "has booked")
+	if now := b.summary(t); !slices.Equal(now, want) {
+		t.Errorf("after the repair the ledger sums up to\n%s\nwant\n%s", strings.Join(now, ""), strings.Join(want, ""))
+	}
+	if now := b.instructed(t); !slices.Equal(now, given) {
+		t.Errorf("the repair pays: %d instructions, before %d", len(now), len(given))
+	}
+	ledger, err := lookIntoLedger(t.Context(), b.c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
+	actions, err := ledger.Actions(t.Context())
+	if err != nil || len(actions) < 2 || actions[0].Action != "repair approved" || actions[0].By != "ada" || actions[0].Number == 0 {
+		t.Errorf("audit trail: %+v, %v", actions, err)
+	}
+	conflicts, err := ledger.Conflicts(t.Context())
+	if err != nil || len(conflicts) > 0 {
+		t.Errorf("one id with two contents: %+v, %v", conflicts, err)
+	}
+}
+
+// Where no topic tells that the bank was given them, a repair asks before it
+// instructs, and books nothing.
+func TestARepairAsksBeforeItPays(t *testing.T) {
+	b := newWorkedBank(t)
+	b.execute(t, "TRUNCATE TABLE instructions_log")
+	given := b.instructed(t)
+	b.config = writeConfig(t, strings.Replace(b.text, b.c.Kafka.Topics.Instructions, b.c.Kafka.Topics.DeadLetters+"x", 1))
+	if err := b.createTopics(t.Context(), bankShards, b.c.Kafka.Topics.DeadLetters+"x"); err != nil {
+		t.Fatal(err)
+	}
+	approve := []string{"repair", "--approve", "--by", "ada", "--reason", "the topic was deleted too"}
+	listed, stderr := b.fails(t, exitFailed, approve...)
+	wantText(t, listed, "would credit", "recomputing would book 0 lines, and credit")
+	wantText(t, stderr, "say --pay-repairs if it is right")
+	wantText(t, b.run(t, append(approve, "--pay-repairs")...), "and told the bank to credit")
+	var err error
+	if b.c, err = loadConfig(b.config); err != nil {
+		t.Fatal(err)
+	}
+	paid := b.instructed(t)
+	for _, instruction := range paid {
+		if slices.Contains(given, instruction) {
+			t.Errorf("%s has the id of one that was given before", instruction)
+		}
+	}
+	if len(paid) == 0 {
+		t.Error("nobody was paid")
+	}
+}

@@ -1,0 +1,182 @@
+package processor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"ristourne/processor/outbox"
+	"ristourne/rules"
+)
+
+// This file decides what no record of the feed asks for: what a rebuild found to
+// be undecided, and what a person has approved. It goes the way of every batch,
+// by states and outbox in one script, so that it is decided once, whoever dies.
+
+// unfinishedRow is a stored row of the set of which nothing that follows from it is
+// stored: nobody knows what budgets give for it before they are asked.
+type unfinishedRow struct {
+	*rules.SetRow
+	accountID string
+}
+
+func (r *rebuild) finishLater(h *rules.AccountHistory, rows []rules.SetRow) {
+	for i := range rows {
+		r.unfinished = append(r.unfinished, unfinishedRow{&rows[i], h.AccountID})
+	}
+}
+
+// finishRows decides stored rows, in their order. lastSeq is the shard's last row
+// once all of them are decided.
+func (s *Shard) finishRows(ctx context.Context, rows []unfinishedRow, lastSeq uint64) error {
+	slices.SortFunc(rows, func(a, b unfinishedRow) int { return cmp.Compare(a.Seq, b.Seq) })
+	if len(rows) > 0 {
+		s.log.Info("deciding rows of which nothing was booked", "rows", len(rows))
+	}
+	for most := s.options.MaxAccounts; len(rows) > 0; {
+		some, ids := firstOf(rows, most)
+		seq := lastSeq
+		if len(some) < len(rows) {
+			seq = rows[len(some)].Seq - 1
+		}
+		_, err := s.decideApart(ctx, ids, seq, func(accounts map[string]*rules.Account, out *rules.Output) error {
+			for i := range some {
+				if err := s.finishRow(accounts[some[i].accountID], some[i].SetRow, out); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, nil)
+		if errors.Is(err, errTooLarge) && most > 1 {
+			most /= 2
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("decide rows behind the marker: %w", err)
+		}
+		rows = rows[len(some):]
+	}
+	return nil
+}
+
+func (s *Shard) finishRow(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
+	from := lengthsOf(out)
+	if err := s.applyRow(a, row, out, func(*rules.Fact, *rules.Event) {}); err != nil {
+		return fmt.Errorf("%s %q: %w", row.Cause.Kind, row.Cause.ID, err)
+	}
+	s.refs.refer(out, from, a.ID(), row.AccountRef)
+	return nil
+}
+
+// firstOf are as many of the first rows as belong to at most so many accounts.
+func firstOf(rows []unfinishedRow, accounts int) (some []unfinishedRow, ids []string) {
+	for i := range rows {
+		if !slices.Contains(ids, rows[i].accountID) {
+			if len(ids) == accounts {
+				return rows[:i], ids
+			}
+			ids = append(ids, rows[i].accountID)
+		}
+	}
+	return rows, ids
+}
+
+// decideApart decides something of the accounts, as a batch that moves no head,
+// and delivers it. decide may be called several times, until no budget is short.
+// check, where there is one, may refuse what comes of it: nothing is saved then.
+func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64,
+	decide func(map[string]*rules.Account, *rules.Output) error, check func(*rules.Decision) error,
+) (*rules.Decision, error) {
+	values, err := s.loadApart(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var out rules.Output
+	accounts, err := s.decideWithBudgets(ctx, ids, values, decide, &out)
+	if err != nil {
+		return nil, err
+	}
+	d := &rules.Decision{
+		Shard: s.source.Shard(), Batch: s.batch + 1, Heads: s.heads, LastSeq: lastSeq,
+		Accruals: out.Accruals, Instructions: out.Instructions, Referrals: out.Referrals, Grants: out.Grants,
+	}
+	if check != nil {
+		if err := check(d); err != nil {
+			return nil, err
+		}
+	}
+	save := Save{
+		Shard: d.Shard, Epoch: s.epoch, Before: s.heads, After: s.heads, Batch: d.Batch, LastSeq: lastSeq,
+		Outbox: outbox.Encode(nil, d), Granted: s.purse.appendTotals(nil),
+	}
+	bytes := len(save.Outbox)
+	for _, id := range ids {
+		save.Accounts = append(save.Accounts, AccountState{ID: id, Value: accounts[id].AppendBinary(nil)})
+		bytes += len(save.Accounts[len(save.Accounts)-1].Value)
+	}
+	if bytes > s.options.MaxSaveBytes && len(ids) > 1 {
+		return nil, errTooLarge
+	}
+	if err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &save) }); err != nil {
+		return nil, err
+	}
+	s.batch, s.lastSeq, s.lastSave = d.Batch, lastSeq, s.edges.Now()
+	s.purse.saved(d.Shard)
+	return d, s.deliverApart(ctx, d)
+}
+
+func (s *Shard) loadApart(ctx context.Context, ids []string) (values [][]byte, err error) {
+	err = s.retry(ctx, "load", func(ctx context.Context) (err error) {
+		values, err = s.edges.Accounts.Load(ctx, s.source.Shard(), ids, nil)
+		return err
+	})
+	return values, err
+}
+
+// decideWithBudgets decides until no budget is short that had more to give.
+func (s *Shard) decideWithBudgets(ctx context.Context, ids []string, values [][]byte,
+	decide func(map[string]*rules.Account, *rules.Output) error, out *rules.Output,
+) (map[string]*rules.Account, error) {
+	s.purse.open()
+	for {
+		accounts := make(map[string]*rules.Account, len(ids))
+		for i, id := range ids {
+			a := rules.NewAccount(id)
+			if values[i] != nil {
+				if err := a.UnmarshalBinary(values[i]); err != nil {
+					return nil, fmt.Errorf("state of an account: %w", err)
+				}
+			}
+			accounts[id] = a
+		}
+		out.Reset()
+		if err := decide(accounts, out); err != nil {
+			return nil, err
+		}
+		short := s.purse.short()
+		if len(short) == 0 {
+			return accounts, nil
+		}
+		if err := s.draw(ctx, short); err != nil {
+			return nil, err
+		}
+		s.purse.again()
+	}
+}
+
+// deliverApart books, pays and tells what was saved. Where it is cut off, whoever
+// claims the shard finds it in the outbox.
+func (s *Shard) deliverApart(ctx context.Context, d *rules.Decision) error {
+	decisions := []*rules.Decision{d}
+	for _, step := range s.settling() {
+		if err := s.holds(ctx, decisions); err != nil {
+			return err
+		}
+		if err := step(ctx, decisions); err != nil {
+			return err
+		}
+	}
+	return s.clear(ctx, d.Batch)
+}

@@ -1,0 +1,393 @@
+package processor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// Difference is what recomputing one account would change of what is booked: what
+// a repair of it would do, if budgets gave all that it asks.
+type Difference struct {
+	Ref          rules.AccountRef
+	Lines        int
+	Sums         []DifferenceSum
+	Instructions []DifferencePayment
+	Referrals    int
+	Grants       int
+	AsksBudgets  bool // so that it may come to less
+
+	accountID       string
+	cause           rules.Cause // the newest of the account
+	instructedMinor map[money.Currency]int64
+}
+
+// DifferenceSum is the sum of lines that would be booked, in minor units.
+type DifferenceSum struct {
+	Stage           rules.Stage
+	Kind            rules.Kind
+	Unit            string
+	RewardMinor     int64
+	CommissionMinor int64
+	CostMinor       int64
+}
+
+// DifferencePayment is what the bank would be told to credit, or to debit.
+type DifferencePayment struct {
+	Direction   rules.Direction
+	Currency    money.Currency
+	AmountMinor int64
+}
+
+// shownDifferences bounds the lines of one rebuild's log.
+const shownDifferences = 20
+
+// compare works an account out anew, on a copy, and reports what a repair would
+// change. instructed is what the bank was told to pay, as the ledger has it.
+func (r *rebuild) compare(a *rules.Account, h *rules.AccountHistory, instructed map[money.Currency]int64) error {
+	d := &Difference{
+		Ref: h.Ref, accountID: h.AccountID, instructedMinor: instructed,
+		cause: rules.Cause{Kind: rules.CauseFact, Partition: r.shard.source.Shard(), Offset: -1},
+	}
+	if n := len(h.Set); n > 0 {
+		d.cause = h.Set[n-1].Cause
+	}
+	if differs, err := r.shard.compareState(a.AppendBinary(nil), d); err != nil || !differs {
+		return err
+	}
+	r.differing++
+	r.shard.metrics.differences.Inc()
+	if r.differing <= shownDifferences {
+		r.shard.log.Error("recomputing an account would change what is booked", "account_ref", fmt.Sprintf("%x", d.Ref),
+			"lines", d.Lines, "instructions", len(d.Instructions), "referrals", d.Referrals)
+	}
+	if r.differ == nil {
+		return nil
+	}
+	return r.differ(d)
+}
+
+// compareState fills in what a repair of a state would change, and reports
+// whether it is anything.
+func (s *Shard) compareState(state []byte, d *Difference) (bool, error) {
+	a := rules.NewAccount(d.accountID)
+	if err := a.UnmarshalBinary(state); err != nil {
+		return false, err
+	}
+	a.AdoptInstructed(d.instructedMinor)
+	var budgets generousBudgets
+	s.engine.SetBudgets(&budgets)
+	defer s.engine.SetBudgets(s.purse)
+	var out rules.Output
+	if err := s.engine.Repair(a, d.cause, 1, &out); err != nil {
+		return false, err
+	}
+	dropUnchanged(&out)
+	d.AsksBudgets = budgets.asked
+	d.Lines, d.Referrals, d.Grants = len(out.Accruals), len(out.Referrals), len(out.Grants)
+	d.Sums, d.Instructions = sumsOf(out.Accruals), paymentsOf(out.Instructions)
+	return d.Lines+d.Referrals+d.Grants+len(d.Instructions) > 0, nil
+}
+
+// dropUnchanged leaves out grants that a repair only looks at.
+func dropUnchanged(out *rules.Output) {
+	out.Grants = slices.DeleteFunc(out.Grants, func(g rules.Grant) bool { return g.ChangeMinor == 0 })
+}
+
+// generousBudgets give whatever is asked: what a budget would give is not known
+// before it is drawn on.
+type generousBudgets struct{ asked bool }
+
+func (b *generousBudgets) Take(_ rules.BudgetKey, _, askMinor int64) int64 {
+	b.asked = true
+	return askMinor
+}
+
+func (*generousBudgets) GiveBack(rules.BudgetKey, int64) {}
+
+func sumsOf(lines []rules.Accrual) []DifferenceSum {
+	var sums []DifferenceSum
+	for i := range lines {
+		l := &lines[i]
+		n := slices.IndexFunc(sums, func(s DifferenceSum) bool { return s.Stage == l.Stage && s.Kind == l.Kind && s.Unit == l.Unit })
+		if n < 0 {
+			n = len(sums)
+			sums = append(sums, DifferenceSum{Stage: l.Stage, Kind: l.Kind, Unit: strings.Clone(l.Unit)})
+		}
+		sums[n].RewardMinor += l.RewardMinor
+		sums[n].CommissionMinor += l.CommissionMinor
+		sums[n].CostMinor += l.CostMinor
+	}
+	slices.SortFunc(sums, func(a, b DifferenceSum) int {
+		return cmp.Or(cmp.Compare(a.Stage, b.Stage), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Unit, b.Unit))
+	})
+	return sums
+}
+
+func paymentsOf(instructions []rules.Instruction) []DifferencePayment {
+	var payments []DifferencePayment
+	for i := range instructions {
+		n := &instructions[i]
+		payments = append(payments, DifferencePayment{n.Direction, n.Currency, n.AmountMinor})
+	}
+	return payments
+}
+
+// Differences reads the ledger and gives each account of which recomputing would
+// change something. It changes nothing and disturbs no owner; accounts of which
+// something is being booked meanwhile are left out and counted.
+func (s *Shard) Differences(ctx context.Context, each func(*Difference) error) (compared, inFlight int, err error) {
+	r, err := s.newRebuild(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer s.engine.SetBudgets(s.purse)
+	r.differ = each
+	if err := r.readAccounts(ctx); err != nil {
+		return 0, 0, err
+	}
+	return r.accounts, r.inFlight, nil
+}
+
+// Repair is what a person approves.
+type Repair struct {
+	By, Reason string
+	// MayPay: the repair may give the bank instructions. Without, one that would
+	// give any books nothing at all.
+	MayPay bool
+	// Published streams the instructions that the bank was given, as far back as
+	// their topic goes.
+	Published func(ctx context.Context, each func(*rules.Instruction) error) error
+}
+
+// ErrWouldPay says that a repair would give the bank instructions, and may not.
+var ErrWouldPay = errors.New("the repair would instruct the bank")
+
+// Repaired is what a repair found, and what it has booked.
+type Repaired struct {
+	Number      int64         // in the ids of what it has booked; 0: it has booked nothing
+	Differences []*Difference // what it found; what budgets gave may have been less
+	Refilled    int           // instructions that the ledger had lost and the bank was given
+	Lines       int
+	Payments    []DifferencePayment // by direction and currency
+}
+
+// ClaimAndRepair rebuilds a shard, and books what recomputing its accounts
+// changes. Where the ledger has lost instructions, those that the bank was given
+// are put back first: their money is not due again.
+//
+// What it books has ids that hold the repair's number: the epoch of this claim,
+// which no other has. It is decided batch by batch in one script each; broken off,
+// what is missing is found by the next repair.
+func (s *Shard) ClaimAndRepair(ctx context.Context, o *Repair) (*Repaired, error) {
+	if err := s.take(ctx); err != nil && !errors.Is(err, ErrHeadsFellBack) {
+		return nil, err
+	}
+	found := &Repaired{}
+	if err := s.rebuild(ctx, func(d *Difference) error {
+		found.Differences = append(found.Differences, d)
+		return nil
+	}); err != nil || len(found.Differences) == 0 {
+		return found, err
+	}
+	if err := s.refill(ctx, o, found); err != nil {
+		return found, err
+	}
+	if !o.MayPay && slices.ContainsFunc(found.Differences, func(d *Difference) bool { return len(d.Instructions) > 0 }) {
+		return found, ErrWouldPay
+	}
+	if len(found.Differences) == 0 {
+		return found, nil
+	}
+	found.Number = s.epoch
+	if err := s.recordRepair(ctx, o, found, "repair approved", len(found.Differences)); err != nil {
+		return found, err
+	}
+	for rest := found.Differences; len(rest) > 0; {
+		n, err := s.repairSome(ctx, o, found, rest)
+		if err != nil {
+			return found, err
+		}
+		rest = rest[n:]
+	}
+	return found, s.recordRepair(ctx, o, found, "repair done", len(found.Differences))
+}
+
+func (s *Shard) recordRepair(ctx context.Context, o *Repair, found *Repaired, action string, accounts int) error {
+	type payment struct {
+		Direction   string `json:"direction"`
+		Currency    string `json:"currency"`
+		AmountMinor int64  `json:"amount_minor"`
+	}
+	about := struct {
+		Accounts int       `json:"accounts"`
+		Lines    int       `json:"lines"`
+		Refilled int       `json:"instructions_refilled"`
+		MayPay   bool      `json:"may_pay"`
+		Payments []payment `json:"payments"`
+		Engine   string    `json:"engine"`
+	}{Accounts: accounts, Lines: found.Lines, Refilled: found.Refilled, MayPay: o.MayPay, Payments: []payment{}, Engine: rules.EngineVersion}
+	for _, p := range found.Payments {
+		about.Payments = append(about.Payments, payment{p.Direction.String(), p.Currency.String(), p.AmountMinor})
+	}
+	details, err := json.Marshal(about)
+	if err != nil {
+		return err
+	}
+	return s.retry(ctx, "audit trail", func(ctx context.Context) error {
+		return s.edges.Ledger.RecordAction(ctx, &rules.OperatorAction{
+			At: s.edges.Now().UnixMilli(), Action: action, Shard: s.source.Shard(), Number: found.Number, By: o.By, Reason: o.Reason, Details: string(details),
+		})
+	})
+}
+
+// repairSome repairs the first accounts of rest, and says how many.
+func (s *Shard) repairSome(ctx context.Context, o *Repair, found *Repaired, rest []*Difference) (n int, err error) {
+	for n = min(len(rest), s.options.MaxAccounts); ; n /= 2 {
+		some := rest[:n]
+		ids := make([]string, n)
+		for i := range some {
+			ids[i] = some[i].accountID
+		}
+		d, err := s.decideApart(ctx, ids, s.lastSeq, func(accounts map[string]*rules.Account, out *rules.Output) error {
+			for _, one := range some {
+				if err := s.repairOne(accounts[one.accountID], one, found.Number, out); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func(d *rules.Decision) error {
+			if len(d.Instructions) > 0 && !o.MayPay {
+				return ErrWouldPay
+			}
+			return nil
+		})
+		if errors.Is(err, errTooLarge) && n > 1 {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("repair %d accounts: %w", n, err)
+		}
+		s.metrics.repairs.Add(float64(n))
+		s.log.Error("accounts were repaired: what is booked of them was not what their records deserve", "accounts", n, "repair", found.Number,
+			"lines", len(d.Accruals), "instructions", len(d.Instructions), "by", o.By, "reason", o.Reason)
+		found.add(d)
+		return n, nil
+	}
+}
+
+func (s *Shard) repairOne(a *rules.Account, d *Difference, number int64, out *rules.Output) error {
+	from := lengthsOf(out)
+	a.AdoptInstructed(d.instructedMinor)
+	if err := s.engine.Repair(a, d.cause, number, out); err != nil {
+		return fmt.Errorf("account reference %x: %w", d.Ref, err)
+	}
+	s.refs.refer(out, from, a.ID(), d.Ref)
+	return nil
+}
+
+func (f *Repaired) add(d *rules.Decision) {
+	f.Lines += len(d.Accruals)
+	for i := range d.Instructions {
+		n := &d.Instructions[i]
+		at := slices.IndexFunc(f.Payments, func(p DifferencePayment) bool { return p.Direction == n.Direction && p.Currency == n.Currency })
+		if at < 0 {
+			at = len(f.Payments)
+			f.Payments = append(f.Payments, DifferencePayment{Direction: n.Direction, Currency: n.Currency})
+		}
+		f.Payments[at].AmountMinor += n.AmountMinor
+	}
+}
+
+// refill puts instructions back into the ledger that the bank was given and the
+// ledger has lost, of the accounts that a repair would pay or debit, and works
+// out anew what is left to do of them.
+func (s *Shard) refill(ctx context.Context, o *Repair, found *Repaired) error {
+	byID := map[string]*Difference{}
+	var refs []rules.AccountRef
+	for _, d := range found.Differences {
+		if len(d.Instructions) > 0 {
+			byID[d.accountID] = d
+			refs = append(refs, d.Ref)
+		}
+	}
+	if len(refs) == 0 || o.Published == nil {
+		return nil
+	}
+	known, err := s.edges.Ledger.InstructionIDs(ctx, s.source.Shard(), refs)
+	if err != nil {
+		return err
+	}
+	var lost []rules.Instruction
+	if err := o.Published(ctx, func(i *rules.Instruction) error {
+		if d := byID[i.AccountID]; d != nil && !known[i.ID] {
+			known[i.ID] = true
+			kept := *i
+			kept.AccountRef = d.Ref
+			// Where it stood in its topic is not known any more: before everything.
+			kept.Cause = rules.Cause{Kind: rules.CauseFact, Partition: s.source.Shard(), Offset: -1, RecordedAt: i.CreatedAt}
+			lost = append(lost, kept)
+			d.instructedMinor = plus(maps.Clone(d.instructedMinor), lost[len(lost)-1:])
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("look for lost instructions: %w", err)
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	s.log.Error("the ledger has lost instructions that the bank was given: they are put back", "instructions", len(lost))
+	if err := s.putBack(ctx, lost); err != nil {
+		return err
+	}
+	found.Refilled = len(lost)
+	return s.compareAgain(ctx, found, byID)
+}
+
+// putBack books instructions alone, under the marker that is there.
+func (s *Shard) putBack(ctx context.Context, lost []rules.Instruction) error {
+	for some := range slices.Chunk(lost, payAtOnce) {
+		d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch, Heads: s.heads, LastSeq: s.lastSeq, Instructions: some}
+		if err := s.book(ctx, []*rules.Decision{d}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareAgain leaves those differences out that are none with what was put back.
+func (s *Shard) compareAgain(ctx context.Context, found *Repaired, changed map[string]*Difference) error {
+	left := found.Differences[:0:0]
+	for some := range slices.Chunk(found.Differences, s.options.MaxAccounts) {
+		ids := make([]string, len(some))
+		for i := range some {
+			ids[i] = some[i].accountID
+		}
+		states, err := s.loadApart(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for i, d := range some {
+			if changed[d.accountID] != nil {
+				differs, err := s.compareState(states[i], d)
+				if err != nil {
+					return err
+				}
+				if !differs {
+					continue
+				}
+			}
+			left = append(left, d)
+		}
+	}
+	found.Differences = left
+	return nil
+}
