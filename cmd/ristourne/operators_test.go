@@ -35,6 +35,16 @@ func newWorkedBank(t *testing.T) *bank {
 // stopIdle stops the processor once everything is delivered.
 func (b *bank) stopIdle(t *testing.T) {
 	t.Helper()
+	b.waitDelivered(t)
+	b.stop()
+	if err := <-b.stopped; err != nil {
+		t.Fatalf("the stopped processor gives %v", err)
+	}
+}
+
+// waitDelivered waits until everything that was decided is booked and paid.
+func (b *bank) waitDelivered(t *testing.T) {
+	t.Helper()
 	waitUntil(t, "everything is delivered", func() bool {
 		for shard := range int32(bankShards) {
 			head, err := b.store.Head(t.Context(), shard)
@@ -47,10 +57,6 @@ func (b *bank) stopIdle(t *testing.T) {
 		}
 		return true
 	})
-	b.stop()
-	if err := <-b.stopped; err != nil {
-		t.Fatalf("the stopped processor gives %v", err)
-	}
 }
 
 // execute runs statements in the bank's database.

@@ -262,6 +262,7 @@ func TestABanksDay(t *testing.T) {
 	sent := b.sendFile(t, rules.TopicFacts, simulateDir+"/facts.jsonl")
 	sent += b.sendFile(t, rules.TopicTransactions, simulateDir+"/events.jsonl")
 	b.waitForTaken(t, sent)
+	b.waitDelivered(t)
 	b.checkSameAsSimulate(t)
 	b.checkDeadLetters(t)
 	b.checkWhy(t)
