@@ -25,6 +25,8 @@ type Metrics struct {
 	catalogueWaits prometheus.Counter
 
 	catalogueWaitSeconds prometheus.Counter
+	stampAge             *prometheus.GaugeVec
+	stampsOff            *prometheus.CounterVec
 	budgetLeft           *prometheus.GaugeVec
 	budgetHeld           *prometheus.GaugeVec
 	refused              *prometheus.CounterVec
@@ -57,6 +59,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		catalogueWaits: counter("catalogue_waits_total", "Purchases held back until the catalogue was complete up to their time."),
 
 		catalogueWaitSeconds: counter("catalogue_wait_seconds_total", "How long shards have waited for a catalogue that is complete up to a purchase."),
+		stampAge: gauge("arrival_less_timestamp_seconds",
+			"Arrival less Kafka timestamp of the record of the last batch that was farthest off. Well over or under 0: a producer's clock is wrong.", "topic", "shard"),
+		stampsOff: vector("timestamps_off_total", "Records whose Kafka timestamp was more than a minute from their arrival, by topic.", "topic"),
 
 		budgetLeft: gauge("budget_left_minor", "What no shard has drawn of a budget, when this process last drew on it, in minor units.", "budget"),
 		budgetHeld: gauge("budget_held_minor", "What a shard has drawn of a budget and not granted, in minor units.", "budget", "shard"),
@@ -66,6 +71,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
 	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.differences, m.repairs, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
+	registry.MustRegister(m.stampAge, m.stampsOff)
 	return m
 }
 
@@ -103,6 +109,7 @@ func (m *Metrics) countGrants(shard int32, t *pot) {
 // letGo takes what a shard holds out of the gauges.
 func (m *Metrics) letGo(shard int32) {
 	m.budgetHeld.DeletePartialMatch(prometheus.Labels{"shard": strconv.Itoa(int(shard))})
+	m.stampAge.DeletePartialMatch(prometheus.Labels{"shard": strconv.Itoa(int(shard))})
 }
 
 // budgetLabel is the name of a budget, without store and day.

@@ -19,6 +19,11 @@ type LagMeter interface {
 	Lag() [feed.NumTopics]int64
 }
 
+// EndMeter is a Source that knows when it had last given out all there was.
+type EndMeter interface {
+	ReadToEnd() [feed.NumTopics]time.Time
+}
+
 // Processor owns the shards that the group gives to this process.
 type Processor struct {
 	edges   Edges

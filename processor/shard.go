@@ -96,7 +96,8 @@ type Shard struct {
 	window    window
 	lastSave  time.Time
 	waitTold  time.Time // when it was last said that a purchase waits for the catalogue
-	latest    int64     // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
+	stamps    stamps
+	latest    int64 // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
 	backlog   backlog
 	moved     *atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
 }
@@ -119,6 +120,7 @@ func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log
 		heads:   rules.NoHeads,
 		moved:   new(atomic.Int64),
 	}
+	s.stamps = newStamps(options.Topics, source.Shard(), metrics, s.log)
 	s.engine.SetBudgets(s.purse)
 	s.useCatalogue()
 	s.move()
@@ -198,7 +200,10 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 	}
 	s.useCatalogue()
 	s.decoder.Reset()
-	s.latest = s.edges.Now().Add(clockAhead).UnixMilli()
+	now := s.edges.Now()
+	s.latest = now.Add(clockAhead).UnixMilli()
+	s.stamps.look(s.feedBatch.Records, now)
+	s.stamps.readToEnd(s.source)
 	w, most := &s.window, windowLimits{accounts: s.options.MaxAccounts, work: math.MaxInt}
 	s.from, s.readUpTo = 0, 0
 	for {

@@ -43,7 +43,7 @@ type window struct {
 type progress struct {
 	heads  rules.Heads // after the window
 	fates  [rules.NumFates]int64
-	oldest int64 // Kafka milliseconds of its first record; 0: none
+	oldest int64 // when its first record came, in milliseconds, as far as its timestamp is believed; 0: none
 	holds  bool  // the record behind it waits for its catalogue: save first
 }
 
@@ -110,8 +110,8 @@ func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mos
 		s.decoder.ReadAgain(s.from+i < s.readUpTo)
 		s.readUpTo = max(s.readUpTo, s.from+i+1)
 		if w.oldest == 0 {
-			w.oldest = r.Time
-			s.backlog.reads(r.Time)
+			w.oldest = s.stamps.believed(r)
+			s.backlog.reads(w.oldest)
 		}
 		fault, err := s.takeRecord(ctx, w, r)
 		if errors.Is(err, errHold) {
@@ -153,7 +153,7 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 			w.events = w.events[:len(w.events)-1]
 		}
 	}()
-	if fault := s.decoder.Event(r.Value, r.Key, min(r.Time, s.latest), ev); fault != nil {
+	if fault := s.decoder.Event(r.Value, r.Key, s.stamps.of(s.decoder, r), ev); fault != nil {
 		return fault, nil
 	}
 	if ev.Declined {
@@ -210,7 +210,7 @@ func (s *Shard) remember(member uint64, ev *rules.Event) {
 func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 	w.facts = grow(w.facts)
 	f := &w.facts[len(w.facts)-1]
-	if fault := s.decoder.Fact(r.Value, r.Key, min(r.Time, s.latest), f); fault != nil {
+	if fault := s.decoder.Fact(r.Value, r.Key, s.stamps.of(s.decoder, r), f); fault != nil {
 		w.facts = w.facts[:len(w.facts)-1]
 		return fault
 	}
@@ -251,7 +251,7 @@ func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*w
 
 func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
 	var result rules.Result
-	if fault := s.decoder.Result(r.Value, r.Key, r.Time, &result); fault != nil {
+	if fault := s.decoder.Result(r.Value, r.Key, s.stamps.of(s.decoder, r), &result); fault != nil {
 		return fault
 	}
 	w.decision.Results = append(w.decision.Results, rules.ResultRow{

@@ -58,7 +58,7 @@ func TestFactRoundTrip(t *testing.T) {
 		{ID: "8", Type: rules.SegmentAdded, At: at, Segment: "s"},
 		{ID: "9", Type: rules.SegmentRemoved, At: at, Segment: "s"},
 		{ID: "10", Type: rules.AuthorizationExpired, At: at, TransactionID: "t"},
-		{ID: "11", Type: rules.CycleClosed, At: at, Programme: "p", Cycle: "c", AsOf: "2026-03-31"},
+		{ID: "11", Type: rules.CycleClosed, At: at, Programme: "p", Cycle: "c", AsOf: "2026-03-31T00:00:00Z"},
 		{ID: "12", Type: rules.PointsSpent, At: at, AmountMinor: 5, Unit: "PTS"},
 		{ID: "13", Type: rules.WalletSpent, At: at, AmountMinor: 5, Unit: "EUR"},
 		{ID: "14", Type: rules.Adjustment, At: at, AmountMinor: -5, Currency: eur, Reason: "goodwill", ApprovedBy: "ann"},

@@ -60,7 +60,7 @@ type Fact struct {
 	Segment          string         // segment_added, segment_removed
 	TransactionID    string         // authorization_expired
 	Cycle            string         // cycle_closed
-	AsOf             string         // cycle_closed, as written
+	AsOf             string         // cycle_closed: RFC 3339 in UTC, as Instant.String has it
 	AmountMinor      int64          // points_spent, wallet_spent: over 0; adjustment: not 0
 	Unit             string         // points_spent, wallet_spent
 	Currency         money.Currency // adjustment

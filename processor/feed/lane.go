@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -131,6 +132,7 @@ func (l *lane) run(ctx context.Context, s *Source) {
 			return
 		}
 		for {
+			asked := time.Now()
 			a.fetch, a.err = l.reader.fetch(ctx, a.fetch, &a.set)
 			if ctx.Err() != nil {
 				return
@@ -138,7 +140,7 @@ func (l *lane) run(ctx context.Context, s *Source) {
 			if a.err != nil {
 				break
 			}
-			s.mark(l.topic, a.fetch.marks)
+			s.mark(l.topic, a.fetch.marks, asked)
 			if a.set.end != told {
 				break
 			}

@@ -32,6 +32,7 @@ type Source struct {
 
 	mutex     sync.Mutex // guards what any goroutine may ask for
 	marks     [NumTopics]Watermarks
+	marked    [NumTopics]time.Time // when the answers that told the marks were asked for
 	positions Offsets
 }
 
@@ -213,10 +214,10 @@ func (s *Source) barrier(ctx context.Context) (Offsets, error) {
 	return b, err
 }
 
-func (s *Source) mark(t Topic, m Watermarks) {
+func (s *Source) mark(t Topic, m Watermarks, asked time.Time) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.marks[t] = m
+	s.marks[t], s.marked[t] = m, asked
 }
 
 // Watermarks are the ends of the topic's partition, as the newest answer told them;
@@ -237,6 +238,21 @@ func (s *Source) Lag() [NumTopics]int64 {
 		lag[t] = max(0, m.High-max(s.positions[t], m.LogStart))
 	}
 	return lag
+}
+
+// ReadToEnd is, by topic, a time at which the log held nothing that Next hasn't
+// given out: whatever Next gives out from now on was appended after it. Zero:
+// something waits, or nothing is known yet.
+func (s *Source) ReadToEnd() [NumTopics]time.Time {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	var ends [NumTopics]time.Time
+	for t, m := range s.marks {
+		if s.positions[t] >= m.High {
+			ends[t] = s.marked[t]
+		}
+	}
+	return ends
 }
 
 // Commit commits where the group reads on after a restart, -1 leaving a topic as it

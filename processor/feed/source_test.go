@@ -31,6 +31,7 @@ func TestABatchTakesTopicsInOrderAndTellsWhereToGoOn(t *testing.T) {
 	w.write(Facts, 1, "f0")
 	w.write(Facts, 0, "of another shard")
 
+	began := time.Now()
 	s := source(t, c, 1, fromFirst)
 	var b Batch
 	var got []string
@@ -58,6 +59,18 @@ func TestABatchTakesTopicsInOrderAndTellsWhereToGoOn(t *testing.T) {
 	}
 	if m := s.Watermarks(Transactions); m != (Watermarks{High: 2, LastStable: 2}) {
 		t.Errorf("watermarks %+v", m)
+	}
+	if at := s.ReadToEnd()[Transactions]; at.Before(began) || at.After(time.Now()) {
+		t.Errorf("read to the end as of %s", at)
+	}
+	w.write(Transactions, 1, "t2")
+	for limit := time.Now().Add(20 * time.Second); s.Lag()[Transactions] != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("a lane doesn't see what was written")
+		}
+	}
+	if at := s.ReadToEnd()[Transactions]; !at.IsZero() {
+		t.Errorf("read to the end as of %s, and a record waits", at)
 	}
 }
 

@@ -151,6 +151,19 @@ type decimal struct {
 	n        int
 }
 
+// isCardNumber reports a whole number whose digits are a card's, in whatever
+// form it is written: 4.111111111111111E15 is what Java makes of one.
+func (q *decimal) isCardNumber() bool {
+	if q.exponent < 0 || q.n+q.exponent > maxCardDigits {
+		return false
+	}
+	digits := [maxCardDigits]byte{}
+	for i := range q.n {
+		digits[i] = q.digits[i] - '0'
+	}
+	return isCardNumber(digits[:q.n+q.exponent])
+}
+
 // parseDecimal reads a number that is JSON; not ok where it is too long or its
 // exponent too large.
 func parseDecimal(s string) (q decimal, ok bool) {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strings"
 	"testing"
 
 	"ristourne/rules"
@@ -28,7 +29,9 @@ func TestContentThatIsTheSame(t *testing.T) {
 		"approved null":           base.with("approved", "null"),
 		"null fields": base.with("purchased_at", "null").with("billing_amount_minor", "null").
 			with("billing_currency", "null").with("original_transaction_id", "null").with("merchant.sub_merchant_id", "null"),
-		"empty texts":         base.with("original_transaction_id", `""`).with("merchant.sub_merchant_id", `""`),
+		"empty texts": base.with("original_transaction_id", `""`).with("merchant.sub_merchant_id", `""`),
+		"all empty texts": base.with("purchased_at", `""`).with("billing_amount_minor", `""`).with("billing_currency", `""`).
+			with("original_transaction_id", `""`).with("approved", `""`).with("merchant.sub_merchant_id", `""`),
 		"merchant id, padded": base.with("merchant.id", `"FR0000482913   "`),
 		"escapes":             base.with("merchant.name", `"\u0042OULANGERIE DU MARCHE"`),
 		"unknown fields":      base.with("x", "1").with("merchant.x", "2"),
@@ -40,8 +43,19 @@ func TestContentThatIsTheSame(t *testing.T) {
 			t.Errorf("%s: another content", name)
 		}
 	}
+	long := base.with("merchant.name", quoted(strings.Repeat("é", 256)))
+	for _, rest := range []string{"é", "🍰 and more", strings.Repeat("x", 1000)} {
+		if got := hashOf(t, base.with("merchant.name", quoted(strings.Repeat("é", 256)+rest))); got != hashOf(t, long) {
+			t.Error("names that are the same up to where they are cut are another content")
+		}
+	}
+	bare := base.with("merchant.mcc", "").with("merchant.country", "").with("channel", "").with("card_product", "")
+	empty := base.with("merchant.mcc", `""`).with("merchant.country", `""`).with("channel", `""`).with("card_product", `""`)
+	if hashOf(t, bare) != hashOf(t, empty) {
+		t.Error("empty texts are another content than absent fields")
+	}
 	none := base.with("items", "")
-	for _, raw := range []string{"[]", "null"} {
+	for _, raw := range []string{"[]", "null", `""`} {
 		if hashOf(t, none) != hashOf(t, none.with("items", raw)) {
 			t.Errorf("items %s are another content than none", raw)
 		}
@@ -111,8 +125,12 @@ func TestContentHashStays(t *testing.T) {
 	for kind, want := range map[string]uint64{
 		"enrolled": 0xaa381a625be7d121, "adjustment": 0x9202ebe376d44f5d, "cycle_closed": 0x9a904c7ffdb1b1a5,
 	} {
+		value := factOf(t, kind)
+		if kind == "cycle_closed" {
+			value = value.with("cycle", `"2025-11"`).with("as_of", `"2025-12-01T00:00:00Z"`)
+		}
 		var f rules.Fact
-		if fault := d.Fact(factOf(t, kind).bytes(), []byte("a1"), -1, &f); fault != nil {
+		if fault := d.Fact(value.bytes(), []byte("a1"), -1, &f); fault != nil {
 			t.Fatal(fault)
 		}
 		if f.ContentHash != want {
@@ -133,6 +151,16 @@ func TestFactContent(t *testing.T) {
 	if hash(enrolled) != hash(enrolled.with("at", `"2025-11-22T09:31:20.000+01:00"`).with("unit", `5`)) {
 		t.Error("the same instant in another zone is another content")
 	}
+	if cycle := factOf(t, "cycle_closed"); hash(cycle) != hash(cycle.with("as_of", `"2025-10-31T23:00:00.000Z"`)) {
+		t.Error("the same as_of in another zone is another content")
+	}
+	lists := enrolled.with("card_tokens", `["t1","",null,"t2"]`).with("segments", `["","s1"]`)
+	if hash(enrolled) != hash(lists) {
+		t.Error("nothing in a list is another content than a list without it")
+	}
+	if bare := enrolled.with("sponsor_account_id", ""); hash(bare) != hash(bare.with("sponsor_account_id", `""`)) {
+		t.Error("an empty sponsor is another content than none")
+	}
 	if bare := enrolled.with("level", "").with("segments", ""); hash(bare) != hash(bare.with("level", "null").with("segments", "[]")) {
 		t.Error("null is another content than absent")
 	}
@@ -150,8 +178,11 @@ func TestFactContent(t *testing.T) {
 		check(kind+" of another id", factOf(t, kind).with("fact_id", `"f2"`))
 		for name, raw := range parseObject(t, "{"+factSamples[kind]+"}") {
 			other := map[byte]string{'"': `"other"`, '[': `["other"]`, '5': `7`, '-': `7`}[raw[0]]
-			if name == "currency" {
+			switch name {
+			case "currency":
 				other = `"USD"`
+			case "as_of":
+				other = `"2025-10-31T23:00:01Z"`
 			}
 			check(kind+" with another "+name, factOf(t, kind).with(name, other))
 		}

@@ -15,7 +15,7 @@ const (
 	DefaultMaxBytes = 64 << 10
 	maxID           = 64  // characters
 	maxText         = 256 // characters
-	maxMerchantID   = 15  // characters, ISO 8583 field 42
+	maxMerchantID   = 64  // characters: 15 in ISO 8583 field 42, more in issuer processors' feeds
 	maxItems        = 200
 	maxListed       = 1000 // card tokens or segments of one enrolment
 	maxAmountMinor  = 1<<53 - 1
@@ -29,6 +29,7 @@ type content uint8
 const (
 	codes      content = iota // a closed set of words: can't hold one
 	ids                       // may look like one: counted
+	names                     // of what a catalogue has: none is so long a number, so it must hold none
 	freeText                  // must hold none
 	cardTokens                // must hold none outside of the allowed ranges
 )
@@ -40,6 +41,8 @@ type field struct {
 	// min and max bound a text's characters or an integer's value.
 	min, max int64
 	holds    content
+	// cut shortens a text that is too long: it describes and decides nothing.
+	cut bool
 }
 
 // Options of a decoder.
@@ -63,12 +66,13 @@ type Decoder struct {
 	referral *record
 
 	// Of the record at hand.
-	src      []byte
-	fault    Fault
-	names    []name // unknown names of the objects that are open
-	latest   rules.Instant
-	hasClock bool
-	again    bool // it was read before, and its look-alikes counted
+	src    []byte
+	fault  Fault
+	names  []name // unknown names of the objects that are open
+	clock  Clock
+	stamp  int64         // its Kafka timestamp; negative: none
+	latest rules.Instant // of its dates, where there is a timestamp
+	again  bool          // it was read before, and its look-alikes counted
 
 	// Of the batch at hand: what decoded records point into.
 	scratch []byte
@@ -118,9 +122,8 @@ func (d *Decoder) DrainLookAlikes(count func(field string, n uint64)) {
 // read starts on a record and reports whether its fields can be judged.
 func (d *Decoder) read(value []byte, kafkaMillis int64, r *record) bool {
 	d.src, d.fault = value, Fault{}
-	d.hasClock = kafkaMillis >= 0
-	if d.hasClock {
-		d.latest = rules.InstantOfMillis(kafkaMillis).AddSeconds(maxAheadSeconds)
+	if d.stamp = kafkaMillis; kafkaMillis >= 0 {
+		d.latest = rules.InstantOfMillis(d.clock.limit(kafkaMillis)).AddSeconds(maxAheadSeconds)
 	}
 	switch {
 	case len(value) == 0:
@@ -141,8 +144,9 @@ func (d *Decoder) verdict() *Fault {
 	if d.fault.Reason == "" {
 		return nil
 	}
-	d.fault.KeepBytes = d.fault.Reason != ReasonCardNumber && !d.looksLikeCardAnywhere()
-	if !d.fault.KeepBytes && d.fault.Reason != ReasonCardNumber {
+	inFields := d.fault.Reason == ReasonCardNumber && d.fault.Field != keyField
+	d.fault.KeepBytes = !inFields && !d.looksLikeCardAnywhere()
+	if !d.fault.KeepBytes && !inFields {
 		d.fault.Detail += "; the record holds something that looks like a card number, so its bytes are not kept"
 	}
 	return &d.fault
@@ -176,6 +180,11 @@ func (d *Decoder) looksLikeCardAnywhere() bool {
 		s := view(appendUnescaped(nil, d.src[t.start:t.end]))
 		if holdsCardNumber(s) && !allowedToken(s, d.options.CardTokenRanges) {
 			return true
+		}
+		if t.kind == number && t.odd {
+			if q, ok := parseDecimal(s); ok && q.isCardNumber() {
+				return true
+			}
 		}
 	}
 	return false
@@ -231,24 +240,34 @@ func (d *Decoder) text(r *record, f uint8) string {
 		return ""
 	}
 	s := d.textOf(t)
-	if rule := &r.fields[f]; int64(len(s)) < rule.min || int64(len(s)) > rule.max {
-		d.checkLength(r, f, s)
-	}
 	if len(s) >= minCardDigits && !d.mayHold(r, f, s) {
-		d.refuse(r, f, ReasonCardNumber, cardNumberDetail)
+		d.refuse(r, f, ReasonCardNumber, cardNumberDetail(&r.fields[f]))
+	}
+	if int64(len(s)) > r.fields[f].max {
+		s = d.limitLength(r, f, s)
 	}
 	return s
 }
 
-func (d *Decoder) checkLength(r *record, f uint8, s string) {
-	rule := &r.fields[f]
-	if n := int64(len(s)); n < rule.min || n > rule.max && int64(utf8.RuneCountInString(s)) > rule.max {
+// limitLength cuts a text that has too many characters where that changes
+// nothing, and refuses it else.
+func (d *Decoder) limitLength(r *record, f uint8, s string) string {
+	rule, n := &r.fields[f], int64(0)
+	for at := range s {
+		if n++; n <= rule.max {
+			continue
+		}
+		if rule.cut {
+			return s[:at]
+		}
 		d.refuse(r, f, ReasonLength, lengthDetail(rule))
+		break
 	}
+	return s
 }
 
 func lengthDetail(rule *field) string {
-	return fmt.Sprintf("it must have %d to %d characters", rule.min, rule.max)
+	return fmt.Sprintf("it must have 1 to %d characters", rule.max)
 }
 
 // mayHold is false where s holds a card number that has no business in field
@@ -269,8 +288,13 @@ func (d *Decoder) mayHold(r *record, f uint8, s string) bool {
 	return false
 }
 
-const cardNumberDetail = "it holds a card number: send a token in its place " +
-	"(tokens that look like card numbers need a token range in the programme)"
+func cardNumberDetail(rule *field) string {
+	if rule.holds == cardTokens {
+		return "it holds a card number: send a token in its place " +
+			"(tokens that look like card numbers need a token range in the programme)"
+	}
+	return "it holds a card number, or what can't be told from one: leave it out"
+}
 
 // word is the value of a field that holds one of a closed set of words or a
 // code; ok where it is there.
@@ -289,16 +313,37 @@ func (d *Decoder) integer(r *record, f uint8) int64 {
 	}
 	t, rule := r.token(f), &r.fields[f]
 	if t.odd {
-		d.refuse(r, f, ReasonType, "it must be an integer, written without fraction and exponent")
+		d.refuse(r, f, ReasonType, integerDetail(rule))
 		return 0
 	}
 	n, fits := parseInteger(d.src[t.start:t.end])
 	if !fits || n < rule.min || n > rule.max {
-		d.refuse(r, f, ReasonRange, fmt.Sprintf("it must be from %d to %d", rule.min, rule.max))
+		d.refuse(r, f, ReasonRange, rangeDetail(rule, d.src[t.start] == '-'))
 		return 0
+	}
+	if t.end-t.start >= minCardDigits && !d.again && holdsCardNumber(view(d.src[t.start:t.end])) {
+		r.alikes[f]++
 	}
 	return n
 }
+
+func integerDetail(rule *field) string {
+	detail := "it must be an integer, written without fraction and exponent"
+	if isAmount(rule) {
+		detail += ": amounts count minor units of their currency (100.00 EUR is 10000, 100 JPY is 100)"
+	}
+	return detail
+}
+
+func rangeDetail(rule *field, negative bool) string {
+	detail := fmt.Sprintf("it must be from %d to %d", rule.min, rule.max)
+	if isAmount(rule) && negative && rule.min == 0 {
+		detail += ": the type gives the sign, so send the amount of a refund or a reversal without its minus"
+	}
+	return detail
+}
+
+func isAmount(rule *field) bool { return strings.HasSuffix(rule.name, "amount_minor") }
 
 // parseInteger reads an integer that the lexer has checked; it fits when its
 // magnitude is at most 10^18-1.
@@ -343,8 +388,8 @@ func (d *Decoder) instant(r *record, f uint8) (at rules.Instant, ok bool) {
 			"as 2006-01-02T15:04:05.999Z")
 		return at, false
 	}
-	if d.hasClock && at.After(d.latest) {
-		d.refuse(r, f, ReasonAhead, "it is more than 5 minutes ahead of the record's Kafka timestamp: set the sender's clock")
+	if d.stamp >= 0 && at.After(d.latest) {
+		d.refuse(r, f, ReasonAhead, d.clock.aheadDetail(at, d.stamp))
 		return at, false
 	}
 	return at, true
@@ -354,7 +399,7 @@ func (d *Decoder) instant(r *record, f uint8) (at rules.Instant, ok bool) {
 func (d *Decoder) account(r *record, f uint8, key []byte) string {
 	account := d.text(r, f)
 	if !d.options.NoKeys && r.token(f).kind == text && account != view(key) {
-		d.refuse(r, f, ReasonKey, "the record's Kafka key must be its account_id")
+		d.refuseKey(r, f, account, view(key))
 	}
 	return account
 }
@@ -366,23 +411,26 @@ func (d *Decoder) textList(r *record, f uint8) []string {
 		return nil
 	}
 	rule, first := &r.fields[f], len(d.texts)
-	for i := skipSpace(d.src, int(r.token(f).start)+1); d.src[i] != ']'; {
+	i := skipSpace(d.src, int(r.token(f).start)+1)
+	for n := 0; d.src[i] != ']'; n++ {
 		var t token
-		n := len(d.texts) - first
 		if i = skipSpace(d.src, d.lexValue(i, &t, 1)); d.src[i] == ',' {
 			i = skipSpace(d.src, i+1)
 		}
-		if n == maxListed {
+		if t.kind == null || t.kind == text && t.start == t.end {
+			continue // nothing, as in a field: a text of none, split at its commas, gives one such
+		}
+		if len(d.texts)-first == maxListed {
 			d.refuse(r, f, ReasonLength, fmt.Sprintf("it must have at most %d elements", maxListed))
 			break
 		}
 		s, element := "", func() string { return fmt.Sprintf("%s[%d]", r.pathOf(f), n) }
 		if t.kind != text {
 			d.refuseAt(element(), ReasonType, mustBe(text, t.kind))
-		} else if s = d.textOf(&t); len(s) == 0 || utf8.RuneCountInString(s) > int(rule.max) {
+		} else if s = d.textOf(&t); utf8.RuneCountInString(s) > int(rule.max) {
 			d.refuseAt(element(), ReasonLength, lengthDetail(rule))
 		} else if !d.mayHold(r, f, s) {
-			d.refuseAt(element(), ReasonCardNumber, cardNumberDetail)
+			d.refuseAt(element(), ReasonCardNumber, cardNumberDetail(rule))
 		}
 		d.texts = append(d.texts, s)
 	}

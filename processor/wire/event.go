@@ -50,12 +50,12 @@ const (
 
 func newEventRecord() *record {
 	event := newRecord("", []field{
-		eventID:              {name: "event_id", needed: true, min: 1, max: maxID, holds: ids},
+		eventID:              {name: "event_id", needed: true, max: maxID, holds: ids},
 		eventType:            {name: "type", needed: true},
-		eventTransactionID:   {name: "transaction_id", needed: true, min: 1, max: maxID, holds: ids},
+		eventTransactionID:   {name: "transaction_id", needed: true, max: maxID, holds: ids},
 		eventOriginalID:      {name: "original_transaction_id", max: maxText, holds: ids},
-		eventAccountID:       {name: "account_id", needed: true, min: 1, max: maxID, holds: ids},
-		eventCardToken:       {name: "card_token", needed: true, min: 1, max: maxID, holds: cardTokens},
+		eventAccountID:       {name: "account_id", needed: true, max: maxID, holds: ids},
+		eventCardToken:       {name: "card_token", needed: true, max: maxID, holds: cardTokens},
 		eventAmount:          {name: "amount_minor", needed: true, max: maxAmountMinor},
 		eventCurrency:        {name: "currency", needed: true},
 		eventBillingAmount:   {name: "billing_amount_minor", max: maxAmountMinor},
@@ -69,20 +69,20 @@ func newEventRecord() *record {
 		eventItems:           {name: "items", max: maxItems},
 	})
 	event.inner[eventMerchant] = newRecord("merchant", []field{
-		merchantID:         {name: "id", needed: true, min: 1, max: maxMerchantID, holds: ids},
+		merchantID:         {name: "id", needed: true, max: maxMerchantID, holds: ids},
 		merchantAcquirerID: {name: "acquirer_id", max: maxText, holds: ids},
-		merchantNetwork:    {name: "network", max: maxText, holds: ids},
+		merchantNetwork:    {name: "network", max: maxText, holds: names},
 		merchantNetworkID:  {name: "network_merchant_id", max: maxText, holds: ids},
 		merchantSubID:      {name: "sub_merchant_id", max: maxText, holds: ids},
 		merchantTerminalID: {name: "terminal_id", max: maxText, holds: ids},
-		merchantName:       {name: "name", max: maxText, holds: freeText},
+		merchantName:       {name: "name", max: maxText, holds: freeText, cut: true},
 		merchantMCC:        {name: "mcc"},
 		merchantCountry:    {name: "country"},
 	})
 	items := newRecord("items", []field{
 		itemAmount:   {name: "amount_minor", needed: true, min: -maxAmountMinor, max: maxAmountMinor},
 		itemQuantity: {name: "quantity"},
-		itemSKU:      {name: "sku", max: maxText, holds: freeText},
+		itemSKU:      {name: "sku", max: maxText, holds: freeText, cut: true},
 		itemCategory: {name: "category", max: maxText, holds: freeText},
 	})
 	items.isList, items.tokens = true, nil
@@ -180,10 +180,12 @@ func (d *Decoder) acceptorID(r *record) string {
 	if !ok {
 		return ""
 	}
-	s = strings.TrimRight(s, " ")
-	d.checkLength(r, merchantID, s)
+	if s = strings.TrimRight(s, " "); s == "" {
+		r.token(merchantID).kind = null
+		d.lacks(r, merchantID, text)
+	}
 	d.mayHold(r, merchantID, s)
-	return s
+	return d.limitLength(r, merchantID, s)
 }
 
 func (d *Decoder) mcc(r *record, f uint8) string {
@@ -233,9 +235,12 @@ func (d *Decoder) quantity(r *record) string {
 	}
 	t := r.token(itemQuantity)
 	s := view(d.src[t.start:t.end])
-	if _, ok := parseDecimal(s); !ok {
+	q, ok := parseDecimal(s)
+	if !ok {
 		d.refuse(r, itemQuantity, ReasonRange,
 			"it must be a number of at most 32 characters with an exponent from -999 to 999")
+	} else if q.isCardNumber() {
+		d.refuse(r, itemQuantity, ReasonCardNumber, cardNumberDetail(&r.fields[itemQuantity]))
 	}
 	return s
 }

@@ -33,27 +33,27 @@ const (
 
 func newFactRecord() *record {
 	return newRecord("", []field{
-		factID:            {name: "fact_id", needed: true, min: 1, max: maxID, holds: ids},
+		factID:            {name: "fact_id", needed: true, max: maxID, holds: ids},
 		factType:          {name: "type", needed: true},
-		factAccountID:     {name: "account_id", needed: true, min: 1, max: maxID, holds: ids},
+		factAccountID:     {name: "account_id", needed: true, max: maxID, holds: ids},
 		factAt:            {name: "at", needed: true},
-		factMemberID:      {name: "member_id", min: 1, max: maxText, holds: ids},
-		factProgramme:     {name: "programme", min: 1, max: maxText, holds: ids},
-		factCardTokens:    {name: "card_tokens", min: 1, max: maxID, holds: cardTokens},
-		factLevel:         {name: "level", max: maxText, holds: ids},
-		factSegments:      {name: "segments", min: 1, max: maxText, holds: ids},
-		factSponsor:       {name: "sponsor_account_id", min: 1, max: maxID, holds: ids},
-		factCardToken:     {name: "card_token", min: 1, max: maxID, holds: cardTokens},
-		factOfferID:       {name: "offer_id", min: 1, max: maxText, holds: ids},
-		factSegment:       {name: "segment", min: 1, max: maxText, holds: ids},
-		factTransactionID: {name: "transaction_id", min: 1, max: maxID, holds: ids},
-		factCycle:         {name: "cycle", min: 1, max: maxText, holds: ids},
-		factAsOf:          {name: "as_of", min: 1, max: maxText, holds: ids},
+		factMemberID:      {name: "member_id", max: maxText, holds: ids},
+		factProgramme:     {name: "programme", max: maxText, holds: names},
+		factCardTokens:    {name: "card_tokens", max: maxID, holds: cardTokens},
+		factLevel:         {name: "level", max: maxText, holds: names},
+		factSegments:      {name: "segments", max: maxText, holds: names},
+		factSponsor:       {name: "sponsor_account_id", max: maxID, holds: ids},
+		factCardToken:     {name: "card_token", max: maxID, holds: cardTokens},
+		factOfferID:       {name: "offer_id", max: maxText, holds: names},
+		factSegment:       {name: "segment", max: maxText, holds: names},
+		factTransactionID: {name: "transaction_id", max: maxID, holds: ids},
+		factCycle:         {name: "cycle", max: maxText, holds: names},
+		factAsOf:          {name: "as_of"},
 		factAmount:        {name: "amount_minor", min: -maxAmountMinor, max: maxAmountMinor},
-		factUnit:          {name: "unit", min: 1, max: maxText, holds: ids},
+		factUnit:          {name: "unit", max: maxText, holds: names},
 		factCurrency:      {name: "currency"},
-		factReason:        {name: "reason", min: 1, max: maxText, holds: freeText},
-		factApprovedBy:    {name: "approved_by", min: 1, max: maxText, holds: ids},
+		factReason:        {name: "reason", max: maxText, holds: freeText, cut: true},
+		factApprovedBy:    {name: "approved_by", max: maxText, holds: freeText, cut: true},
 	})
 }
 
@@ -139,7 +139,7 @@ func (d *Decoder) factField(r *record, field uint8, f *rules.Fact) {
 	case factCardTokens:
 		f.CardTokens = d.textList(r, field)
 	case factLevel:
-		f.Level = d.factLevel(r, f.Type)
+		f.Level = d.text(r, field)
 	case factSegments:
 		f.Segments = d.textList(r, field)
 	case factSponsor:
@@ -155,7 +155,9 @@ func (d *Decoder) factField(r *record, field uint8, f *rules.Fact) {
 	case factCycle:
 		f.Cycle = d.text(r, field)
 	case factAsOf:
-		f.AsOf = d.text(r, field)
+		if asOf, ok := d.instant(r, field); ok {
+			f.AsOf = asOf.String()
+		}
 	case factAmount:
 		f.AmountMinor = d.factAmount(r, f.Type)
 	case factUnit:
@@ -167,15 +169,6 @@ func (d *Decoder) factField(r *record, field uint8, f *rules.Fact) {
 	case factApprovedBy:
 		f.ApprovedBy = d.text(r, field)
 	}
-}
-
-// factLevel may be empty, as if absent, at enrolment; a change needs one.
-func (d *Decoder) factLevel(r *record, t rules.FactType) string {
-	level := d.text(r, factLevel)
-	if t == rules.LevelChanged && level == "" && r.token(factLevel).kind == text {
-		d.refuse(r, factLevel, ReasonLength, "it must have a character at least")
-	}
-	return level
 }
 
 // factAmount is over 0 where something is spent; an adjustment goes either

@@ -21,7 +21,7 @@ var factSamples = map[string]string{
 	"segment_added":         `"segment":"students"`,
 	"segment_removed":       `"segment":"students"`,
 	"authorization_expired": `"transaction_id":"x1"`,
-	"cycle_closed":          `"programme":"lyon","cycle":"2025-11","as_of":"2025-12-01T00:00:00Z"`,
+	"cycle_closed":          `"programme":"lyon","cycle":"2025-10","as_of":"2025-11-01T00:00:00+01:00"`,
 	"points_spent":          `"amount_minor":5,"unit":"PTS"`,
 	"wallet_spent":          `"amount_minor":5,"unit":"EUR"`,
 	"adjustment":            `"amount_minor":-5,"currency":"EUR","reason":"a late train","approved_by":"u7"`,
@@ -50,7 +50,7 @@ func TestFactOfEachType(t *testing.T) {
 		rules.SegmentAdded:         {Segment: "students"},
 		rules.SegmentRemoved:       {Segment: "students"},
 		rules.AuthorizationExpired: {TransactionID: "x1"},
-		rules.CycleClosed:          {Programme: "lyon", Cycle: "2025-11", AsOf: "2025-12-01T00:00:00Z"},
+		rules.CycleClosed:          {Programme: "lyon", Cycle: "2025-10", AsOf: "2025-10-31T23:00:00Z"},
 		rules.PointsSpent:          {AmountMinor: 5, Unit: "PTS"},
 		rules.WalletSpent:          {AmountMinor: 5, Unit: "EUR"},
 		rules.Adjustment: {
@@ -138,25 +138,36 @@ func TestFactFields(t *testing.T) {
 			{"amount_minor", `"1"`, ReasonType},
 		}
 	}
+	const cut = -1 // shortened to 256 characters, and not refused
 	texts := func(name string, max int) []fieldCase {
+		tooLong := ReasonLength
+		if max == cut {
+			tooLong, max = "", 256
+		}
 		return []fieldCase{
 			{name, chars(1), ""},
 			{name, chars(max), ""},
-			{name, chars(max + 1), ReasonLength},
-			{name, `""`, ReasonLength},
+			{name, chars(max + 1), tooLong},
+			{name, `""`, ReasonMissing},
 			{name, `1`, ReasonType},
 		}
 	}
 	tokens := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(`"t",`, n), ",") + "]" }
 	head := append(texts("fact_id", 64),
-		fieldCase{"type", `"joined"`, ReasonEnum}, fieldCase{"type", `""`, ReasonEnum}, fieldCase{"type", `3`, ReasonType},
+		fieldCase{"type", `"joined"`, ReasonEnum}, fieldCase{"type", `""`, ReasonMissing}, fieldCase{"type", `3`, ReasonType},
 		fieldCase{"account_id", `"a2"`, ReasonKey}, fieldCase{"account_id", `1`, ReasonType},
 		fieldCase{"at", `"2025-11-22"`, ReasonTime}, fieldCase{"at", `5`, ReasonType},
 		fieldCase{"at", `"2025-11-22T08:36:21.125Z"`, ""}, fieldCase{"at", `"2025-11-22T08:36:21.126Z"`, ReasonAhead},
 	)
 	cases := map[string][]fieldCase{
 		"left": head,
-		"enrolled": append(append(append(texts("member_id", 256), texts("programme", 256)...), texts("sponsor_account_id", 64)...), []fieldCase{
+		"enrolled": append(append(texts("member_id", 256), texts("programme", 256)...), []fieldCase{
+			{"sponsor_account_id", chars(64), ""},
+			{"sponsor_account_id", chars(65), ReasonLength},
+			{"sponsor_account_id", `""`, ""},
+			{"sponsor_account_id", quoted(visa), ""}, // an id: counted
+			{"programme", quoted(visa), ReasonCardNumber},
+			{"level", quoted(visa), ReasonCardNumber},
 			{"level", chars(256), ""},
 			{"level", chars(257), ReasonLength},
 			{"level", `""`, ""},
@@ -166,31 +177,38 @@ func TestFactFields(t *testing.T) {
 			{"card_tokens", `"a"`, ReasonType},
 			{"card_tokens", `{}`, ReasonType},
 			{"card_tokens[1]", `["a",1]`, ReasonType},
-			{"card_tokens[0]", `[null]`, ReasonType},
+			{"card_tokens", `[null]`, ""},
+			{"card_tokens[2]", `["",null,3]`, ReasonType},
 			{"card_tokens[1]", `["a",{"b":["c"]},2]`, ReasonType},
-			{"card_tokens[2]", `["a","b",""]`, ReasonLength},
+			{"card_tokens", `["a","b",""]`, ""},
+			{"card_tokens", `""`, ""},
 			{"card_tokens[0]", `[` + chars(65) + `]`, ReasonLength},
 			{"card_tokens", `[` + chars(64) + `]`, ""},
 			{"card_tokens[1]", `["a","` + visa + `"]`, ReasonCardNumber},
 			{"card_tokens", tokens(1000), ""},
 			{"card_tokens", tokens(1001), ReasonLength},
-			{"segments", `["` + visa + `"]`, ""}, // an id: counted
+			{"segments[0]", `["` + visa + `"]`, ReasonCardNumber},
+			{"segments", `[""]`, ""},
 			{"segments[0]", `[` + chars(257) + `]`, ReasonLength},
 			{"segments[0]", `[false]`, ReasonType},
 			{"segments", tokens(1001), ReasonLength},
 		}...),
 		"card_linked":           append(texts("card_token", 64), fieldCase{"card_token", quoted(visa), ReasonCardNumber}),
 		"card_unlinked":         append(texts("card_token", 64), fieldCase{"card_token", quoted(visa), ReasonCardNumber}),
-		"level_changed":         texts("level", 256),
-		"offer_activated":       texts("offer_id", 256),
+		"level_changed":         append(texts("level", 256), fieldCase{"level", quoted(visa), ReasonCardNumber}),
+		"offer_activated":       append(texts("offer_id", 256), fieldCase{"offer_id", quoted(visa), ReasonCardNumber}),
 		"offer_deactivated":     texts("offer_id", 256),
-		"segment_added":         texts("segment", 256),
+		"segment_added":         append(texts("segment", 256), fieldCase{"segment", quoted(visa), ReasonCardNumber}),
 		"segment_removed":       texts("segment", 256),
 		"authorization_expired": texts("transaction_id", 64),
-		"cycle_closed":          append(append(texts("programme", 256), texts("cycle", 256)...), texts("as_of", 256)...),
-		"points_spent":          append(amounts(ReasonRange, ReasonRange), texts("unit", 256)...),
-		"wallet_spent":          append(amounts(ReasonRange, ReasonRange), texts("unit", 256)...),
-		"adjustment": append(append(append(amounts("", ReasonRange), texts("reason", 256)...), texts("approved_by", 256)...),
+		"cycle_closed": append(append(texts("programme", 256), texts("cycle", 256)...),
+			fieldCase{"as_of", `"2025-11"`, ReasonTime}, fieldCase{"as_of", `""`, ReasonMissing}, fieldCase{"as_of", `202511`, ReasonType},
+			fieldCase{"as_of", `"2025-11-22T08:36:21.125Z"`, ""}, fieldCase{"as_of", `"2025-11-22T08:36:21.126Z"`, ReasonAhead},
+			fieldCase{"cycle", quoted(visa), ReasonCardNumber}, fieldCase{"programme", quoted(visa), ReasonCardNumber}),
+		"points_spent": append(append(amounts(ReasonRange, ReasonRange), texts("unit", 256)...), fieldCase{"unit", quoted(visa), ReasonCardNumber}),
+		"wallet_spent": append(amounts(ReasonRange, ReasonRange), texts("unit", 256)...),
+		"adjustment": append(append(append(amounts("", ReasonRange), texts("reason", cut)...), texts("approved_by", cut)...),
+			fieldCase{"approved_by", `"4111 1111 1111 1111"`, ReasonCardNumber},
 			fieldCase{"currency", `"XYZ"`, ReasonCurrency}, fieldCase{"currency", `978`, ReasonType},
 			fieldCase{"reason", `"for card 4111-1111-1111-1111"`, ReasonCardNumber}),
 	}
@@ -228,7 +246,7 @@ func TestResult(t *testing.T) {
 		{"instruction_id", chars(1), ""},
 		{"instruction_id", chars(35), ""},
 		{"instruction_id", chars(36), ReasonLength},
-		{"instruction_id", `""`, ReasonLength},
+		{"instruction_id", `""`, ReasonMissing},
 		{"instruction_id", `"azAZ09-"`, ""},
 		{"instruction_id", `"a_b"`, ReasonFormat},
 		{"instruction_id", `"a b"`, ReasonFormat},
@@ -252,7 +270,7 @@ func TestResult(t *testing.T) {
 		{"reason", `null`, ""},
 		{"reason", `""`, ""},
 		{"reason", chars(256), ""},
-		{"reason", chars(257), ReasonLength},
+		{"reason", chars(257), ""}, // cut
 		{"reason", `4`, ReasonType},
 		{"reason", `"card 4111 1111 1111 1111 closed"`, ReasonCardNumber},
 		{"at", ``, ReasonMissing},

@@ -26,12 +26,12 @@ const (
 type Fault struct {
 	Reason string // one of the Reason codes
 	// Field is the path of the field, "merchant.id" or "items[3].amount_minor";
-	// empty: the record as a whole.
+	// "(key)": the record's key; empty: the record as a whole.
 	Field string
 	// Detail tells a person what is wrong and what to do. It never holds any
 	// content of the record.
 	Detail string
-	// KeepBytes allows the record's bytes to be kept. It is false where the
+	// KeepBytes allows the record's value to be kept. It is false where the
 	// record was not read whole (too large, no JSON) or where something in it
 	// looks like a card number: then only size and hash may be kept.
 	KeepBytes bool

@@ -32,15 +32,18 @@ func Limit(mayKeep bool) *Fault {
 }
 
 // Letter is the dead letter of a record. It holds key and value only where
-// they may be kept; they are not copied.
+// they may be kept, each for itself; they are not copied.
 func (f *Fault) Letter(topic string, partition int32, offset, timestamp int64, key, value []byte) *rules.DeadLetter {
 	letter := &rules.DeadLetter{
 		Topic: topic, Partition: partition, Offset: offset, Timestamp: timestamp,
 		Reason: f.Reason, Field: f.Field, Detail: f.Detail,
 		Size: len(value), SHA256: sha256.Sum256(value),
 	}
+	if KeepKey(key) {
+		letter.Key = key
+	}
 	if f.KeepBytes {
-		letter.Key, letter.Value = key, value
+		letter.Value = value
 	}
 	return letter
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -108,9 +109,12 @@ func (d *Decoder) lex(r *record) bool {
 	d.names = d.names[:0]
 	i := skipSpace(d.src, 0)
 	if i == len(d.src) || d.src[i] != '{' {
-		return d.stop(ReasonJSON, i, "the value must be one JSON object") >= 0
+		return d.stop(ReasonJSON, 0, cmp.Or(otherForm(d.src), "the value must be one JSON object")) >= 0
 	}
 	if i = d.lexRecord(i, r, 1); i < 0 {
+		if form := otherForm(d.src); form != "" {
+			d.stop(ReasonJSON, 0, form)
+		}
 		return false
 	}
 	if i = skipSpace(d.src, i); i != len(d.src) {
@@ -164,7 +168,9 @@ func (d *Decoder) lexRecord(i int, r *record, depth int) int {
 			d.duplicate(i)
 		}
 		if i < len(b) && b[i] == '"' {
-			i = d.lexText(i, t)
+			if i = d.lexText(i, t); t.start == t.end {
+				t.kind = null // an empty text is as if the field were absent
+			}
 		} else if inner := r.inner[f]; inner == nil {
 			i = d.lexValue(i, t, depth)
 		} else {

@@ -42,9 +42,17 @@ func (s slow) text(name string) string {
 func (s slow) texts(name string) (texts []string) {
 	list, _ := s[name].([]any)
 	for _, element := range list {
-		texts = append(texts, element.(string))
+		if text, _ := element.(string); text != "" {
+			texts = append(texts, text)
+		}
 	}
 	return texts
+}
+
+// described is a text of at most 256 characters.
+func (s slow) described(name string) string {
+	runes := []rune(s.text(name))
+	return string(runes[:min(len(runes), 256)])
 }
 
 func (s slow) integer(name string) int64 {
@@ -87,14 +95,14 @@ func slowEvent(t fataler, value []byte) rules.Event {
 	ev.Merchant = rules.Merchant{
 		ID: strings.TrimRight(m.text("id"), " "), AcquirerID: m.text("acquirer_id"), Network: m.text("network"),
 		NetworkMerchantID: m.text("network_merchant_id"), SubMerchantID: m.text("sub_merchant_id"),
-		TerminalID: m.text("terminal_id"), Name: m.text("name"), MCC: m.text("mcc"), Country: m.text("country"),
+		TerminalID: m.text("terminal_id"), Name: m.described("name"), MCC: m.text("mcc"), Country: m.text("country"),
 	}
 	list, _ := s["items"].([]any)
 	for _, element := range list {
 		item := slow(element.(map[string]any))
 		quantity, _ := item["quantity"].(json.Number)
 		ev.Items = append(ev.Items, rules.Item{
-			AmountMinor: item.integer("amount_minor"), Quantity: quantity.String(), SKU: item.text("sku"), Category: item.text("category"),
+			AmountMinor: item.integer("amount_minor"), Quantity: quantity.String(), SKU: item.described("sku"), Category: item.text("category"),
 		})
 	}
 	return ev
@@ -122,19 +130,21 @@ func slowFact(t fataler, value []byte) rules.Fact {
 	case rules.AuthorizationExpired:
 		f.TransactionID = s.text("transaction_id")
 	case rules.CycleClosed:
-		f.Programme, f.Cycle, f.AsOf = s.text("programme"), s.text("cycle"), s.text("as_of")
+		f.Programme, f.Cycle = s.text("programme"), s.text("cycle")
+		asOf, _ := s.instant(t, "as_of")
+		f.AsOf = asOf.String()
 	case rules.PointsSpent, rules.WalletSpent:
 		f.AmountMinor, f.Unit = s.integer("amount_minor"), s.text("unit")
 	case rules.Adjustment:
 		f.AmountMinor, f.Currency = s.integer("amount_minor"), s.currency("currency")
-		f.Reason, f.ApprovedBy = s.text("reason"), s.text("approved_by")
+		f.Reason, f.ApprovedBy = s.described("reason"), s.described("approved_by")
 	}
 	return f
 }
 
 func slowResult(t fataler, value []byte) rules.Result {
 	s := slowly(t, value)
-	r := rules.Result{InstructionID: s.text("instruction_id"), AccountID: s.text("account_id"), Reason: s.text("reason")}
+	r := rules.Result{InstructionID: s.text("instruction_id"), AccountID: s.text("account_id"), Reason: s.described("reason")}
 	r.Status, _ = rules.ParseResultStatus(s.text("status"))
 	r.At, _ = s.instant(t, "at")
 	return r

@@ -41,18 +41,18 @@ const maxSumMinor = 1e18 - 1
 func newReferralRecord() *record {
 	sum := func(name string) field { return field{name: name, needed: true, max: maxSumMinor} }
 	return newRecord("", []field{
-		referralID:              {name: "fact_id", needed: true, min: 1, max: maxID, holds: ids},
+		referralID:              {name: "fact_id", needed: true, max: maxID, holds: ids},
 		referralType:            {name: "type", needed: true},
-		referralAccountID:       {name: "account_id", needed: true, min: 1, max: maxID, holds: ids},
+		referralAccountID:       {name: "account_id", needed: true, max: maxID, holds: ids},
 		referralAt:              {name: "at", needed: true},
 		referralNumber:          {name: "number", needed: true, min: 1, max: maxSumMinor},
-		referralBuyer:           {name: "buyer_account_id", needed: true, min: 1, max: maxID, holds: ids},
-		referralTransactionID:   {name: "transaction_id", needed: true, min: 1, max: maxText, holds: ids},
+		referralBuyer:           {name: "buyer_account_id", needed: true, max: maxID, holds: ids},
+		referralTransactionID:   {name: "transaction_id", needed: true, max: maxText, holds: ids},
 		referralPartnerID:       {name: "partner_id", max: maxText, holds: ids},
 		referralStoreID:         {name: "store_id", max: maxText, holds: ids},
-		referralOfferID:         {name: "offer_id", needed: true, min: 1, max: maxText, holds: ids},
-		referralOfferVersion:    {name: "offer_version", needed: true, min: 1, max: maxText, holds: ids},
-		referralProgramme:       {name: "programme", needed: true, min: 1, max: maxText, holds: ids},
+		referralOfferID:         {name: "offer_id", needed: true, max: maxText, holds: ids},
+		referralOfferVersion:    {name: "offer_version", needed: true, max: maxText, holds: ids},
+		referralProgramme:       {name: "programme", needed: true, max: maxText, holds: ids},
 		referralCurrency:        {name: "currency", needed: true},
 		referralPurchasedAt:     {name: "purchased_at", needed: true},
 		referralChannel:         {name: "channel"},
@@ -88,12 +88,8 @@ func (d *Decoder) Referral(value, key []byte, kafkaMillis int64, f *rules.Referr
 	f.Programme = d.text(r, referralProgramme)
 	f.Currency = d.currency(r, referralCurrency)
 	f.PurchasedAt, _ = d.instant(r, referralPurchasedAt)
-	if !d.isEmpty(r, referralChannel) {
-		f.Channel = d.channel(r, referralChannel)
-	}
-	if !d.isEmpty(r, referralMCC) {
-		f.MCC = d.mcc(r, referralMCC)
-	}
+	f.Channel = d.channel(r, referralChannel)
+	f.MCC = d.mcc(r, referralMCC)
 	f.ConfirmedBasisMinor = d.integer(r, referralConfirmedBasis)
 	f.ConfirmedRewardMinor = d.integer(r, referralConfirmedReward)
 	f.ExpectedBasisMinor = d.integer(r, referralExpectedBasis)
@@ -117,10 +113,4 @@ func (d *Decoder) referralType(r *record) {
 		d.refuse(r, referralType, ReasonTopic, "this topic is for "+referralTypeName+" facts, which only processors write: "+
 			"send other facts to the topic of facts")
 	}
-}
-
-// isEmpty reports a text without characters, which counts as absent.
-func (d *Decoder) isEmpty(r *record, f uint8) bool {
-	t := r.token(f)
-	return t.kind == text && t.start == t.end
 }

@@ -55,7 +55,7 @@ func TestReferralFields(t *testing.T) {
 	var cases []fieldCase
 	for name, max := range map[string]int{"fact_id": 64, "buyer_account_id": 64, "transaction_id": 256, "offer_id": 256, "offer_version": 256, "programme": 256} {
 		cases = append(cases, fieldCase{name, chars(1), ""}, fieldCase{name, chars(max), ""}, fieldCase{name, chars(max + 1), ReasonLength},
-			fieldCase{name, `""`, ReasonLength}, fieldCase{name, `1`, ReasonType})
+			fieldCase{name, `""`, ReasonMissing}, fieldCase{name, `1`, ReasonType})
 	}
 	for _, name := range []string{"partner_id", "store_id"} {
 		cases = append(cases, fieldCase{name, chars(256), ""}, fieldCase{name, chars(257), ReasonLength}, fieldCase{name, `1`, ReasonType})
@@ -73,11 +73,11 @@ func TestReferralFields(t *testing.T) {
 		{"number", `0`, ReasonRange},
 		{"number", `"1"`, ReasonType},
 		{"type", `"enrolled"`, ReasonTopic},
-		{"type", `""`, ReasonTopic},
+		{"type", `""`, ReasonMissing},
 		{"type", `1`, ReasonType},
 		{"account_id", `"a2"`, ReasonKey},
 		{"currency", `"XYZ"`, ReasonCurrency},
-		{"currency", `""`, ReasonCurrency},
+		{"currency", `""`, ReasonMissing},
 		{"channel", `"by_mail"`, ReasonEnum},
 		{"channel", `1`, ReasonType},
 		{"mcc", `"123"`, ReasonFormat},

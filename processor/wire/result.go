@@ -16,10 +16,10 @@ const maxInstructionID = 35
 
 func newResultRecord() *record {
 	return newRecord("", []field{
-		resultInstructionID: {name: "instruction_id", needed: true, min: 1, max: maxInstructionID, holds: ids},
-		resultAccountID:     {name: "account_id", needed: true, min: 1, max: maxID, holds: ids},
+		resultInstructionID: {name: "instruction_id", needed: true, max: maxInstructionID, holds: ids},
+		resultAccountID:     {name: "account_id", needed: true, max: maxID, holds: ids},
 		resultStatus:        {name: "status", needed: true},
-		resultReason:        {name: "reason", max: maxText, holds: freeText},
+		resultReason:        {name: "reason", max: maxText, holds: freeText, cut: true},
 		resultAt:            {name: "at", needed: true},
 	})
 }

@@ -437,7 +437,7 @@ func (g *Generator) quietFact() rules.Fact {
 		rules.Fact{Type: rules.OfferDeactivated, OfferID: offer},
 		rules.Fact{Type: rules.SegmentAdded, Segment: "student"},
 		rules.Fact{Type: rules.SegmentRemoved, Segment: "student"},
-		rules.Fact{Type: rules.CycleClosed, Programme: g.cat.Programmes[0].ID, Cycle: "2024-03", AsOf: "2024-04-01"},
+		rules.Fact{Type: rules.CycleClosed, Programme: g.cat.Programmes[0].ID, Cycle: "2024-03", AsOf: "2024-04-01T00:00:00Z"},
 		rules.Fact{Type: rules.Erased},
 	)
 	f.At = g.instant()
