@@ -162,7 +162,7 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 	}
 	member := memberHash(ev.AccountID)
 	enrolled := s.members.has(member)
-	if err := s.awaitCatalogue(ctx, w, r, ev.PurchaseTime(), enrolled); err != nil {
+	if err := s.awaitCatalogue(ctx, w, r, ev.TermsTime(), enrolled); err != nil {
 		return nil, err
 	}
 	if !enrolled && !s.snapshot.Automatic() {

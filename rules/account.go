@@ -37,8 +37,10 @@ type Account struct {
 	purchases []purchase
 	events    []setEvent // of all purchases, chained by next
 	removed   int        // how many of events are no longer in a chain
-	lines     []line     // booked, of all purchases, chained by next
-	free      int32      // first unused line, chained by next; -1: none
+	matched   int        // how many of events are refunds that are matched to their purchase
+	dropped   []droppedRefund
+	lines     []line // booked, of all purchases, chained by next
+	free      int32  // first unused line, chained by next; -1: none
 
 	enrolments int     // how many enrolled facts
 	expiries   int     // how many authorization_expired facts
@@ -79,11 +81,15 @@ type setEvent struct {
 	channel       Channel
 	late          bool // dated more than H days after its purchase
 	listsItems    bool
+	matched       bool      // a refund that names another purchase, which is unknown, or none
+	onceMatched   bool      // it was so when a record was decided
+	moves         bool      // while refunds are matched
 	items         []itemSum // by category; of all events but authorizations that match nothing
-	// Only of events that open a purchase at a merchant that matches:
+	// Only of events that open a purchase at a merchant that matches, and of
+	// refunds at stores match and card:
 	match       Match
-	matchesOwn  bool // an offer of a programme's own
 	card        string
+	matchesOwn  bool // an offer of a programme's own
 	mcc         string
 	cardProduct string
 	next        int32
@@ -97,7 +103,7 @@ type itemSum struct {
 }
 
 // opens reports whether the event can give its purchase time and place.
-func (e *setEvent) opens() bool { return e.atStore() || e.matchesOwn }
+func (e *setEvent) opens() bool { return e.typ.Opens() && (e.atStore() || e.matchesOwn) }
 
 func (e *setEvent) atStore() bool { return e.match.PartnerID != "" }
 
@@ -206,7 +212,7 @@ func NewAccount(id string) *Account {
 func (a *Account) Reset(id string) {
 	*a = Account{
 		id: id, facts: a.facts[:0], purchases: a.purchases[:0], events: a.events[:0], lines: a.lines[:0],
-		grants: a.grants[:0], told: a.told[:0], standings: a.standings[:0], referrals: a.referrals[:0],
+		dropped: a.dropped[:0], grants: a.grants[:0], told: a.told[:0], standings: a.standings[:0], referrals: a.referrals[:0],
 		cash: a.cash[:0], arena: a.arena[:0], codec: a.codec, free: -1, factLines: -1, newest: MinInstant,
 	}
 }
@@ -219,7 +225,7 @@ func (a *Account) IsMember() bool { return a.enrolments > 0 }
 
 // IsEmpty reports that nothing of the account is known: it need not be stored.
 func (a *Account) IsEmpty() bool {
-	return len(a.facts)+len(a.purchases)+len(a.cash)+len(a.referrals) == 0 && a.factLines < 0
+	return len(a.facts)+len(a.purchases)+len(a.cash)+len(a.referrals)+len(a.dropped) == 0 && a.factLines < 0
 }
 
 // MemberID is the member id of the latest enrolment; empty where none is known.

@@ -59,6 +59,9 @@ type Programme struct {
 	Enrolment   Enrolment
 	AllCards    bool // cards: all; a purchase's card need not be linked
 	HorizonDays int  // H: 1 to 3660
+	// UnlinkedRefundDays is N: a refund that names no known purchase is matched
+	// to one made at most N x 24 h before it. 0: it waits; at most HorizonDays.
+	UnlinkedRefundDays int
 	// CeilingMillionths bounds the member's money awards of one purchase as a
 	// share of its basis: 1,000,000 (the whole basis) where none is stated.
 	CeilingMillionths int64

@@ -31,6 +31,11 @@ func (a *Account) AppendBinary(dst []byte) []byte {
 		w.int(a.cash[i].confirmedMinor)
 		w.int(a.cash[i].instructedMinor)
 	}
+	w.count(len(a.dropped))
+	for i := range a.dropped {
+		w.unique(a.dropped[i].id)
+		w.hash(a.dropped[i].hash)
+	}
 	return w.b
 }
 
@@ -120,6 +125,10 @@ const (
 	eventOwn          = 1 << 4 // it matches an offer of a programme's own
 	eventStore        = 1 << 5 // it matches a store
 	eventItems        = 1 << 6 // it lists items
+	eventUnlinked     = 1 << 7 // a third byte follows
+
+	eventMatched     = 1 << 0
+	eventOnceMatched = 1 << 1
 )
 
 func (e *encoder) setEvent(x *setEvent, purchaseID string) {
@@ -138,8 +147,12 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 	set(&second, eventOwn, x.matchesOwn)
 	set(&second, eventStore, x.atStore())
 	set(&second, eventItems, x.listsItems)
+	set(&second, eventUnlinked, x.matched || x.onceMatched)
 	e.byte(first)
 	e.byte(second)
+	if second&eventUnlinked != 0 {
+		e.byte(mark(x.matched)*eventMatched | mark(x.onceMatched)*eventOnceMatched)
+	}
 	e.unique(x.id)
 	e.hash(x.hash)
 	if first&eventOwnID != 0 {
@@ -162,10 +175,13 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 		e.string(x.match.PartnerID)
 		e.string(x.match.StoreID)
 	}
-	if x.opens() {
+	switch {
+	case x.opens():
 		e.string(x.card)
 		e.string(x.mcc)
 		e.string(x.cardProduct)
+	case x.isStoreRefund():
+		e.string(x.card)
 	}
 	if x.listsItems {
 		e.count(len(x.items))
@@ -257,6 +273,9 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 	for range r.count(3) {
 		a.cash = append(a.cash, cashTotal{currency: r.currency(), confirmedMinor: r.int(), instructedMinor: r.int()})
 	}
+	for range r.count(minDroppedBytes) {
+		a.dropped = append(a.dropped, droppedRefund{r.unique(), r.hash()})
+	}
 	err := r.done()
 	if err != nil {
 		a.Reset(a.id)
@@ -272,6 +291,7 @@ const (
 	minToldBytes     = 17
 	minReferralBytes = 21
 	minEventBytes    = 14
+	minDroppedBytes  = 9
 	minLineBytes     = 6
 )
 
@@ -381,6 +401,9 @@ func (d *decoder) events(a *Account, p *purchase) {
 		if x.isLink() {
 			a.links++
 		}
+		if x.matched {
+			a.matched++
+		}
 		a.newest = later(a.newest, x.occurredAt)
 		a.items += len(x.items)
 		d.volume(a, max(x.amountMinor, x.billingMinor))
@@ -398,9 +421,13 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 	x := setEvent{
 		typ:     EventType(d.enum(first&eventTypeMask, byte(Authorization), byte(NumEventTypes-1), "bad event type")),
 		channel: Channel(second >> eventChannelShift & eventChannelMask),
-		late:    second&eventLate != 0,
-		id:      d.unique(), hash: d.hash(), transactionID: purchaseID, next: -1,
+		late:    second&eventLate != 0, transactionID: purchaseID, next: -1,
 	}
+	if second&eventUnlinked != 0 {
+		third := d.byte()
+		x.matched, x.onceMatched = third&eventMatched != 0, third&eventOnceMatched != 0
+	}
+	x.id, x.hash = d.unique(), d.hash()
 	if first&eventOwnID != 0 {
 		x.transactionID = d.unique()
 	}
@@ -423,10 +450,15 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 	if second&eventStore != 0 {
 		x.match = Match{d.string(), d.string()}
 	}
-	if x.opens() {
+	switch {
+	case x.opens():
 		x.card, x.mcc, x.cardProduct = d.string(), d.string(), d.string()
+	case x.isStoreRefund():
+		x.card = d.string()
+	case x.atStore(), x.matchesOwn, x.matched, x.onceMatched:
+		d.fail("bad match")
 	}
-	if (x.opens() && !x.typ.Opens()) || x.atStore() != (second&eventStore != 0) {
+	if x.atStore() != (second&eventStore != 0) {
 		d.fail("bad match")
 	}
 	if second&eventItems != 0 {

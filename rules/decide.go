@@ -85,6 +85,7 @@ func (e *Engine) decide(a *Account, d decision, out *Output) (booked bool, err e
 			e.worked = append(e.worked, workedPurchase{index: int32(i), why: whyMoved})
 		}
 	}
+	a.rememberMatched()
 	booked = e.book(a, d, out)
 	for i := range a.purchases {
 		a.purchases[i].dirty = false
@@ -562,6 +563,9 @@ func (t tally) why() reasons {
 	var why reasons
 	if t.lowered {
 		why |= whyRefund
+	}
+	if t.matched {
+		why |= whyMatchedRefund
 	}
 	if t.late {
 		why |= whyLate

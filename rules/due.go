@@ -132,6 +132,7 @@ func (e *Engine) instructionID(a *Account, n *net, d decision) string {
 // others.
 func (e *Engine) Repair(a *Account, c Cause, number int64, out *Output) error {
 	e.adopt(a)
+	e.matchRefunds(a)
 	a.unsettled = true
 	_, err := e.decide(a, decision{cause: c, facts: true, repair: number}, out)
 	return err

@@ -17,6 +17,7 @@ type Engine struct {
 	snapshot *Snapshot
 	budgets  Budgets
 	clock    clock
+	matcher  refundMatcher
 	// Of the purchase at hand:
 	terms      purchaseTerms
 	offered    []offered
@@ -97,18 +98,15 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	if !e.snapshot.takesEvents(a, ev.PurchaseTime()) {
 		return Verdict{Fate: NoMember}, nil
 	}
-	if known := a.eventByID(ev.ID); known != nil {
-		return sameID(known.hash == ev.ContentHash), nil
+	if hash, known := a.hashByID(ev.ID); known {
+		return sameID(hash == ev.ContentHash), nil
 	}
 	purchaseID := a.resolve(ev.TransactionID, ev.OriginalTransactionID, link{})
 	known := a.knowsWith(ev, purchaseID)
-	var m Match
-	matches := false
-	if ev.Type.Opens() {
-		m, matches = e.snapshot.Match(ev)
-	}
+	m, matches := e.matchOf(ev)
 	fate := e.admit(a, ev, known, matches)
-	if !fate.InSet() {
+	mayMatch := ev.Type == Refund && matches && !known
+	if !fate.InSet() && !mayMatch {
 		return Verdict{Fate: fate}, nil
 	}
 	if a.isFull(ev, purchaseID) {
@@ -116,6 +114,12 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	}
 	e.adopt(a)
 	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
+	if e.matchRefunds(a); mayMatch {
+		if fate = e.whetherMatched(a, fate); !fate.InSet() {
+			return Verdict{Fate: fate}, nil
+		}
+	}
+	e.dropWaiting(a)
 	booked, err := e.decide(a, decision{cause: c, at: ev.OccurredAt}, out)
 	if booked && fate == NoChange {
 		fate = Booked
@@ -123,10 +127,37 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	return Verdict{Fate: fate}, err
 }
 
+// matchOf is where the merchant of an event that opens purchases is found, or of
+// a refund that may be matched to one.
+func (e *Engine) matchOf(ev *Event) (Match, bool) {
+	switch {
+	case ev.Type.Opens():
+		return e.snapshot.Match(ev)
+	case ev.Type == Refund && e.snapshot.unlinkedRefunds:
+		return e.snapshot.matchStore(ev)
+	}
+	return Match{}, false
+}
+
+// whetherMatched is the fate of the event that was put into the set last, a
+// refund whose purchase is unknown: where it is matched to none and has waited
+// too long as it comes, it is taken out again.
+func (e *Engine) whetherMatched(a *Account, fate Fate) Fate {
+	last := int32(len(a.events) - 1)
+	switch {
+	case a.events[last].matched:
+		return NoChange
+	case fate == TooLate:
+		e.removeEvent(a, last)
+		e.matchRefunds(a)
+	}
+	return fate
+}
+
 // isFull reports that the event would take the account beyond its bounds.
 func (a *Account) isFull(ev *Event, purchaseID string) bool {
 	switch {
-	case volumeOf(ev) > maxAccountVolumeMinor-a.volume, len(a.events)-a.removed >= maxAccountEvents:
+	case volumeOf(ev) > maxAccountVolumeMinor-a.volume, len(a.events)-a.removed+len(a.dropped) >= maxAccountEvents:
 		return true
 	case len(ev.Items) == 0:
 		return false
@@ -195,6 +226,10 @@ func (e *Engine) ApplyFact(a *Account, f *Fact, c Cause, out *Output) (Verdict, 
 	a.volume += volume
 	a.insertFact(f)
 	e.markByFact(a, f)
+	if f.Type == Enrolled { // in another programme refunds may be matched otherwise
+		e.matchRefunds(a)
+		e.dropWaiting(a)
+	}
 	booked, err := e.decide(a, decision{cause: c, at: f.At, facts: true}, out)
 	if booked {
 		return Verdict{Fate: Booked}, err

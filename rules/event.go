@@ -118,6 +118,16 @@ func (e *Event) PurchaseTime() Instant {
 	return e.OccurredAt
 }
 
+// TermsTime is the latest instant whose terms the event asks for: a refund is
+// found at its store at its own purchase time, and may be matched to a purchase
+// by the programme's version of when it happened.
+func (e *Event) TermsTime() Instant {
+	if e.Type == Refund {
+		return later(e.PurchaseTime(), e.OccurredAt)
+	}
+	return e.PurchaseTime()
+}
+
 // Clone is a copy of e that shares no memory with it.
 func (e *Event) Clone() *Event {
 	c := *e

@@ -59,6 +59,9 @@ type ExplainedEvent struct {
 	// needs saying.
 	Part string `json:"part"`
 	Note string `json:"note,omitempty"`
+	// Unlinked is of a refund that names no purchase that is known: what it was
+	// matched to, and by what.
+	Unlinked *ExplainedUnlinked `json:"unlinked,omitempty"`
 	// GivesPurchaseTime: time, store and card of the purchase are this event's.
 	GivesPurchaseTime bool `json:"gives_purchase_time,omitempty"`
 }
@@ -278,7 +281,7 @@ func (e *Engine) Explain(a *Account, transactionID string) (*Explanation, error)
 	x.Booked = e.explainBooked(a, p.lines)
 	if !p.known() {
 		x.Outcome = "waiting"
-		x.Events = a.explainEvents(p, a.tallyOf(p, true))
+		x.Events = e.explainEvents(a, p, a.tallyOf(p, true))
 		return x, nil
 	}
 	e.explained, e.explainedIndex = x, i
@@ -315,7 +318,7 @@ func (a *Account) purchaseWith(transactionID string) int {
 func (e *Engine) explain(a *Account, x *Explanation, p *purchase) {
 	t := &e.terms
 	giver := &a.events[p.giver]
-	x.Events = a.explainEvents(p, t.tally)
+	x.Events = e.explainEvents(a, p, t.tally)
 	x.Purchase = e.explainMatch(giver, p)
 	x.Member = &ExplainedMember{
 		MemberID: t.standing.memberID, Programme: t.standing.programme, Level: t.standing.level,
@@ -504,17 +507,20 @@ func (s *Snapshot) decimalsOf(programmeID, unit string) int {
 	return 0
 }
 
-func (a *Account) explainEvents(p *purchase, t tally) []ExplainedEvent {
+func (e *Engine) explainEvents(a *Account, p *purchase, t tally) []ExplainedEvent {
 	var events []ExplainedEvent
 	for i := p.events; i >= 0; i = a.events[i].next {
-		e := &a.events[i]
+		s := &a.events[i]
 		x := ExplainedEvent{
-			EventID: e.id, Type: e.typ.String(), OccurredAt: e.occurredAt.String(), PurchasedAt: e.purchasedAt.String(),
-			AmountMinor: e.amountMinor, Currency: e.currency.String(), BillingAmountMinor: e.billingMinor,
-			BillingCurrency: e.billing.String(), StoreID: e.match.StoreID, GivesPurchaseTime: i == p.giver,
+			EventID: s.id, Type: s.typ.String(), OccurredAt: s.occurredAt.String(), PurchasedAt: s.purchasedAt.String(),
+			AmountMinor: s.amountMinor, Currency: s.currency.String(), BillingAmountMinor: s.billingMinor,
+			BillingCurrency: s.billing.String(), StoreID: s.match.StoreID, GivesPurchaseTime: i == p.giver,
 		}
 		x.Part, x.Note = a.partOf(i, t)
-		if e.late {
+		if s.matched || !p.known() {
+			x.Unlinked = e.explainUnlinked(a, i)
+		}
+		if s.late {
 			x.Note = joinNotes(x.Note, "more than H days after the purchase: changes this purchase alone")
 		}
 		events = append(events, x)

@@ -183,6 +183,7 @@ func (e *ExplainedEvent) text(b *strings.Builder) {
 		b.WriteString(", gives time, store and card")
 	}
 	b.WriteByte('\n')
+	e.Unlinked.text(b, e.Currency)
 }
 
 // worldsText tells both worlds, once where they are the same.

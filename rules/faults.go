@@ -136,6 +136,9 @@ func checkProgrammes(c *Catalogue, faults *Faults) {
 		if p.HorizonDays < 1 || p.HorizonDays > maxHorizonDays {
 			check.fault("horizon_days", "%d is not within 1 to %d days", p.HorizonDays, maxHorizonDays)
 		}
+		if p.UnlinkedRefundDays < 0 || p.UnlinkedRefundDays > p.HorizonDays {
+			check.fault("unlinked_refunds", "%d is not within 0 days and the horizon of %d", p.UnlinkedRefundDays, p.HorizonDays)
+		}
 		if p.CeilingMillionths < 1 || p.CeilingMillionths > maxCeilingMillionths {
 			check.fault("ceiling", "%s is not over 0%% and up to %s of the basis", money.FormatPercent(p.CeilingMillionths), money.FormatPercent(maxCeilingMillionths))
 		}

@@ -72,17 +72,41 @@ func (s *Snapshot) horizonDays(a *Account, t Instant) int {
 			name = f.Programme
 		}
 	}
-	version := s.automaticAt(t)
-	if name != "" {
-		version = nil
-		if i, ok := s.programmeIndex[name]; ok {
-			version = s.programmeAt(i, t)
+	if v := s.settingsAt(name, t); v != nil {
+		return v.HorizonDays
+	}
+	return DefaultHorizonDays
+}
+
+// settingsAt is the version in force at t of a programme by name, or where there
+// is no name of the one that takes everyone; nil: none.
+func (s *Snapshot) settingsAt(programme string, t Instant) *programmeVersion {
+	if programme == "" {
+		return s.automaticAt(t)
+	}
+	if i, ok := s.programmeIndex[programme]; ok {
+		return s.programmeAt(i, t)
+	}
+	return nil
+}
+
+// refundDays is for how many days before t the programme looks for the purchase
+// of an unlinked refund; 0: it doesn't.
+func (s *Snapshot) refundDays(programme string, t Instant) int {
+	if v := s.settingsAt(programme, t); v != nil {
+		return v.UnlinkedRefundDays
+	}
+	return 0
+}
+
+// firstProgramme is that of the first enrolment; empty where none is known.
+func (a *Account) firstProgramme() string {
+	for i := range a.facts {
+		if a.facts[i].Type == Enrolled {
+			return a.facts[i].Programme
 		}
 	}
-	if version == nil {
-		return DefaultHorizonDays
-	}
-	return version.HorizonDays
+	return ""
 }
 
 // takesEvents reports whether events of the account made at t are kept: an

@@ -20,6 +20,7 @@ type tally struct {
 	cleared  bool  // there is a clearing
 	expired  bool  // the authorised amount is 0 for good
 	lowered  bool  // something was given back
+	matched  bool  // by a refund that named no purchase
 	late     bool  // a late event is looked at
 }
 
@@ -45,6 +46,7 @@ func (a *Account) tallyOf(p *purchase, withLate bool) tally {
 			t.cleared = true
 		case Refund, Chargeback, Reversal:
 			t.lowered = true
+			t.matched = t.matched || e.matched
 		}
 	}
 	return t

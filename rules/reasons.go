@@ -9,49 +9,50 @@ type reasons uint64
 
 // The codes. Their names are kept in ClickHouse: rename none.
 const (
-	whyNoBasis     reasons = 1 << iota // nothing authorised or cleared is left
-	whyCurrency                        // an amount that counts is not stated in the offer's currency
-	whyMinimum                         // the basis is under the minimum spend
-	whyWindow                          // the offer was not in force at purchase time
-	whyNotMember                       // no member of the partner's programme at purchase time
-	whyCard                            // the card was not linked at purchase time
-	whyExpired                         // the authorization expired
-	whyCapPurchase                     // limited per purchase
-	whyCapMonth                        // limited per month
-	whyGroup                           // another award of its group is worth more
-	whyCeiling                         // limited to the programme's share of the basis
-	whyMargin                          // limited to the commission
-	whyRefund                          // a refund, chargeback or reversal lowered the basis
-	whyLate                            // an event more than H days after the purchase: its recorded terms
-	whyMoved                           // the purchase moved to another version or store
-	whyRounded                         // rounded to nothing
-	whyAdjustment                      // booked by an adjustment
-	whySpent                           // points or wallet spent
-	whyRepaired                        // booked when sums were compared with what was deserved
-	whyMaximum                         // the basis is over the maximum spend
-	whyHours                           // not at the offer's weekdays, hours or dates
-	whyChannel                         // another channel, or none stated
-	whyMCC                             // another merchant category, or none stated
-	whyCardProduct                     // another card product, or none stated
-	whyLevel                           // another level, or none
-	whySegment                         // in none of the segments
-	whyActivation                      // the member has not activated the offer
-	whyEnrolled                        // enrolled too early, too late, or it is not known when
-	whyFirst                           // not the first purchase at the partner
-	whyLapsed                          // no purchase before, or one too lately
-	whyVisit                           // not the visit that earns
-	whyGoal                            // not the purchase that reaches the goal
-	whyTier                            // below the first tier, or nothing at this rate
-	whyCapDay                          // limited per day
-	whyCapWeek                         // limited per week
-	whyCapQuarter                      // limited per quarter
-	whyCapYear                         // limited per year
-	whyCapRolling                      // limited per so many days
-	whyCapLife                         // limited once and for all
-	whyCapCount                        // limited in number: the offer doesn't apply
-	whyBudget                          // limited to what was left of a budget
-	whyBoost                           // raised by a boost
-	whyReferral                        // a sponsor's
+	whyNoBasis       reasons = 1 << iota // nothing authorised or cleared is left
+	whyCurrency                          // an amount that counts is not stated in the offer's currency
+	whyMinimum                           // the basis is under the minimum spend
+	whyWindow                            // the offer was not in force at purchase time
+	whyNotMember                         // no member of the partner's programme at purchase time
+	whyCard                              // the card was not linked at purchase time
+	whyExpired                           // the authorization expired
+	whyCapPurchase                       // limited per purchase
+	whyCapMonth                          // limited per month
+	whyGroup                             // another award of its group is worth more
+	whyCeiling                           // limited to the programme's share of the basis
+	whyMargin                            // limited to the commission
+	whyRefund                            // a refund, chargeback or reversal lowered the basis
+	whyLate                              // an event more than H days after the purchase: its recorded terms
+	whyMoved                             // the purchase moved to another version or store
+	whyRounded                           // rounded to nothing
+	whyAdjustment                        // booked by an adjustment
+	whySpent                             // points or wallet spent
+	whyRepaired                          // booked when sums were compared with what was deserved
+	whyMaximum                           // the basis is over the maximum spend
+	whyHours                             // not at the offer's weekdays, hours or dates
+	whyChannel                           // another channel, or none stated
+	whyMCC                               // another merchant category, or none stated
+	whyCardProduct                       // another card product, or none stated
+	whyLevel                             // another level, or none
+	whySegment                           // in none of the segments
+	whyActivation                        // the member has not activated the offer
+	whyEnrolled                          // enrolled too early, too late, or it is not known when
+	whyFirst                             // not the first purchase at the partner
+	whyLapsed                            // no purchase before, or one too lately
+	whyVisit                             // not the visit that earns
+	whyGoal                              // not the purchase that reaches the goal
+	whyTier                              // below the first tier, or nothing at this rate
+	whyCapDay                            // limited per day
+	whyCapWeek                           // limited per week
+	whyCapQuarter                        // limited per quarter
+	whyCapYear                           // limited per year
+	whyCapRolling                        // limited per so many days
+	whyCapLife                           // limited once and for all
+	whyCapCount                          // limited in number: the offer doesn't apply
+	whyBudget                            // limited to what was left of a budget
+	whyBoost                             // raised by a boost
+	whyReferral                          // a sponsor's
+	whyMatchedRefund                     // a refund that named no purchase was matched to this one
 )
 
 var reasonNames = [...]string{
@@ -59,7 +60,7 @@ var reasonNames = [...]string{
 	"group", "ceiling", "margin", "refund", "late", "moved", "rounding", "adjustment", "spent", "repair",
 	"max_spend", "hours", "channel", "mcc", "card_product", "level", "segment", "activation", "enrolled",
 	"first_purchase", "lapsed", "visit", "goal", "tier", "cap:day", "cap:week", "cap:quarter", "cap:year", "cap:rolling",
-	"cap:life", "cap:count", "budget", "boost", "referral",
+	"cap:life", "cap:count", "budget", "boost", "referral", "matched_refund",
 }
 
 // whyNoAward are the reasons for which an offer does not apply at all.

@@ -1,6 +1,9 @@
 package rules
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // This file keeps the set: which events belong to which purchase. All of it is
 // a function of the events, whatever the order in which they came; only what
@@ -22,6 +25,10 @@ type link struct {
 	from, to   string
 	occurredAt Instant
 	id         string
+}
+
+func (l *link) before(o *link) bool {
+	return cmp.Or(l.occurredAt.Compare(o.occurredAt), cmp.Compare(l.id, o.id)) < 0
 }
 
 func linkOf(ev *Event) link {
@@ -53,9 +60,8 @@ func (a *Account) resolve(transactionID, originalID string, added link) string {
 		if e.transactionID != originalID || !e.isLink() {
 			continue
 		}
-		c := e.occurredAt.Compare(first.occurredAt)
-		if first.from == "" || c < 0 || (c == 0 && e.id < first.id) {
-			first = link{e.transactionID, e.originalID, e.occurredAt, e.id}
+		if l := (link{e.transactionID, e.originalID, e.occurredAt, e.id}); first.from == "" || l.before(&first) {
+			first = l
 		}
 	}
 	if first.from == "" {
@@ -90,8 +96,11 @@ func (e *Engine) insertEvent(a *Account, ev *Event, m Match, matchesOwn bool, pu
 		billingMinor: ev.BillingAmountMinor, billing: ev.BillingCurrency, typ: ev.Type, match: m, matchesOwn: matchesOwn,
 		listsItems: len(ev.Items) > 0, items: itemSums(ev),
 	})
-	if x := &a.events[i]; x.opens() {
+	switch x := &a.events[i]; {
+	case x.opens():
 		x.card, x.mcc, x.channel, x.cardProduct = ev.CardToken, ev.Merchant.MCC, ev.Channel, ev.CardProduct
+	case x.isStoreRefund():
+		x.card = ev.CardToken
 	}
 	a.newest = later(a.newest, ev.OccurredAt)
 	a.volume += volumeOf(ev)
@@ -101,7 +110,6 @@ func (e *Engine) insertEvent(a *Account, ev *Event, m Match, matchesOwn bool, pu
 		a.links++
 		e.relink(a, ev.TransactionID)
 	}
-	e.dropWaiting(a)
 }
 
 // itemSums adds up an event's line items by category; those without one are
@@ -173,7 +181,8 @@ func (a *Account) expiredByFact(purchaseID string) bool {
 }
 
 // relink moves what names the transaction, whose meaning has changed, to the
-// purchases it belongs to now. Rare: a link came late, or was dropped.
+// purchases it belongs to now; refunds that are matched are matched anew after
+// it. Rare: a link came late, or was dropped.
 func (e *Engine) relink(a *Account, transactionID string) {
 	var moved []int32
 	var left []string
@@ -181,7 +190,7 @@ func (e *Engine) relink(a *Account, transactionID string) {
 		p := &a.purchases[i]
 		for at := &p.events; *at >= 0; {
 			event := &a.events[*at]
-			if event.originalID != transactionID || a.resolve(event.transactionID, event.originalID, link{}) == p.id {
+			if event.matched || event.originalID != transactionID || a.resolve(event.transactionID, event.originalID, link{}) == p.id {
 				at = &event.next
 				continue
 			}
@@ -307,7 +316,7 @@ func givesBefore(e, o *setEvent) bool {
 }
 
 // dropWaiting takes out of the set what has waited for its purchase too long,
-// or is the oldest beyond the limit.
+// or is the oldest beyond the limit. What is matched to a purchase doesn't wait.
 func (e *Engine) dropWaiting(a *Account) {
 	for {
 		waiting, oldest := 0, int32(-1)
@@ -325,7 +334,10 @@ func (e *Engine) dropWaiting(a *Account) {
 		if oldest < 0 || (waiting <= WaitingLimit && !olderThan(a.events[oldest].occurredAt, WaitingDays, a.newest)) {
 			return
 		}
-		e.removeEvent(a, oldest)
+		isLink := a.events[oldest].isLink()
+		if e.removeEvent(a, oldest); isLink {
+			e.matchRefunds(a) // others may belong elsewhere without it
+		}
 	}
 }
 
@@ -344,6 +356,9 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 			removed := a.events[event]
 			a.events[event] = setEvent{next: -1}
 			a.removed++
+			if removed.onceMatched {
+				a.dropped = append(a.dropped, droppedRefund{removed.id, removed.hash})
+			}
 			a.volume -= max(removed.amountMinor, removed.billingMinor)
 			a.items -= len(removed.items)
 			e.settle(a, i)

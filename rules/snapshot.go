@@ -25,6 +25,9 @@ type Snapshot struct {
 	groups         int32 // how many group names there are
 	// historyCurrencies are those of offers that ask for the purchases before.
 	historyCurrencies []money.Currency
+	// unlinkedRefunds: some version of some programme matches refunds that name
+	// no purchase.
+	unlinkedRefunds bool
 }
 
 // Automatic reports that some version of some programme takes every account as
@@ -216,6 +219,7 @@ func (s *Snapshot) orderProgrammes(c *Catalogue) {
 			from: p.Version.From, until: MaxInstant, ended: p.Version.Ended, Programme: p,
 		})
 		s.automatic = s.automatic || (p.Enrolment == EnrolmentAutomatic && !p.Version.Ended)
+		s.unlinkedRefunds = s.unlinkedRefunds || p.UnlinkedRefundDays > 0
 	}
 	for i := range s.programmes {
 		versions := s.programmes[i].versions

@@ -25,6 +25,7 @@ func (d differ) programme(old, now *rules.Programme, at rules.Instant) []section
 		s.instead("rounding", a.Rounding.String(), b.Rounding.String())
 		s.instead("members", enrolmentText(a), enrolmentText(b))
 		s.instead("purchases are too late", lateText(a), lateText(b))
+		s.instead("refunds that name no purchase", unlinkedText(a), unlinkedText(b))
 		s.instead("a purchase earns at most", money.FormatPercent(a.CeilingMillionths)+" of itself", money.FormatPercent(b.CeilingMillionths)+" of itself")
 		s.instead("points", pointsText(a), pointsText(b))
 		if !slices.Equal(a.CardTokenRanges, b.CardTokenRanges) {
@@ -62,6 +63,13 @@ func enrolmentText(p *rules.Programme) string {
 
 func lateText(p *rules.Programme) string {
 	return "after " + count(p.HorizonDays, "day")
+}
+
+func unlinkedText(p *rules.Programme) string {
+	if p.UnlinkedRefundDays == 0 {
+		return "they wait for theirs"
+	}
+	return "they are matched to one of the " + count(p.UnlinkedRefundDays, "day") + " before"
 }
 
 func pointsText(p *rules.Programme) string {

@@ -20,6 +20,9 @@ func (c *checker) checkProgramme(d *document, p *rules.Programme) {
 	if worth := doc.points.value.value.currency; !isNone(worth) && !isNone(doc.currency) && worth != doc.currency {
 		c.fault(d, path{"points", "value"}, "the value of a point is in %s, but the programme counts in %s: write it in %s", worth, doc.currency, doc.currency)
 	}
+	if p.UnlinkedRefundDays > p.HorizonDays {
+		c.fault(d, path{"unlinked_refunds"}, "a purchase of %d days before is beyond the horizon of %d days (horizon_days): write at most %d days", p.UnlinkedRefundDays, p.HorizonDays, p.HorizonDays)
+	}
 	check := offerChecker{checker: c, doc: d, programme: p, own: true}
 	check.offers(doc.offers, p.Offers)
 }

@@ -21,6 +21,7 @@ type programmeDoc struct {
 	enrolment       rules.Enrolment
 	allCards        bool
 	horizonDays     int
+	unlinkedRefunds int   // days; 0: not written
 	ceiling         int64 // millionths; 0: not written
 	cardTokenRanges []rules.TokenRange
 	points          known[pointsDoc]
@@ -140,6 +141,7 @@ var programmeKeys = mapping[programmeDoc]{what: "the programme", fields: []field
 	key("enrolment", enrolments, func(d *programmeDoc) *rules.Enrolment { return &d.enrolment }, "whether members enrol, or every account is one"),
 	key("cards", cards, func(d *programmeDoc) *bool { return &d.allCards }, "whether only linked cards earn, or all of a member's"),
 	key("horizon_days", number(1, maxHorizonDays), func(d *programmeDoc) *int { return &d.horizonDays }, "after how many days a purchase is too late"),
+	key("unlinked_refunds", someDays, func(d *programmeDoc) *int { return &d.unlinkedRefunds }, "how old a purchase may be that a refund without a link is matched to, such as 60 days; none where none is written"),
 	key("ceiling", aCeiling, func(d *programmeDoc) *int64 { return &d.ceiling }, "the most that a purchase earns, as a share of it"),
 	key("card_token_ranges", list[rules.TokenRange]{what: "a list of token ranges", max: maxTokenRanges, of: tokenRangeKeys},
 		func(d *programmeDoc) *[]rules.TokenRange { return &d.cardTokenRanges }, "card tokens that look like card numbers and are none"),

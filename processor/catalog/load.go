@@ -361,6 +361,7 @@ func (c *checker) programme(d *document) rules.Programme {
 	p.Name, p.Currency, p.Zone, p.Rounding = cmp.Or(doc.name, doc.id), doc.currency, d.ownZone(), doc.rounding
 	p.Enrolment, p.AllCards, p.CardTokenRanges = doc.enrolment, doc.allCards, doc.cardTokenRanges
 	p.HorizonDays = cmp.Or(doc.horizonDays, rules.DefaultHorizonDays)
+	p.UnlinkedRefundDays = doc.unlinkedRefunds
 	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
 	p.Points = doc.points.value.toRules()
 	p.Offers = offersToRules(doc.offers, &p)

@@ -15,9 +15,17 @@ func (c *checker) newest(d *document) bool {
 	return len(versions) > 0 && versions[len(versions)-1] == d
 }
 
+// usualReturnDays is for how long shops take goods back at most, Christmas
+// included.
+const usualReturnDays = 120
+
 func (c *checker) warnOfProgramme(d *document, p *rules.Programme) {
 	if !c.newest(d) {
 		return
+	}
+	if p.UnlinkedRefundDays > usualReturnDays {
+		c.warn(d, path{"unlinked_refunds"}, "a refund without a link is matched to purchases of up to %d days before, but shops take goods back within some weeks: the longer, the more often another purchase is charged; write 30 to %d days",
+			p.UnlinkedRefundDays, usualReturnDays)
 	}
 	w := warner{checker: c, doc: d, zones: []*time.Location{p.Zone}, points: p.Points}
 	for i := range p.Offers {

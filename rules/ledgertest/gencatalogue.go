@@ -82,6 +82,9 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 		if g.chance(25) {
 			p.CeilingMillionths = pick[int64](g.rng, 20_000, 100_000, 333_333, 1)
 		}
+		if g.unlinked && g.chance(85) {
+			p.UnlinkedRefundDays = pick(g.rng, 1, 7, g.horizon, g.horizon/2, g.horizon-1)
+		}
 		if g.chance(30) {
 			rounding = pick(g.rng, money.HalfEven, money.HalfUp, money.Down, money.Up)
 		}

@@ -46,6 +46,7 @@ type Generator struct {
 	// plain cases have little that keeps a purchase from earning, so that
 	// awards meet one another in caps, groups and cuts.
 	plain    bool
+	unlinked bool // refunds that name no purchase
 	features [numFeatures]bool
 	base     money.Currency
 	cat      *rules.Catalogue
@@ -78,6 +79,7 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 		g.o.Span = time.Duration(pick(g.rng, 15, 40, 3*g.horizon, 900)) * 24 * time.Hour
 	}
 	g.plain = g.chance(40)
+	g.unlinked = g.chance(60)
 	if g.o.Partnered == 0 {
 		g.o.Partnered = 80
 		if g.plain {
@@ -247,6 +249,7 @@ type life struct {
 	times     []rules.Instant // purchase times so far, for ties
 	ids       []string        // purchases so far
 	authOnly  []string        // purchases that nothing clears
+	unlinked  []string        // transactions that refunds name and no purchase has
 }
 
 func (g *Generator) born(number int) *life {

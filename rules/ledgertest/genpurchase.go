@@ -25,6 +25,9 @@ type basket struct {
 
 func (g *Generator) purchase(l *life) {
 	b := &basket{life: l, id: g.name(l, "t"), card: pick(g.rng, l.cards...), time: g.purchaseTime(l)}
+	if n := len(l.unlinked); n > 0 && g.chance(25) { // what a refund named, after all
+		b.id, l.unlinked = l.unlinked[n-1], l.unlinked[:n-1]
+	}
 	b.merchant = g.merchantAt(b.time)
 	if !g.plain && g.chance(5) {
 		b.card = "card-of-nobody"
@@ -289,7 +292,12 @@ func (g *Generator) afterwards(b *basket, total int64) {
 		if g.chance(8) {
 			b.clock = b.time.Time().Add(time.Duration(g.horizon)*day + time.Duration(g.rng.IntN(3)-1)) // just late, or not yet
 		}
-		g.sendBack(b, rules.Refund, pick(g.rng, total, total/2, total/3, 1, total+7))
+		minor := pick(g.rng, total, total/2, total/3, 1, total+7)
+		if g.unlinked && g.chance(60) {
+			g.sendUnlinked(b, minor)
+			continue
+		}
+		g.sendBack(b, rules.Refund, minor)
 	}
 	if g.chance(10) {
 		g.later(b, 30*day)
@@ -327,6 +335,29 @@ func (g *Generator) sendBack(b *basket, t rules.EventType, minor int64) {
 	if g.chance(3) {
 		e.OriginalTransactionID = "t-of-nobody" // waits for ever, or has waited too long already
 		e.OccurredAt = e.OccurredAt.AddDays(-pick(g.rng, 0, 0, waitingDays))
+	}
+	g.sendEvent(b.life, e)
+}
+
+// sendUnlinked is a refund that names nothing that is known: mostly where the
+// purchase was made, now and then with another card, at another store, or just
+// as long after it as the programme looks back.
+func (g *Generator) sendUnlinked(b *basket, minor int64) {
+	e := g.event(b, rules.Refund, minor)
+	e.TransactionID = g.name(b.life, "u")
+	b.life.unlinked = append(b.life.unlinked, e.TransactionID)
+	if g.chance(15) {
+		e.OriginalTransactionID = g.name(b.life, "u")
+	}
+	if g.chance(25) {
+		e.CardToken = pick(g.rng, b.life.cards...)
+	}
+	if g.chance(25) {
+		e.Merchant = g.merchantAt(b.time)
+	}
+	if g.chance(20) {
+		days := pick(g.rng, g.cat.Programmes...).UnlinkedRefundDays
+		e.OccurredAt = rules.InstantOf(b.time.AddDays(days).Time().Add(time.Duration(g.rng.IntN(3) - 1)))
 	}
 	g.sendEvent(b.life, e)
 }

@@ -28,7 +28,11 @@ func (o oracle) knownMember(a *account, t rules.Instant) bool {
 }
 
 // horizon is H, in days.
-func (o oracle) horizon(a *account, t rules.Instant) int {
+func (o oracle) horizon(a *account, t rules.Instant) int { return o.programmeOf(a, t).HorizonDays }
+
+// programmeOf is the version of the account's programme whose settings hold for
+// what is dated t, be the account a member then or not.
+func (o oracle) programmeOf(a *account, t rules.Instant) rules.Programme {
 	programme := ""
 	for _, f := range inOrder(a.facts) {
 		if f.Type == rules.Enrolled && (programme == "" || !f.At.After(t)) {
@@ -41,9 +45,9 @@ func (o oracle) horizon(a *account, t rules.Instant) int {
 		}
 	}
 	if p, ok := o.programmeAt(programme, t); ok {
-		return p.HorizonDays
+		return *p
 	}
-	return rules.DefaultHorizonDays
+	return rules.Programme{HorizonDays: rules.DefaultHorizonDays}
 }
 
 // member is what an account is at one time.

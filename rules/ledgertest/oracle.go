@@ -69,6 +69,10 @@ package ledgertest
 //     offer that asks. Where not all that counts can be stated in it, it is one
 //     if it has a basis in another currency that all of it has; where there is
 //     none, if anything is left in any.
+// 24. The programme whose setting holds for an unlinked refund is found as that
+//     whose horizon holds (14), be the account a member at the refund's date or
+//     not. Once given to a purchase, a refund has changed a sum, whether or not
+//     that purchase earned anything.
 
 import (
 	"cmp"
@@ -211,7 +215,7 @@ func (b *ledgers) account(id string) *account {
 	if b.accounts[id] == nil {
 		b.accounts[id] = &account{
 			id: id, grants: map[grantKey]grant{}, referrals: map[ReferralKey]*rules.Referral{},
-			told: map[ReferralKey]rules.Referral{},
+			told: map[ReferralKey]rules.Referral{}, matched: map[*rules.Event]bool{}, kept: map[string]uint64{},
 		}
 	}
 	return b.accounts[id]
@@ -348,6 +352,8 @@ func newOracle(cat *rules.Catalogue) oracle {
 type account struct {
 	id        string
 	events    []*rules.Event
+	matched   map[*rules.Event]bool // refunds of the set that were ever given to a purchase that isn't their own
+	kept      map[string]uint64     // contents of such that were dropped
 	facts     []*rules.Fact
 	referrals map[ReferralKey]*rules.Referral // of the members whom it referred: the newest of each
 	grants    map[grantKey]grant
@@ -391,6 +397,9 @@ func (o oracle) arriveEvent(a *account, e *rules.Event) rules.Fate {
 			return sameID(x.ContentHash, e.ContentHash)
 		}
 	}
+	if hash, kept := a.kept[e.ID]; kept {
+		return sameID(hash, e.ContentHash)
+	}
 	with := append(slices.Clone(a.events), e)
 	known := o.known(purchaseOf(e, with), a.events, with)
 	newest, any := newestOf(a.events)
@@ -404,7 +413,7 @@ func (o oracle) arriveEvent(a *account, e *rules.Event) rules.Fate {
 		}
 	}
 	fate := rules.NoChange
-	if !e.Type.Opens() && !known {
+	if _, given := o.matchesOf(a, with)[e]; !e.Type.Opens() && !known && !given {
 		if any && moreThanDaysBefore(e.OccurredAt, waitingDays, newest) {
 			return rules.TooLate
 		}
@@ -412,6 +421,7 @@ func (o oracle) arriveEvent(a *account, e *rules.Event) rules.Fate {
 	}
 	a.events = with
 	o.dropWaiting(a)
+	o.noteMatched(a)
 	return fate
 }
 
@@ -426,6 +436,8 @@ func (o oracle) arriveFact(a *account, f *rules.Fact) rules.Fate {
 		return rules.TooLate
 	}
 	a.facts = append(a.facts, f)
+	o.dropWaiting(a)
+	o.noteMatched(a)
 	return rules.NoChange
 }
 
@@ -453,9 +465,10 @@ func moreThanDaysBefore(t rules.Instant, days int, newest rules.Instant) bool {
 func (o oracle) dropWaiting(a *account) {
 	for {
 		newest, _ := newestOf(a.events)
+		given := o.matchesOf(a, a.events)
 		var waiting []*rules.Event
 		for _, e := range a.events {
-			if !e.Type.Opens() && !o.known(purchaseOf(e, a.events), a.events, a.events) {
+			if _, isGiven := given[e]; !isGiven && !e.Type.Opens() && !o.known(purchaseOf(e, a.events), a.events, a.events) {
 				waiting = append(waiting, e)
 			}
 		}
@@ -468,6 +481,16 @@ func (o oracle) dropWaiting(a *account) {
 			return
 		}
 		a.events = slices.DeleteFunc(slices.Clone(a.events), func(e *rules.Event) bool { return e == oldest })
+		if a.matched[oldest] {
+			a.kept[oldest.ID] = oldest.ContentHash
+		}
+	}
+}
+
+// noteMatched notes which refunds change sums of purchases that aren't theirs.
+func (o oracle) noteMatched(a *account) {
+	for e := range o.matchesOf(a, a.events) {
+		a.matched[e] = true
 	}
 }
 

@@ -30,8 +30,9 @@ type purchase struct {
 // things fill up.
 func (o oracle) purchases(a *account) []purchase {
 	byID := map[string][]*rules.Event{}
+	given := o.matchesOf(a, a.events)
 	for _, e := range a.events {
-		id := purchaseOf(e, a.events)
+		id := cmp.Or(given[e], purchaseOf(e, a.events))
 		byID[id] = append(byID[id], e)
 	}
 	expired := map[string]bool{}
