@@ -91,6 +91,7 @@ type setEvent struct {
 	card        string
 	matchesOwn  bool // an offer of a programme's own
 	mcc         string
+	country     string
 	cardProduct string
 	next        int32
 }

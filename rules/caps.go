@@ -199,7 +199,7 @@ func (e *Engine) fillWorked(p *purchase) {
 			for n := range o.goals {
 				e.use(w, p, &o.goals[n].sum, aw.basisMinor)
 			}
-			if !aw.reachesGoal {
+			if aw.goals == 0 {
 				continue
 			}
 			for n := range o.goalsReached { // once a period, whatever each version asks for

@@ -327,7 +327,11 @@ type Conditions struct {
 	MaxSpendMinor int64 // inclusive; 0: none
 	When          When
 	Channels      []Channel
+	// The merchant's category is one of MCCs, and none of NotMCCs.
 	MCCs          []MCCRange
+	NotMCCs       []MCCRange
+	Countries     []string         // any of them: of the merchant, ISO 3166-1 alpha-2
+	PaidIn        []money.Currency // any of them: of the event that gives the purchase its time
 	Audience      Audience
 	FirstPurchase bool // no earlier purchase with a basis at any store of the partner
 	LapsedDays    int  // there was one, the last at least so many x 24 h before; 0: not asked
@@ -376,10 +380,12 @@ type Audience struct {
 }
 
 // Every makes only the Nth, 2Nth, ... visit of each period earn. A visit is a
-// purchase on which all other conditions of the offer hold.
+// purchase on which all other conditions of the offer hold; with OnceADay only
+// the first such purchase of each day.
 type Every struct {
-	N   int       // at least 2; 0: not asked
-	Per CapPeriod // PerDay to PerYear, or PerLife
+	N        int       // at least 2; 0: not asked
+	Per      CapPeriod // PerDay to PerYear, or PerLife
+	OnceADay bool
 }
 
 // Goal gives the award to the purchase with which the sum of bases of visits
@@ -387,6 +393,9 @@ type Every struct {
 type Goal struct {
 	AmountMinor int64     // 0: not asked
 	Per         CapPeriod // PerDay to PerYear, or PerLife
+	// Again: once for each full multiple of the target. A purchase that reaches
+	// several gets the award so many times.
+	Again bool
 }
 
 // BoostOp is what a boost does to an award.

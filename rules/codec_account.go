@@ -179,6 +179,7 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 	case x.opens():
 		e.string(x.card)
 		e.string(x.mcc)
+		e.string(x.country)
 		e.string(x.cardProduct)
 	case x.isStoreRefund():
 		e.string(x.card)
@@ -452,7 +453,7 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 	}
 	switch {
 	case x.opens():
-		x.card, x.mcc, x.cardProduct = d.string(), d.string(), d.string()
+		x.card, x.mcc, x.country, x.cardProduct = d.string(), d.string(), d.string(), d.string()
 	case x.isStoreRefund():
 		x.card = d.string()
 	case x.atStore(), x.matchesOwn, x.matched, x.onceMatched:

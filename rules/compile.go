@@ -23,6 +23,7 @@ type offer struct {
 	goals            []goalCounter
 	goalsReached     []counter // of goals over whatever period and in whatever currency
 	every, goal      int       // which of visits and goals this version asks; -1: none
+	once             int       // which of visits counts those of a day, where it asks for one a day; -1: it doesn't
 	budgets          []offerBudget
 	sponsorship      *sponsorship
 	sponsored        []counter // how many purchases it awarded, for a sponsor's first ones
@@ -189,6 +190,9 @@ func (k *compiler) nameCounters(partnerID string, o *Offer, unit string) {
 	}
 	if o.Every.N > 0 {
 		add("", visitsMade, o.Every.Per, 0)
+		if o.Every.OnceADay {
+			add("", visitsMade, PerDay, 0)
+		}
 	}
 	if o.Goal.AmountMinor > 0 {
 		add(o.Currency.String(), basesSummed, o.Goal.Per, 0)
@@ -324,10 +328,8 @@ func (k *compiler) programmeVersion(v *programmeVersion) {
 	for i := range v.offers {
 		o := &v.offers[i]
 		k.s.ownOrdered = k.s.ownOrdered || o.ordered()
-		if len(o.MCCs) == 0 {
-			v.everywhere = true
-		}
-		v.mccs = append(v.mccs, o.MCCs)
+		v.everywhere = v.everywhere || !o.asksMCC()
+		v.categories = append(v.categories, &o.Conditions)
 	}
 	k.s.ownOrdered = k.s.ownOrdered || k.budgeted
 }
@@ -372,7 +374,7 @@ func ownScope(programmeID string) string { return "@" + programmeID }
 func (k *compiler) offer(partnerID, scope string, stated *Offer, version, pointsCode string) offer {
 	o := offer{
 		Offer: stated, partner: partnerID, kind: cmp.Or(stated.Reward.Kind, Cash), unit: unitOf(stated, pointsCode), version: version,
-		group: k.group(cmp.Or(stated.Group, DefaultGroup)), every: -1, goal: -1,
+		group: k.group(cmp.Or(stated.Group, DefaultGroup)), every: -1, goal: -1, once: -1,
 	}
 	currency := o.Currency.String()
 	o.fills = slices.Concat(k.counters(scope, o.ID, o.unit, unitsGiven), k.counters(scope, o.ID, "", awardsGiven))
@@ -381,6 +383,9 @@ func (k *compiler) offer(partnerID, scope string, stated *Offer, version, points
 	for i, c := range o.visits {
 		if o.Every.N > 0 && c.per == o.Every.Per {
 			o.every = i
+		}
+		if o.Every.OnceADay && c.per == PerDay {
+			o.once = i
 		}
 	}
 	for i, c := range k.counters(scope, o.ID, currency, basesSummed) {

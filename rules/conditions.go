@@ -74,8 +74,12 @@ func (e *Engine) whyNot(a *Account, p *purchase, c *candidate) reasons {
 		return whyHours
 	case len(asked.Channels) > 0 && !slices.Contains(asked.Channels, giver.channel):
 		return whyChannel
-	case len(asked.MCCs) > 0 && !inRanges(asked.MCCs, giver.mcc):
+	case !asked.takesMCC(giver.mcc):
 		return whyMCC
+	case len(asked.Countries) > 0 && !slices.Contains(asked.Countries, giver.country):
+		return whyCountry
+	case len(asked.PaidIn) > 0 && !slices.Contains(asked.PaidIn, giver.currency):
+		return whyPaidIn
 	case asked.Audience.Activated && !a.activatedAt(p.at, c.offer.ID):
 		return whyActivation
 	case c.offer.kind == Points && (e.terms.programme.Points.Code != c.offer.unit || e.terms.programme.Currency != c.offer.Currency):
@@ -108,9 +112,16 @@ func (e *Engine) whyNotFor(a *Account, p *purchase, asked *Audience) reasons {
 	return 0
 }
 
-// inRanges reports whether the merchant category code, four digits or empty,
-// is in one of the ranges.
-func inRanges(ranges []MCCRange, mcc string) bool {
+// asksMCC reports that the merchant's category matters.
+func (c *Conditions) asksMCC() bool { return len(c.MCCs)+len(c.NotMCCs) > 0 }
+
+// takesMCC reports whether the merchant category code, four digits or empty,
+// is one that is asked for, and none that is excluded. Of an unknown one nobody
+// can say that.
+func (c *Conditions) takesMCC(mcc string) bool {
+	if !c.asksMCC() {
+		return true
+	}
 	if len(mcc) != 4 {
 		return false
 	}
@@ -121,6 +132,10 @@ func inRanges(ranges []MCCRange, mcc string) bool {
 		}
 		code = code*10 + uint16(mcc[i]-'0')
 	}
+	return (len(c.MCCs) == 0 || inRanges(c.MCCs, code)) && !inRanges(c.NotMCCs, code)
+}
+
+func inRanges(ranges []MCCRange, code uint16) bool {
 	for _, r := range ranges {
 		if code >= r.From && code <= r.To {
 			return true
@@ -146,7 +161,11 @@ func (e *Engine) rank(w world, a *Account, p *purchase) {
 		if len(o.visits)+len(o.goalsReached) == 0 || aw.why&whyNoAward != 0 {
 			continue
 		}
-		aw.visit = true
+		aw.visit = o.once < 0 || e.used(w, p, &o.visits[o.once]) == 0
+		if !aw.visit {
+			aw.why |= whyVisit
+			continue
+		}
 		if o.every >= 0 && (e.used(w, p, &o.visits[o.every])+1)%int64(o.Every.N) != 0 {
 			aw.why |= whyVisit
 		}
@@ -154,11 +173,23 @@ func (e *Engine) rank(w world, a *Account, p *purchase) {
 			continue
 		}
 		goal := &o.goals[o.goal]
-		aw.reachesGoal = e.used(w, p, &goal.reached) == 0 && e.used(w, p, &goal.sum)+aw.basisMinor >= o.Goal.AmountMinor
-		if !aw.reachesGoal {
+		aw.goals = o.Goal.reachedWith(e.used(w, p, &goal.sum), aw.basisMinor)
+		if !o.Goal.Again && e.used(w, p, &goal.reached) > 0 {
+			aw.goals = 0
+		}
+		if aw.goals == 0 {
 			aw.why |= whyGoal
 		}
 	}
+}
+
+// reachedWith is how often a goal is reached with a purchase: where it isn't
+// given again, once for good from the target on.
+func (g *Goal) reachedWith(beforeMinor, basisMinor int64) int64 {
+	if !g.Again {
+		return oneIf(beforeMinor+basisMinor >= g.AmountMinor)
+	}
+	return (beforeMinor+basisMinor)/g.AmountMinor - beforeMinor/g.AmountMinor
 }
 
 func (e *Engine) rankAsRecorded(w world, p *purchase, aw *award) {
@@ -175,6 +206,7 @@ func (e *Engine) rankAsRecorded(w world, p *purchase, aw *award) {
 		fallthrough
 	default:
 		aw.why |= r.why & whyRanked
+		aw.goals = r.goals
 	}
 }
 

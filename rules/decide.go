@@ -61,6 +61,7 @@ type recordedAward struct {
 	world      world
 	minor      int64
 	visit      bool
+	goals      int64
 	sponsored  bool
 	// sponsorMinor is what it gave the buyer's sponsor, before his caps.
 	sponsorMinor int64
@@ -390,7 +391,7 @@ func (e *Engine) record(p *purchase) error {
 		for i := range e.worth[w].awards {
 			aw := &e.worth[w].awards[i]
 			r := recordedAward{
-				purchaseID: p.id, offer: aw.offer, world: w, minor: aw.finalMinor, visit: aw.visit,
+				purchaseID: p.id, offer: aw.offer, world: w, minor: aw.finalMinor, visit: aw.visit, goals: aw.goals,
 				sponsored: e.isSponsored(w, p, aw), why: aw.why,
 			}
 			var err error

@@ -81,6 +81,7 @@ type ExplainedMatch struct {
 	Rounding         string `json:"rounding,omitempty"`
 	Channel          string `json:"channel,omitempty"`
 	MCC              string `json:"mcc,omitempty"`
+	Country          string `json:"country,omitempty"`
 	CardProduct      string `json:"card_product,omitempty"`
 }
 
@@ -156,7 +157,8 @@ type ExplainedOffer struct {
 	FixedMinor   int64                `json:"fixed_minor,omitempty"` // of a fixed reward
 	Lines        []ExplainedLine      `json:"lines,omitempty"`       // tier by tier, or category by category
 	Exact        string               `json:"exact,omitempty"`       // before rounding, in minor units
-	RoundedMinor int64                `json:"rounded_minor"`
+	Times        int64                `json:"times,omitempty"`       // that a goal is reached with it, where more than once
+	RoundedMinor int64                `json:"rounded_minor"`         // all times together
 	PurchaseCap  int64                `json:"purchase_cap_minor,omitempty"`
 	Caps         []ExplainedCap       `json:"caps,omitempty"`
 	RoomMinor    int64                `json:"room_minor,omitempty"` // the least that caps in amount left for it
@@ -347,7 +349,7 @@ func (e *Engine) explainMatch(giver *setEvent, p *purchase) *ExplainedMatch {
 	t := &e.terms
 	x := &ExplainedMatch{
 		PurchasedAt: p.at.String(), GivenBy: giver.id, PartnerID: giver.match.PartnerID, StoreID: giver.match.StoreID,
-		Channel: giver.channel.String(), MCC: giver.mcc, CardProduct: giver.cardProduct,
+		Channel: giver.channel.String(), MCC: giver.mcc, Country: giver.country, CardProduct: giver.cardProduct,
 	}
 	x.LocalTime = p.at.String()
 	if t.partner != nil {

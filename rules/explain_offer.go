@@ -80,6 +80,11 @@ func (x *offerExplainer) explainRate(told *ExplainedOffer) {
 	if !aw.exact.IsZero() {
 		told.Exact = aw.exact.String()
 	}
+	if aw.goals > 1 {
+		if once, _, err := x.rewardOnce(x.account, x.purchase, aw, aw.boosts); err == nil && once > 0 {
+			told.Times = aw.roundedMinor / once
+		}
+	}
 	if len(aw.boosts) > 0 && reward.Form == RateReward {
 		told.BoostedRate = x.wording().rate(raiseOf(aw.boosts).rate(reward.RateMillionths))
 	}
@@ -204,7 +209,7 @@ func (x *offerExplainer) conditions() []ExplainedCondition {
 	}
 	for _, asked := range x.wording().conditions(&o.Conditions) {
 		ranked := asked.why&(whyVisit|whyGoal) != 0
-		if ranked && !aw.visit && !x.terms.tally.withLate {
+		if ranked && !aw.visit && !x.terms.tally.withLate && !x.notFirstToday() {
 			all = append(all, ExplainedCondition{
 				Code: asked.why.names()[0], Asks: asked.text, Found: "this is no visit, since something else doesn't hold", Skipped: true,
 			})
@@ -249,6 +254,10 @@ func (x *offerExplainer) found(why reasons, holds bool) string {
 		return known(giver.channel != ChannelUnknown, "it was bought "+channelTexts[giver.channel], "the bank doesn't say how it was bought")
 	case whyMCC:
 		return known(giver.mcc != "", "the category is "+giver.mcc, "the bank doesn't say the category")
+	case whyCountry:
+		return known(giver.country != "", "it was in "+giver.country, "the bank doesn't say the country")
+	case whyPaidIn:
+		return "it was paid in " + giver.currency.String()
 	case whyCardProduct:
 		return known(giver.cardProduct != "", "it was paid with card "+giver.cardProduct, "the bank doesn't say which card it was")
 	case whyLevel:
@@ -256,6 +265,9 @@ func (x *offerExplainer) found(why reasons, holds bool) string {
 	case whyEnrolled:
 		return known(standing.enrolled, "the member enrolled on "+x.localTime(standing.enrolledAt, time.DateOnly+" 15:04:05"), "it is not known when")
 	case whyVisit:
+		if x.notFirstToday() {
+			return "there was one on the same day before"
+		}
 		visit := x.used(x.world, x.purchase, &aw.offer.visits[aw.offer.every])
 		return "it is the " + ordinal(int(visit)) + " visit"
 	case whyGoal:
@@ -278,10 +290,20 @@ func known(is bool, what, otherwise string) string {
 func (x *offerExplainer) foundGoal() string {
 	goal := &x.award.offer.goals[x.award.offer.goal]
 	spent := x.wording().Money(x.used(x.world, x.purchase, &goal.sum))
-	if !x.award.reachesGoal && x.used(x.world, x.purchase, &goal.reached) > 0 {
+	switch n := x.award.goals; {
+	case n == 0 && !x.award.offer.Goal.Again && x.used(x.world, x.purchase, &goal.reached) > 0:
 		return spent + " are spent with this one, but it was reached before"
+	case n > 1:
+		return spent + " are spent with this one, so it is reached " + counted(n, "time")
 	}
 	return spent + " are spent with this one"
+}
+
+// notFirstToday reports that the purchase is no visit since there was one on
+// its day.
+func (x *offerExplainer) notFirstToday() bool {
+	o := x.award.offer
+	return o.once >= 0 && !x.award.visit && x.award.why&whyNoAward == whyVisit
 }
 
 // raises tells of all boosts that name the offer.

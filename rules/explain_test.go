@@ -71,7 +71,7 @@ func one(is bool) int {
 // conditionCodes are the reasons for which a condition keeps an offer away.
 var conditionCodes = []string{
 	"basis", "currency", "min_spend", "max_spend", "window", "hours", "channel", "mcc", "card_product", "level", "segment",
-	"activation", "enrolled", "first_purchase", "lapsed", "visit", "goal",
+	"activation", "enrolled", "first_purchase", "lapsed", "visit", "goal", "country", "paid_in",
 }
 
 func checkExplained(t *testing.T, o *rules.ExplainedOffer, late bool) {

@@ -451,6 +451,7 @@ func (o *ExplainedOffer) rateRows(t *rows, rounding string) {
 	for _, l := range o.Lines {
 		t.add("counts", "%s of %s (%s) = %s", l.Rate, inUnit(l.BasisMinor, o.Currency), l.Of, o.exact(l.Exact))
 	}
+	once := o.RoundedMinor / max(1, o.Times)
 	switch {
 	case o.Exact == "" && o.RoundedMinor == 0:
 		return
@@ -461,9 +462,12 @@ func (o *ExplainedOffer) rateRows(t *rows, rounding string) {
 		if _, isMoney := money.ParseCurrency(o.Unit); !isMoney {
 			of = "on"
 		}
-		t.add("is worth", "%s %s %s = %s, rounded%s to %s", cmp.Or(o.BoostedRate, o.Rate), of, inUnit(o.BasisMinor, o.Currency), o.exact(o.Exact), inBrackets(rounding), o.units(o.RoundedMinor))
+		t.add("is worth", "%s %s %s = %s, rounded%s to %s", cmp.Or(o.BoostedRate, o.Rate), of, inUnit(o.BasisMinor, o.Currency), o.exact(o.Exact), inBrackets(rounding), o.units(once))
 	default:
-		t.add("is worth", "%s on %s, rounded%s to %s", o.exact(o.Exact), inUnit(o.BasisMinor, o.Currency), inBrackets(rounding), o.units(o.RoundedMinor))
+		t.add("is worth", "%s on %s, rounded%s to %s", o.exact(o.Exact), inUnit(o.BasisMinor, o.Currency), inBrackets(rounding), o.units(once))
+	}
+	if o.Times > 1 {
+		t.add("given", "%s, as often as the goal is reached with it: %s", counted(o.Times, "time"), o.units(o.RoundedMinor))
 	}
 }
 

@@ -29,6 +29,8 @@ const (
 	maxHours                = 20
 	maxDates                = 400
 	maxMCCs                 = 500
+	maxCountries            = 300
+	maxCurrencies           = 200
 	maxWords                = 500
 	maxMCC                  = 9999
 	daySeconds              = 86_400
@@ -248,14 +250,9 @@ func (c checker) conditions(path string, k *Conditions) {
 			c.fault(path+".channels", "unknown channel; write in_store, online or other")
 		}
 	}
-	if len(k.MCCs) > maxMCCs {
-		c.fault(path+".mcc", "more than %d merchant categories", maxMCCs)
-	}
-	for _, r := range k.MCCs {
-		if r.From > r.To || r.To > maxMCC {
-			c.fault(path+".mcc", "%04d-%04d is no range of merchant category codes", r.From, r.To)
-		}
-	}
+	c.categoryCodes(path+".mcc", k.MCCs)
+	c.categoryCodes(path+".except_mcc", k.NotMCCs)
+	c.places(path, k)
 	if k.LapsedDays < 0 || k.LapsedDays > maxOfferDays {
 		c.fault(path+".lapsed", "%d is not within 0 to %d days", k.LapsedDays, maxOfferDays)
 	}
@@ -265,8 +262,42 @@ func (c checker) conditions(path string, k *Conditions) {
 	if k.Goal != (Goal{}) && (k.Goal.AmountMinor < 1 || k.Goal.AmountMinor > money.MaxAmountMinor || !k.Goal.Per.counts()) {
 		c.fault(path+".goal", "a goal is from 1 to 2^53-1 minor units, per day to year or life")
 	}
+	if k.Every.OnceADay && k.Every.Per == PerDay {
+		c.fault(path+".every", "with one visit a day no day has a second one; count over a longer period")
+	}
 	if k.Every.N != 0 && k.Goal.AmountMinor != 0 {
 		c.fault(path+".every", "an offer has either a goal or an nth visit; keep one")
+	}
+}
+
+func (c checker) categoryCodes(path string, ranges []MCCRange) {
+	if len(ranges) > maxMCCs {
+		c.fault(path, "more than %d merchant categories", maxMCCs)
+	}
+	for _, r := range ranges {
+		if r.From > r.To || r.To > maxMCC {
+			c.fault(path, "%04d-%04d is no range of merchant category codes", r.From, r.To)
+		}
+	}
+}
+
+// places checks where a merchant may be, and in what it may be paid.
+func (c checker) places(path string, k *Conditions) {
+	if len(k.Countries) > maxCountries {
+		c.fault(path+".countries", "more than %d countries", maxCountries)
+	}
+	for _, country := range k.Countries {
+		if !KnownCountry(country) {
+			c.fault(path+".countries", "%q is no country of ISO 3166-1; write its two capital letters, such as FR", country)
+		}
+	}
+	if len(k.PaidIn) > maxCurrencies {
+		c.fault(path+".paid_in", "more than %d currencies", maxCurrencies)
+	}
+	for _, currency := range k.PaidIn {
+		if _, ok := currency.Exponent(); !ok {
+			c.fault(path+".paid_in", "%q is no ISO 4217 currency; write one such as EUR", currency)
+		}
 	}
 }
 
@@ -435,6 +466,9 @@ func (p *peak) weight(o *Offer, programmes []*Programme) int64 {
 	}
 	if !weight.IsInt64() {
 		return maxWeight
+	}
+	if o.Goal.Again && o.Reward.Kind == Points {
+		return max(weight.Int64(), maxRepeatedCost*8*money.One)
 	}
 	return min(weight.Int64(), maxWeight)
 }

@@ -38,8 +38,8 @@ func (s *Snapshot) matchesOwn(ev *Event) bool {
 		if v.everywhere {
 			return true
 		}
-		for _, ranges := range v.mccs {
-			if inRanges(ranges, ev.Merchant.MCC) {
+		for _, asked := range v.categories {
+			if asked.takesMCC(ev.Merchant.MCC) {
 				return true
 			}
 		}

@@ -31,7 +31,7 @@ const (
 	whyMaximum                           // the basis is over the maximum spend
 	whyHours                             // not at the offer's weekdays, hours or dates
 	whyChannel                           // another channel, or none stated
-	whyMCC                               // another merchant category, or none stated
+	whyMCC                               // another merchant category, an excluded one, or none stated
 	whyCardProduct                       // another card product, or none stated
 	whyLevel                             // another level, or none
 	whySegment                           // in none of the segments
@@ -53,6 +53,8 @@ const (
 	whyBoost                             // raised by a boost
 	whyReferral                          // a sponsor's
 	whyMatchedRefund                     // a refund that named no purchase was matched to this one
+	whyCountry                           // a merchant in another country, or none stated
+	whyPaidIn                            // paid in another currency
 )
 
 var reasonNames = [...]string{
@@ -60,12 +62,12 @@ var reasonNames = [...]string{
 	"group", "ceiling", "margin", "refund", "late", "moved", "rounding", "adjustment", "spent", "repair",
 	"max_spend", "hours", "channel", "mcc", "card_product", "level", "segment", "activation", "enrolled",
 	"first_purchase", "lapsed", "visit", "goal", "tier", "cap:day", "cap:week", "cap:quarter", "cap:year", "cap:rolling",
-	"cap:life", "cap:count", "budget", "boost", "referral", "matched_refund",
+	"cap:life", "cap:count", "budget", "boost", "referral", "matched_refund", "country", "paid_in",
 }
 
 // whyNoAward are the reasons for which an offer does not apply at all.
 const whyNoAward = whyNoBasis | whyCurrency | whyMinimum | whyWindow | whyMaximum | whyHours | whyChannel | whyMCC |
-	whyCardProduct | whyLevel | whySegment | whyActivation | whyEnrolled | whyRanked | whyTier
+	whyCardProduct | whyLevel | whySegment | whyActivation | whyEnrolled | whyRanked | whyTier | whyCountry | whyPaidIn
 
 // whyRanked are those that depend on other purchases: events more than H days
 // after their purchase leave them as they were.

@@ -8,10 +8,40 @@ import (
 
 const one = money.One
 
-// rewardOf is steps 3 and 4 for one award: what the offer's form gives for the
-// basis under these boosts, exactly, then rounded once. there: it was over 0
-// before rounding.
+// rewardOf is steps 3 and 4 for one award, as often as a goal is reached with
+// it. there: it was over 0 before rounding.
 func (e *Engine) rewardOf(a *Account, p *purchase, aw *award, boosts []activeBoost) (units int64, there bool, err error) {
+	units, there, err = e.rewardOnce(a, p, aw, boosts)
+	if aw.goals > 1 && units > 0 {
+		units *= min(aw.goals, e.mostTimes(aw, units))
+	}
+	return units, there, err
+}
+
+// The most that an award comes to which is given several times for one
+// purchase, for each minor unit of the basis: units, and of points what they
+// cost in minor units. So sums stay within 64 bits, whatever is bought.
+const (
+	maxRepeatedUnits = 128
+	maxRepeatedCost  = 8
+)
+
+// mostTimes is how often an award can be given for one purchase.
+func (e *Engine) mostTimes(aw *award, units int64) int64 {
+	most := new(big.Int).Mul(big.NewInt(aw.basisMinor), big.NewInt(maxRepeatedUnits))
+	if points := &e.terms.programme.Points; aw.offer.kind == Points && points.ValueMillionths > 0 {
+		affordable := product([]int64{aw.basisMinor, maxRepeatedCost, one, scaleOf(*points)})
+		if affordable.Quo(affordable, big.NewInt(points.ValueMillionths)); affordable.Cmp(most) < 0 {
+			most = affordable
+		}
+	}
+	most.Quo(most, big.NewInt(units)) // within 2^62
+	return max(1, most.Int64())
+}
+
+// rewardOnce is what the offer's form gives for the basis under these boosts,
+// exactly, then rounded once.
+func (e *Engine) rewardOnce(a *Account, p *purchase, aw *award, boosts []activeBoost) (units int64, there bool, err error) {
 	reward := &aw.offer.Reward
 	r := raiseOf(boosts)
 	rounding := e.terms.programme.Rounding

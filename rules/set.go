@@ -98,7 +98,7 @@ func (e *Engine) insertEvent(a *Account, ev *Event, m Match, matchesOwn bool, pu
 	})
 	switch x := &a.events[i]; {
 	case x.opens():
-		x.card, x.mcc, x.channel, x.cardProduct = ev.CardToken, ev.Merchant.MCC, ev.Channel, ev.CardProduct
+		x.card, x.mcc, x.country, x.channel, x.cardProduct = ev.CardToken, ev.Merchant.MCC, ev.Merchant.Country, ev.Channel, ev.CardProduct
 	case x.isStoreRefund():
 		x.card = ev.CardToken
 	}

@@ -48,8 +48,8 @@ type programmeVersion struct {
 	offerTerms // of its own offers
 	// candidates are its own offers by the zone in which a purchase is made.
 	candidates map[string][]candidate
-	everywhere bool         // some offer of its own asks for no MCC
-	mccs       [][]MCCRange // that its own offers ask for, where all ask for some
+	everywhere bool          // some offer of its own asks for no MCC
+	categories []*Conditions // of its own offers, for the MCCs that they ask for
 }
 
 // partner is one partner with its versions in order of From.

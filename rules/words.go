@@ -251,8 +251,11 @@ func (w Wording) Conditions(c *Conditions) []ConditionText {
 	var all []ConditionText
 	for _, asked := range w.conditions(c) {
 		code := asked.why.names()[0]
-		if asked.why == whyEnrolled { // three kinds share it
+		switch {
+		case asked.why == whyEnrolled: // three kinds share it
 			code = strings.Join(strings.Fields(asked.text)[:2], "_")
+		case len(asked.only.NotMCCs) > 0:
+			code = "except_" + code
 		}
 		all = append(all, ConditionText{code, asked.text})
 	}
@@ -280,11 +283,15 @@ func (w Wording) conditions(c *Conditions) []asked {
 	add(c.MaxSpendMinor > 0, whyMaximum, Conditions{MaxSpendMinor: c.MaxSpendMinor}, "a purchase of at most %s", w.Money(c.MaxSpendMinor))
 	add(len(c.Channels) > 0, whyChannel, Conditions{Channels: c.Channels}, "bought %s", channelsText(c.Channels))
 	add(len(c.MCCs) > 0, whyMCC, Conditions{MCCs: c.MCCs}, "at a merchant of category %s", rangesText(c.MCCs))
+	add(len(c.NotMCCs) > 0, whyMCC, Conditions{NotMCCs: c.NotMCCs}, "at a merchant of another category than %s", rangesText(c.NotMCCs))
+	add(len(c.Countries) > 0, whyCountry, Conditions{Countries: c.Countries}, "at a merchant in %s", joined(c.Countries, "or"))
+	add(len(c.PaidIn) > 0, whyPaidIn, Conditions{PaidIn: c.PaidIn}, "paid in %s", currenciesText(c.PaidIn))
 	all = append(all, audienceConditions(&c.Audience)...)
 	add(c.FirstPurchase, whyFirst, Conditions{FirstPurchase: true}, "the first purchase there")
 	add(c.LapsedDays > 0, whyLapsed, Conditions{LapsedDays: c.LapsedDays}, "bought there before, but not for %s", days(c.LapsedDays))
-	add(c.Every.N > 0, whyVisit, Conditions{Every: c.Every}, "every %s visit%s", ordinal(c.Every.N), within(c.Every.Per))
-	add(c.Goal.AmountMinor > 0, whyGoal, Conditions{Goal: c.Goal}, "the visit with which %s are spent%s", w.Money(c.Goal.AmountMinor), within(c.Goal.Per))
+	add(c.Every.N > 0, whyVisit, Conditions{Every: c.Every}, "every %s visit%s%s", ordinal(c.Every.N), within(c.Every.Per), known(c.Every.OnceADay, ", at most one a day", ""))
+	add(c.Goal.AmountMinor > 0, whyGoal, Conditions{Goal: c.Goal}, "the visit with which %s are spent%s%s", w.Money(c.Goal.AmountMinor),
+		strings.Replace(within(c.Goal.Per), "of", "in", 1), known(c.Goal.Again, ", and each further "+w.Money(c.Goal.AmountMinor), ""))
 	return all
 }
 
@@ -322,6 +329,14 @@ func channelsText(channels []Channel) string {
 		texts = append(texts, channelTexts[c])
 	}
 	return joined(texts, "or")
+}
+
+func currenciesText(currencies []money.Currency) string {
+	var codes []string
+	for _, c := range currencies {
+		codes = append(codes, c.String())
+	}
+	return joined(codes, "or")
 }
 
 func rangesText(ranges []MCCRange) string {

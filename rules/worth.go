@@ -17,7 +17,7 @@ type award struct {
 	boosts       []activeBoost // in force for the purchase, if the offer applies
 	basisMinor   int64
 	visit        bool        // all conditions but those on its rank hold
-	reachesGoal  bool        // it is the one with which the goal is reached
+	goals        int64       // how often the goal is reached with it
 	there        bool        // over 0 before rounding: it calls for commission
 	won          bool        // the one of its group
 	exact        money.Exact // after 3; 0 where it is no number of 10^-12

@@ -21,6 +21,8 @@ type explainOptions struct {
 	purchase, at string
 	store        string
 	channel, mcc string
+	country      string
+	billed       string
 	cardProduct  string
 	level        string
 	segments     []string
@@ -77,6 +79,8 @@ func (o *explainOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.store, "store", "", "at which store: its id, or PARTNER/STORE for a programme's offer; the first that has the offer")
 	f.StringVar(&o.channel, "channel", "", "how it is bought: in_store, online or other")
 	f.StringVar(&o.mcc, "mcc", "", "the merchant's category, four digits such as 5411")
+	f.StringVar(&o.country, "country", "", "in which country the merchant is, such as FR")
+	f.StringVar(&o.billed, "billed", "", "what a purchase in another currency is on the statement, such as \"18.40 EUR\"")
 	f.StringVar(&o.cardProduct, "card-product", "", "with which card it is paid, in the bank's own words")
 	f.StringVar(&o.level, "level", "", "the member's level, such as loyal")
 	f.StringArrayVar(&o.segments, "segment", nil, "a segment that the member is in; again for each")

@@ -24,7 +24,12 @@ func TestExplainOffer(t *testing.T) {
 		"categories": {"market/fresh", "--purchase", "150 EUR", "--at", "2026-10-25", "--items", "bread 4.00 EUR, cheese 6.00 EUR"},
 		"tiers":      {"basket", "--purchase", "150 EUR", "--at", "2026-11-25"},
 		"points":     {"miles", "--purchase", "84.57 EUR", "--at", "2026-11-25"},
-		"own":        {"programme/groceries", "--purchase", "300 EUR", "--at", "2026-11-25", "--mcc", "5411", "--store", "cafe-du-coin/nation"},
+		"again":      {"market/hundreds", "--purchase", "215 EUR", "--at", "2026-11-25T12:00", "--before", "90 EUR on 2026-11-24"},
+		"abroad": {
+			"market/abroad", "--purchase", "48 CHF", "--billed", "50 EUR", "--at", "2026-11-25T12:00", "--mcc", "5541", "--country", "CH",
+			"--before", "30 EUR on 2026-11-24",
+		},
+		"own": {"programme/groceries", "--purchase", "300 EUR", "--at", "2026-11-25", "--mcc", "5411", "--store", "cafe-du-coin/nation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr, code := command(t, "", append([]string{"offers", "explain", "--catalog", offersFolder}, flags...)...)
@@ -60,7 +65,7 @@ func TestWhatCannotBeExplained(t *testing.T) {
 		want  string
 	}{
 		{append(at, "every", "--purchase", "1 EUR"), exitFailed, `did you mean cafe-du-coin/everyday?`},
-		{append(at, "market/none", "--purchase", "1 EUR"), exitFailed, `did you mean market/basket, market/fresh, market/miles?`},
+		{append(at, "market/none", "--purchase", "1 EUR"), exitFailed, `did you mean market/abroad, market/basket, market/fresh, market/hundreds, market/miles?`},
 		{append(at, "everyday", "--purchase", "1"), exitUsage, "is no amount"},
 		{append(at, "everyday", "--purchase", "1 XXX"), exitUsage, "is no currency"},
 		{append(at, "everyday", "--purchase", "1.005 EUR"), exitUsage, "--purchase"},

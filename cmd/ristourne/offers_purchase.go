@@ -54,6 +54,7 @@ type madePurchase struct {
 	store     *rules.Store
 	offer     *rules.Offer
 	amount    paid
+	billed    *paid // nil: not stated
 	at        rules.Instant
 	before    []madeBefore
 	items     []map[string]any
@@ -79,6 +80,13 @@ func makePurchase(loaded *catalog.Loaded, ref rules.OfferRef, o *explainOptions,
 	var err error
 	if p.amount, err = parsePaid("purchase", o.purchase); err != nil {
 		return nil, err
+	}
+	if o.billed != "" {
+		billed, err := parsePaid("billed", o.billed)
+		if err != nil {
+			return nil, err
+		}
+		p.billed = &billed
 	}
 	if err := p.place(loaded.Catalogue, rules.InstantOf(now)); err != nil {
 		return nil, err
@@ -313,7 +321,9 @@ func (p *madePurchase) assume() {
 		inOtherWords string
 	}{
 		{len(p.offer.Channels) > 0, o.channel, "--channel", "how it was bought"},
-		{len(p.offer.MCCs) > 0, o.mcc, "--mcc", "the merchant's category"},
+		{len(p.offer.MCCs)+len(p.offer.NotMCCs) > 0, o.mcc, "--mcc", "the merchant's category"},
+		{len(p.offer.Countries) > 0, o.country, "--country", "the merchant's country"},
+		{p.amount.currency != p.offer.Currency, o.billed, "--billed", "what it is in " + p.offer.Currency.String()},
 		{len(p.offer.Audience.CardProducts) > 0, o.cardProduct, "--card-product", "the card product"},
 		{len(p.offer.Audience.Levels) > 0, o.level, "--level", "the member's level"},
 		{len(p.offer.Audience.Segments) > 0, strings.Join(o.segments, ","), "--segment", "the member's segments"},
@@ -407,6 +417,9 @@ func (p *madePurchase) events() []map[string]any {
 	if p.items != nil {
 		event["items"] = p.items
 	}
+	if p.billed != nil {
+		event["billing_amount_minor"], event["billing_currency"] = p.billed.minor, p.billed.currency.String()
+	}
 	return append(events, event)
 }
 
@@ -429,6 +442,9 @@ func (p *madePurchase) merchant(at rules.Instant) map[string]any {
 	merchant := map[string]any{"id": madeMerchant}
 	if p.options.mcc != "" {
 		merchant["mcc"] = p.options.mcc
+	}
+	if p.options.country != "" {
+		merchant["country"] = p.options.country
 	}
 	if p.store == nil {
 		return merchant

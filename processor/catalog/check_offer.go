@@ -202,6 +202,9 @@ func (c *offerChecker) conditions(at path, o *offerDoc, offer *rules.Offer) {
 			c.fault(at.to("every"), "an offer has either a goal or an nth visit: keep one, or make two offers of it")
 		}
 	}
+	if o.every != nil && o.every.OnceADay && o.every.Per == rules.PerDay {
+		c.fault(at.to("every", "once_a"), "with one visit a day no day has a second one: count over a longer period, or drop `once_a`")
+	}
 }
 
 // caps checks what bounds the awards of one member, or of one sponsor.

@@ -50,7 +50,9 @@ type conditionsDoc struct {
 	minSpend, maxSpend amount
 	when               whenDoc
 	channels           []rules.Channel
-	mcc                []rules.MCCRange
+	mcc, exceptMCC     []rules.MCCRange
+	countries          []string
+	paidIn             []money.Currency
 	audience           rules.Audience
 	firstPurchase      bool
 	lapsedDays         int
@@ -67,6 +69,7 @@ type whenDoc struct {
 type goalDoc struct {
 	spend amount
 	per   rules.CapPeriod
+	again bool
 }
 
 // boostDoc is a boost: of an offer, or of a campaign, which names offers.
@@ -114,6 +117,8 @@ const (
 	maxHours          = 20
 	maxDateWindows    = 400
 	maxMCCs           = 500
+	maxCountries      = 300
+	maxCurrencies     = 200
 	maxWords          = 500 // levels, segments, card products
 	maxCount          = 1_000_000
 	maxFactor         = 100
@@ -133,6 +138,7 @@ var (
 	someDates      = scalar[rules.Dates]{form: "dates such as 2026-11-27 to 2026-11-30", pattern: datesForm, parse: parseDates}
 	someDays       = scalar[int]{form: "a number of days such as 30 days", pattern: daysForm, parse: parseDays}
 	anMCC          = scalar[rules.MCCRange]{form: "a merchant category code such as 5411, or 5400-5499", pattern: mccForm, parse: parseMCC, digits: &[2]int64{1000, 9999}}
+	aCountry       = scalar[string]{form: "a country such as FR", pattern: countryForm, parse: parseCountry}
 	aCapPeriod     = scalar[period]{form: "a period such as month or 30 days", pattern: capPeriodForm, parse: parseCapPeriod}
 
 	yesOrNo  = truth()
@@ -145,6 +151,7 @@ var (
 	shares    = oneOf(map[string]bool{"whole": false, "marginal": true}, "whole", "marginal")
 	lastAward = oneOf(map[string]bool{"partial": false, "none": true}, "partial", "none")
 	shelves   = oneOf(map[string]bool{"store and day": true}, "store and day")
+	onceADay  = oneOf(map[string]bool{"day": true}, "day")
 	calendar  = oneOf(map[string]rules.CapPeriod{
 		"day": rules.PerDay, "week": rules.PerWeek, "month": rules.PerMonth,
 		"quarter": rules.PerQuarter, "year": rules.PerYear, "life": rules.PerLife,
@@ -228,11 +235,13 @@ var audienceKeys = mapping[rules.Audience]{
 var everyKeys = mapping[rules.Every]{what: "every nth visit", fields: []field[rules.Every]{
 	key("visit", number(2, 10_000), func(e *rules.Every) *int { return &e.N }, "which visits earn, such as 5 for the 5th, the 10th and so on").must(),
 	key("per", calendar, func(e *rules.Every) *rules.CapPeriod { return &e.Per }, "within what visits are counted; life where none is written"),
+	key("once_a", onceADay, func(e *rules.Every) *bool { return &e.OnceADay }, "day: of several purchases of one day only the first is a visit"),
 }}
 
 var goalKeys = mapping[goalDoc]{what: "a goal", fields: []field[goalDoc]{
 	key("spend", anAmount, func(g *goalDoc) *amount { return &g.spend }, "what has to be spent, such as 200 EUR").must(),
 	key("per", calendar, func(g *goalDoc) *rules.CapPeriod { return &g.per }, "within what it is summed; life where none is written"),
+	key("again", yesOrNo, func(g *goalDoc) *bool { return &g.again }, "true: again with each further amount as large"),
 }}
 
 var boostKeys = mapping[boostDoc]{
@@ -313,6 +322,12 @@ var offerKeys = mapping[offerDoc]{
 			func(o *offerDoc) *[]rules.Channel { return &o.channels }, "how it was bought, such as [in_store, online]"),
 		key("mcc", oneOrMany[rules.MCCRange]{list[rules.MCCRange]{what: "a list of merchant category codes", max: maxMCCs, of: anMCC, filled: true}},
 			func(o *offerDoc) *[]rules.MCCRange { return &o.mcc }, "the merchant's categories, such as [\"5411\", 5400-5499]"),
+		key("except_mcc", oneOrMany[rules.MCCRange]{list[rules.MCCRange]{what: "a list of merchant category codes", max: maxMCCs, of: anMCC, filled: true}},
+			func(o *offerDoc) *[]rules.MCCRange { return &o.exceptMCC }, "categories that earn nothing, such as [\"5541\", 7995]"),
+		key("countries", oneOrMany[string]{list[string]{what: "a list of countries", max: maxCountries, of: aCountry, filled: true}},
+			func(o *offerDoc) *[]string { return &o.countries }, "the merchant's countries, such as [FR, BE]"),
+		key("paid_in", oneOrMany[money.Currency]{list[money.Currency]{what: "a list of currencies", max: maxCurrencies, of: currencyCode, filled: true}},
+			func(o *offerDoc) *[]money.Currency { return &o.paidIn }, "in which currencies it was paid, such as [CHF, GBP]"),
 		key("for", audienceKeys, func(o *offerDoc) *rules.Audience { return &o.audience }, "for which members, such as {levels: [loyal]}"),
 		key("first_purchase", yesOrNo, func(o *offerDoc) *bool { return &o.firstPurchase }, "true: only for the first purchase at the partner"),
 		key("lapsed", someDays, func(o *offerDoc) *int { return &o.lapsedDays }, "only for who bought there, but not for so long, such as 90 days"),

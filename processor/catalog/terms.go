@@ -128,14 +128,14 @@ func (r *reward) toRules(decimals int) rules.Reward {
 func (c *conditionsDoc) toRules() rules.Conditions {
 	conditions := rules.Conditions{
 		MinSpendMinor: c.minSpend.minor, MaxSpendMinor: c.maxSpend.minor, When: c.when.toRules(),
-		Channels: c.channels, MCCs: c.mcc, Audience: c.audience,
+		Channels: c.channels, MCCs: c.mcc, NotMCCs: c.exceptMCC, Countries: c.countries, PaidIn: c.paidIn, Audience: c.audience,
 		FirstPurchase: c.firstPurchase, LapsedDays: c.lapsedDays,
 	}
 	if c.every != nil {
-		conditions.Every = rules.Every{N: c.every.N, Per: cmp.Or(c.every.Per, rules.PerLife)}
+		conditions.Every = rules.Every{N: c.every.N, Per: cmp.Or(c.every.Per, rules.PerLife), OnceADay: c.every.OnceADay}
 	}
 	if c.goal != nil {
-		conditions.Goal = rules.Goal{AmountMinor: c.goal.spend.minor, Per: cmp.Or(c.goal.per, rules.PerLife)}
+		conditions.Goal = rules.Goal{AmountMinor: c.goal.spend.minor, Per: cmp.Or(c.goal.per, rules.PerLife), Again: c.goal.again}
 	}
 	return conditions
 }

@@ -33,8 +33,57 @@ func (w *warner) conditions(at path, o *rules.Offer) {
 	if o.FirstPurchase && o.LapsedDays > 0 {
 		w.warn(at.to("lapsed"), "who buys for the first time has not lapsed, so offer %q never applies: keep one of first_purchase and lapsed, or make two offers of it", o.ID)
 	}
-	if o.Goal.AmountMinor > 0 && o.Goal.AmountMinor <= o.MinSpendMinor {
+	w.categories(at, o)
+	w.again(at, o)
+	if o.Goal.AmountMinor > 0 && o.Goal.AmountMinor <= o.MinSpendMinor && !o.Goal.Again {
 		w.warn(at.to("goal", "spend"), "the first purchase of at least %s reaches this goal, so it asks for nothing more: write a higher one, or drop it", offerMoney(o, o.MinSpendMinor))
+	}
+}
+
+// categories warns of exclusions that leave nothing, or take nothing away.
+func (w *warner) categories(at path, o *rules.Offer) {
+	if len(o.NotMCCs) == 0 {
+		return
+	}
+	named := o.MCCs
+	if len(named) == 0 {
+		named = []rules.MCCRange{{From: 0, To: 9999}}
+	}
+	left := false
+	met := make([]bool, len(o.NotMCCs))
+	for _, r := range named {
+		for code := int(r.From); code <= int(r.To); code++ {
+			excluded := false
+			for i, not := range o.NotMCCs {
+				if int(not.From) <= code && code <= int(not.To) {
+					excluded, met[i] = true, true
+				}
+			}
+			left = left || !excluded
+		}
+	}
+	if !left {
+		w.warn(at.to("except_mcc"), "every category of offer %q is excluded, so it never applies: correct one of mcc and except_mcc", o.ID)
+		return
+	}
+	for i := range met {
+		if !met[i] {
+			w.warn(at.to("except_mcc", i), "offer %q isn't for this category anyway: drop it, or correct mcc", o.ID)
+		}
+	}
+}
+
+// again warns of a reward that grows with the purchase and is then given
+// several times for it, and of one that gives all back.
+func (w *warner) again(at path, o *rules.Offer) {
+	if !o.Goal.Again {
+		return
+	}
+	switch r := &o.Reward; {
+	case r.Form != 0 && r.Form != rules.FixedReward:
+		w.warn(at.to("goal", "again"), "a purchase of %s reaches this goal three times and is given the whole reward of offer %q three times: write an amount as its reward, or drop `again`", offerMoney(o, 3*o.Goal.AmountMinor), o.ID)
+	case r.Form == rules.FixedReward && r.Kind != rules.Points && r.FixedMinor >= o.Goal.AmountMinor:
+		w.warn(at.to("reward"), "offer %q gives %s for each %s, so all that is spent: write a smaller reward, or a higher goal", o.ID, offerMoney(o, r.FixedMinor), offerMoney(o, o.Goal.AmountMinor))
 	}
 }
 

@@ -23,6 +23,7 @@ var (
 	hoursForm   = regexp.MustCompile(`^(\d{1,2}):(\d{2})(?::(\d{2}))? ?- ?(\d{1,2}):(\d{2})(?::(\d{2}))?$`)
 	datesForm   = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})(?: to (\d{4}-\d{2}-\d{2}))?$`)
 	daysForm    = regexp.MustCompile(`^([1-9]\d{0,3}) days?$`)
+	countryForm = regexp.MustCompile(`^[A-Z]{2}$`)
 	mccForm     = regexp.MustCompile(`^(\d{4})(?:-(\d{4}))?$`)
 )
 
@@ -178,6 +179,19 @@ func parseCapPeriod(text string) (period, error) {
 	}
 	return period{}, fmt.Errorf("%q is not known here: write one of %s, or a number of days such as 30 days%s",
 		clip(text), strings.Join(capPeriods, ", "), didYouMean(text, capPeriods))
+}
+
+// parseCountry reads `FR`.
+func parseCountry(text string) (string, error) {
+	switch {
+	case rules.KnownCountry(text):
+		return text, nil
+	case rules.KnownCountry(strings.ToUpper(text)):
+		return "", fmt.Errorf("%q is no country: write it in capitals (did you mean %q?)", text, strings.ToUpper(text))
+	case text == "UK":
+		return "", errors.New(`"UK" is no country of ISO 3166-1: the United Kingdom is GB (did you mean "GB"?)`)
+	}
+	return "", fmt.Errorf("%q is no country: write its two letters of ISO 3166-1, such as FR", clip(text))
 }
 
 // parseMCC reads `5411` or `5400-5499`.

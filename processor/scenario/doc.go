@@ -49,7 +49,7 @@
 // channel=online or card_product=gold: a value is JSON where it can be read so,
 // and text otherwise or in quotes. Short names: id (event_id or fact_id), card,
 // cards=a,b, segments=a,b, sponsor (sponsor_account_id), original
-// (original_transaction_id), purchased, at of a merchant, mcc (of it),
+// (original_transaction_id), purchased, at of a merchant, mcc and country (of it),
 // billing=18.00EUR, items="bread 4.00 EUR, cheese 6.00 EUR, 1.00 EUR" (the last
 // one has no category), recorded (the Kafka timestamp), times=N (N such records,
 // each with an id of its own), and the word declined. What is not written: the

@@ -298,8 +298,8 @@ func (f *fields) eventField(w word) {
 		f.fault(f.line, w.column, "an event has one card: write card=%s", w.text)
 	case w.name == "card":
 		f.json["card_token"] = w.text
-	case w.name == "mcc":
-		w.name, w.quoted = "merchant.mcc", true // a code, not a number
+	case w.name == "mcc", w.name == "country":
+		w.name, w.quoted = "merchant."+w.name, true // a code, not a number
 		f.set(w)
 	case w.name == "items" && !strings.HasPrefix(w.text, "["):
 		f.items(w)

@@ -198,7 +198,7 @@ func (d *Decoder) mcc(r *record, f uint8) string {
 
 func (d *Decoder) country(r *record) string {
 	s, ok := d.word(r, merchantCountry)
-	if ok && !knownCountry(s) {
+	if ok && !rules.KnownCountry(s) {
 		d.refuse(r, merchantCountry, ReasonFormat, "it must be an alpha-2 code of ISO 3166-1 in upper case")
 	}
 	return s

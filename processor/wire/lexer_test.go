@@ -214,7 +214,7 @@ func TestCountries(t *testing.T) {
 	known := 0
 	for a := 0; a < 256; a++ {
 		for b := 0; b < 256; b++ {
-			if knownCountry(string([]byte{byte(a), byte(b)})) {
+			if rules.KnownCountry(string([]byte{byte(a), byte(b)})) {
 				known++
 			}
 		}

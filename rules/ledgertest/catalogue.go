@@ -136,7 +136,7 @@ type matched struct {
 }
 
 // matchWide reports whether a programme has an offer of its own for the event's
-// merchant category, or for any.
+// merchant category, or for any. One that is excluded is not what it is for.
 func (o oracle) matchWide(e *rules.Event) bool {
 	for i := range o.cat.Programmes {
 		p, ok := o.programmeAt(o.cat.Programmes[i].ID, e.PurchaseTime())
@@ -144,7 +144,7 @@ func (o oracle) matchWide(e *rules.Event) bool {
 			continue
 		}
 		for n := range p.Offers {
-			if mccs := p.Offers[n].MCCs; len(mccs) == 0 || inMCCs(mccs, e.Merchant.MCC) {
+			if ofCategory(p.Offers[n].Conditions, e.Merchant.MCC) {
 				return true
 			}
 		}

@@ -44,13 +44,24 @@ func (s sale) holds(c rules.Conditions, basis int64, offerID string) bool {
 	case c.MaxSpendMinor > 0 && basis > c.MaxSpendMinor:
 	case !s.when(c.When):
 	case len(c.Channels) > 0 && (s.opener.Channel == rules.ChannelUnknown || !slices.Contains(c.Channels, s.opener.Channel)):
-	case len(c.MCCs) > 0 && !inMCCs(c.MCCs, s.opener.Merchant.MCC):
+	case !ofCategory(c, s.opener.Merchant.MCC):
+	case len(c.Countries) > 0 && (s.opener.Merchant.Country == "" || !slices.Contains(c.Countries, s.opener.Merchant.Country)):
+	case len(c.PaidIn) > 0 && !slices.Contains(c.PaidIn, s.opener.Currency):
 	case !s.audience(c.Audience):
 	case c.Audience.Activated && !s.member.activated[offerID]:
 	default:
 		return true
 	}
 	return false
+}
+
+// ofCategory reports whether a merchant of this category can earn by the
+// offer: it is one that is named, where some are, and none that is excluded.
+func ofCategory(c rules.Conditions, mcc string) bool {
+	if len(c.MCCs) > 0 && !inMCCs(c.MCCs, mcc) {
+		return false
+	}
+	return len(c.NotMCCs) == 0 || (mcc != "" && !inMCCs(c.NotMCCs, mcc))
 }
 
 func inMCCs(ranges []rules.MCCRange, mcc string) bool {

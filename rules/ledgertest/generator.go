@@ -524,6 +524,9 @@ const elsewhereName = "Elsewhere"
 // merchant names a partner's key, often with more than the key needs.
 func (g *Generator) merchant() rules.Merchant {
 	m := rules.Merchant{ID: fmt.Sprintf("SHOP%04d", g.rng.IntN(10_000)), Name: elsewhereName, MCC: pick(g.rng, "5812", "5411", "5411", ""), Country: "FR"}
+	if g.features[byCountry] {
+		m.Country = pick(g.rng, "FR", "FR", "BE", "US", "")
+	}
 	if len(g.keys) == 0 || !g.chance(g.o.Partnered) {
 		return m
 	}

@@ -33,6 +33,8 @@ const (
 	byWhen
 	byChannel
 	byMCC
+	byCountry
+	byPaidIn
 	byLevel
 	bySegment
 	byCardProduct
@@ -267,6 +269,15 @@ func (g *Generator) conditions(c *rules.Conditions) {
 	if g.says(byMCC, 15) {
 		c.MCCs = []rules.MCCRange{pick(g.rng, mccRanges...)}
 	}
+	if g.says(byMCC, 10) {
+		c.NotMCCs = []rules.MCCRange{pick(g.rng, mccRanges[:3]...)}
+	}
+	if g.says(byCountry, 12) {
+		c.Countries = pick(g.rng, []string{"FR"}, []string{"FR", "BE"})
+	}
+	if g.says(byPaidIn, 12) {
+		c.PaidIn = pick(g.rng, []money.Currency{g.base}, []money.Currency{currency("CHF"), currency("USD")})
+	}
 	c.Audience = g.audience()
 	c.Audience.Activated = g.says(byActivation, 15)
 	switch {
@@ -278,8 +289,9 @@ func (g *Generator) conditions(c *rules.Conditions) {
 	switch {
 	case g.says(everyVisit, 20):
 		c.Every = rules.Every{N: 2 + g.rng.IntN(2), Per: pick(g.rng, calendarPeriods...)}
+		c.Every.OnceADay = c.Every.Per != rules.PerDay && g.chance(35)
 	case g.says(goals, 20):
-		c.Goal = rules.Goal{AmountMinor: pick[int64](g.rng, 500, 2000, 5000, 12_000), Per: pick(g.rng, calendarPeriods...)}
+		c.Goal = rules.Goal{AmountMinor: pick[int64](g.rng, 500, 2000, 5000, 12_000), Per: pick(g.rng, calendarPeriods...), Again: g.chance(40)}
 	}
 }
 

@@ -149,25 +149,44 @@ func (h history) ranks(s sale, key offerKey, every rules.Every) bool {
 	return (len(h.visits(s, key, every.Per))+1)%every.N == 0
 }
 
-// reaches reports whether this visit is the one with which the goal is reached.
-func (h history) reaches(s sale, v visit, goal rules.Goal) bool {
+// firstOfDay reports whether no visit was made on the day of the programme
+// before. A purchase with late events is what it was without them.
+func (h history) firstOfDay(s sale, key offerKey) bool {
+	if h.late {
+		_, ok := h.own.visit(key)
+		return ok
+	}
+	return len(h.visits(s, key, rules.PerDay)) == 0
+}
+
+// reaches is how often the goal is reached with this visit; where there is none,
+// it is as if it were reached once.
+func (h history) reaches(s sale, v visit, goal rules.Goal) int64 {
 	if goal.AmountMinor == 0 {
-		return true
+		return 1
 	}
 	if h.late {
-		own, ok := h.own.visit(v.key)
-		return ok && own.reached
+		if own, ok := h.own.visit(v.key); ok && own.reached {
+			return own.times
+		}
+		return 0
 	}
-	sum := v.basis
+	before := int64(0)
 	for _, x := range h.visits(s, v.key, goal.Per) {
-		if x.reached {
-			return false
+		if x.reached && !goal.Again {
+			return 0
 		}
 		if x.currency == v.currency {
-			sum += x.basis
+			before += x.basis
 		}
 	}
-	return sum >= goal.AmountMinor
+	if goal.Again { // each full multiple that wasn't full before
+		return (before+v.basis)/goal.AmountMinor - before/goal.AmountMinor
+	}
+	if before+v.basis >= goal.AmountMinor {
+		return 1
+	}
+	return 0
 }
 
 // atCountLimit reports whether a cap by count leaves no award here. What there

@@ -21,6 +21,7 @@ type visit struct {
 	basis    int64
 	ranked   bool // it is its turn
 	reached  bool // the goal is reached with it
+	times    int64
 }
 
 // award is one offer's, on its way through caps, groups and cuts.
@@ -187,9 +188,13 @@ func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
 		return
 	}
 	v := visit{key: key, currency: currency, basis: basis}
-	v.ranked, v.reached = h.ranks(s, key, offer.Every), h.reaches(s, v, offer.Goal)
-	x.visits = append(x.visits, visit{key, currency, basis, v.ranked, v.reached && offer.Goal.AmountMinor > 0})
-	if !v.ranked || !v.reached {
+	if offer.Every.OnceADay && !h.firstOfDay(s, key) {
+		return // no visit at all
+	}
+	v.ranked, v.times = h.ranks(s, key, offer.Every), h.reaches(s, v, offer.Goal)
+	v.reached = v.times > 0 && offer.Goal.AmountMinor > 0
+	x.visits = append(x.visits, v)
+	if !v.ranked || v.times == 0 {
 		return
 	}
 	if offer.Reward.Form == 0 {
@@ -218,7 +223,7 @@ func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
 		if exact.Sign() <= 0 {
 			return
 		}
-		step := round(exact, programme.Rounding)
+		step := given(round(exact, programme.Rounding), v.times, aw, programme)
 		if most, capped := h.room(s, aw); capped {
 			step = min(step, most)
 		}
@@ -229,6 +234,29 @@ func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
 		aw.campaigns = append(aw.campaigns, its[0].campaign)
 	}
 	x.awards = append(x.awards, aw)
+}
+
+// given is one rounded award so many times. What is given several times is held
+// to 128 units for each minor unit of the basis, and points to a cost of eight
+// times the basis: a bound that Ristourne states, no part of the contract.
+func given(one, n int64, aw *award, p *rules.Programme) int64 {
+	if n == 1 || one == 0 {
+		return one
+	}
+	most := new(big.Rat).Quo(big.NewRat(128*aw.basis, 1), whole(one))
+	if value := p.Points.ValueMillionths; aw.offer.Reward.Kind == rules.Points && value > 0 {
+		cost := times(millionths(value), whole(one))
+		for range p.Points.Decimals {
+			cost.Quo(cost, whole(10))
+		}
+		if affordable := new(big.Rat).Quo(whole(8*aw.basis), cost); affordable.Cmp(most) < 0 {
+			most = affordable
+		}
+	}
+	for n > 1 && whole(n).Cmp(most) > 0 {
+		n--
+	}
+	return one * n
 }
 
 func or(c, otherwise money.Currency) money.Currency {

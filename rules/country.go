@@ -1,8 +1,9 @@
-package wire
+package rules
 
 import "strings"
 
-// The alpha-2 codes of ISO 3166-1, and XK (see the package's documentation).
+// The alpha-2 codes of ISO 3166-1, and XK, which the card networks use for
+// Kosovo.
 const countryCodes = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ " +
 	"BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ " +
 	"CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ " +
@@ -23,6 +24,7 @@ var countries = func() (set [26]uint32) {
 	return set
 }()
 
-func knownCountry(s string) bool {
+// KnownCountry reports whether s is an alpha-2 code of ISO 3166-1, or XK.
+func KnownCountry(s string) bool {
 	return len(s) == 2 && s[0]-'A' < 26 && s[1]-'A' < 26 && countries[s[0]-'A']>>(s[1]-'A')&1 == 1
 }
