@@ -2,13 +2,18 @@ package rules_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"ristourne/rules"
 	"ristourne/rules/money"
 )
 
-// chain is a catalogue of stores with one MID each.
+// chainTerminals is of how many terminals one more store of the chain has keys.
+const chainTerminals = 500
+
+// chain is a catalogue of stores with one MID each, and one whose MID others
+// could have too: its keys name terminals.
 func chain(tb testing.TB, stores int) *rules.Snapshot {
 	c := cafe(tb)
 	c.Partners[0].Stores = nil
@@ -17,6 +22,13 @@ func chain(tb testing.TB, stores int) *rules.Snapshot {
 			ID: fmt.Sprint("s", i), Zone: paris(tb), Keys: []rules.Key{mid(fmt.Sprintf("MERCH%08d", i))},
 		})
 	}
+	tills := rules.Store{ID: "tills", Zone: paris(tb)}
+	for i := range chainTerminals {
+		k := mid("CHAIN")
+		k.TerminalID = fmt.Sprintf("T%07d", i)
+		tills.Keys = append(tills.Keys, k)
+	}
+	c.Partners[0].Stores = append(c.Partners[0].Stores, tills)
 	s, err := rules.Compile(c)
 	if err != nil {
 		tb.Fatal(err)
@@ -36,9 +48,13 @@ func BenchmarkMatch(b *testing.B) {
 	for _, c := range []struct {
 		name, format string
 		want         bool
-	}{{"unmatched", "OTHER%08d", false}, {"matched", "MERCH%08d", true}} {
+	}{{"unmatched", "OTHER%08d", false}, {"matched", "MERCH%08d", true}, {"matched by terminal", "CHAIN", true}} {
 		b.Run(c.name, func(b *testing.B) {
 			evs := events(c.format)
+			for i := range evs {
+				evs[i].Merchant.ID, _, _ = strings.Cut(evs[i].Merchant.ID, "%")
+				evs[i].Merchant.TerminalID = fmt.Sprintf("T%07d", i%chainTerminals)
+			}
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {

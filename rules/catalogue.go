@@ -159,13 +159,15 @@ type Store struct {
 }
 
 // Key is one way in which a card message can name a store: exactly one of the
-// ranks network merchant id, MID + sub-merchant, MID + acquirer, MID.
+// ranks network merchant id, MID + sub-merchant, MID + terminal, MID + acquirer,
+// MID.
 type Key struct {
 	Network           string // optional, with NetworkMerchantID
 	NetworkMerchantID string
 	MID               string
 	SubMerchantID     string
-	AcquirerID        string
+	TerminalID        string // with MID: one MID may serve a whole chain
+	AcquirerID        string // optional, with MID
 	// Validity, [From, Until), local dates of the store's zone already turned
 	// into instants; MinInstant and MaxInstant where open.
 	From, Until Instant

@@ -345,8 +345,10 @@ func (c checker) key(path string, k *Key) {
 		c.fault(path, "a key names a mid or a network merchant id")
 	case k.MID != "" && k.NetworkMerchantID != "":
 		c.fault(path, "a key names a mid or a network merchant id, not both; write two keys")
-	case k.NetworkMerchantID != "" && (k.SubMerchantID != "" || k.AcquirerID != ""):
-		c.fault(path, "a network merchant id goes with a network alone; drop acquirer and sub-merchant")
+	case k.NetworkMerchantID != "" && (k.SubMerchantID != "" || k.TerminalID != "" || k.AcquirerID != ""):
+		c.fault(path, "a network merchant id goes with a network alone; drop acquirer, terminal and sub-merchant")
+	case k.SubMerchantID != "" && k.TerminalID != "":
+		c.fault(path, "a key names a sub-merchant or a terminal of its mid, not both; write two keys")
 	case k.MID != "" && k.Network != "":
 		c.fault(path, "a network goes with a network merchant id, not with a mid")
 	case len(strings.TrimRight(k.MID, " ")) > maxMerchantID:

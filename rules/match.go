@@ -48,8 +48,8 @@ func (s *Snapshot) matchesOwn(ev *Event) bool {
 }
 
 // matchStore finds the store by rank: network merchant id, MID with
-// sub-merchant, MID with acquirer, MID alone; the first rank with a key valid
-// at the event's own purchase time decides.
+// sub-merchant, MID with terminal, MID with acquirer, MID alone; the first rank
+// with a key valid at the event's own purchase time decides.
 func (s *Snapshot) matchStore(ev *Event) (Match, bool) {
 	m, k := &ev.Merchant, &s.keys
 	if m.NetworkMerchantID != "" && len(k.network) > 0 {
@@ -63,27 +63,36 @@ func (s *Snapshot) matchStore(ev *Event) (Match, bool) {
 		if len(k.sub) == 0 {
 			return Match{}, false
 		}
-		if place := find(k.sub[subKey{m.ID, m.SubMerchantID}], m.AcquirerID, ev.PurchaseTime()); place != nil {
+		if place := find(k.sub[midPart{m.ID, m.SubMerchantID}], m.AcquirerID, ev.PurchaseTime()); place != nil {
 			return place.Match, true
 		}
 		return Match{}, false
 	}
-	if places := k.mids.find(m.ID); places != nil {
-		if place := find(places, m.AcquirerID, ev.PurchaseTime()); place != nil {
+	places, known := k.mids.find(m.ID)
+	if !known {
+		return Match{}, false
+	}
+	if m.TerminalID != "" && len(k.terminals) > 0 {
+		if place := find(k.terminals[midPart{m.ID, m.TerminalID}], m.AcquirerID, ev.PurchaseTime()); place != nil {
 			return place.Match, true
 		}
+	}
+	if place := find(places, m.AcquirerID, ev.PurchaseTime()); place != nil {
+		return place.Match, true
 	}
 	return Match{}, false
 }
 
 // keyIndex finds the places behind a merchant key.
 type keyIndex struct {
-	network map[string][]place
-	sub     map[subKey][]place
-	mids    midTable
+	network   map[string][]place
+	sub       map[midPart][]place
+	terminals map[midPart][]place
+	mids      midTable // of all MIDs that decide here: those of terminals too
 }
 
-type subKey struct{ mid, sub string }
+// midPart is a sub-merchant or a terminal of a MID.
+type midPart struct{ mid, part string }
 
 // place is one store under one key for as long as both the key and the
 // version of the partner that states it are in force: [from, until).
@@ -152,27 +161,27 @@ func hashMID(lo, hi uint64) uint64 {
 	return (a ^ b) * 0x9fb21c651e98df25
 }
 
-// find gives the places of a MID, or nil. Filter and slots have sizes of a
-// power of two; a table without keys has neither.
-func (t *midTable) find(mid string) []place {
+// find gives the places of a MID, and whether it is in the table. Filter and
+// slots have sizes of a power of two; a table without keys has neither.
+func (t *midTable) find(mid string) (places []place, known bool) {
 	if len(t.filter) == 0 {
-		return nil
+		return nil, false
 	}
 	lo, hi := packMID(mid)
 	h := hashMID(lo, hi)
 	if t.filter[h>>38&uint64(len(t.filter)-1)]&(1<<(h>>32&63)) == 0 {
-		return nil
+		return nil, false
 	}
 	for i := h; ; i++ {
 		slot := &t.slots[i&uint64(len(t.slots)-1)]
 		if slot.lo == lo && slot.hi == hi {
 			if hi == 0 {
-				return nil
+				return nil, false
 			}
-			return t.places[slot.start:slot.end]
+			return t.places[slot.start:slot.end], true
 		}
 		if slot.hi == 0 {
-			return nil
+			return nil, false
 		}
 	}
 }
@@ -206,7 +215,8 @@ type statedKey struct {
 
 // compileKeys builds the index and refuses two stores with one key at one time.
 func compileKeys(s *Snapshot, c *Catalogue, faults *Faults) keyIndex {
-	network, sub, mids := map[string][]statedKey{}, map[subKey][]statedKey{}, map[string][]statedKey{}
+	network, mids := map[string][]statedKey{}, map[string][]statedKey{}
+	sub, terminals := map[midPart][]statedKey{}, map[midPart][]statedKey{}
 	for i := range c.Partners {
 		p := &c.Partners[i]
 		if p.Version.Ended {
@@ -229,7 +239,13 @@ func compileKeys(s *Snapshot, c *Catalogue, faults *Faults) keyIndex {
 					network[k.NetworkMerchantID] = append(network[k.NetworkMerchantID], stated)
 				case k.SubMerchantID != "":
 					stated.qualifier = k.AcquirerID
-					sub[subKey{mid, k.SubMerchantID}] = append(sub[subKey{mid, k.SubMerchantID}], stated)
+					sub[midPart{mid, k.SubMerchantID}] = append(sub[midPart{mid, k.SubMerchantID}], stated)
+				case k.TerminalID != "":
+					stated.qualifier = k.AcquirerID
+					terminals[midPart{mid, k.TerminalID}] = append(terminals[midPart{mid, k.TerminalID}], stated)
+					if _, known := mids[mid]; !known {
+						mids[mid] = nil // the table must know of it
+					}
 				default:
 					stated.qualifier = k.AcquirerID
 					mids[mid] = append(mids[mid], stated)
@@ -238,9 +254,10 @@ func compileKeys(s *Snapshot, c *Catalogue, faults *Faults) keyIndex {
 		}
 	}
 	return keyIndex{
-		network: placesOf(network, c, faults, true),
-		sub:     placesOf(sub, c, faults, true),
-		mids:    newMIDTable(placesOf(mids, c, faults, false)),
+		network:   placesOf(network, c, faults, true),
+		sub:       placesOf(sub, c, faults, true),
+		terminals: placesOf(terminals, c, faults, true),
+		mids:      newMIDTable(placesOf(mids, c, faults, false)),
 	}
 }
 
@@ -250,6 +267,7 @@ func compileKeys(s *Snapshot, c *Catalogue, faults *Faults) keyIndex {
 func placesOf[K comparable](stated map[K][]statedKey, c *Catalogue, faults *Faults, oneRank bool) map[K][]place {
 	places := make(map[K][]place, len(stated))
 	for name, keys := range stated {
+		places[name] = nil // of a MID all whose keys name terminals
 		slices.SortStableFunc(keys, func(a, b statedKey) int { return a.from.Compare(b.from) })
 		var active []*statedKey // those before that still hold
 		for i := range keys {

@@ -12,7 +12,7 @@ import (
 func keysOf(t testing.TB, stores map[string]rules.Key) *rules.Catalogue {
 	return cafe(t, partner(func(p *rules.Partner) {
 		p.Stores = nil
-		for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
+		for _, id := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"} {
 			k, ok := stores[id]
 			if !ok {
 				continue
@@ -33,6 +33,9 @@ func TestMatchByRank(t *testing.T) {
 		"d": {MID: "M1", AcquirerID: "A1"},
 		"e": {MID: "M1", From: when("d1"), Until: when("d5")},
 		"f": {MID: "123456789012345 "},
+		"g": {MID: "M1", TerminalID: "T1", From: when("d2"), Until: when("d5")},
+		"h": {MID: "M1", TerminalID: "T2", AcquirerID: "A1"},
+		"i": {MID: "CHAIN", TerminalID: "T1"},
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +54,21 @@ func TestMatchByRank(t *testing.T) {
 		{"another sub-merchant never matches the MID alone", rules.Merchant{ID: "M1", SubMerchantID: "S2", AcquirerID: "A1"}, "d3", ""},
 		{"with the acquirer", rules.Merchant{ID: "M1", AcquirerID: "A1"}, "d3", "d"},
 		{"with another acquirer", rules.Merchant{ID: "M1", AcquirerID: "A2"}, "d3", "e"},
+		{"a terminal goes before the acquirer", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d3", "g"},
+		{"a terminal of any acquirer", rules.Merchant{ID: "M1", TerminalID: "T1"}, "d3", "g"},
+		{"a terminal whose key isn't valid yet", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d2-1s", "d"},
+		{"a terminal's key, inclusive", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d2", "g"},
+		{"a terminal whose key isn't valid any more", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d5", "d"},
+		{"a terminal with its acquirer", rules.Merchant{ID: "M1", TerminalID: "T2", AcquirerID: "A1"}, "d3", "h"},
+		{"a terminal with another acquirer", rules.Merchant{ID: "M1", TerminalID: "T2", AcquirerID: "A2"}, "d3", "e"},
+		{"a terminal without one", rules.Merchant{ID: "M1", TerminalID: "T2"}, "d3", "e"},
+		{"another terminal", rules.Merchant{ID: "M1", TerminalID: "T3", AcquirerID: "A1"}, "d3", "d"},
+		{"a sub-merchant's terminal", rules.Merchant{ID: "M1", TerminalID: "T1", SubMerchantID: "S2"}, "d3", ""},
+		{"a sub-merchant goes before its terminal", rules.Merchant{ID: "M1", TerminalID: "T1", SubMerchantID: "S1"}, "d3", "c"},
+		{"a chain's terminal", rules.Merchant{ID: "CHAIN", TerminalID: "T1"}, "d3", "i"},
+		{"a chain's other terminal", rules.Merchant{ID: "CHAIN", TerminalID: "T2"}, "d3", ""},
+		{"a chain without a terminal", rules.Merchant{ID: "CHAIN"}, "d3", ""},
+		{"a terminal of another merchant", rules.Merchant{ID: "OTHER", TerminalID: "T1"}, "d3", ""},
 		{"from, inclusive", rules.Merchant{ID: "M1"}, "d1", "e"},
 		{"before from", rules.Merchant{ID: "M1"}, "d0+86399s", ""},
 		{"until, exclusive", rules.Merchant{ID: "M1"}, "d5", ""},

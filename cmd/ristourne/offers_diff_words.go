@@ -181,6 +181,7 @@ func keyTexts(store *rules.Store) []string {
 			{"MID", k.MID},
 			{"acquirer", k.AcquirerID},
 			{"sub-merchant", k.SubMerchantID},
+			{"terminal", k.TerminalID},
 		} {
 			if part.value != "" {
 				parts = append(parts, part.name+" "+part.value)

@@ -456,7 +456,7 @@ func (p *madePurchase) merchant(at rules.Instant) map[string]any {
 		}
 		for field, value := range map[string]string{
 			"id": k.MID, "acquirer_id": k.AcquirerID, "network": k.Network,
-			"network_merchant_id": k.NetworkMerchantID, "sub_merchant_id": k.SubMerchantID,
+			"network_merchant_id": k.NetworkMerchantID, "sub_merchant_id": k.SubMerchantID, "terminal_id": k.TerminalID,
 		} {
 			if value != "" {
 				merchant[field] = value

@@ -122,14 +122,16 @@ func (c *checker) checkStores(d *document) map[string]int {
 // name a store.
 func (c *checker) checkKey(d *document, at path, k *keyDoc) {
 	byNetwork := k.network != "" || k.networkMerchantID != ""
-	byMID := k.mid != "" || k.acquirer != "" || k.subMerchant != ""
+	byMID := k.mid != "" || k.acquirer != "" || k.subMerchant != "" || k.terminal != ""
 	switch {
 	case byNetwork && byMID:
-		c.fault(d, at, "a key is either a merchant id (mid, acquirer, sub_merchant) or one of a network (network, network_merchant_id): make two keys of it")
+		c.fault(d, at, "a key is either a merchant id (mid, acquirer, sub_merchant, terminal) or one of a network (network, network_merchant_id): make two keys of it")
 	case k.network != "" && k.networkMerchantID == "":
 		c.fault(d, at, "a network alone names no store: write network_merchant_id beside it")
 	case byMID && k.mid == "":
-		c.fault(d, at, "acquirer and sub_merchant name no store alone: write the mid beside them")
+		c.fault(d, at, "acquirer, sub_merchant and terminal name no store alone: write the mid beside them")
+	case k.subMerchant != "" && k.terminal != "":
+		c.fault(d, at, "a key names a sub-merchant or a terminal of its mid: keep one, or make two keys of it")
 	case !byMID && !byNetwork:
 		c.fault(d, at, "this key names nothing that a card message holds: write mid, or network_merchant_id")
 	}

@@ -84,14 +84,15 @@ func earlier(a, b rules.Instant) rules.Instant {
 
 // compareNames orders keys by the name a card message can carry, without what
 // only some keys narrow it by. The acquirer makes a rank of its own where there
-// is no sub-merchant, so a MID with one and without are two names.
+// is neither sub-merchant nor terminal, so a MID with one and without are two
+// names.
 func compareNames(a, b *rules.Key) int {
 	return cmp.Or(strings.Compare(a.NetworkMerchantID, b.NetworkMerchantID), strings.Compare(a.MID, b.MID),
-		strings.Compare(a.SubMerchantID, b.SubMerchantID), strings.Compare(ownRank(a), ownRank(b)))
+		strings.Compare(a.SubMerchantID, b.SubMerchantID), strings.Compare(a.TerminalID, b.TerminalID), strings.Compare(ownRank(a), ownRank(b)))
 }
 
 func ownRank(k *rules.Key) string {
-	if k.SubMerchantID != "" {
+	if k.SubMerchantID != "" || k.TerminalID != "" {
 		return ""
 	}
 	return k.AcquirerID
@@ -103,7 +104,7 @@ func narrower(k *rules.Key) string {
 	if k.NetworkMerchantID != "" {
 		return k.Network
 	}
-	if k.SubMerchantID != "" {
+	if k.SubMerchantID != "" || k.TerminalID != "" {
 		return k.AcquirerID
 	}
 	return ""
@@ -150,6 +151,7 @@ func describeKey(k *rules.Key) string {
 		{"mid", k.MID},
 		{"acquirer", k.AcquirerID},
 		{"sub_merchant", k.SubMerchantID},
+		{"terminal", k.TerminalID},
 	} {
 		if part.value != "" {
 			parts = append(parts, part.name+" "+part.value)

@@ -80,9 +80,9 @@ type storeDoc struct {
 }
 
 type keyDoc struct {
-	mid, acquirer, subMerchant string
-	network, networkMerchantID string
-	from, until                rules.LocalTime
+	mid, acquirer, subMerchant, terminal string
+	network, networkMerchantID           string
+	from, until                          rules.LocalTime
 }
 
 // Bounds on what one file may hold: far over what a chain of shops needs, far
@@ -194,6 +194,7 @@ var merchantKeys = mapping[keyDoc]{what: "a merchant key", fields: []field[keyDo
 	key("mid", midText, func(k *keyDoc) *string { return &k.mid }, "the merchant id of the card message"),
 	key("acquirer", keyText, func(k *keyDoc) *string { return &k.acquirer }, "the acquirer whose merchant id it is"),
 	key("sub_merchant", keyText, func(k *keyDoc) *string { return &k.subMerchant }, "the store's id behind an aggregator's merchant id"),
+	key("terminal", keyText, func(k *keyDoc) *string { return &k.terminal }, "the terminal, where one merchant id serves several stores"),
 	key("network", keyText, func(k *keyDoc) *string { return &k.network }, "the card network that gave the network merchant id"),
 	key("network_merchant_id", keyText, func(k *keyDoc) *string { return &k.networkMerchantID }, "the store's id at the card network"),
 	key("from", wallClock, func(k *keyDoc) *rules.LocalTime { return &k.from }, "the first day of the key"),

@@ -498,7 +498,7 @@ func (s *storeDoc) toRules(zone *time.Location) rules.Store {
 	for i := range s.keys {
 		k := &s.keys[i].value
 		key := rules.Key{
-			MID: k.mid, AcquirerID: k.acquirer, SubMerchantID: k.subMerchant,
+			MID: k.mid, AcquirerID: k.acquirer, SubMerchantID: k.subMerchant, TerminalID: k.terminal,
 			Network: k.network, NetworkMerchantID: k.networkMerchantID,
 		}
 		key.From, key.Until = k.in(zone)

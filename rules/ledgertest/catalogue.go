@@ -157,7 +157,7 @@ func (o oracle) matchWide(e *rules.Event) bool {
 func (o oracle) matchStore(e *rules.Event) (place, bool) {
 	t := e.PurchaseTime()
 	partners := o.partnersAt(t)
-	for rank := 1; rank <= 4; rank++ {
+	for rank := 1; rank <= 5; rank++ {
 		for _, partner := range partners {
 			for i := range partner.Stores {
 				for _, key := range partner.Stores[i].Keys {
@@ -178,10 +178,12 @@ func rankOf(k rules.Key) int {
 		return 1
 	case k.SubMerchantID != "":
 		return 2
-	case k.AcquirerID != "":
+	case k.TerminalID != "":
 		return 3
-	default:
+	case k.AcquirerID != "":
 		return 4
+	default:
+		return 5
 	}
 }
 
@@ -191,6 +193,9 @@ func names(k rules.Key, m rules.Merchant) bool {
 	}
 	if k.NetworkMerchantID != "" {
 		return k.NetworkMerchantID == m.NetworkMerchantID && (k.Network == "" || k.Network == m.Network)
+	}
+	if k.TerminalID != "" && k.TerminalID != m.TerminalID {
+		return false
 	}
 	return k.MID == m.ID && k.SubMerchantID == m.SubMerchantID
 }

@@ -163,6 +163,20 @@ func (g *Generator) keyNames() []rules.Key {
 				keys = append(keys, rules.Key{MID: mid, SubMerchantID: sub})
 			}
 		}
+		for _, terminal := range []string{"T1", "T2"} {
+			if !g.says(byTerminal, 30) {
+				continue
+			}
+			if g.chance(50) {
+				keys = append(keys, rules.Key{MID: mid, TerminalID: terminal})
+				continue
+			}
+			for _, acquirer := range []string{"ACQ1", "ACQ2"} {
+				if g.chance(60) {
+					keys = append(keys, rules.Key{MID: mid, TerminalID: terminal, AcquirerID: acquirer})
+				}
+			}
+		}
 	}
 	for i := range 1 + g.o.Partners {
 		id := fmt.Sprintf("NET%03d", i+1)

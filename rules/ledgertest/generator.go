@@ -537,6 +537,9 @@ func (g *Generator) merchant() rules.Merchant {
 	}
 	m.AcquirerID, m.SubMerchantID = k.AcquirerID, k.SubMerchantID
 	m.NetworkMerchantID, m.Network = k.NetworkMerchantID, k.Network
+	if m.TerminalID = k.TerminalID; g.features[byTerminal] && g.chance(40) {
+		m.TerminalID = pick(g.rng, "T1", "T2", "T9", "")
+	}
 	if !g.plain && g.chance(30) {
 		other := pick(g.rng, g.keys...)
 		switch g.rng.IntN(4) {

@@ -58,6 +58,7 @@ const (
 	otherProgramme
 	unitChanges
 	zonesOfProgramme
+	byTerminal
 	numFeatures
 )
 

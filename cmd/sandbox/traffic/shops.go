@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -211,7 +212,7 @@ func shopOf(rng *rand.Rand, p *rules.Partner, key *rules.Key, regulars []int) sh
 	t := tradeOf(p.ID + " " + p.Name)
 	m := merchant{
 		ID: key.MID, AcquirerID: key.AcquirerID, Network: key.Network, NetworkMerchantID: key.NetworkMerchantID,
-		SubMerchantID: key.SubMerchantID, TerminalID: terminal(rng), MCC: t.mcc, Country: "FR",
+		SubMerchantID: key.SubMerchantID, TerminalID: cmp.Or(key.TerminalID, terminal(rng)), MCC: t.mcc, Country: "FR",
 		Name: strings.ToUpper(plainLetters(p.Name)),
 	}
 	if m.ID == "" {
