@@ -49,20 +49,22 @@ func (s *Shard) Claim(ctx context.Context) error {
 	return nil
 }
 
-// ClaimAndRebuild rebuilds the account states though nothing says that they
-// are wrong.
-func (s *Shard) ClaimAndRebuild(ctx context.Context) error {
-	if err := s.take(ctx); err != nil && !errors.Is(err, ErrHeadsFellBack) {
-		return err
-	}
-	return s.Rebuild(ctx)
+// take raises the epoch and settles what the former owner had decided. Where a
+// command holds the shard it waits, and says for whom.
+func (s *Shard) take(ctx context.Context) error {
+	return s.takeBy(ctx, func(ctx context.Context) (Claim, error) {
+		claim, err := s.edges.Accounts.Claim(ctx, s.source.Shard())
+		if leased := new(LeasedError); errors.As(err, &leased) {
+			s.move() // waiting for a person's command is no stall
+		}
+		return claim, err
+	})
 }
 
-// take raises the epoch and settles what the former owner had decided.
-func (s *Shard) take(ctx context.Context) error {
+func (s *Shard) takeBy(ctx context.Context, claimIt func(context.Context) (Claim, error)) error {
 	var claim Claim
 	err := s.retry(ctx, "claim", func(ctx context.Context) (err error) {
-		claim, err = s.edges.Accounts.Claim(ctx, s.source.Shard())
+		claim, err = claimIt(ctx)
 		return err
 	})
 	if err != nil {

@@ -5,6 +5,8 @@ package processor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -22,10 +24,30 @@ var ErrFenced = errors.New("shard was claimed by another owner")
 // they must be rebuilt before anything more is decided.
 var ErrHeadsFellBack = errors.New("account states are behind the ledger")
 
+// ErrUndecided says that the group's offsets are beyond all that was decided: from
+// there on records would be left out that nobody has ever looked at.
+var ErrUndecided = errors.New("the group's committed offsets are beyond what was decided")
+
+// LeasedError says that a command works on the shard, for as long as it renews its
+// lease.
+type LeasedError struct {
+	By    string
+	Since time.Time
+	Until time.Time // unless it is renewed
+}
+
+func (e *LeasedError) Error() string {
+	return fmt.Sprintf("the shard is held by %s since %s: it is free when that has ended, or at %s if it has died",
+		e.By, e.Since.UTC().Format(time.RFC3339), e.Until.UTC().Format(time.RFC3339))
+}
+
 // Source is one shard of the input topics during one generation of the group.
 type Source interface {
 	Shard() int32
 	Committed() feed.Offsets
+	// SetElsewhere tells which of the committed offsets no processor has
+	// committed: somebody has set them by other means.
+	SetElsewhere(ctx context.Context) ([feed.NumTopics]bool, error)
 	Seek(feed.Offsets)
 	Next(ctx context.Context, b *feed.Batch) error
 	Commit(ctx context.Context, o feed.Offsets) error
@@ -93,8 +115,13 @@ type Drawn struct {
 // Redis. Every write carries the owner's epoch and is refused with ErrFenced
 // when the shard has a newer one.
 type Accounts interface {
-	// Claim raises the epoch of the shard.
+	// Claim raises the epoch of the shard. A *LeasedError: a command holds it.
 	Claim(ctx context.Context, shard int32) (Claim, error)
+	// ClaimLeased claims for a command, which nobody disturbs for as long as it
+	// renews its lease.
+	ClaimLeased(ctx context.Context, shard int32, by string, lease time.Duration) (Claim, error)
+	// RenewLease makes the lease last for so long from now on; 0 gives it up.
+	RenewLease(ctx context.Context, shard int32, epoch int64, lease time.Duration) error
 	// Load appends to values one value an id, nil where there is none.
 	Load(ctx context.Context, shard int32, ids []string, values [][]byte) ([][]byte, error)
 	// Save runs the batch's one script. A repeat of a save that already

@@ -39,6 +39,9 @@ func (s *Shard) rebuild(ctx context.Context, differ func(*Difference) error) err
 		return err
 	}
 	r.restoring, r.differ = true, differ
+	if err := s.checkUndecided(ctx, &r.marker); err != nil {
+		return err
+	}
 	committed := rules.Heads(s.source.Committed())
 	if err := s.retry(ctx, "begin rebuild", func(ctx context.Context) error {
 		return s.edges.Accounts.BeginRebuild(ctx, s.source.Shard(), s.epoch)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -255,6 +256,12 @@ func (r *memoryRedis) Claim(context.Context, int32) (Claim, error) {
 	r.epoch++
 	return Claim{Epoch: r.epoch, Heads: rules.NoHeads, Batch: r.batch, LastSeq: r.lastSeq}, nil
 }
+
+func (r *memoryRedis) ClaimLeased(ctx context.Context, shard int32, _ string, _ time.Duration) (Claim, error) {
+	return r.Claim(ctx, shard)
+}
+
+func (*memoryRedis) RenewLease(context.Context, int32, int64, time.Duration) error { return nil }
 
 func (r *memoryRedis) Save(_ context.Context, s *Save) error {
 	for _, state := range s.Accounts {

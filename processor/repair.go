@@ -188,37 +188,39 @@ type Repaired struct {
 // which no other has. It is decided batch by batch in one script each; broken off,
 // what is missing is found by the next repair.
 func (s *Shard) ClaimAndRepair(ctx context.Context, o *Repair) (*Repaired, error) {
-	if err := s.take(ctx); err != nil && !errors.Is(err, ErrHeadsFellBack) {
-		return nil, err
-	}
 	found := &Repaired{}
+	err := s.leased(ctx, o.By, func(ctx context.Context) error { return s.repair(ctx, o, found) })
+	return found, err
+}
+
+func (s *Shard) repair(ctx context.Context, o *Repair, found *Repaired) error {
 	if err := s.rebuild(ctx, func(d *Difference) error {
 		found.Differences = append(found.Differences, d)
 		return nil
 	}); err != nil || len(found.Differences) == 0 {
-		return found, err
+		return err
 	}
 	if err := s.refill(ctx, o, found); err != nil {
-		return found, err
+		return err
 	}
 	if !o.MayPay && slices.ContainsFunc(found.Differences, func(d *Difference) bool { return len(d.Instructions) > 0 }) {
-		return found, ErrWouldPay
+		return ErrWouldPay
 	}
 	if len(found.Differences) == 0 {
-		return found, nil
+		return nil
 	}
 	found.Number = s.epoch
 	if err := s.recordRepair(ctx, o, found, "repair approved", len(found.Differences)); err != nil {
-		return found, err
+		return err
 	}
 	for rest := found.Differences; len(rest) > 0; {
 		n, err := s.repairSome(ctx, o, found, rest)
 		if err != nil {
-			return found, err
+			return err
 		}
 		rest = rest[n:]
 	}
-	return found, s.recordRepair(ctx, o, found, "repair done", len(found.Differences))
+	return s.recordRepair(ctx, o, found, "repair done", len(found.Differences))
 }
 
 func (s *Shard) recordRepair(ctx context.Context, o *Repair, found *Repaired, action string, accounts int) error {

@@ -88,6 +88,7 @@ To see it at work on one machine, run the sandbox: make sandbox`,
 		newDeadLettersCommand(),
 		newRebuildCommand(),
 		newRepairCommand(),
+		newOffsetsCommand(),
 		newConfigCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {

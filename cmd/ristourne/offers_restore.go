@@ -45,8 +45,13 @@ func restoreOffers(cmd *cobra.Command, deps offersDeps, config, tip string) (err
 	if err != nil {
 		return err
 	}
+	_, _, empty := catalog.Entries(ctx, client, prefix)
 	version, err := catalog.Restore(ctx, client, prefix, bodies, tip)
 	if err != nil {
+		return err
+	}
+	if empty == nil {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "nothing was lost: catalogue version %d (%.12s) is in Redis already\n", version.Number, version.Hash)
 		return err
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "catalogue version %d (%.12s) is back in Redis\n", version.Number, version.Hash)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	sqlclient "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/segmentio/kafka-go"
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -215,5 +216,83 @@ func TestARepairAsksBeforeItPays(t *testing.T) {
 	}
 	if len(paid) == 0 {
 		t.Error("nobody was paid")
+	}
+}
+
+// offsets are how far each shard has come, by shard and topic.
+func (b *bank) offsets(t *testing.T) (all []offsetsJSON) {
+	t.Helper()
+	for line := range strings.Lines(b.run(t, "offsets", "show", "--output", "json")) {
+		var o offsetsJSON
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, o)
+	}
+	return all
+}
+
+// setForward commits offsets as an operator's tool does, whose group is stopped.
+func (b *bank) setForward(t *testing.T, shard int32, topic string, to int64) {
+	t.Helper()
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(b.c.Kafka.Brokers...), Transport: transport}
+	eventually(t, "the group has ended and takes an offset", func() bool {
+		answer, err := client.OffsetCommit(t.Context(), &kafka.OffsetCommitRequest{
+			GroupID: b.c.Kafka.Group, GenerationID: -1,
+			Topics: map[string][]kafka.OffsetCommit{topic: {{Partition: int(shard), Offset: to}}},
+		})
+		return err == nil && len(answer.Topics[topic]) == 1 && answer.Topics[topic][0].Error == nil
+	})
+}
+
+// Offsets that somebody has set forward leave nothing out silently: the shard is
+// refused, and goes on where a person says so, with a reason.
+func TestOffsetsSetForwardLeaveNothingOut(t *testing.T) {
+	b := newWorkedBank(t)
+	for _, o := range b.offsets(t) {
+		if o.Lag != 0 || o.SetElsewhere || o.Committed >= 0 && o.Committed != o.Head {
+			t.Errorf("after all records: %+v", o)
+		}
+	}
+	before, _ := b.taken(t)
+	event := `{"event_id":"ev-%[1]d","type":"clearing","transaction_id":"t-%[1]d","account_id":"acc-1","card_token":"tok-a","amount_minor":1000,"currency":"EUR","occurred_at":"2026-06-20T10:00:00Z","merchant":{"id":"0003172853"}}`
+	b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(event, 1), fmt.Sprintf(event, 2))
+	all := b.offsets(t)
+	at := slices.IndexFunc(all, func(o offsetsJSON) bool { return o.Lag == 2 })
+	if at < 0 {
+		t.Fatalf("nothing waits: %+v", all)
+	}
+	waiting := all[at]
+	b.setForward(t, waiting.Shard, waiting.Topic, waiting.LogEnd)
+	wantText(t, b.run(t, "offsets", "show"), "set forward by somebody else over 2 records that nobody decided")
+
+	b.start(t)
+	waitUntil(t, "the shard is refused", func() bool {
+		return strings.Contains(b.log.String(), "2 records would be left out; set the group's offset back")
+	})
+	if now, _ := b.taken(t); now != before {
+		t.Errorf("%d records were taken while the shard is refused", now-before)
+	}
+	skip := []string{"offsets", "skip", "--shard", fmt.Sprint(waiting.Shard), "--topic", waiting.Topic, "--to", fmt.Sprint(waiting.LogEnd)}
+	_, stderr := b.fails(t, exitUsage, skip...)
+	wantText(t, stderr, "--by is needed")
+	skip = append(skip, "--by", "ada", "--reason", "sent by mistake")
+	wantText(t, b.run(t, skip...), "are left out")
+	b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(event, 3))
+	b.waitForTaken(t, before+1)
+	b.waitDelivered(t)
+	ledger, err := lookIntoLedger(t.Context(), b.c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
+	actions, err := ledger.Actions(t.Context())
+	if err != nil || len(actions) != 1 || actions[0].Action != "offsets skipped" || actions[0].Reason != "sent by mistake" || actions[0].Shard != waiting.Shard {
+		t.Errorf("audit trail: %+v, %v", actions, err)
+	}
+	if _, stderr := b.fails(t, exitFailed, skip...); !strings.Contains(stderr, "is decided up to offset") {
+		t.Errorf("skipped once more: %s", stderr)
 	}
 }

@@ -27,7 +27,8 @@ func newRebuildCommand() *cobra.Command {
 		Short: "Rebuild a shard's account states from ClickHouse, or say what recomputing would change",
 		Long: `Rebuild the account states of a shard in Redis from what ClickHouse holds. A
 processor does so by itself when it finds Redis empty or behind; this is for
-when you don't trust what Redis holds.
+when you don't trust what Redis holds. A processor that runs beside it waits, says
+for whom, and goes on when it has ended.
 
 A rebuild restores what was decided and decides nothing. Where recomputing an
 account from its events would change what is booked, it says so in the log, and
@@ -71,7 +72,7 @@ func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32,
 	if err != nil {
 		return err
 	}
-	if err := s.ClaimAndRebuild(ctx); err != nil {
+	if err := s.ClaimAndRebuild(ctx, "ristourne rebuild"); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "shard %d is rebuilt\n", shard)
@@ -159,11 +160,11 @@ func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (
 }
 
 func (w *openedShards) shard(ctx context.Context, number int32) (*processor.Shard, error) {
-	committed, err := feed.Committed(ctx, w.feed, number)
+	committed, elsewhere, err := feed.CommittedBy(ctx, w.feed, number)
 	if err != nil {
 		return nil, err
 	}
-	return processor.NewShard(idleSource{number, committed}, w.edges(), w.config.processorOptions(),
+	return processor.NewShard(idleSource{number, committed, elsewhere}, w.edges(), w.config.processorOptions(),
 		processor.NewMetrics(prometheus.NewRegistry()), w.log), nil
 }
 
@@ -171,10 +172,14 @@ func (w *openedShards) shard(ctx context.Context, number int32) (*processor.Shar
 type idleSource struct {
 	shard     int32
 	committed feed.Offsets
+	elsewhere [feed.NumTopics]bool
 }
 
-func (s idleSource) Shard() int32                                { return s.shard }
-func (s idleSource) Committed() feed.Offsets                     { return s.committed }
+func (s idleSource) Shard() int32            { return s.shard }
+func (s idleSource) Committed() feed.Offsets { return s.committed }
+func (s idleSource) SetElsewhere(context.Context) ([feed.NumTopics]bool, error) {
+	return s.elsewhere, nil
+}
 func (idleSource) Seek(feed.Offsets)                             {}
 func (idleSource) Next(ctx context.Context, _ *feed.Batch) error { <-ctx.Done(); return ctx.Err() }
 func (idleSource) Commit(context.Context, feed.Offsets) error    { return nil }

@@ -115,11 +115,10 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.watcher.Run(ctx) })
 	group.Go(func() error {
-		if err := e.watcher.Wait(ctx); err != nil {
+		if err := waitForRedis(ctx, c, e, log); err != nil {
 			return err
 		}
-		err := waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error { return e.accounts.Check(ctx) })
-		if err != nil {
+		if err := e.watcher.Wait(ctx); err != nil {
 			return err
 		}
 		feedConfig.HoldShards = func(ctx context.Context, shards int) error {
@@ -140,6 +139,18 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 		return errors.New("the processor ended though nobody asked it to")
 	})
 	return group.Wait()
+}
+
+// waitForRedis waits until Redis is as it must be, but not for one that refuses the
+// password.
+func waitForRedis(ctx context.Context, c *config, e *openedEdges, log *slog.Logger) error {
+	return waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error {
+		err := e.accounts.Check(ctx)
+		if errors.Is(err, accounts.ErrAuth) {
+			return backoff.Permanent(err) // no waiting mends it
+		}
+		return err
+	})
 }
 
 // openedEdges are the open connections of a process.

@@ -118,10 +118,13 @@ func (s *Store) State(ctx context.Context, number int32, accountID string) (stat
 	return state, true, nil
 }
 
+// ErrAuth says that no waiting mends the connection.
+var ErrAuth = errors.New("Redis refuses the user or the password: correct redis.username and redis.password")
+
 // Check refuses a Redis that would forget single keys when its memory is full:
 // an account without its state would be taken for one that never bought
 // anything, and no head would tell. A server that won't say how it is set up
-// is let pass.
+// is let pass; one that refuses the password is ErrAuth.
 func (s *Store) Check(ctx context.Context) error {
 	if cluster, ok := s.client.(*redis.ClusterClient); ok {
 		return cluster.ForEachMaster(ctx, func(ctx context.Context, server *redis.Client) error {
@@ -135,6 +138,11 @@ func checkEviction(ctx context.Context, server redis.Cmdable) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	info, err := server.Info(ctx, "memory").Result()
+	for _, prefix := range []string{"WRONGPASS", "NOAUTH", "ERR AUTH", "ERR invalid password"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return fmt.Errorf("%w: it says %q", ErrAuth, err)
+		}
+	}
 	var refused redis.Error
 	if errors.As(err, &refused) {
 		return nil

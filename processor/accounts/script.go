@@ -42,6 +42,7 @@ var (
 	finishScript  = scriptOf("finish")
 	poolScript    = scriptOf("pool")
 	drawnScript   = scriptOf("drawn")
+	leaseScript   = scriptOf("lease")
 
 	installationScript = scriptOf("installation")
 )

@@ -97,20 +97,56 @@ func (s *Store) setGeneration(number int32, generation string) {
 // Claim raises the epoch of the shard, which shuts every other owner out, and
 // reads what the last one left.
 func (s *Store) Claim(ctx context.Context, number int32) (processor.Claim, error) {
-	claim, err := s.claim(ctx, number)
+	return s.ClaimLeased(ctx, number, "", 0)
+}
+
+// ClaimLeased claims the shard for a command: nobody else can claim it for as long
+// as the lease lasts, or is renewed.
+func (s *Store) ClaimLeased(ctx context.Context, number int32, by string, lease time.Duration) (processor.Claim, error) {
+	claim, err := s.claim(ctx, number, by, lease)
 	if err != nil {
 		return processor.Claim{}, fmt.Errorf("claim shard %d in Redis: %w", number, err)
 	}
 	return claim, nil
 }
 
-func (s *Store) claim(ctx context.Context, number int32) (claim processor.Claim, err error) {
+// RenewLease makes the lease last for so long from now on; 0 gives it up.
+func (s *Store) RenewLease(ctx context.Context, number int32, epoch int64, lease time.Duration) error {
+	sh := s.of(number)
+	c := newCall(leaseScript, sh.owner)
+	c.endKeys()
+	c.add(epoch, lease.Microseconds())
+	answer, err := s.run(ctx, leaseScript, c)
+	if err == nil {
+		err = refusal(answer, epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("renew the lease on shard %d in Redis: %w", number, err)
+	}
+	return nil
+}
+
+// leasedBy is the error of a claim that a lease refuses.
+func leasedBy(answer []string) error {
+	since, err1 := strconv.ParseInt(answer[2], 10, 64)
+	until, err2 := strconv.ParseInt(answer[3], 10, 64)
+	if err := errors.Join(err1, err2); err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	return &processor.LeasedError{By: answer[1], Since: time.UnixMicro(since), Until: time.UnixMicro(until)}
+}
+
+func (s *Store) claim(ctx context.Context, number int32, by string, lease time.Duration) (claim processor.Claim, err error) {
 	sh := s.of(number)
 	c := newCall(claimScript, sh.owner, sh.head)
 	c.endKeys()
+	c.add(lease.Microseconds(), by)
 	answer, err := s.run(ctx, claimScript, c)
 	if err != nil {
 		return claim, err
+	}
+	if answer[0] == "leased" && len(answer) == 4 {
+		return claim, leasedBy(answer)
 	}
 	if len(answer) != 5 {
 		return claim, fmt.Errorf("script gave %q", answer)

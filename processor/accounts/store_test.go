@@ -287,7 +287,7 @@ func TestRefusedSaves(t *testing.T) {
 			{"empty", func(s *processor.Save) { s.Accounts[1].Value = nil }},
 			{"over the limit", func(s *processor.Save) { s.Accounts = make([]processor.AccountState, MaxSaveAccounts+1) }},
 			{"over the limit", func(s *processor.Save) { s.Outbox = make([]byte, MaxSaveBytes+1) }},
-			{"no head", func(s *processor.Save) { s.After = s.Before }},
+			{"no head", func(s *processor.Save) { s.After, s.Outbox = s.Before, nil }},
 			{"outbox is empty", func(s *processor.Save) { s.Outbox = []byte{} }},
 		} {
 			s := w.batch(2)
@@ -794,4 +794,83 @@ func TestAnotherNumberOfShardsIsRefused(t *testing.T) {
 		w.must(w.another().HoldShards(w.Context(), 12))
 		w.wantError(w.another().HoldShards(w.Context(), 13), ErrShardsChanged)
 	})
+}
+
+// A command's work is not broken off by the owner beside it, which is told for
+// whom it waits; and one that has died holds up nobody for long.
+func TestALeaseKeepsEverybodyElseOut(t *testing.T) {
+	each(t, func(w *world) {
+		command, ctx := w.another(), t.Context()
+		claim, err := command.ClaimLeased(ctx, shard12, "ada (process 1)", time.Minute)
+		w.must(err)
+		w.must(command.BeginRebuild(ctx, shard12, claim.Epoch))
+		for _, claimIt := range []func() (processor.Claim, error){
+			func() (processor.Claim, error) { return w.store.Claim(ctx, shard12) },
+			func() (processor.Claim, error) { return w.store.ClaimLeased(ctx, shard12, "bob", time.Minute) },
+		} {
+			_, err := claimIt()
+			var leased *processor.LeasedError
+			if !errors.As(err, &leased) || leased.By != "ada (process 1)" || !leased.Until.After(leased.Since) || !strings.Contains(err.Error(), "held by ada") {
+				t.Fatalf("claimed beside the lease: %v", err)
+			}
+		}
+		if again, err := command.ClaimLeased(ctx, shard12, "ada (process 1)", time.Minute); err != nil || again.Epoch <= claim.Epoch {
+			t.Errorf("its holder, who has lost the answer: %+v, %v", again, err)
+		} else {
+			claim = again
+		}
+		w.must(command.BeginRebuild(ctx, shard12, claim.Epoch))
+		w.must(command.RenewLease(ctx, shard12, claim.Epoch, time.Minute))
+		w.must(command.FinishRebuild(ctx, shard12, claim.Epoch, rules.Marker{Shard: shard12, Batch: 1, Heads: rules.Heads{1, 1, 1, 1}}))
+		w.must(command.RenewLease(ctx, shard12, claim.Epoch, 0))
+		if _, err := w.store.Claim(ctx, shard12); err != nil {
+			t.Errorf("after the command: %v", err)
+		}
+		if err := command.RenewLease(ctx, shard12, claim.Epoch, time.Minute); !errors.Is(err, processor.ErrFenced) {
+			t.Errorf("a lease that was given up is renewed: %v", err)
+		}
+
+		_, err = command.ClaimLeased(ctx, shard12, "dies", 50*time.Millisecond)
+		w.must(err)
+		for limit := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			if _, err := w.store.Claim(ctx, shard12); err == nil {
+				break
+			} else if time.Now().After(limit) {
+				t.Fatalf("the lease of a command that has died: %v", err)
+			}
+		}
+	})
+}
+
+// A batch that moves no head is told by its number: a repeat changes nothing more.
+func TestABatchThatMovesNoHeadMayBeRepeated(t *testing.T) {
+	each(t, func(w *world) {
+		w.save(w.batch(1))
+		apart := w.batch(2)
+		apart.After = apart.Before
+		apart.Fates = [rules.NumFates]int64{}
+		w.save(apart)
+		w.save(apart)
+		w.wantStates("a2", "b2")
+		if claim := w.claimBy(w.store); claim.Batch != 2 || len(claim.Outbox) != 2 || claim.Heads != apart.Before {
+			w.Fatalf("claim is %+v", claim)
+		}
+	})
+}
+
+// A wrong password is no server that is about to come up.
+func TestARefusedPasswordIsToldAtOnce(t *testing.T) {
+	server := miniredis.RunT(t)
+	server.RequireAuth("right")
+	for _, password := range []string{"wrong", ""} {
+		client := Connect(Options{Addrs: []string{server.Addr()}, Password: password})
+		t.Cleanup(func() { _ = client.Close() })
+		store, err := New(client, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Check(t.Context()); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "redis.password") {
+			t.Errorf("password %q: %v", password, err)
+		}
+	}
 }

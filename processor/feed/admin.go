@@ -10,19 +10,30 @@ import (
 
 // Committed asks what the group has committed for one shard, without joining it.
 func Committed(ctx context.Context, c Config, shard int32) (Offsets, error) {
+	committed, _, err := CommittedBy(ctx, c, shard)
+	return committed, err
+}
+
+// CommittedBy tells too which offsets no processor has committed: somebody has set
+// them by other means.
+func CommittedBy(ctx context.Context, c Config, shard int32) (committed Offsets, foreign [NumTopics]bool, err error) {
 	cl := newClient(c, c.Topics[:]...)
 	defer cl.close()
+	return cl.committed(ctx, shard)
+}
+
+func (c *client) committed(ctx context.Context, shard int32) (committed Offsets, foreign [NumTopics]bool, err error) {
 	ask := make(map[string][]int, NumTopics)
-	for _, topic := range c.Topics {
+	for _, topic := range c.config.Topics {
 		ask[topic] = []int{int(shard)}
 	}
-	kc := kafka.Client{Addr: cl.addr, Transport: cl.transport}
+	kc := kafka.Client{Addr: c.addr, Transport: c.transport}
 	var answer *kafka.OffsetFetchResponse
-	err := retry(ctx, cl.log, "read the committed offsets of group "+c.GroupID, func() error {
+	err = retry(ctx, c.log, "read the committed offsets of group "+c.config.GroupID, func() error {
 		asking, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		var err error
-		if answer, err = kc.OffsetFetch(asking, &kafka.OffsetFetchRequest{GroupID: c.GroupID, Topics: ask}); err != nil {
+		if answer, err = kc.OffsetFetch(asking, &kafka.OffsetFetchRequest{GroupID: c.config.GroupID, Topics: ask}); err != nil {
 			return err
 		}
 		if errors.Is(answer.Error, kafka.GroupIdNotFound) {
@@ -31,20 +42,65 @@ func Committed(ctx context.Context, c Config, shard int32) (Offsets, error) {
 		return answer.Error
 	})
 	if err != nil {
-		return Offsets{}, err
+		return committed, foreign, err
 	}
 	if answer.Error != nil {
-		return Offsets{-1, -1, -1, -1}, nil // there is no such group: nobody has committed yet
+		return Offsets{-1, -1, -1, -1}, foreign, nil // there is no such group: nobody has committed yet
 	}
-	var committed Offsets
-	for t, topic := range c.Topics {
+	for t, topic := range c.config.Topics {
 		found := answer.Topics[topic]
 		if len(found) != 1 || found[0].Error != nil {
-			return Offsets{}, fmt.Errorf("read the committed offset of shard %d of %s: the broker gave none", shard, topic)
+			return committed, foreign, fmt.Errorf("read the committed offset of shard %d of %s: the broker gave none", shard, topic)
 		}
 		committed[t] = max(found[0].CommittedOffset, -1)
+		foreign[t] = committed[t] >= 0 && found[0].Metadata != commitMark
 	}
-	return committed, nil
+	return committed, foreign, nil
+}
+
+// commitMark is the metadata of the offsets that processors commit: what was set
+// by other means hasn't got it.
+const commitMark = "ristourne"
+
+// commit commits for a member of a generation.
+func (c *client) commit(ctx context.Context, g *kafka.Generation, offsets map[string]map[int]int64) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	topics := make(map[string][]kafka.OffsetCommit, len(offsets))
+	for topic, partitions := range offsets {
+		for partition, offset := range partitions {
+			topics[topic] = append(topics[topic], kafka.OffsetCommit{Partition: partition, Offset: offset, Metadata: commitMark})
+		}
+	}
+	kc := kafka.Client{Addr: c.addr, Transport: c.transport}
+	answer, err := kc.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
+		GroupID: g.GroupID, GenerationID: int(g.ID), MemberID: g.MemberID, Topics: topics,
+	})
+	if err != nil {
+		return err
+	}
+	for topic, partitions := range topics {
+		if len(answer.Topics[topic]) != len(partitions) {
+			return fmt.Errorf("commit offsets of %s: the broker acknowledged %d of %d partitions", topic, len(answer.Topics[topic]), len(partitions))
+		}
+		for _, p := range answer.Topics[topic] {
+			if p.Error != nil {
+				return fmt.Errorf("commit the offset of partition %d of %s: %w", p.Partition, topic, p.Error)
+			}
+		}
+	}
+	return nil
+}
+
+// Ends are the oldest and the next offset of each topic's partition.
+func Ends(ctx context.Context, c Config, shard int32) (start, end Offsets, err error) {
+	cl := newClient(c, c.Topics[:]...)
+	defer cl.close()
+	first, err1 := cl.ends(ctx, kafka.FirstOffset, shard, c.Topics[:]...)
+	last, err2 := cl.ends(ctx, kafka.LastOffset, shard, c.Topics[:]...)
+	copy(start[:], first)
+	copy(end[:], last)
+	return start, end, errors.Join(err1, err2)
 }
 
 // ReadTopic calls fn for every record that a topic holds by now, partition by

@@ -27,8 +27,8 @@ func (e *OffsetOutOfRangeError) Error() string {
 		return fmt.Sprintf("partition %d of %s ends at offset %d, before %d where reading should go on: was the topic made anew, or a leader elected that lacked records?",
 			e.Partition, e.Topic, e.LogEnd, e.Offset)
 	}
-	return fmt.Sprintf("partition %d of %s begins at offset %d: the records from %d on were deleted before they were read; restore them, or rebuild the shard, then set the group's offset by hand (and raise the topic's retention)",
-		e.Partition, e.Topic, e.LogStart, e.Offset)
+	return fmt.Sprintf("partition %d of %s begins at offset %d: the records from %d on were deleted before they were read, %d of them; raise the topic's retention, and restore them, or leave them out on purpose with `ristourne offsets skip --shard %d --topic %s --to %d`",
+		e.Partition, e.Topic, e.LogStart, e.Offset, e.LogStart-e.Offset, e.Partition, e.Topic, e.LogStart)
 }
 
 // Unwrap makes errors.Is(err, kafka.OffsetOutOfRange) true.

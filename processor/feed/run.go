@@ -163,7 +163,10 @@ func (m *member) generation(ctx, over context.Context, g *kafka.Generation) erro
 	}
 	m.config.Log.Info("kafka: own shards", "generation", g.ID, "shards", shardNumbers(shards))
 
-	commits := newCommitQueue(m.config.Topics, g.CommitOffsets)
+	commits := newCommitQueue(m.config.Topics, func(offsets map[string]map[int]int64) error {
+		// Not ctx: what was decided is committed after the generation's end, too.
+		return m.client.commit(context.WithoutCancel(ctx), g, offsets)
+	})
 	defer commits.close()
 	var (
 		owners sync.WaitGroup

@@ -56,6 +56,12 @@ func (s *Source) Committed() Offsets {
 	return s.committed
 }
 
+// SetElsewhere asks which of the committed offsets no processor has committed.
+func (s *Source) SetElsewhere(ctx context.Context) ([NumTopics]bool, error) {
+	_, foreign, err := s.client.committed(ctx, s.shard)
+	return foreign, err
+}
+
 // Seek says where Next reads on; -1 means the oldest record that is kept. Without
 // it reading begins at the committed offsets. The batch of the last Next stays
 // valid no longer.
@@ -229,13 +235,17 @@ func (s *Source) Watermarks(t Topic) Watermarks {
 }
 
 // Lag is how many offsets of each topic Next has not given out yet, as far as the
-// newest answers tell.
+// newest answers tell. Records that were deleted unread count: they wait for ever.
 func (s *Source) Lag() [NumTopics]int64 {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	var lag [NumTopics]int64
 	for t, m := range s.marks {
-		lag[t] = max(0, m.High-max(s.positions[t], m.LogStart))
+		from := s.positions[t]
+		if from < 0 {
+			from = m.LogStart // nothing was ever read: what is kept waits
+		}
+		lag[t] = max(0, m.High-from)
 	}
 	return lag
 }

@@ -443,3 +443,13 @@ func TestAnOpenTransactionOfAFactsProducerHoldsNothingElseBack(t *testing.T) {
 		t.Errorf("after the commit: %v", got)
 	}
 }
+
+// Records that were deleted before they were read wait for ever: they are no lag
+// of 0.
+func TestRecordsDeletedUnreadAreLag(t *testing.T) {
+	s := &Source{positions: Offsets{5, -1, 20, 7}}
+	s.marks = [NumTopics]Watermarks{{High: 12, LogStart: 12}, {High: 12, LogStart: 10}, {High: 20}, {High: 9, LogStart: 2}}
+	if got, want := s.Lag(), [NumTopics]int64{7, 2, 0, 2}; got != want {
+		t.Errorf("lag %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,175 @@
+package processor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"ristourne/processor/outbox"
+	"ristourne/rules"
+)
+
+// This file is what commands do to a shard. Each claims it with a lease, which it
+// renews until it has ended: the owner that runs beside it is shut out, waits and
+// says for whom. A command that has died holds up the shard for leaseTime at most.
+
+// leaseTime is how long a lease lasts unless it is renewed.
+const leaseTime = time.Minute
+
+// leased claims the shard for a command, does its work, and gives the shard up.
+// The work's ctx ends where the lease can't be kept.
+func (s *Shard) leased(ctx context.Context, by string, work func(context.Context) error) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	by = holder(by)
+	var other *LeasedError
+	err = s.takeBy(ctx, func(ctx context.Context) (Claim, error) {
+		claim, err := s.edges.Accounts.ClaimLeased(ctx, s.source.Shard(), by, leaseTime)
+		if errors.As(err, &other) {
+			cancel(other) // another command's work is not to be waited for
+		}
+		if err == nil {
+			s.epoch = claim.Epoch
+			go s.keepLease(ctx, claim.Epoch, cancel)
+		}
+		return claim, err
+	})
+	if other != nil {
+		return other
+	}
+	defer func() {
+		// With a context of its own: a command that is broken off gives it up, too.
+		giving, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer stop()
+		if s.epoch != 0 {
+			err = errors.Join(err, s.edges.Accounts.RenewLease(giving, s.source.Shard(), s.epoch, 0))
+		}
+	}()
+	if err != nil && !errors.Is(err, ErrHeadsFellBack) {
+		return err
+	}
+	return work(ctx)
+}
+
+// holder names this process to whoever waits for it.
+func holder(by string) string {
+	host, _ := os.Hostname() // without one, the rest must do
+	return fmt.Sprintf("%s (process %d on %s)", by, os.Getpid(), host)
+}
+
+func (s *Shard) keepLease(ctx context.Context, epoch int64, lost context.CancelCauseFunc) {
+	tick := time.NewTicker(leaseTime / 6)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.edges.Accounts.RenewLease(ctx, s.source.Shard(), epoch, leaseTime); errors.Is(err, ErrFenced) {
+			lost(err)
+			return
+		} else if err != nil && ctx.Err() == nil {
+			s.log.Warn("the lease on the shard could not be renewed", "error", err)
+		}
+	}
+}
+
+// ClaimAndRebuild rebuilds the account states though nothing says that they
+// are wrong.
+func (s *Shard) ClaimAndRebuild(ctx context.Context, by string) error {
+	return s.leased(ctx, by, s.Rebuild)
+}
+
+// checkUndecided refuses a shard whose committed offsets are beyond all that was
+// decided, where somebody else than a processor has set them. A processor commits
+// what is decided alone; what it has committed and nobody knows any more were
+// records that changed nothing.
+func (s *Shard) checkUndecided(ctx context.Context, marker *rules.Marker) error {
+	committed := rules.Heads(s.source.Committed())
+	known := headsAfter(marker.Heads, [rules.NumTopics]int64(s.heads))
+	if !known.Before(committed) {
+		return nil
+	}
+	var elsewhere [rules.NumTopics]bool
+	if err := s.retry(ctx, "who committed", func(ctx context.Context) (err error) {
+		elsewhere, err = s.source.SetElsewhere(ctx)
+		return err
+	}); err != nil {
+		return err
+	}
+	var errs []error
+	for topic, offset := range committed {
+		if from := max(known[topic], 0); offset > from && elsewhere[topic] {
+			errs = append(errs, fmt.Errorf("shard %d: %w: %s stands at offset %d, decided is up to %d, so that %d records would be left out; "+
+				"set the group's offset back to %d, or leave them out on purpose with `ristourne offsets skip --shard %d --topic %s --to %d`",
+				s.source.Shard(), ErrUndecided, s.options.Topics[topic], offset, from, offset-from, from, s.source.Shard(), s.options.Topics[topic], offset))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Skip is what a person leaves out on purpose.
+type Skip struct {
+	By, Reason string
+	Topic      int
+	To         int64 // next offset that is read
+}
+
+// ClaimAndSkip moves a head forward over records that nobody will decide, and
+// keeps who wanted it. It gives the head that was.
+func (s *Shard) ClaimAndSkip(ctx context.Context, skip *Skip) (from int64, err error) {
+	err = s.leased(ctx, skip.By, func(ctx context.Context) error {
+		marker, _, err := s.marker(ctx)
+		if err != nil {
+			return err
+		}
+		if s.heads.Before(marker.Heads) {
+			return errors.New("the account states are behind the ledger: let the processor rebuild the shard first, or rebuild it by hand")
+		}
+		from = s.heads[skip.Topic]
+		if skip.To <= from {
+			return fmt.Errorf("shard %d of %s is decided up to offset %d already: nothing before %d is read", s.source.Shard(), s.options.Topics[skip.Topic], from, skip.To)
+		}
+		if err := s.recordSkip(ctx, skip, from); err != nil {
+			return err
+		}
+		return s.skip(ctx, skip)
+	})
+	return from, err
+}
+
+func (s *Shard) recordSkip(ctx context.Context, skip *Skip, from int64) error {
+	details, err := json.Marshal(struct {
+		Topic string `json:"topic"`
+		From  int64  `json:"from"`
+		To    int64  `json:"to"`
+	}{s.options.Topics[skip.Topic], max(from, 0), skip.To})
+	if err != nil {
+		return err
+	}
+	return s.retry(ctx, "audit trail", func(ctx context.Context) error {
+		return s.edges.Ledger.RecordAction(ctx, &rules.OperatorAction{
+			At: s.edges.Now().UnixMilli(), Action: "offsets skipped", Shard: s.source.Shard(), By: skip.By, Reason: skip.Reason, Details: string(details),
+		})
+	})
+}
+
+// skip is a batch that decides nothing and moves a head. Its marker is booked, so
+// that a Redis that loses it doesn't bring the records back.
+func (s *Shard) skip(ctx context.Context, skip *Skip) error {
+	after := s.heads
+	after[skip.Topic] = skip.To
+	d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch + 1, Heads: after, LastSeq: s.lastSeq}
+	save := Save{
+		Shard: d.Shard, Epoch: s.epoch, Before: s.heads, After: after, Batch: d.Batch, LastSeq: s.lastSeq, Outbox: outbox.Encode(nil, d),
+	}
+	if err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &save) }); err != nil {
+		return err
+	}
+	s.heads, s.batch = after, d.Batch
+	return s.deliverApart(ctx, d)
+}
