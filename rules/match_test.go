@@ -56,7 +56,7 @@ func TestMatchByRank(t *testing.T) {
 		{"with another acquirer", rules.Merchant{ID: "M1", AcquirerID: "A2"}, "d3", "e"},
 		{"a terminal goes before the acquirer", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d3", "g"},
 		{"a terminal of any acquirer", rules.Merchant{ID: "M1", TerminalID: "T1"}, "d3", "g"},
-		{"a terminal whose key isn't valid yet", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d2-1s", "d"},
+		{"a terminal whose key isn't valid yet", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d1+86399s", "d"},
 		{"a terminal's key, inclusive", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d2", "g"},
 		{"a terminal whose key isn't valid any more", rules.Merchant{ID: "M1", TerminalID: "T1", AcquirerID: "A1"}, "d5", "d"},
 		{"a terminal with its acquirer", rules.Merchant{ID: "M1", TerminalID: "T2", AcquirerID: "A1"}, "d3", "h"},
