@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	sqlclient "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/alicebob/miniredis/v2"
 	"github.com/segmentio/kafka-go"
 
 	"ristourne/processor/feed"
@@ -294,5 +295,23 @@ func TestOffsetsSetForwardLeaveNothingOut(t *testing.T) {
 	}
 	if _, stderr := b.fails(t, exitFailed, skip...); !strings.Contains(stderr, "is decided up to offset") {
 		t.Errorf("skipped once more: %s", stderr)
+	}
+}
+
+// A secret that was rotated on one side alone is told at once, not waited for.
+func TestRunEndsWithASentenceWhereRedisRefusesThePassword(t *testing.T) {
+	redis := miniredis.RunT(t)
+	redis.RequireAuth("rotated")
+	t.Setenv("THE_SECRET", strings.Repeat("k", minAccountRefKey))
+	config := writeFile(t, "ristourne.yaml", `
+kafka: {brokers: ["127.0.0.1:1"]}
+redis: {addresses: [%q], password: {env: THE_SECRET}}
+clickhouse: {addresses: ["127.0.0.1:1"]}
+privacy: {account_ref_key: {env: THE_SECRET}}
+http: {listen: "127.0.0.1:0"}
+`, redis.Addr())
+	_, stderr, code := command(t, "", "run", "--config", config)
+	if code != exitFailed || !strings.Contains(stderr, "correct redis.username and redis.password") {
+		t.Errorf("run exits %d: %s", code, stderr)
 	}
 }

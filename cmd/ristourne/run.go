@@ -115,9 +115,6 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.watcher.Run(ctx) })
 	group.Go(func() error {
-		if err := waitForRedis(ctx, c, e, log); err != nil {
-			return err
-		}
 		if err := e.watcher.Wait(ctx); err != nil {
 			return err
 		}
@@ -143,9 +140,9 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 
 // waitForRedis waits until Redis is as it must be, but not for one that refuses the
 // password.
-func waitForRedis(ctx context.Context, c *config, e *openedEdges, log *slog.Logger) error {
+func waitForRedis(ctx context.Context, c *config, store *accounts.Store, log *slog.Logger) error {
 	return waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error {
-		err := e.accounts.Check(ctx)
+		err := store.Check(ctx)
 		if errors.Is(err, accounts.ErrAuth) {
 			return backoff.Permanent(err) // no waiting mends it
 		}
@@ -182,8 +179,8 @@ func (e *openedEdges) close(log *slog.Logger) {
 	e.transport.CloseIdleConnections()
 }
 
-// openEdges connects to everything but the input topics. ClickHouse is waited
-// for: its tables are made or brought up to date before anything is decided.
+// openEdges connects to everything but the input topics. Redis and ClickHouse are
+// waited for: its tables are made or brought up to date before anything is decided.
 func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, error) {
 	e := new(openedEdges)
 	client, err := c.Redis.connect()
@@ -192,6 +189,9 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	}
 	e.redis = client
 	if e.accounts, err = accounts.New(client, c.Redis.Prefix); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	if err := waitForRedis(ctx, c, e.accounts, log); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
 	e.watcher = catalog.NewWatcher(client, catalog.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
