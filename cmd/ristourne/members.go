@@ -57,7 +57,9 @@ the columns, separated by commas:
   enrolled_at         RFC 3339 with offset; --at where it is missing
 
 The whole file is checked before anything is sent; each fault is told as
-FILE:LINE. Importing the same file again, with the same --programme and --at,
+FILE:LINE, also what a spreadsheet or an export has made of ids: 1.23457E+11,
+decimals, apostrophes, spaces around them, characters that can't be seen, one
+account under two member ids. Ids that look alike are warned of. Importing the same file again, with the same --programme and --at,
 changes nothing: the same line gives the same fact.`,
 		Example: `  ristourne members import members.csv --config ristourne.yaml --programme cashback-lyon --at 2026-01-01T00:00:00+01:00
   ristourne members import members.csv --config ristourne.yaml --programme cashback-lyon --check`,
@@ -113,7 +115,8 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 	if err != nil {
 		return err
 	}
-	members, err := checkMembers(file, o, newMemberChecker(ranges))
+	register := newMemberRegister(func(warning string) { fmt.Fprintln(stderr, warning) })
+	members, err := checkMembers(file, o, newMemberChecker(ranges), register)
 	if err != nil {
 		return err
 	}
@@ -251,7 +254,7 @@ func (m *memberChecker) check(accountID string, fact *enrolledJSON) error {
 }
 
 // checkMembers looks at every line of the file.
-func checkMembers(file string, o importOptions, checker *memberChecker) (members int, err error) {
+func checkMembers(file string, o importOptions, checker *memberChecker, register *memberRegister) (members int, err error) {
 	var faults []error
 	err = eachMember(file, o, func(line int, fact *enrolledJSON, err error) error {
 		members++
@@ -259,6 +262,7 @@ func checkMembers(file string, o importOptions, checker *memberChecker) (members
 			if err = checker.check(fact.AccountID, fact); err != nil {
 				err = fmt.Errorf("%s:%d: %w", file, line, err)
 			}
+			err = errors.Join(register.check(file, line, fact), err)
 		}
 		if err != nil {
 			if faults = append(faults, err); len(faults) == maxImportFaults {
@@ -267,6 +271,9 @@ func checkMembers(file string, o importOptions, checker *memberChecker) (members
 		}
 		return nil
 	})
+	if err == nil {
+		err = register.atEnd(file)
+	}
 	if err = errors.Join(append(faults, err)...); err != nil {
 		return members, fmt.Errorf("nothing is sent:\n%w", err)
 	}

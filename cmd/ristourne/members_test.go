@@ -48,7 +48,7 @@ func TestFaultsOfMembersFiles(t *testing.T) {
 		t.Fatal("there are no files", err)
 	}
 	for _, file := range files {
-		if filepath.Base(file) == "good.csv" {
+		if name := filepath.Base(file); name == "good.csv" || name == "alike.csv" {
 			continue
 		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -63,6 +63,29 @@ func TestFaultsOfMembersFiles(t *testing.T) {
 			checkGolden(t, strings.TrimSuffix(file, ".csv")+".want.txt", strings.ReplaceAll(faults, membersDir+"/", ""))
 		})
 	}
+}
+
+// What may be meant so is warned of, with its line, and no reason to send nothing.
+func TestWarningsOfMembersFiles(t *testing.T) {
+	_, stderr, code := command(t, "", importLine(withoutServers(t), membersDir+"/alike.csv", "--check")...)
+	if code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	_, warnings, _ := strings.Cut(stderr, "\n") // the first line is about the missing catalogue
+	checkGolden(t, membersDir+"/alike.want.txt", strings.ReplaceAll(warnings, membersDir+"/", ""))
+}
+
+func TestWarningsOfMembersFilesEnd(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "twice.csv")
+	text := "account_id,member_id,enrolled_at\n" + strings.Repeat("acc-1,m-1,2026-01-05T09:00:00Z\n", 1+maxImportWarnings+7)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stderr, code := command(t, "", importLine(withoutServers(t), file, "--check")...)
+	if n := strings.Count(stderr, "warning: "); code != 0 || n != maxImportWarnings {
+		t.Errorf("exit %d and %d warnings, want %d:\n%s", code, n, maxImportWarnings, head(stderr, 3))
+	}
+	wantText(t, stderr, "7 more warnings of this kind are not shown", "28 members, no faults")
 }
 
 func TestAFileWithFaultsOnlyIsNotReadToItsEnd(t *testing.T) {

@@ -31,7 +31,7 @@ const (
 	wholeWayPortion  = 250 // records
 	// wholeWayStall is how long a round may stand still; it never does on an idle
 	// machine.
-	wholeWayStall = 2 * time.Minute
+	wholeWayStall = time.Minute
 )
 
 // Nothing that anyone can send, name or configure stops a shard: catalogues and
