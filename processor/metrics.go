@@ -30,6 +30,8 @@ type Metrics struct {
 	budgetLeft           *prometheus.GaugeVec
 	budgetHeld           *prometheus.GaugeVec
 	refused              *prometheus.CounterVec
+
+	unknownProgrammes prometheus.Counter
 }
 
 // NewMetrics registers the metrics.
@@ -67,6 +69,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		budgetHeld: gauge("budget_held_minor", "What a shard has drawn of a budget and not granted, in minor units.", "budget", "shard"),
 		refused:    vector("budget_refusals_total", "Purchases that got less of a budget than they deserved. Budgets per store and day count under their offer.", "budget"),
 	}
+	m.unknownProgrammes = counter("unknown_programme_enrolments_total", "Enrolments in a programme that the catalogue doesn't have. Their members earn nothing.")
+	registry.MustRegister(m.unknownProgrammes)
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}

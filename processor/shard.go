@@ -99,6 +99,8 @@ type Shard struct {
 	stamps    stamps
 	latest    int64 // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
 	backlog   backlog
+	saidAt    time.Time     // when enrolments in unknown programmes were last told of
+	unsaid    int           // of them, since then
 	moved     *atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
 }
 

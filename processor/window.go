@@ -45,6 +45,7 @@ type progress struct {
 	fates  [rules.NumFates]int64
 	oldest int64 // when its first record came, in milliseconds, as far as its timestamp is believed; 0: none
 	holds  bool  // the record behind it waits for its catalogue: save first
+	strangers
 }
 
 // work is one record that needs its account.
@@ -478,6 +479,7 @@ func (s *Shard) setFact(w *window, a *account, f *rules.Fact, cause rules.Cause,
 		w.nameNew(a, ref, cause)
 		return
 	}
+	w.look(s.snapshot, f)
 	w.members = append(w.members, a.hash)
 	w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{
 		Ref: ref, AccountID: a.id, MemberID: f.MemberID, RecordedAt: cause.RecordedAt,
@@ -545,6 +547,7 @@ func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
 	}
 	s.heads, s.batch, s.lastSave = w.heads, settlement.batch, s.edges.Now()
 	s.metrics.countFates(&w.fates)
+	s.warnOfStrangers(w.strangers)
 	s.purse.saved(s.source.Shard())
 	return settlement, nil
 }

@@ -87,11 +87,14 @@ type ExplainedMatch struct {
 
 // ExplainedMember is what the account was at purchase time.
 type ExplainedMember struct {
-	MemberID         string `json:"member_id,omitempty"`
-	Programme        string `json:"programme,omitempty"`
-	Level            string `json:"level,omitempty"`
-	Enrolled         bool   `json:"enrolled"` // at purchase time
-	EnrolledAt       string `json:"enrolled_at,omitempty"`
+	MemberID   string `json:"member_id,omitempty"`
+	Programme  string `json:"programme,omitempty"`
+	Level      string `json:"level,omitempty"`
+	Enrolled   bool   `json:"enrolled"` // at purchase time
+	EnrolledAt string `json:"enrolled_at,omitempty"`
+	// ProgrammeUnknown: the catalogue has no programme of that name, or none that
+	// is in force then, so nothing earns.
+	ProgrammeUnknown bool   `json:"programme_unknown,omitempty"`
 	Left             bool   `json:"left,omitempty"`
 	SponsorAccountID string `json:"sponsor_account_id,omitempty"`
 	CardLinked       bool   `json:"card_linked"` // the card of the purchase
@@ -325,14 +328,19 @@ func (e *Engine) explain(a *Account, x *Explanation, p *purchase) {
 	x.Member = &ExplainedMember{
 		MemberID: t.standing.memberID, Programme: t.standing.programme, Level: t.standing.level,
 		Enrolled: t.standing.enrolled, Left: t.standing.left, SponsorAccountID: t.standing.sponsor,
-		CardLinked: a.cardLinkedAt(p.at, giver.card),
+		CardLinked:       a.cardLinkedAt(p.at, giver.card),
+		ProgrammeUnknown: t.standing.enrolled && t.programme == nil,
 	}
 	x.Outcome, x.Why = "earns nothing", t.why.names()
 	if t.programme != nil {
 		x.Member.CardNeeded = t.programme.Enrolment == EnrolmentExplicit && !t.programme.AllCards
-		if t.standing.enrolled {
-			x.Member.EnrolledAt = e.localTime(t.standing.enrolledAt, time.RFC3339)
-		}
+	}
+	switch {
+	case !t.standing.enrolled:
+	case t.programme == nil && t.place == nil: // no clock is known but the world's
+		x.Member.EnrolledAt = t.standing.enrolledAt.String()
+	default:
+		x.Member.EnrolledAt = e.localTime(t.standing.enrolledAt, time.RFC3339)
 	}
 	if t.why != 0 {
 		return

@@ -162,6 +162,10 @@ func (m *ExplainedMember) text(b *strings.Builder) {
 	case !m.Enrolled:
 		fmt.Fprintf(b, "  The account was not enrolled by name; level %s.\n", orNone(m.Level))
 		return
+	case m.ProgrammeUnknown:
+		fmt.Fprintf(b, "  Member %s, enrolled in programme %q since %s, which the catalogue doesn't know or which is not in force then: nothing earns in it. Publish it, or enrol the account in one that is known.\n",
+			m.MemberID, m.Programme, m.EnrolledAt)
+		return
 	}
 	card := "the card is linked"
 	if !m.CardLinked {

@@ -144,6 +144,23 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// An enrolment in a programme that the catalogue doesn't have is told as what it
+// is: nothing else says why a member earns nothing.
+func TestExplainAnEnrolmentInAnUnknownProgramme(t *testing.T) {
+	change := offers(percentOffer("everyday", 30_000))
+	s := newScene(t, cafe(t, change)).play(`
+		enrolled d0 cards=card programme=rist0urne
+		clearing P 12050 d2`)
+	x, err := s.engine.Explain(s.account, "P")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `Member m1, enrolled in programme "rist0urne" since 2026-03-01T12:00:00Z, which the catalogue doesn't know or which is not in force then: nothing earns in it.`
+	if text := x.Text(); !strings.Contains(text, want) || !x.Member.ProgrammeUnknown {
+		t.Errorf("no %q in\n%s", want, text)
+	}
+}
+
 // A purchase that gives everything back leaves nothing, in any of its sums.
 func TestFullRefundLeavesNothing(t *testing.T) {
 	for seed := range uint64(60) {

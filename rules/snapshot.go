@@ -140,6 +140,13 @@ type boost struct {
 	stopped  Instant // from when the budget pays no more
 }
 
+// HasProgramme reports whether the catalogue has a programme of that id, at
+// whatever time.
+func (s *Snapshot) HasProgramme(id string) bool {
+	_, known := s.programmeIndex[id]
+	return known
+}
+
 // programmeAt is the version of programme i in force at t, or nil.
 func (s *Snapshot) programmeAt(i int32, t Instant) *programmeVersion {
 	versions := s.programmes[i].versions
