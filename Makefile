@@ -44,6 +44,11 @@ format: ## Format the code with gofumpt
 fuzz: ## Fuzz every decoder for FUZZTIME (default 30s) each
 	./deploy/fuzz.sh $(or $(FUZZTIME),30s)
 
+.PHONY: soak
+soak: ## Send and configure whatever is accepted, at random, the whole way for SOAK (default 1h; SEED=17 begins with that round)
+	go test ./cmd/ristourne -run '^TestNothingThatIsSentOrConfiguredStopsAShard$$' -count=1 -v -timeout 0 \
+		-wholeway.duration $(or $(SOAK),1h) -wholeway.seed $(or $(SEED),1)
+
 ##@ Measure
 .PHONY: bench
 bench: build ## Measure the stream against kafka-go's group Reader, on the same broker and events (ARGS="-h")

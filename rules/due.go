@@ -98,6 +98,7 @@ func (e *Engine) instruction(a *Account, n *net, d decision) Instruction {
 	if n.several || n.statement == "" {
 		x.StatementText = e.snapshot.programmeTitle(n.programme, InstantOfMillis(d.cause.RecordedAt))
 	}
+	x.StatementText = cutStatement(x.StatementText)
 	if n.minor < 0 {
 		x.Direction, x.AmountMinor, x.Reason = Debit, -n.minor, "take_back"
 	}
@@ -153,7 +154,13 @@ func statementText(programme, partner string) string {
 	if partner != "" {
 		text += ": " + partner
 	}
-	if utf8.RuneCountInString(text) <= maxStatementRunes {
+	return cutStatement(text)
+}
+
+// cutStatement cuts a text to what a statement holds. A name is never refused
+// for being long: the money is due all the same.
+func cutStatement(text string) string {
+	if len(text) <= maxStatementRunes || utf8.RuneCountInString(text) <= maxStatementRunes {
 		return text
 	}
 	return string([]rune(text)[:maxStatementRunes])

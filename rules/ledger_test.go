@@ -276,6 +276,23 @@ func TestFactsBookTheirLines(t *testing.T) {
 	}
 }
 
+// Whatever name a programme or a partner has, what the cardholder reads fits in
+// an instruction: one that the bank can't take would hold up its shard for ever.
+func TestStatementsAreCut(t *testing.T) {
+	for _, name := range []string{strings.Repeat("x", 200), strings.Repeat("é", 168), strings.Repeat("店", 141)} {
+		change := []func(*rules.Catalogue){programme(func(p *rules.Programme) { p.Name = name }), partner(func(p *rules.Partner) { p.Name = name })}
+		s := newScene(t, cafe(t, change...)).play("enrolled d0 cards=card\nadjustment d1 amount=500\nclearing P 10000 d2\nrefund P 10000 d3\nadjustment d4 amount=-1")
+		if len(s.out.Instructions) != 4 {
+			t.Fatalf("%d instructions", len(s.out.Instructions))
+		}
+		for _, x := range s.out.Instructions {
+			if got := []rune(x.StatementText); len(got) != 140 || !strings.HasPrefix(name, string(got[:139])) {
+				t.Errorf("the statement of %s %d is %q", x.Direction, x.AmountMinor, x.StatementText)
+			}
+		}
+	}
+}
+
 func TestLineSaysWhatItIs(t *testing.T) {
 	s := newScene(t, cafe(t)).play("enrolled d0 cards=card level=gold\nauthorization P 10000 d1\nclearing P 10000 d2\nrefund P 2500 d3")
 	if got := s.instructions(); got != "credit 300 EUR; debit 75 EUR" {
