@@ -26,7 +26,7 @@ var (
 )
 
 const (
-	wholeWayRounds   = 3 // at least
+	wholeWayRounds   = 2 // at least
 	wholeWayPortions = 3
 	wholeWayPortion  = 250 // records
 	// wholeWayStall is how long a round may stand still; it never does on an idle

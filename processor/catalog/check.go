@@ -102,8 +102,12 @@ func isNone(currency money.Currency) bool { return currency == money.Currency{} 
 // checkStores gives the stores of the partner by id.
 func (c *checker) checkStores(d *document) map[string]int {
 	stores := map[string]int{}
+	changeable := !d.stamped && !c.superseded(d)
 	for i := range d.partner.stores {
 		s := &d.partner.stores[i]
+		if len(s.keys) == 0 && changeable && c.whole {
+			c.fault(d, path{"stores", i, "keys"}, noKeys, s.id)
+		}
 		if first, twice := stores[s.id]; twice && s.id != "" {
 			c.fault(d, path{"stores", i, "id"}, "store %q is here twice, first as number %d of the list: give each an id of its own, or join their keys", s.id, first+1)
 		} else {
@@ -117,6 +121,10 @@ func (c *checker) checkStores(d *document) map[string]int {
 	}
 	return stores
 }
+
+// noKeys is said of a store that no purchase can match. What was published
+// before this was a fault goes on.
+const noKeys = "store %q has no key, so no purchase is ever found there: write its merchant ids, or end the last of them (until) where it is closed"
 
 // checkKey holds a key to exactly one of the ways in which a card message can
 // name a store.

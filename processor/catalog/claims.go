@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"ristourne/processor/lookalike"
 	"ristourne/rules"
 )
 
@@ -38,6 +39,64 @@ func (c *checker) claims(documents []*document, catalogue *rules.Catalogue) {
 		c.refuseOverlap(open, next)
 		open = extend(open, next)
 	}
+	c.warnOfLookAlikes(all)
+}
+
+// warnOfLookAlikes warns of two stores whose keys are easily taken for each
+// other: typed once too often without its zeros, one store's purchases are
+// nobody's, or the other's. A store that has both has said that both are meant.
+func (c *checker) warnOfLookAlikes(all []claim) {
+	if !slices.ContainsFunc(all, func(a claim) bool { return !a.doc.stamped }) {
+		return
+	}
+	alike := make(map[string][]claim, len(all))
+	for _, a := range all {
+		name := lookalike.Skeleton(a.key.NetworkMerchantID+a.key.MID) + "\x00" + lookalike.Skeleton(a.key.SubMerchantID)
+		alike[name] = append(alike[name], a)
+	}
+	for _, name := range names(alike) {
+		claims := alike[name]
+		for i := range claims {
+			if other := lookAlikeOf(claims[i], claims[:i]); other != nil && c.newest(claims[i].doc) {
+				c.warnOfLookAlike(claims[i], other)
+			}
+		}
+	}
+}
+
+// lookAlikeOf is the first claim of another store, at some common time, whose
+// key differs from that of a by what is hardly seen.
+func lookAlikeOf(a claim, others []claim) *claim {
+	const most = 100 // one chain may have a thousand that look alike: each is told once
+	for i := range others[:min(len(others), most)] {
+		b := &others[i]
+		sameStore := a.partner == b.partner && a.id == b.id
+		sameKind := (a.key.MID == "") == (b.key.MID == "")
+		narrow := func(x, y string) bool { return x == "" || y == "" || lookalike.Skeleton(x) == lookalike.Skeleton(y) }
+		meet := narrow(a.key.AcquirerID, b.key.AcquirerID) && narrow(a.key.Network, b.key.Network)
+		together := a.key.From.Before(b.key.Until) && b.key.From.Before(a.key.Until)
+		if !sameStore && sameKind && meet && together && lookAlikeParts(&a.key, &b.key) != "" {
+			return b
+		}
+	}
+	return nil
+}
+
+// lookAlikeParts says how two keys differ; empty: in nothing but what narrows
+// them.
+func lookAlikeParts(a, b *rules.Key) string {
+	for _, pair := range [...][2]string{{a.MID, b.MID}, {a.NetworkMerchantID, b.NetworkMerchantID}, {a.SubMerchantID, b.SubMerchantID}} {
+		if pair[0] != pair[1] {
+			return lookalike.Difference(pair[0], pair[1])
+		}
+	}
+	return ""
+}
+
+func (c *checker) warnOfLookAlike(a claim, other *claim) {
+	c.warn(a.doc, path{"stores", a.store, "keys", a.at},
+		"%s, of store %q of partner %s, and %s, of store %q of partner %s in %s, differ by %s alone: are they two stores? If one is mistyped, correct it; if both name one store, write both keys there",
+		describeKey(&a.key), a.id, a.partner, describeKey(&other.key), other.id, other.partner, other.place(c.trees), lookAlikeParts(&a.key, &other.key))
 }
 
 func (c *checker) allClaims(documents []*document, catalogue *rules.Catalogue) []claim {

@@ -92,8 +92,9 @@ func showLines(list []Fault, text []byte) {
 	lines := bytes.Split(text, []byte("\n"))
 	for i := range list {
 		if at := list[i].Line - 1; at >= 0 && at < len(lines) {
-			list[i].source = strings.ToValidUTF8(string(bytes.TrimRight(lines[at], "\r")), "?")
+			list[i].source = masked(strings.ToValidUTF8(string(bytes.TrimRight(lines[at], "\r")), "?"))
 		}
+		list[i].Message = masked(list[i].Message)
 	}
 }
 

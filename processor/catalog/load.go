@@ -143,7 +143,7 @@ func inParallel(n int, work func(i int)) {
 // in order, states them in the terms of the rules, and checks what no document
 // can know alone. now decides only what is worth a warning.
 func assemble(dir string, documents []*document, faults []Fault, now time.Time) (*Loaded, error) {
-	c := &checker{now: rules.InstantOf(now), whole: len(faults) == 0, trees: trees{}}
+	c := &checker{now: rules.InstantOf(now), whole: len(faults) == 0, trees: trees{}, homeless: map[*document]bool{}}
 	c.date(documents)
 	sortDocuments(documents)
 	c.group(documents)
@@ -155,6 +155,10 @@ func assemble(dir string, documents []*document, faults []Fault, now time.Time) 
 	}
 	loaded := &Loaded{Catalogue: c.catalogue(documents), documents: documents}
 	c.claims(documents, loaded.Catalogue)
+	for _, d := range documents {
+		c.cardNumbers(d)
+	}
+	faults = append(faults, c.placed...)
 	switch {
 	case len(faults) > 0: // what couldn't be read would seem wrong to the rules too
 	case len(c.faults) > 0:
@@ -166,7 +170,8 @@ func assemble(dir string, documents []*document, faults []Fault, now time.Time) 
 		sortFaults(faults)
 		return nil, &Faults{faults}
 	}
-	loaded.Warnings = c.trees.locate(c.warnings)
+	loaded.Warnings = append(c.trees.locate(c.warnings), c.placedWarnings...)
+	sortFaults(loaded.Warnings)
 	return loaded, nil
 }
 
@@ -204,10 +209,17 @@ func (c *checker) refused(documents []*document, faults rules.Faults) {
 	for _, f := range faults {
 		first := slices.IndexFunc(documents, func(d *document) bool { return d.subject.Kind == kinds[f.Subject] })
 		d, at := documents[first+f.Index], parsePath(f.Path)
-		if !told[placeOf(d, at)] {
+		if !told[placeOf(d, at)] && !c.followsFromNoProgramme(d, at) {
 			c.fault(d, at, "%s", f.Message)
 		}
 	}
+}
+
+// followsFromNoProgramme: the currency of a document is its programme's where it
+// states none, so that one whose programme isn't there has none, at each offer
+// anew.
+func (c *checker) followsFromNoProgramme(d *document, at path) bool {
+	return c.homeless[d] && len(at) > 0 && at[len(at)-1] == "currency"
 }
 
 // place is one element of a list in a file, or one value that is in none: where
@@ -239,6 +251,10 @@ type checker struct {
 	programmes       map[string][]*document  // versions in order, by id
 	faults, warnings []finding
 	trees            trees
+	// placed are faults, and warnings, that know their lines.
+	placed, placedWarnings []Fault
+	// homeless are the documents of a programme that isn't there, and said so.
+	homeless map[*document]bool
 }
 
 func (c *checker) fault(d *document, at path, format string, args ...any) {
@@ -308,8 +324,7 @@ func (c *checker) group(documents []*document) {
 		older := c.versions[d.subject]
 		if len(older) > 0 && older[len(older)-1].version.From == d.version.From {
 			first := older[len(older)-1]
-			c.fault(d, path{"effective_from"}, "%s of %s comes into force together with %s: give one of them another effective_from, or remove it",
-				d.subject, d.file, first.file)
+			c.fault(d, path{"effective_from"}, "%s", together(first, d))
 			continue
 		}
 		c.versions[d.subject] = append(older, d)
@@ -317,6 +332,61 @@ func (c *checker) group(documents []*document) {
 			c.programmes[d.subject.ID] = c.versions[d.subject]
 		}
 	}
+}
+
+// together says what two files are that give one subject from one time on.
+func together(first, d *document) string {
+	stores := func(d *document) string { return strings.Join(storeNames(d), ", ") }
+	switch {
+	case first.meaning == d.meaning:
+		return fmt.Sprintf("%s says of %s what %s says: remove one of the two files", d.file, d.subject, first.file)
+	case d.subject.Kind == KindPartner && first.partner != nil && d.partner != nil && !shareStores(first.partner, d.partner):
+		return fmt.Sprintf("two partners are called %q: this one, %s, has the stores %s, and %s, of %s, has %s; give one of them an id of its own (or, if it is the same partner from a later day on, an effective_from)",
+			d.subject.ID, cmp.Or(d.partner.name, d.file), stores(d), cmp.Or(first.partner.name, first.file), first.file, stores(first))
+	}
+	return fmt.Sprintf("%s of %s comes into force together with %s: give one of them another effective_from, or remove it", d.subject, d.file, first.file)
+}
+
+// shareStores reports whether two files name a store, or a key, in common: then
+// they are of one partner.
+func shareStores(a, b *partnerDoc) bool {
+	known := map[any]bool{}
+	for i := range a.stores {
+		known[a.stores[i].id] = true
+		for j := range a.stores[i].keys {
+			k := a.stores[i].keys[j].value
+			k.from, k.until = rules.LocalTime{}, rules.LocalTime{}
+			known[k] = true
+		}
+	}
+	for i := range b.stores {
+		shared := known[b.stores[i].id] && (a.name == b.name || a.name == "" || b.name == "")
+		for j := range b.stores[i].keys {
+			k := b.stores[i].keys[j].value
+			k.from, k.until = rules.LocalTime{}, rules.LocalTime{}
+			shared = shared || known[k]
+		}
+		if shared {
+			return true
+		}
+	}
+	return len(a.stores) == 0 || len(b.stores) == 0
+}
+
+// maxNamedStores is how many stores a message names.
+const maxNamedStores = 3
+
+func storeNames(d *document) []string {
+	var names []string
+	for i := range d.partner.stores {
+		if s := &d.partner.stores[i]; i < maxNamedStores {
+			names = append(names, fmt.Sprintf("%q", cmp.Or(s.name, s.id)))
+		}
+	}
+	if more := len(d.partner.stores) - maxNamedStores; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return names
 }
 
 // inForce is the version that holds at an instant: the last that began, or the
@@ -426,9 +496,11 @@ func (c *checker) programmeOf(d *document) rules.Programme {
 			return rules.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.value.toRules()}
 		}
 	case id != "":
+		c.homeless[d] = true
 		c.fault(d, path{"programme"}, "there is no programme %q: known are %s%s",
 			id, strings.Join(names(c.programmes), ", "), didYouMean(id, names(c.programmes)))
 	case len(c.programmes) > 1:
+		c.homeless[d] = true
 		c.fault(d, path{}, "the catalogue has several programmes: say `programme: ID` with one of %s", strings.Join(names(c.programmes), ", "))
 	}
 	return rules.Programme{ID: id, Zone: time.UTC}

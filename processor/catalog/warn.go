@@ -40,11 +40,6 @@ func (c *checker) warnOfPartner(d *document, p *rules.Partner, in *rules.Program
 	if len(p.Stores) == 0 {
 		c.warn(d, path{"stores"}, "partner %s has no store, so none of its offers can ever apply: write its stores", p.ID)
 	}
-	for i, s := range p.Stores {
-		if len(s.Keys) == 0 {
-			c.warn(d, path{"stores", i, "keys"}, "store %q has no key, so no purchase is ever found there: write its merchant ids", s.ID)
-		}
-	}
 	w := warner{checker: c, doc: d, zones: zonesOf(p), points: in.Points, partner: p}
 	for i := range p.Offers {
 		w.offer(path{"offers", i}, &p.Offers[i])

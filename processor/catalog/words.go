@@ -133,7 +133,10 @@ func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
 // parseMID reads a card acceptor id: what a card message carries in ISO 8583
 // field 42, where trailing spaces are filling.
-func parseMID(text string) (string, error) { return parseKeyPart(text, 15) }
+func parseMID(text string) (string, error) { return parseKeyPart(text, maxMIDBytes) }
+
+// maxMIDBytes is what ISO 8583 field 42 holds.
+const maxMIDBytes = 15
 
 // maxKeyPartBytes bounds the other parts of a key.
 const maxKeyPartBytes = 64
