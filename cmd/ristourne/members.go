@@ -247,6 +247,8 @@ func (m *memberChecker) check(accountID string, fact *enrolledJSON) error {
 		return nil
 	case fault.Field == "at" && fact.At == "":
 		return errors.New("enrolled_at: missing: give it in the file, or --at for all lines")
+	case fault.Field == "at" && fault.Reason == wire.ReasonAhead:
+		return errors.New("enrolled_at: it is in the future: the stream takes no date more than 5 minutes ahead; import the line when it has come")
 	case fault.Field == "at":
 		return fmt.Errorf("enrolled_at: %s", fault.Detail)
 	}

@@ -360,15 +360,26 @@ func (f *offerFiles) audience(own bool) object {
 
 func (f *offerFiles) condition(own bool) thing {
 	all := []thing{
-		{"name", f.textOfBytes(200)}, {"min_spend", f.anyMoney()}, {"max_spend", f.money(f.currency, 1<<53-1)}, {"when", f.when()},
-		{"channels", pickOf[any](f.chancer, "online", []string{"in_store", "online", "other"})}, {"for", f.audience(own)},
-		{"first_purchase", true}, {"lapsed", pickOf(f.chancer, "1 day", "3660 days")},
+		{"name", f.textOfBytes(200)},
+		{"min_spend", f.anyMoney()},
+		{"max_spend", f.money(f.currency, 1<<53-1)},
+		{"when", f.when()},
+		{"channels", pickOf[any](f.chancer, "online", []string{"in_store", "online", "other"})},
+		{"for", f.audience(own)},
+		{"first_purchase", true},
+		{"lapsed", pickOf(f.chancer, "1 day", "3660 days")},
 		{"every", object{"visit": pickOf(f.chancer, 2, 3, 10_000), "per": pickOf(f.chancer, "day", "week", "month", "quarter", "year", "life")}},
 		{"goal", object{"spend": f.anyMoney(), "per": pickOf(f.chancer, "day", "month", "life")}},
-		{"caps", []object{f.capOf(), f.capOf()}}, {"budget", f.budget()}, {"budgets", []any{f.budget(), f.budget()}},
-		{"group", pickOf(f.chancer, "g", "h")}, {"priority", pickOf(f.chancer, -1_000_000, 0, 1, 1_000_000)},
-		{"pays", pickOf(f.chancer, "wallet", "voucher")}, {"commission", f.commission(false)}, {"sponsor", f.sponsor()},
-		{"from", pickOf(f.chancer, "0001-01-01", "2020-01-01")}, {"until", pickOf(f.chancer, "9999-12-31", "2100-01-01 12:34:56")},
+		{"caps", []object{f.capOf(), f.capOf()}},
+		{"budget", f.budget()},
+		{"budgets", []any{f.budget(), f.budget()}},
+		{"group", pickOf(f.chancer, "g", "h")},
+		{"priority", pickOf(f.chancer, -1_000_000, 0, 1, 1_000_000)},
+		{"pays", pickOf(f.chancer, "wallet", "voucher")},
+		{"commission", f.commission(false)},
+		{"sponsor", f.sponsor()},
+		{"from", pickOf(f.chancer, "0001-01-01", "2020-01-01")},
+		{"until", pickOf(f.chancer, "9999-12-31", "2100-01-01 12:34:56")},
 		{"boosts", []object{f.boost("b1"), f.boost("b2")}},
 	}
 	return pickOf(f.chancer, all...)

@@ -285,7 +285,7 @@ func (w *wholeWay) checkAccount(t *testing.T, engine *rules.Engine, shard int32,
 	}
 	if len(h.Set) > 0 {
 		account.AdoptGrants(h.Grants)
-		if err := engine.Repair(account, h.Set[len(h.Set)-1].Cause, &out); err != nil {
+		if err := engine.Repair(account, h.Set[len(h.Set)-1].Cause, 1, &out); err != nil {
 			t.Fatalf("account %q: %v", h.AccountID, err)
 		}
 	}
