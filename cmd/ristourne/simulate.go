@@ -19,43 +19,71 @@ import (
 	"ristourne/processor/wire"
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/sinks/credits"
 )
 
 type simulateOptions struct {
-	catalogue, facts, output string
-	summary                  bool
+	catalogue, facts, records, output string
+	summary, instructions             bool
+}
+
+// validate asks for the inputs of one of the two forms.
+func (o *simulateOptions) validate(events []string) error {
+	inputs := append(slices.Clone(events), o.facts)
+	switch {
+	case o.summary && o.instructions:
+		return usageError{errors.New("--summary and --instructions exclude each other: keep one")}
+	case o.records != "" && (o.facts != "" || len(events) > 0):
+		return usageError{errors.New("--records names all that comes in: leave out --facts and files of events")}
+	case o.records != "":
+	case o.facts == "":
+		return usageError{errors.New(`required flag(s) "facts" not set, or "records" for everything in the order in which it came`)}
+	case len(events) == 0:
+		return usageError{errors.New("no file of events is named: write it behind the flags, or use --records")}
+	case len(inputs)-len(slices.DeleteFunc(inputs, func(name string) bool { return name == "-" })) > 1:
+		return usageError{errors.New("standard input (-) can be read once only")}
+	}
+	return nil
 }
 
 func newSimulateCommand() *cobra.Command {
 	var o simulateOptions
 	cmd := &cobra.Command{
-		Use:   "simulate --catalog DIR --facts FILE EVENTS.jsonl...",
+		Use:   "simulate --catalog DIR {--facts FILE EVENTS.jsonl... | --records FILE.jsonl}",
 		Short: "Work out what events would earn, without Kafka, Redis or ClickHouse",
 		Long: `Work out what events would earn: the pure engine, facts first, events in the
 given order. Files hold one JSON object a line; one of them may be -, which is
 standard input.
 
-Accruals go to standard output, one a line, or with --summary their sums.
+With --records it is one file instead, of records in the order in which they
+came, facts not first. A line of it is
+  {"topic": "card.transactions", "timestamp": "2026-03-02T11:31:08Z", "value": {...}}
+where the topic may also be programme.facts or credit.results, and the Kafka
+timestamp, where it is left out, is the latest instant in the value. What a
+purchase gives a sponsor reaches them directly after the record that caused it.
+
+Accruals go to standard output, one a line, or with --summary their sums, or with
+--instructions the credit instructions in place of them, as JSON.
 Records that broke a rule, as FILE:LINE, and how many records had which fate go
 to standard error; they are no failure: exit code 0.`,
 		Example: `  ristourne simulate --catalog testdata/catalogue/lyon --facts facts.jsonl events.jsonl
-  ristourne simulate --catalog DIR --facts facts.jsonl --output json --summary events.jsonl`,
-		Args: args(cobra.MinimumNArgs(1)),
+  ristourne simulate --catalog DIR --facts facts.jsonl --output json --summary events.jsonl
+  ristourne simulate --catalog DIR --records records.jsonl --instructions`,
 		RunE: func(cmd *cobra.Command, events []string) error {
-			if inputs := append(slices.Clone(events), o.facts); len(inputs)-len(slices.DeleteFunc(inputs, func(name string) bool { return name == "-" })) > 1 {
-				return usageError{errors.New("standard input (-) can be read once only")}
+			if err := o.validate(events); err != nil {
+				return err
 			}
 			return runSimulate(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr(), o, events)
 		},
 	}
 	cmd.Flags().StringVar(&o.catalogue, "catalog", "", "folder of the offer files")
 	cmd.Flags().StringVar(&o.facts, "facts", "", "file of the facts, one JSON object a line")
+	cmd.Flags().StringVar(&o.records, "records", "", "file of records of all topics, one JSON object a line, in the order in which they came")
+	cmd.Flags().BoolVar(&o.instructions, "instructions", false, "print credit instructions instead of accruals")
 	cmd.Flags().BoolVar(&o.summary, "summary", false, "print the sums instead of the lines")
 	outputFlag(cmd, &o.output)
-	for _, name := range []string{"catalog", "facts"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // the flags were added above
-		}
+	if err := cmd.MarkFlagRequired("catalog"); err != nil {
+		panic(err) // the flag was added above
 	}
 	return cmd
 }
@@ -76,7 +104,19 @@ func runSimulate(stdin io.Reader, stdout, stderr io.Writer, o simulateOptions, e
 		}
 		fmt.Fprintf(stderr, "%s:%d: dead letter: %s: %s\n", letter.Topic, letter.Offset+1, letter.Reason, what)
 	}
-	if err := eachLine(stdin, o.facts, world.Fact); err != nil {
+	var unread error
+	if o.records != "" {
+		unread = takeRecords(stdin, stderr, world, o.records)
+	} else {
+		unread = takeFiles(stdin, world, o.facts, events)
+	}
+	printFates(stderr, &world.Fates)
+	return errors.Join(printer.finish(), out.Flush(), unread)
+}
+
+// takeFiles applies a file of facts, then those of events.
+func takeFiles(stdin io.Reader, world *simulate.World, facts string, events []string) error {
+	if err := eachLine(stdin, facts, world.Fact); err != nil {
 		return err
 	}
 	for _, file := range events {
@@ -84,8 +124,7 @@ func runSimulate(stdin io.Reader, stdout, stderr io.Writer, o simulateOptions, e
 			return err
 		}
 	}
-	printFates(stderr, &world.Fates)
-	return errors.Join(printer.finish(), out.Flush())
+	return nil
 }
 
 // loadSnapshot reads and compiles a folder of offer files.
@@ -180,7 +219,7 @@ func newSimulatePrinter(w io.Writer, o simulateOptions) *simulatePrinter {
 	p := &simulatePrinter{options: o, json: json.NewEncoder(w), summary: simulate.Summary{}}
 	p.json.SetEscapeHTML(false)
 	p.table = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if o.output == "text" {
+	if o.output == "text" && !o.instructions {
 		if o.summary {
 			fmt.Fprintln(p.table, "ACCOUNT\tTRANSACTION\tOFFER\tROLE\tBENEFICIARY\tSTAGE\tKIND\tREWARD\tCOMMISSION\tCOST")
 		} else {
@@ -191,6 +230,12 @@ func newSimulatePrinter(w io.Writer, o simulateOptions) *simulatePrinter {
 }
 
 func (p *simulatePrinter) lines(out *rules.Output) {
+	if p.options.instructions {
+		for i := range out.Instructions {
+			p.encode(json.RawMessage(credits.Append(nil, &out.Instructions[i])))
+		}
+		return
+	}
 	for i := range out.Accruals {
 		a := &out.Accruals[i]
 		switch {

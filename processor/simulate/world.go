@@ -21,6 +21,16 @@ type Place struct {
 	// the record comes from a file; its own date stands in, and no date is
 	// refused for being ahead.
 	RecordedAt int64
+	// AnyDate: no date is refused for being ahead of RecordedAt.
+	AnyDate bool
+}
+
+// checked is the timestamp that a record's dates are held against; -1: none.
+func (at Place) checked() int64 {
+	if at.AnyDate {
+		return -1
+	}
+	return at.RecordedAt
 }
 
 // World holds the accounts of a simulation. It is not safe for concurrent use.
@@ -58,7 +68,7 @@ func NewWorld(snapshot *rules.Snapshot, keys bool) *World {
 // invariant of the rules, never a property of the record.
 func (w *World) Fact(key, value []byte, at Place) error {
 	f := new(rules.Fact)
-	if fault := w.decoder.Fact(value, key, at.RecordedAt, f); fault != nil {
+	if fault := w.decoder.Fact(value, key, at.checked(), f); fault != nil {
 		w.deadLetter(key, value, at, fault)
 		return nil
 	}
@@ -69,7 +79,7 @@ func (w *World) Fact(key, value []byte, at Place) error {
 // Event applies one transaction event, as Fact does a fact.
 func (w *World) Event(key, value []byte, at Place) error {
 	ev := new(rules.Event)
-	if fault := w.decoder.Event(value, key, at.RecordedAt, ev); fault != nil {
+	if fault := w.decoder.Event(value, key, at.checked(), ev); fault != nil {
 		w.deadLetter(key, value, at, fault)
 		return nil
 	}
@@ -83,7 +93,7 @@ func (w *World) Event(key, value []byte, at Place) error {
 // Result counts one word of the bank.
 func (w *World) Result(key, value []byte, at Place) error {
 	var result rules.Result
-	if fault := w.decoder.Result(value, key, at.RecordedAt, &result); fault != nil {
+	if fault := w.decoder.Result(value, key, at.checked(), &result); fault != nil {
 		w.deadLetter(key, value, at, fault)
 		return nil
 	}
