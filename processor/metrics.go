@@ -30,6 +30,7 @@ type Metrics struct {
 	budgetLeft           *prometheus.GaugeVec
 	budgetHeld           *prometheus.GaugeVec
 	refused              *prometheus.CounterVec
+	refunds              *prometheus.CounterVec
 
 	unknownProgrammes prometheus.Counter
 }
@@ -68,6 +69,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		budgetLeft: gauge("budget_left_minor", "What no shard has drawn of a budget, when this process last drew on it, in minor units.", "budget"),
 		budgetHeld: gauge("budget_held_minor", "What a shard has drawn of a budget and not granted, in minor units.", "budget", "shard"),
 		refused:    vector("budget_refusals_total", "Purchases that got less of a budget than they deserved. Budgets per store and day count under their offer.", "budget"),
+		refunds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "ristourne", Name: "unlinked_refunds_minor_total",
+			Help: "Money of refunds at partners' stores that name no known purchase, in minor units, by what became of them: each change of it counts.",
+		}, []string{"was", "is", "currency"}),
 	}
 	m.unknownProgrammes = counter("unknown_programme_enrolments_total", "Enrolments in a programme that the catalogue doesn't have. Their members earn nothing.")
 	registry.MustRegister(m.unknownProgrammes)
@@ -75,7 +80,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
 	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.differences, m.repairs, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
-	registry.MustRegister(m.stampAge, m.stampsOff)
+	registry.MustRegister(m.stampAge, m.stampsOff, m.refunds)
 	return m
 }
 
@@ -87,6 +92,15 @@ func (m *Metrics) countFates(fates *[rules.NumFates]int64) {
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		if n := fates[fate]; n > 0 {
 			m.fates[fate].Add(float64(n))
+		}
+	}
+}
+
+// countRefunds counts what became of refunds without a known purchase.
+func (m *Metrics) countRefunds(set []rules.SetRow) {
+	for i := range set {
+		for _, c := range set[i].Refunds {
+			m.refunds.WithLabelValues(c.Was.String(), c.Is.String(), c.Currency.String()).Add(float64(c.AmountMinor))
 		}
 	}
 }

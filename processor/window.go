@@ -410,6 +410,7 @@ func (s *Shard) decideOne(w *window, item *work) error {
 	default:
 		s.setFact(w, a, &w.facts[item.at], item.cause, verdict.Fate, ref)
 	}
+	w.decision.Set[len(w.decision.Set)-1].Refunds = w.out.Refunds[from.refunds:len(w.out.Refunds):len(w.out.Refunds)]
 	a.touched = true
 	return nil
 }
@@ -548,6 +549,7 @@ func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
 	s.heads, s.batch, s.lastSave = w.heads, settlement.batch, s.edges.Now()
 	s.metrics.countFates(&w.fates)
 	s.warnOfStrangers(w.strangers)
+	s.metrics.countRefunds(w.decision.Set)
 	s.purse.saved(s.source.Shard())
 	return settlement, nil
 }

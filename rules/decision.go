@@ -46,6 +46,8 @@ type SetRow struct {
 	MCC           string
 	PartnerID     string // of the store that the event's own merchant matched
 	StoreID       string
+	// Refunds is what it changed of refunds without a known purchase.
+	Refunds []RefundChange
 	// Payload is the event's or fact's own binary form, without account id.
 	Payload []byte
 }

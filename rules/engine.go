@@ -18,6 +18,8 @@ type Engine struct {
 	budgets  Budgets
 	clock    clock
 	matcher  refundMatcher
+	// refundNotes are of the account's unlinked refunds, before the record at hand.
+	refundNotes []refundNote
 	// Of the purchase at hand:
 	terms      purchaseTerms
 	offered    []offered
@@ -113,6 +115,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
 	}
 	e.adopt(a)
+	e.noteRefunds(a)
 	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
 	if e.matchRefunds(a); mayMatch {
 		if fate = e.whetherMatched(a, fate); !fate.InSet() {
@@ -120,6 +123,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 		}
 	}
 	e.dropWaiting(a)
+	e.tellRefunds(a, out)
 	booked, err := e.decide(a, decision{cause: c, at: ev.OccurredAt}, out)
 	if booked && fate == NoChange {
 		fate = Booked
@@ -227,8 +231,10 @@ func (e *Engine) ApplyFact(a *Account, f *Fact, c Cause, out *Output) (Verdict, 
 	a.insertFact(f)
 	e.markByFact(a, f)
 	if f.Type == Enrolled { // in another programme refunds may be matched otherwise
+		e.noteRefunds(a)
 		e.matchRefunds(a)
 		e.dropWaiting(a)
+		e.tellRefunds(a, out)
 	}
 	booked, err := e.decide(a, decision{cause: c, at: f.At, facts: true}, out)
 	if booked {

@@ -262,6 +262,7 @@ type Output struct {
 	Instructions []Instruction
 	Referrals    []Referral
 	Grants       []Grant
+	Refunds      []RefundChange // of refunds that name no purchase that is known
 }
 
 // Reset empties o and keeps its memory.
@@ -270,4 +271,5 @@ func (o *Output) Reset() {
 	o.Instructions = o.Instructions[:0]
 	o.Referrals = o.Referrals[:0]
 	o.Grants = o.Grants[:0]
+	o.Refunds = o.Refunds[:0]
 }

@@ -49,6 +49,7 @@ type refundMatcher struct {
 	links   map[string]link
 	own     map[string]int32 // ids of the purchases that matched refunds name to the known one; -1: unknown
 	touched []int32
+	notes   map[int32]int32 // by event, in Engine.refundNotes
 	// traced is the event of which the options are kept for an explanation; -1: none.
 	traced  int32
 	options []refundOption // of the traced one
@@ -127,7 +128,7 @@ func (e *setEvent) isStoreRefund() bool { return e.typ == Refund && e.atStore() 
 func (m *refundMatcher) reset(a *Account) {
 	if m.byKey == nil {
 		m.byKey, m.exact = map[groupKey]int32{}, map[exactKey][]int32{}
-		m.links, m.own = map[string]link{}, map[string]int32{}
+		m.links, m.own, m.notes = map[string]link{}, map[string]int32{}, map[int32]int32{}
 		m.traced = noEvent
 	}
 	m.refunds, m.candidates, m.groups = m.refunds[:0], m.candidates[:0], m.groups[:0]

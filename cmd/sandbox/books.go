@@ -47,8 +47,10 @@ type books struct {
 
 	world      *simulate.World // the pure engine, with all that was sent
 	purchases  map[purchaseID]bool
-	granted    map[string]bool // accounts that the pure engine granted something of a budget
-	ungranted  []string        // purchases of which the pure engine says that they deserve another share of a budget
+	refunds    map[string]unlinkedRefund // without a link, by event id, in ClickHouse
+	refundsDue map[string]unlinkedRefund // as the pure engine has them
+	granted    map[string]bool           // accounts that the pure engine granted something of a budget
+	ungranted  []string                  // purchases of which the pure engine says that they deserve another share of a budget
 	mechanisms *mechanisms
 }
 
@@ -75,11 +77,11 @@ func (l ledgerSums) add(a *rules.Accrual) {
 // readBooks reads everything once the processors have come to rest.
 func (s *sandbox) readBooks(ctx context.Context) (*books, error) {
 	b := &books{
-		recordsIn: map[string]int64{}, deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, granted: map[string]bool{},
+		recordsIn: map[string]int64{}, deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, refunds: map[string]unlinkedRefund{}, refundsDue: map[string]unlinkedRefund{}, granted: map[string]bool{},
 	}
 	b.readAgreed(s.loaded.Catalogue)
 	for _, read := range []func(context.Context, *books) error{
-		s.readInput, s.readGrants, s.readFates, s.readLedger, s.readInstructions, s.readDeadLetters,
+		s.readInput, s.readGrants, s.readRefunds, s.readFates, s.readLedger, s.readInstructions, s.readDeadLetters,
 	} {
 		if err := read(ctx, b); err != nil {
 			return nil, err
@@ -174,6 +176,7 @@ func (b *books) decided(out *rules.Output) {
 	for i := range out.Grants {
 		b.granted[out.Grants[i].AccountID] = true
 	}
+	b.seeRefunds(out.Refunds)
 }
 
 // toldReferrals is what processors told each other through programme.referrals.

@@ -55,7 +55,7 @@ func (p *part) count(row string, minor int64) {
 
 // mechanisms is what the sandbox has seen at work.
 type mechanisms struct {
-	forms, kinds, conditions, boosts, caps, budgets, together, payers, sponsors *part
+	forms, kinds, conditions, boosts, caps, budgets, together, payers, sponsors, refunds *part
 
 	catalogue *rules.Catalogue
 	offers    map[offerVersion]*rules.Offer
@@ -122,6 +122,11 @@ func newMechanisms(c *rules.Catalogue) *mechanisms {
 			"a share", "a fixed amount", "a share and an amount", "by tiers", "what rewards cost, and more", "for every sale", "of an offer", "a fee by the month"),
 		sponsors: newPart("The bank pays", "awards", "EUR", "", "for offers of partners", "for its own offers", "a share to sponsors", "an amount to sponsors"),
 	}
+	m.refunds = newPart("A refund names no purchase", "refunds", "EUR", "")
+	for _, name := range refundReasons {
+		m.refunds.at(name[1])
+	}
+	m.refunds.at(refundsWait)
 	for _, kind := range kindOrder {
 		m.kinds.at(kind.String())
 	}
@@ -152,7 +157,7 @@ func (m *mechanisms) index(partner, version string, offers []rules.Offer) {
 }
 
 func (m *mechanisms) parts() []*part {
-	return []*part{m.forms, m.kinds, m.conditions, m.boosts, m.caps, m.budgets, m.together, m.payers, m.sponsors}
+	return []*part{m.forms, m.kinds, m.conditions, m.boosts, m.caps, m.budgets, m.together, m.payers, m.sponsors, m.refunds}
 }
 
 // see counts what is at work in one purchase, as it is known now.
@@ -173,6 +178,7 @@ func (m *mechanisms) see(x *rules.Explanation) {
 		m.seeBounds(o)
 	}
 	m.seeCommission(x, earns)
+	m.seeRefunds(x)
 }
 
 func (m *mechanisms) seeAward(o *rules.ExplainedOffer, offer *rules.Offer) {
@@ -347,6 +353,7 @@ func (b *books) readMechanisms(c *rules.Catalogue) (*mechanisms, error) {
 	}
 	m.seeGrants(b.grants)
 	m.seeSponsors(b.booked)
+	m.seeWaitingRefunds(b.refundsDue)
 	return m, nil
 }
 

@@ -12,7 +12,8 @@ import (
 // blob has room for is refused before memory is taken for them.
 const (
 	minAccount     = 4
-	minSetRow      = 21
+	minSetRow      = 22
+	minRefund      = 6
 	minResult      = 12
 	minAccrual     = 52
 	minInstruction = 18
@@ -256,7 +257,19 @@ func (r *decoder) setRow(s *rules.SetRow) {
 		MCC:           r.word(),
 		PartnerID:     r.word(),
 		StoreID:       r.word(),
+		Refunds:       rows(r, nil, minRefund, r.refund),
 		Payload:       r.bytes(),
+	}
+}
+
+func (r *decoder) refund(c *rules.RefundChange) {
+	*c = rules.RefundChange{
+		EventID:     r.word(),
+		Was:         rules.RefundState(r.enum(byte(rules.NumRefundStates - 1))),
+		Is:          rules.RefundState(r.enum(byte(rules.NumRefundStates - 1))),
+		MatchedTo:   r.word(),
+		AmountMinor: r.int(),
+		Currency:    r.currency(),
 	}
 }
 

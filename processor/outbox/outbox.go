@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	version  = 3
+	version  = 4
 	crcBytes = 4
 )
 
@@ -271,7 +271,20 @@ func (e *encoder) setRow(s *rules.SetRow) {
 	e.word(s.MCC)
 	e.word(s.PartnerID)
 	e.word(s.StoreID)
+	e.uint(uint64(len(s.Refunds)))
+	for i := range s.Refunds {
+		e.refund(&s.Refunds[i])
+	}
 	e.bytes(s.Payload)
+}
+
+func (e *encoder) refund(c *rules.RefundChange) {
+	e.word(c.EventID)
+	e.byte(byte(c.Was))
+	e.byte(byte(c.Is))
+	e.word(c.MatchedTo)
+	e.int(c.AmountMinor)
+	e.currency(c.Currency)
 }
 
 func (e *encoder) result(r *rules.ResultRow) {

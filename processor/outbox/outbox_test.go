@@ -329,10 +329,17 @@ func drawDecision(t *rapid.T) *rules.Decision {
 		d.Accounts = append(d.Accounts, rules.AccountRow{Ref: ref(), AccountID: str(), MemberID: str(), RecordedAt: num()})
 	})
 	some(func() {
+		var refunds []rules.RefundChange
+		some(func() {
+			refunds = append(refunds, rules.RefundChange{
+				EventID: str(), Was: rules.RefundState(enum(int(rules.NumRefundStates) - 1)), Is: rules.RefundState(enum(int(rules.NumRefundStates) - 1)),
+				MatchedTo: str(), AmountMinor: num(), Currency: currency(),
+			})
+		})
 		d.Set = append(d.Set, rules.SetRow{
 			Seq: uint64(num()), AccountRef: ref(), Cause: cause(), Fate: rules.Fate(enum(int(rules.NumFates) - 1)), Type: str(),
 			TransactionID: str(), AmountMinor: num(), Currency: currency(), OccurredAt: instant(), MerchantID: str(), MCC: str(),
-			PartnerID: str(), StoreID: str(), Payload: payload.Draw(t, "payload"),
+			PartnerID: str(), StoreID: str(), Refunds: refunds, Payload: payload.Draw(t, "payload"),
 		})
 	})
 	some(func() {

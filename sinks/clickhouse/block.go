@@ -236,6 +236,9 @@ type setBlock struct {
 	merchantID                 *column
 	mcc, partnerID, storeID    *dictColumn
 	payload                    *column
+
+	unlinkedEvents, unlinkedStates, unlinkedTo *wordsColumn
+	scratch                                    [3][]string // of a row
 }
 
 func newSetBlock() *setBlock {
@@ -247,7 +250,8 @@ func newSetBlock() *setBlock {
 		occurred:   c.instant("occurred_at", "occurred"),
 		merchantID: c.text("merchant_id"),
 		mcc:        c.dict("mcc"), partnerID: c.dict("partner_id"), storeID: c.dict("store_id"),
-		payload: c.text("payload"),
+		payload:        c.text("payload"),
+		unlinkedEvents: c.words("unlinked_events"), unlinkedStates: c.words("unlinked_states"), unlinkedTo: c.words("unlinked_to"),
 	}
 	b.block = c.into("set_log")
 	return b
@@ -269,6 +273,15 @@ func (b *setBlock) append(shard int32, r *rules.SetRow) {
 	b.partnerID.append(r.PartnerID)
 	b.storeID.append(r.StoreID)
 	b.payload.appendBytes(r.Payload)
+	events, states, to := b.scratch[0][:0], b.scratch[1][:0], b.scratch[2][:0]
+	for i := range r.Refunds {
+		c := &r.Refunds[i]
+		events, states, to = append(events, c.EventID), append(states, c.Is.String()), append(to, c.MatchedTo)
+	}
+	b.unlinkedEvents.append(events)
+	b.unlinkedStates.append(states)
+	b.unlinkedTo.append(to)
+	b.scratch = [...][]string{events, states, to}
 }
 
 type instructionsBlock struct {

@@ -22,6 +22,10 @@ import (
 //
 // Of the budget of the campaign T1 had 1.00 and gave 0.40 back, T3 has 0.20; of
 // the offer's own T2 gave all back. Each purchase would have 0.05 more.
+//
+// Two refunds at the bakery name no purchase: Alice's of 30.00 waited and was
+// matched to T1, Dave's of 7.00 waits. Bob's of 9.00 at the cinema was matched,
+// until its own purchase was known.
 func sales(t *testing.T, w world) {
 	t.Helper()
 	at := func(s string) rules.Instant {
@@ -50,15 +54,26 @@ func sales(t *testing.T, w world) {
 		d.Set[0].Cause.RecordedAt = at(sale.recorded).Sec * 1000
 		d.Accruals = purchase(sale.account, sale.transaction, sale.partner, sale.basisMinor, at(sale.purchased), sale.stage, d.Set[0].Cause)
 		member := &d.Accruals[0]
+		refund := func(minor int64, is rules.RefundState, to string) {
+			d.Set[0].Type, d.Set[0].AmountMinor, d.Set[0].OccurredAt = "refund", minor, at("2026-03-25T10:00:00Z")
+			d.Set[0].Refunds = []rules.RefundChange{{EventID: d.Set[0].Cause.ID, Is: is, MatchedTo: to, AmountMinor: minor, Currency: eur}}
+		}
 		switch d.Batch {
 		case 1:
 			d.Grants = []rules.Grant{grant(d, "campaign/spring", 100, 100)}
 		case 2:
 			d.Grants = []rules.Grant{grant(d, "offer/bakery/x", 30, 30), grant(d, "offer/bakery/x", 0, -30)}
+			refund(3_000, rules.RefundWaiting, "")
 		case 3:
 			d.Grants = []rules.Grant{grant(d, "campaign/spring", 20, 20)}
+			refund(900, rules.RefundMatched, "T9")
 		case 4:
 			d.Grants = []rules.Grant{grant(d, "campaign/spring", 60, -40)}
+			d.Set[0].Refunds = []rules.RefundChange{{EventID: "e2", Was: rules.RefundWaiting, Is: rules.RefundMatched, MatchedTo: "T1", AmountMinor: 3_000, Currency: eur}}
+		case 5:
+			d.Set[0].Refunds = []rules.RefundChange{{EventID: "e3", Was: rules.RefundMatched, Is: rules.RefundLinked, AmountMinor: 900, Currency: eur}}
+		case 7:
+			refund(700, rules.RefundWaiting, "")
 		case 6:
 			sponsor := *member
 			sponsor.Role, sponsor.BeneficiaryID, sponsor.BeneficiaryRef, sponsor.CampaignIDs = rules.RoleSponsor, "alice", refOf("alice"), nil
@@ -120,6 +135,10 @@ func TestEachReportAnswersItsQuestion(t *testing.T) {
 			month currency rewards_confirmed rewards_expected commission_confirmed commission_expected margin_confirmed margin_expected
 			2026-03-01 EUR 1180 0 2300 0 1095 0
 			2026-04-01 EUR 0 240 0 400 0 160`}},
+		"unlinked_refunds": {{march, `
+			partner_id currency waiting_refunds waiting oldest matched_refunds matched linked dropped
+			bakery EUR 1 700 2026-03-25T10:00:00Z 1 3000 0 0
+			cinema EUR 0 0 1970-01-01T00:00:00Z 0 0 900 0`}},
 		"owed_this_month": {
 			{map[string]string{"month": "2026-03-15"}, `
 			partner_id currency purchases owed booked taken_back expected

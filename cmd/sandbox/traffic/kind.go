@@ -28,6 +28,7 @@ const (
 	RefundBeforePurchase // the refund is the first that is heard of the purchase
 	RefundAtDesk         // under the merchant id of the chain's returns desk
 	RefundLinked         // under an id of its own that names the purchase's
+	RefundUnlinked       // under an id of its own that names nothing
 	Chargeback
 	ChargebackReversal
 	Declined
@@ -51,7 +52,7 @@ const (
 var kindNames = [NumKinds]string{
 	"", "enrolment", "leave", "card link", "card unlink", "level change", "segment change", "offer activation", "expiry",
 	"authorization", "increment", "clearing", "split clearing", "tip", "fuel", "foreign", "partial reversal", "full reversal",
-	"refund", "refund before clearing", "refund before purchase", "refund at desk", "refund linked",
+	"refund", "refund before clearing", "refund before purchase", "refund at desk", "refund linked", "refund unlinked",
 	"chargeback", "chargeback reversal", "declined", "duplicate", "conflict", "disorder", "non-member",
 	"broken JSON", "missing field", "wrong type", "negative amount", "unknown currency", "time without offset", "wrong key",
 	"too large", "card number",

@@ -141,6 +141,7 @@ var stories = [...]story{
 	(*purchase).disordered, (*purchase).refundAtDesk, (*purchase).declined, (*purchase).chargeback, (*purchase).partlyReversed,
 	(*purchase).conflicting, (*purchase).refundBeforeClearing, (*purchase).expired, (*purchase).refundBeforePurchase,
 	(*purchase).refundLinked, (*purchase).chargebackReversed, (*purchase).tip, (*purchase).refund,
+	(*purchase).refundUnlinked,
 }
 
 // clearAfter is 1 to 3 days.
@@ -300,6 +301,16 @@ func (p *purchase) refundLinked(amountMinor int64) {
 	p.authorize(amountMinor)
 	p.say(RefundLinked, "refund", p.refundAfter(p.clear(Clearing, amountMinor)), amountMinor, func(plan *planned) {
 		plan.event.OriginalTransactionID, plan.event.TransactionID = p.id, p.g.id("tx")
+	})
+}
+
+// refundUnlinked: the processor says what was given back, and not for what. Now
+// and then it is more than was paid.
+func (p *purchase) refundUnlinked(amountMinor int64) {
+	p.authorize(amountMinor)
+	back := pick(p.g.rng, []int64{amountMinor, amountMinor, amountMinor / 2, amountMinor/3 + 1, amountMinor + 100})
+	p.say(RefundUnlinked, "refund", p.refundAfter(p.clear(Clearing, amountMinor)), back, func(plan *planned) {
+		plan.event.TransactionID, plan.event.PurchasedAt = p.g.id("tx"), ""
 	})
 }
 
