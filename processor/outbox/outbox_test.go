@@ -368,7 +368,8 @@ func drawDecision(t *rapid.T) *rules.Decision {
 			ID: str(), Number: num(), SponsorAccountID: str(), BuyerAccountID: str(), BuyerRef: ref(), TransactionID: str(),
 			PartnerID: str(), StoreID: str(), OfferID: str(), OfferVersion: str(), Programme: str(), Currency: currency(),
 			PurchasedAt: instant(), At: instant(), Channel: rules.Channel(enum(3)), MCC: str(), ConfirmedBasisMinor: num(),
-			ConfirmedRewardMinor: num(), ExpectedBasisMinor: num(), ExpectedRewardMinor: num(), Cause: cause(),
+			ConfirmedRewardMinor: num(), ExpectedBasisMinor: num(), ExpectedRewardMinor: num(),
+			LateConfirmedRewardMinor: num(), LateExpectedRewardMinor: num(), Cause: cause(),
 		})
 	})
 	some(func() {

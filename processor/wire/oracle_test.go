@@ -158,6 +158,7 @@ func slowReferral(t fataler, value []byte) rules.Referral {
 		OfferVersion: s.text("offer_version"), Programme: s.text("programme"), Currency: s.currency("currency"), MCC: s.text("mcc"),
 		ConfirmedBasisMinor: s.integer("confirmed_basis_minor"), ConfirmedRewardMinor: s.integer("confirmed_reward_minor"),
 		ExpectedBasisMinor: s.integer("expected_basis_minor"), ExpectedRewardMinor: s.integer("expected_reward_minor"),
+		LateConfirmedRewardMinor: s.integer("late_confirmed_reward_minor"), LateExpectedRewardMinor: s.integer("late_expected_reward_minor"),
 	}
 	f.At, _ = s.instant(t, "at")
 	f.PurchasedAt, _ = s.instant(t, "purchased_at")

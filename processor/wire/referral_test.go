@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strings"
 	"testing"
 
 	"ristourne/rules"
@@ -11,7 +12,8 @@ const canonicalReferral = `{"fact_id":"rf-1","type":"referral","account_id":"a1"
 	"buyer_account_id":"b1","transaction_id":"x1","partner_id":"cafe","store_id":"bastille","offer_id":"friends",
 	"offer_version":"2025-01-01-abcdef","programme":"lyon","currency":"EUR","purchased_at":"2025-11-20T10:00:00.5+01:00",
 	"channel":"in_store","mcc":"5812","confirmed_basis_minor":1250,"confirmed_reward_minor":63,
-	"expected_basis_minor":5000,"expected_reward_minor":250}`
+	"expected_basis_minor":5000,"expected_reward_minor":250,
+	"late_confirmed_reward_minor":-40,"late_expected_reward_minor":-1}`
 
 func TestReferral(t *testing.T) {
 	d := NewDecoder(Options{})
@@ -25,12 +27,14 @@ func TestReferral(t *testing.T) {
 		Currency: money.Currency{'E', 'U', 'R'}, At: rules.Instant{Sec: 1763800280},
 		PurchasedAt: rules.Instant{Sec: 1763629200, Nsec: 500_000_000}, Channel: rules.InStore, MCC: "5812",
 		ConfirmedBasisMinor: 1250, ConfirmedRewardMinor: 63, ExpectedBasisMinor: 5000, ExpectedRewardMinor: 250,
+		LateConfirmedRewardMinor: -40, LateExpectedRewardMinor: -1,
 	})
 }
 
 // TestReferralNeeds takes away each field, sets it to null, and empties it.
 func TestReferralNeeds(t *testing.T) {
-	optional := map[string]bool{"partner_id": true, "store_id": true, "channel": true, "mcc": true}
+	optional := map[string]bool{"partner_id": true, "store_id": true, "channel": true, "mcc": true,
+		"late_confirmed_reward_minor": true, "late_expected_reward_minor": true}
 	base := parseObject(t, canonicalReferral)
 	d := NewDecoder(Options{})
 	for name := range base {
@@ -44,6 +48,9 @@ func TestReferralNeeds(t *testing.T) {
 		}
 	}
 	for name := range optional {
+		if strings.HasSuffix(name, "_minor") {
+			continue // a number
+		}
 		var with, without rules.Referral
 		assertFault(t, "empty "+name, d.Referral(base.with(name, `""`).bytes(), []byte("a1"), -1, &with), "", name)
 		assertFault(t, "without "+name, d.Referral(base.with(name, "").bytes(), []byte("a1"), -1, &without), "", name)

@@ -173,7 +173,8 @@ func referral(d *rules.Decision, sponsor string, number, rewardMinor int64) rule
 		PartnerID: line.PartnerID, StoreID: line.StoreID, OfferID: line.OfferID, OfferVersion: line.OfferVersion, Programme: line.Programme,
 		Currency: eur, PurchasedAt: line.PurchasedAt, At: rules.Instant{Sec: base, Nsec: 999_999_999}, Channel: line.Channel, MCC: line.MCC,
 		ConfirmedBasisMinor: 100 * rewardMinor, ConfirmedRewardMinor: rewardMinor,
-		ExpectedBasisMinor: 200 * rewardMinor, ExpectedRewardMinor: 2 * rewardMinor, Cause: line.Cause,
+		ExpectedBasisMinor: 200 * rewardMinor, ExpectedRewardMinor: 2 * rewardMinor,
+		LateConfirmedRewardMinor: -rewardMinor, LateExpectedRewardMinor: rewardMinor, Cause: line.Cause,
 	}
 }
 

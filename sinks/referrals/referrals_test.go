@@ -41,11 +41,18 @@ func edge() rules.Referral {
 	return r
 }
 
+// late is one of a purchase whose late events took all back.
+func late() rules.Referral {
+	r := friend()
+	r.ConfirmedRewardMinor, r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor = 0, -63, 250
+	return r
+}
+
 // TestGolden holds the bytes that processors of another version parse: change
 // them only by adding.
 func TestGolden(t *testing.T) {
 	var lines []byte
-	for _, r := range []rules.Referral{friend(), edge()} {
+	for _, r := range []rules.Referral{friend(), edge(), late()} {
 		lines = append(Append(lines, &r), '\n')
 	}
 	want, err := os.ReadFile("testdata/referrals.jsonl")
@@ -80,6 +87,8 @@ func decode(t interface{ Fatal(...any) }, value []byte) rules.Referral {
 		ConfirmedRewardMinor int64     `json:"confirmed_reward_minor"`
 		ExpectedBasisMinor   int64     `json:"expected_basis_minor"`
 		ExpectedRewardMinor  int64     `json:"expected_reward_minor"`
+		LateConfirmed        *int64    `json:"late_confirmed_reward_minor"`
+		LateExpected         *int64    `json:"late_expected_reward_minor"`
 	}
 	d := json.NewDecoder(strings.NewReader(string(value)))
 	d.DisallowUnknownFields()
@@ -98,12 +107,22 @@ func decode(t interface{ Fatal(...any) }, value []byte) rules.Referral {
 		}
 		return *s
 	}
+	minor := func(late *int64) int64 {
+		switch {
+		case late == nil:
+			return 0
+		case *late == 0:
+			t.Fatal("a 0 is written, not left out")
+		}
+		return *late
+	}
 	r := rules.Referral{
 		ID: v.FactID, Number: v.Number, SponsorAccountID: v.AccountID, BuyerAccountID: v.BuyerAccountID, TransactionID: v.TransactionID,
 		PartnerID: text(v.PartnerID), StoreID: text(v.StoreID), OfferID: v.OfferID, OfferVersion: v.OfferVersion, Programme: v.Programme,
 		PurchasedAt: rules.InstantOf(v.PurchasedAt), At: rules.InstantOf(v.At), MCC: text(v.MCC),
 		ConfirmedBasisMinor: v.ConfirmedBasisMinor, ConfirmedRewardMinor: v.ConfirmedRewardMinor,
 		ExpectedBasisMinor: v.ExpectedBasisMinor, ExpectedRewardMinor: v.ExpectedRewardMinor,
+		LateConfirmedRewardMinor: minor(v.LateConfirmed), LateExpectedRewardMinor: minor(v.LateExpected),
 	}
 	copy(r.Currency[:], v.Currency)
 	if channel := text(v.Channel); channel != "" {
@@ -130,6 +149,11 @@ func TestEveryFieldCrosses(t *testing.T) {
 			ConfirmedBasisMinor: amount.Draw(t, "confirmed basis"), ConfirmedRewardMinor: amount.Draw(t, "confirmed reward"),
 			ExpectedBasisMinor: amount.Draw(t, "expected basis"), ExpectedRewardMinor: amount.Draw(t, "expected reward"),
 		}
+		late := rapid.Int64Range(-maxAmountMinor, 0)
+		if rapid.Bool().Draw(t, "late") {
+			want.LateConfirmedRewardMinor = max(want.ConfirmedRewardMinor-maxAmountMinor, late.Draw(t, "late confirmed"))
+			want.LateExpectedRewardMinor = want.ExpectedRewardMinor
+		}
 		messages, err := messagesOf([]rules.Referral{want})
 		if err != nil {
 			t.Fatal(err)
@@ -143,18 +167,19 @@ func TestEveryFieldCrosses(t *testing.T) {
 // TestRefused: none of a call is told when one of its referrals is broken.
 func TestRefused(t *testing.T) {
 	for want, spoil := range map[string]func(*rules.Referral){
-		"id":       func(r *rules.Referral) { r.ID = "" },
-		"number 0": func(r *rules.Referral) { r.Number = 0 },
-		"both":     func(r *rules.Referral) { r.SponsorAccountID = "" },
-		"buyer":    func(r *rules.Referral) { r.BuyerAccountID = "" },
-		"himself":  func(r *rules.Referral) { r.BuyerAccountID = r.SponsorAccountID },
-		"offer":    func(r *rules.Referral) { r.OfferID = "" },
-		"currency": func(r *rules.Referral) { r.Currency = money.Currency{} },
-		"years":    func(r *rules.Referral) { r.At = rules.MaxInstant },
-		"instants": func(r *rules.Referral) { r.PurchasedAt = rules.MinInstant },
-		"channel":  func(r *rules.Referral) { r.Channel = 9 },
-		"under 0":  func(r *rules.Referral) { r.ExpectedRewardMinor = -1 },
-		"large":    func(r *rules.Referral) { r.ConfirmedBasisMinor = maxAmountMinor + 1 },
+		"id":        func(r *rules.Referral) { r.ID = "" },
+		"number 0":  func(r *rules.Referral) { r.Number = 0 },
+		"both":      func(r *rules.Referral) { r.SponsorAccountID = "" },
+		"buyer":     func(r *rules.Referral) { r.BuyerAccountID = "" },
+		"himself":   func(r *rules.Referral) { r.BuyerAccountID = r.SponsorAccountID },
+		"offer":     func(r *rules.Referral) { r.OfferID = "" },
+		"currency":  func(r *rules.Referral) { r.Currency = money.Currency{} },
+		"years":     func(r *rules.Referral) { r.At = rules.MaxInstant },
+		"instants":  func(r *rules.Referral) { r.PurchasedAt = rules.MinInstant },
+		"channel":   func(r *rules.Referral) { r.Channel = 9 },
+		"under 0":   func(r *rules.Referral) { r.ExpectedRewardMinor = -1 },
+		"too large": func(r *rules.Referral) { r.LateConfirmedRewardMinor = r.ConfirmedRewardMinor + 1 },
+		"large":     func(r *rules.Referral) { r.ConfirmedBasisMinor = maxAmountMinor + 1 },
 	} {
 		broken := friend()
 		spoil(&broken)
