@@ -138,6 +138,9 @@ type purchase struct {
 	terms     *partnerVersion   // of the store, if it is of that programme
 	periods   periods           // in the programme's zone
 	aims                        // of the decision at hand
+	// Of a purchase with late events: what its awards were without them, in
+	// Engine.recorded.
+	awardsFrom, awardsTo int32
 }
 
 // unknownPurchase is one of which no event is known.

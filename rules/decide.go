@@ -56,13 +56,12 @@ type deservedLine struct {
 // recordedAward is what an award of a purchase with late events was without
 // them.
 type recordedAward struct {
-	purchaseID string
-	offer      *offer
-	world      world
-	minor      int64
-	visit      bool
-	goals      int64
-	sponsored  bool
+	offer     *offer
+	world     world
+	minor     int64
+	visit     bool
+	goals     int64
+	sponsored bool
 	// sponsorMinor is what it gave the buyer's sponsor, before his caps.
 	sponsorMinor int64
 	why          reasons
@@ -387,11 +386,13 @@ func (e *Engine) workAll(a *Account, known int) error {
 }
 
 func (e *Engine) record(p *purchase) error {
+	p.awardsFrom = int32(len(e.recorded))
+	defer func() { p.awardsTo = int32(len(e.recorded)) }()
 	for w := range numWorlds {
 		for i := range e.worth[w].awards {
 			aw := &e.worth[w].awards[i]
 			r := recordedAward{
-				purchaseID: p.id, offer: aw.offer, world: w, minor: aw.finalMinor, visit: aw.visit, goals: aw.goals,
+				offer: aw.offer, world: w, minor: aw.finalMinor, visit: aw.visit, goals: aw.goals,
 				sponsored: e.isSponsored(w, p, aw), why: aw.why,
 			}
 			var err error
@@ -407,8 +408,8 @@ func (e *Engine) record(p *purchase) error {
 // recordedOf is what an offer was for p without its late events; nil: nothing,
 // since nothing else opens the purchase.
 func (e *Engine) recordedOf(w world, p *purchase, o *offer) *recordedAward {
-	for i := range e.recorded {
-		if r := &e.recorded[i]; r.world == w && r.offer == o && r.purchaseID == p.id {
+	for i := p.awardsFrom; i < p.awardsTo; i++ {
+		if r := &e.recorded[i]; r.world == w && r.offer == o {
 			return r
 		}
 	}

@@ -60,7 +60,7 @@ func (a *Account) resolve(transactionID, originalID string, added link) string {
 		if e.transactionID != originalID || !e.isLink() {
 			continue
 		}
-		if l := (link{e.transactionID, e.originalID, e.occurredAt, e.id}); first.from == "" || l.before(&first) {
+		if l := e.link(); first.from == "" || l.before(&first) {
 			first = l
 		}
 	}
@@ -68,6 +68,49 @@ func (a *Account) resolve(transactionID, originalID string, added link) string {
 		return originalID
 	}
 	return first.to
+}
+
+func (e *setEvent) link() link { return link{e.transactionID, e.originalID, e.occurredAt, e.id} }
+
+// resolver resolves many ids in one pass over the events, where resolve goes
+// through all of them for each: an account of thousands of purchases must not
+// cost their square. It holds the first link of each transaction.
+type resolver struct{ to map[string]string }
+
+func (a *Account) resolver(added link) resolver {
+	if a.links == 0 && added.from == "" {
+		return resolver{}
+	}
+	first := make(map[string]link, a.links+1)
+	add := func(l link) {
+		if known, ok := first[l.from]; !ok || l.before(&known) {
+			first[l.from] = l
+		}
+	}
+	if added.from != "" {
+		add(added)
+	}
+	for i := range a.events {
+		if e := &a.events[i]; e.isLink() {
+			add(e.link())
+		}
+	}
+	r := resolver{to: make(map[string]string, len(first))}
+	for from, l := range first {
+		r.to[from] = l.to
+	}
+	return r
+}
+
+// resolve is as Account.resolve.
+func (r *resolver) resolve(transactionID, originalID string) string {
+	if originalID == "" {
+		return transactionID
+	}
+	if to, ok := r.to[originalID]; ok {
+		return to
+	}
+	return originalID
 }
 
 // knowsWith reports whether the purchase of ev is opened by an event of the
@@ -78,9 +121,10 @@ func (a *Account) knowsWith(ev *Event, purchaseID string) bool {
 		i := a.find(purchaseID)
 		return i >= 0 && a.purchases[i].known()
 	}
+	links := a.resolver(added)
 	for i := range a.events {
 		e := &a.events[i]
-		if e.opens() && a.resolve(e.transactionID, e.originalID, added) == purchaseID {
+		if e.opens() && links.resolve(e.transactionID, e.originalID) == purchaseID {
 			return true
 		}
 	}
@@ -94,7 +138,7 @@ func (e *Engine) insertEvent(a *Account, ev *Event, m Match, matchesOwn bool, pu
 		id: ev.ID, transactionID: ev.TransactionID, originalID: ev.OriginalTransactionID, hash: ev.ContentHash,
 		occurredAt: ev.OccurredAt, purchasedAt: ev.PurchaseTime(), amountMinor: ev.AmountMinor, currency: ev.Currency,
 		billingMinor: ev.BillingAmountMinor, billing: ev.BillingCurrency, typ: ev.Type, match: m, matchesOwn: matchesOwn,
-		listsItems: len(ev.Items) > 0, items: itemSums(ev),
+		listsItems: len(ev.Items) > 0, items: itemSums(ev), next: -1,
 	})
 	switch x := &a.events[i]; {
 	case x.opens():
@@ -134,22 +178,25 @@ func itemSums(ev *Event) []itemSum {
 // volumeOf is the most that an event can add to a sum.
 func volumeOf(ev *Event) int64 { return max(ev.AmountMinor, ev.BillingAmountMinor) }
 
-// attach chains the event to its purchase, made where there is none yet.
-func (e *Engine) attach(a *Account, event int32, purchaseID string) {
+// attach puts a chain of events to their purchase, made where there is none yet.
+func (e *Engine) attach(a *Account, events int32, purchaseID string) {
 	i := a.find(purchaseID)
 	if i < 0 {
 		p := unknownPurchase(purchaseID)
-		p.events, p.dirty = event, true
+		p.events, p.dirty = events, true
 		p.expired = a.expiredByFact(purchaseID)
-		a.events[event].next = -1
 		e.markLate(a, &p)
 		a.choose(&p)
 		a.insertPurchase(p)
 		return
 	}
+	last := events
+	for a.events[last].next >= 0 {
+		last = a.events[last].next
+	}
 	p := &a.purchases[i]
-	a.events[event].next = p.events
-	p.events = event
+	a.events[last].next = p.events
+	p.events = events
 	e.settle(a, i)
 }
 
@@ -172,45 +219,65 @@ func (a *Account) expiredByFact(purchaseID string) bool {
 	if a.expiries == 0 {
 		return false
 	}
+	return a.expiredPurchases()[purchaseID]
+}
+
+// expiredPurchases are those that authorization_expired facts name.
+func (a *Account) expiredPurchases() map[string]bool {
+	links := a.resolver(link{})
+	expired := make(map[string]bool, a.expiries)
 	for i := range a.facts {
-		if f := &a.facts[i]; f.Type == AuthorizationExpired && a.resolve("", f.TransactionID, link{}) == purchaseID {
-			return true
+		if f := &a.facts[i]; f.Type == AuthorizationExpired {
+			expired[links.resolve("", f.TransactionID)] = true
 		}
 	}
-	return false
+	return expired
 }
 
 // relink moves what names the transaction, whose meaning has changed, to the
-// purchases it belongs to now; refunds that are matched are matched anew after
+// purchase it belongs to now; refunds that are matched are matched anew after
 // it. Rare: a link came late, or was dropped.
 func (e *Engine) relink(a *Account, transactionID string) {
-	var moved []int32
+	target := a.resolve("", transactionID, link{})
+	moved := int32(-1)
 	var left []string
 	for i := range a.purchases {
 		p := &a.purchases[i]
+		if p.id == target {
+			continue
+		}
 		for at := &p.events; *at >= 0; {
-			event := &a.events[*at]
-			if event.matched || event.originalID != transactionID || a.resolve(event.transactionID, event.originalID, link{}) == p.id {
+			n := *at
+			event := &a.events[n]
+			if event.matched || event.originalID != transactionID {
 				at = &event.next
 				continue
 			}
-			moved = append(moved, *at)
-			left = append(left, p.id)
 			*at = event.next
+			event.next, moved = moved, n
+			if len(left) == 0 || left[len(left)-1] != p.id {
+				left = append(left, p.id)
+			}
 		}
 	}
-	for n, event := range moved {
-		e.settle(a, a.find(left[n]))
-		e.attach(a, event, a.resolve(a.events[event].transactionID, a.events[event].originalID, link{}))
+	for _, id := range left {
+		e.settle(a, a.find(id))
+	}
+	if moved >= 0 {
+		e.attach(a, moved, target)
 	}
 	e.reexpire(a)
 }
 
 // reexpire looks anew at which purchases the authorization_expired facts name.
 func (e *Engine) reexpire(a *Account) {
+	if a.expiries == 0 {
+		return
+	}
+	all := a.expiredPurchases()
 	for i := range a.purchases {
 		p := &a.purchases[i]
-		if expired := a.expiredByFact(p.id); expired != p.expired {
+		if expired := all[p.id]; expired != p.expired {
 			p.expired, p.dirty = expired, true
 		}
 	}

@@ -50,7 +50,9 @@ func (r result) told() map[offerKey]told {
 		}
 	}
 	for offer, t := range r.final.told {
-		t.recorded = all[offer].recorded
+		if t.recorded = all[offer].recorded; t.reward == 0 {
+			t.basis = 0
+		}
 		all[offer] = t
 	}
 	maps.DeleteFunc(all, func(_ offerKey, t told) bool { return t.reward == 0 && t.recorded == 0 })
