@@ -180,19 +180,20 @@ func volumeOf(ev *Event) int64 { return max(ev.AmountMinor, ev.BillingAmountMino
 
 // attach puts a chain of events to their purchase, made where there is none yet.
 func (e *Engine) attach(a *Account, events int32, purchaseID string) {
+	last := events
+	for a.events[last].next >= 0 {
+		last = a.events[last].next
+	}
 	i := a.find(purchaseID)
 	if i < 0 {
 		p := unknownPurchase(purchaseID)
 		p.events, p.dirty = events, true
 		p.expired = a.expiredByFact(purchaseID)
+		a.events[last].next = -1
 		e.markLate(a, &p)
 		a.choose(&p)
 		a.insertPurchase(p)
 		return
-	}
-	last := events
-	for a.events[last].next >= 0 {
-		last = a.events[last].next
 	}
 	p := &a.purchases[i]
 	a.events[last].next = p.events
