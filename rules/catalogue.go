@@ -312,14 +312,17 @@ type Offer struct {
 	Currency    money.Currency // of basis, minimum, goal, and of rewards that are money
 	Reward      Reward
 	Conditions
-	Boosts     []Boost
-	Caps       []Cap
-	Budgets    []Budget
-	Group      string // DefaultGroup where none is stated
-	Priority   int
-	FundedBy   Funding
-	Commission Commission // of its own, beside the partner's; in the offer's currency, never CostPlus, On is not looked at
-	Sponsor    Sponsor
+	Boosts   []Boost
+	Caps     []Cap
+	Budgets  []Budget
+	Group    string // DefaultGroup where none is stated
+	Priority int
+	// ActivationShared says that offers of other partners have this id too, and a
+	// member who activates it by the id alone activates all of them.
+	ActivationShared bool
+	FundedBy         Funding
+	Commission       Commission // of its own, beside the partner's; in the offer's currency, never CostPlus, On is not looked at
+	Sponsor          Sponsor
 }
 
 // Conditions are what must hold of a purchase for an offer to apply. Zero

@@ -80,7 +80,7 @@ func (e *Engine) whyNot(a *Account, p *purchase, c *candidate) reasons {
 		return whyCountry
 	case len(asked.PaidIn) > 0 && !slices.Contains(asked.PaidIn, giver.currency):
 		return whyPaidIn
-	case asked.Audience.Activated && !a.activatedAt(p.at, c.offer.ID):
+	case asked.Audience.Activated && !a.activatedAt(p.at, c.offer.partner, c.offer.ID):
 		return whyActivation
 	case c.offer.kind == Points && (e.terms.programme.Points.Code != c.offer.unit || e.terms.programme.Currency != c.offer.Currency):
 		return whyCurrency

@@ -3,6 +3,7 @@ package rules
 import (
 	"slices"
 	"sort"
+	"strings"
 )
 
 // standing is what an account's dated facts say of it at one instant.
@@ -161,13 +162,26 @@ func (a *Account) inSegmentAt(t Instant, segments []string) bool {
 	return false
 }
 
+// ProgrammeWord stands for the programme where an offer is named with its partner.
+const ProgrammeWord = "programme"
+
+// namesOffer reports whether a fact that says so means the offer: by its id, or as
+// partner/offer.
+func namesOffer(said, partnerID, offerID string) bool {
+	if said == offerID {
+		return true
+	}
+	of, id, ok := strings.Cut(said, "/")
+	return ok && id == offerID && (of == partnerID || partnerID == "" && of == ProgrammeWord)
+}
+
 // activatedAt reports whether the member had activated the offer at t.
-func (a *Account) activatedAt(t Instant, offerID string) bool {
+func (a *Account) activatedAt(t Instant, partnerID, offerID string) bool {
 	activated := false
 	known := a.factsUntil(t)
 	for i := range known {
 		f := &known[i]
-		if f.OfferID == offerID && (f.Type == OfferActivated || f.Type == OfferDeactivated) {
+		if (f.Type == OfferActivated || f.Type == OfferDeactivated) && namesOffer(f.OfferID, partnerID, offerID) {
 			activated = f.Type == OfferActivated
 		}
 	}

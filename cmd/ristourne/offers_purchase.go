@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -403,7 +404,7 @@ func (p *madePurchase) facts() []map[string]any {
 		add("segment_added", "segment", segment)
 	}
 	if p.options.activated {
-		add("offer_activated", "offer_id", p.ref.Offer)
+		add("offer_activated", "offer_id", cmp.Or(p.ref.Partner, rules.ProgrammeWord)+"/"+p.ref.Offer)
 	}
 	return facts
 }

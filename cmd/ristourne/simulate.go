@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -207,8 +208,9 @@ type simulatePrinter struct {
 	json    *json.Encoder
 	table   *tabwriter.Writer
 	summary simulate.Summary
-	rows    int   // in the table since it was flushed
-	err     error // the first of writing
+	money   map[simulate.Balance]string // the currency of each row's commission and cost
+	rows    int                         // in the table since it was flushed
+	err     error                       // the first of writing
 }
 
 // tableRows are printed in columns of the same width; a table is in memory until
@@ -216,7 +218,7 @@ type simulatePrinter struct {
 const tableRows = 10_000
 
 func newSimulatePrinter(w io.Writer, o simulateOptions) *simulatePrinter {
-	p := &simulatePrinter{options: o, json: json.NewEncoder(w), summary: simulate.Summary{}}
+	p := &simulatePrinter{options: o, json: json.NewEncoder(w), summary: simulate.Summary{}, money: map[simulate.Balance]string{}}
 	p.json.SetEscapeHTML(false)
 	p.table = tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if o.output == "text" && !o.instructions {
@@ -240,7 +242,8 @@ func (p *simulatePrinter) lines(out *rules.Output) {
 		a := &out.Accruals[i]
 		switch {
 		case p.options.summary:
-			p.summary.Add(a)
+			row := p.summary.Add(a)
+			p.money[row] = cmp.Or(p.money[row], a.Currency.String())
 		case p.options.output == "json":
 			p.encode(newAccrualJSON(a))
 		default:
@@ -280,7 +283,7 @@ func (p *simulatePrinter) finish() error {
 			continue
 		}
 		p.row(row.AccountID, row.TransactionID, orDash(row.OfferID), row.Role, row.BeneficiaryID, row.Stage, row.Kind,
-			inUnit(sums.RewardMinor, row.Unit), inUnit(sums.CommissionMinor, row.Unit), inUnit(sums.CostMinor, row.Unit))
+			inUnit(sums.RewardMinor, row.Unit), inUnit(sums.CommissionMinor, p.money[row]), inUnit(sums.CostMinor, p.money[row]))
 	}
 	return errors.Join(p.err, p.table.Flush())
 }
@@ -291,5 +294,5 @@ func inUnit(minor int64, unit string) string {
 	if c, ok := money.ParseCurrency(unit); ok {
 		return money.FormatMinor(minor, c)
 	}
-	return fmt.Sprintf("%d %s", minor, unit)
+	return strings.TrimSuffix(fmt.Sprintf("%d %s", minor, unit), " ")
 }

@@ -203,3 +203,36 @@ func TestSimulateTellsWhatIsMissing(t *testing.T) {
 		wantText(t, stderr, test.want)
 	}
 }
+
+// What points cost is money, whatever unit they are given in.
+func TestTheSummaryShowsWhatPointsCost(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "catalogue"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("catalogue/programme.yaml", "programme: club\ncurrency: EUR\nzone: Europe/Paris\npoints: {code: MILES, value: 0.005 EUR}\n")
+	write("catalogue/cafe.yaml", "partner: cafe\ncommission: 8%\nstores: [{id: one, keys: [{mid: CAFE}]}]\n"+
+		"offers: [{id: miles, reward: 2 points per EUR, funded_by: programme}]\n")
+	write("facts.jsonl", `{"fact_id":"f1","type":"enrolled","account_id":"a","member_id":"m","programme":"club","card_tokens":["k"],"at":"2026-01-01T00:00:00Z"}`+"\n")
+	write("events.jsonl", `{"event_id":"e1","type":"clearing","transaction_id":"t","account_id":"a","card_token":"k","amount_minor":10000,"currency":"EUR",`+
+		`"occurred_at":"2026-02-01T10:00:00Z","merchant":{"id":"CAFE"}}`+"\n")
+	out, errs, code := command(t, "", "simulate", "--catalog", filepath.Join(dir, "catalogue"), "--facts", filepath.Join(dir, "facts.jsonl"),
+		"--summary", filepath.Join(dir, "events.jsonl"))
+	if code != 0 {
+		t.Fatal(errs)
+	}
+	for line := range strings.Lines(out) {
+		if cells := strings.Fields(line); len(cells) > 7 && cells[6] == "points" {
+			if got := strings.Join(cells[7:], " "); got != "200 MILES 0.00 EUR 1.00 EUR" {
+				t.Errorf("200 points of half a cent are shown as %q", got)
+			}
+			return
+		}
+	}
+	t.Errorf("no points in\n%s", out)
+}

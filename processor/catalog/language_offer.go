@@ -24,10 +24,14 @@ type offerDoc struct {
 	budgets    []budgetDoc
 	group      string
 	priority   int
+	activation activation
 	fundedBy   funding
 	commission known[commission]
 	sponsor    *sponsorDoc
 }
+
+// activation is whether one fact activates offers of several partners.
+type activation bool
 
 // reward is what an offer gives. Form 0: none, or one that can't be read.
 type reward struct {
@@ -145,7 +149,8 @@ var (
 	channels = oneOf(map[string]rules.Channel{
 		"in_store": rules.InStore, "online": rules.Online, "other": rules.OtherChannel,
 	}, "in_store", "online", "other")
-	payments = oneOf(map[string]rules.Kind{
+	activations = oneOf(map[string]activation{"shared": true}, "shared")
+	payments    = oneOf(map[string]rules.Kind{
 		"cash": rules.Cash, "wallet": rules.Wallet, "voucher": rules.Voucher,
 	}, "cash", "wallet", "voucher")
 	shares    = oneOf(map[string]bool{"whole": false, "marginal": true}, "whole", "marginal")
@@ -340,6 +345,8 @@ var offerKeys = mapping[offerDoc]{
 		key("budgets", allBudgets, func(o *offerDoc) *[]budgetDoc { return &o.budgets }, "several budgets, such as [10000 EUR, {amount: 50 EUR, per: store and day}]"),
 		key("group", idText, func(o *offerDoc) *string { return &o.group }, "offers of one group don't add up: the best wins"),
 		key("priority", number(-maxPriority, maxPriority), func(o *offerDoc) *int { return &o.priority }, "which of two equal awards wins: the higher"),
+		key("activation", activations, func(o *offerDoc) *activation { return &o.activation },
+			"shared: offers of several partners have this id, and a member who activates the id activates all of them"),
 		key("funded_by", payer, func(o *offerDoc) *funding { return &o.fundedBy }, "commission, or programme where the bank itself pays"),
 		key("commission", whetherKnown[commission]{either[commission]{commissionPhrase, offerCommissionKeys}},
 			func(o *offerDoc) *known[commission] { return &o.commission }, "what the partner owes for this offer beside its terms, such as 2%"),

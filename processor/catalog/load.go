@@ -417,6 +417,7 @@ func (c *checker) catalogue(documents []*document) *rules.Catalogue {
 	}
 	c.checkLevels(documents)
 	c.checkReferences(documents, catalogue)
+	c.checkActivations(documents, catalogue)
 	return catalogue
 }
 

@@ -15,7 +15,7 @@ func (o *offerDoc) toRules(in *rules.Programme) rules.Offer {
 		ID: o.id, Name: cmp.Or(o.name, o.id), Stores: o.stores, From: o.from, Until: o.until,
 		Currency: cmp.Or(o.currency, in.Currency), Reward: o.reward.value.toRules(decimals),
 		Conditions: o.conditionsDoc.toRules(), Caps: capsToRules(o.caps, decimals),
-		Group: cmp.Or(o.group, rules.DefaultGroup), Priority: o.priority, FundedBy: o.fundedBy.by,
+		Group: cmp.Or(o.group, rules.DefaultGroup), Priority: o.priority, ActivationShared: bool(o.activation), FundedBy: o.fundedBy.by,
 		Commission: o.commission.value.toRules(),
 	}
 	if offer.Reward.Kind == rules.Cash && o.pays != 0 {

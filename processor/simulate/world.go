@@ -202,14 +202,15 @@ type Balance struct {
 // Summary adds lines up.
 type Summary map[Balance]rules.Sums
 
-// Add takes a line in.
-func (s Summary) Add(a *rules.Accrual) {
+// Add takes a line in and gives its row.
+func (s Summary) Add(a *rules.Accrual) Balance {
 	row := Balance{a.AccountID, a.TransactionID, a.OfferID, a.Role, a.BeneficiaryID, a.Stage, a.Kind, a.Unit}
 	if sum := s[row].Plus(a); sum != (rules.Sums{}) {
 		s[row] = sum
 	} else {
 		delete(s, row) // what is 0 all over is left out
 	}
+	return row
 }
 
 // Rows are the summary's rows, sorted by their fields in order.

@@ -33,8 +33,10 @@ func TestReferral(t *testing.T) {
 
 // TestReferralNeeds takes away each field, sets it to null, and empties it.
 func TestReferralNeeds(t *testing.T) {
-	optional := map[string]bool{"partner_id": true, "store_id": true, "channel": true, "mcc": true,
-		"late_confirmed_reward_minor": true, "late_expected_reward_minor": true}
+	optional := map[string]bool{
+		"partner_id": true, "store_id": true, "channel": true, "mcc": true,
+		"late_confirmed_reward_minor": true, "late_expected_reward_minor": true,
+	}
 	base := parseObject(t, canonicalReferral)
 	d := NewDecoder(Options{})
 	for name := range base {

@@ -36,9 +36,8 @@ func (s sale) within(from, until rules.LocalTime) bool {
 	return until.IsZero() || t.Before(reached(until, s.zone))
 }
 
-// holds looks at those conditions that need no other purchase. An offer's id is
-// empty for boosts, which no member activates.
-func (s sale) holds(c rules.Conditions, basis int64, offerID string) bool {
+// holds looks at those conditions that need no other purchase.
+func (s sale) holds(c rules.Conditions, basis int64, key offerKey) bool {
 	switch {
 	case c.MinSpendMinor > 0 && basis < c.MinSpendMinor:
 	case c.MaxSpendMinor > 0 && basis > c.MaxSpendMinor:
@@ -48,7 +47,7 @@ func (s sale) holds(c rules.Conditions, basis int64, offerID string) bool {
 	case len(c.Countries) > 0 && (s.opener.Merchant.Country == "" || !slices.Contains(c.Countries, s.opener.Merchant.Country)):
 	case len(c.PaidIn) > 0 && !slices.Contains(c.PaidIn, s.opener.Currency):
 	case !s.audience(c.Audience):
-	case c.Audience.Activated && !s.member.activated[offerID]:
+	case c.Audience.Activated && !s.member.hasActivated(key):
 	default:
 		return true
 	}

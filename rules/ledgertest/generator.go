@@ -432,6 +432,9 @@ func (g *Generator) quietFact() rules.Fact {
 	if len(g.ids) > 0 {
 		offer = pick(g.rng, g.ids...)
 	}
+	if g.says(byActivation, 50) { // of one partner alone
+		offer = fmt.Sprintf("%s/%s", pick(g.rng, "partner1", "partner1", "partner2", "programme"), offer)
+	}
 	f := pick(
 		g.rng,
 		rules.Fact{Type: rules.LevelChanged, Level: pick(g.rng, "usual", "gold")},

@@ -57,16 +57,37 @@ type member struct {
 	linked     map[string]bool
 	level      string
 	segments   map[string]bool
-	activated  map[string]bool
-	enrolled   bool // there was an enrolment
+	activated  []activation // in order
+	enrolled   bool         // there was an enrolment
 	enrolledAt rules.Instant
 	sponsor    string
+}
+
+// activation is what a fact said of an offer.
+type activation struct {
+	says string
+	on   bool
+}
+
+// hasActivated reports what was said last of the offer, by its id or with its
+// partner's, or "programme" for one of the programme's own.
+func (m member) hasActivated(key offerKey) bool {
+	of := key.partner
+	if of == "" {
+		of = "programme"
+	}
+	for _, a := range slices.Backward(m.activated) {
+		if a.says == key.offer || a.says == of+"/"+key.offer {
+			return a.on
+		}
+	}
+	return false
 }
 
 // memberAt is what the account's facts up to t make of it: it is in the
 // programme of its latest enrolment, else in the automatic one.
 func (o oracle) memberAt(a *account, t rules.Instant) member {
-	m := member{linked: map[string]bool{}, segments: map[string]bool{}, activated: map[string]bool{}}
+	m := member{linked: map[string]bool{}, segments: map[string]bool{}}
 	id := ""
 	if p, ok := o.automaticAt(t); ok {
 		id, m.in = p.ID, true
@@ -98,9 +119,9 @@ func (o oracle) memberAt(a *account, t rules.Instant) member {
 		case rules.SegmentRemoved:
 			m.segments[f.Segment] = false
 		case rules.OfferActivated:
-			m.activated[f.OfferID] = true
+			m.activated = append(m.activated, activation{f.OfferID, true})
 		case rules.OfferDeactivated:
-			m.activated[f.OfferID] = false
+			m.activated = append(m.activated, activation{f.OfferID, false})
 		}
 	}
 	p, ok := o.programmeAt(id, t)

@@ -177,7 +177,7 @@ func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
 	offer, programme, key := c.offer, s.member.programme, c.key()
 	currency := or(offer.Currency, programme.Currency)
 	basis, ok := x.view.basis(w, currency)
-	if !ok || basis == 0 || !s.offerRuns(offer) || !s.holds(offer.Conditions, basis, offer.ID) {
+	if !ok || basis == 0 || !s.offerRuns(offer) || !s.holds(offer.Conditions, basis, key) {
 		return
 	}
 	bought := h.customerBefore(s, key.partner, currency)
