@@ -114,8 +114,11 @@ func TestSurveySaysWhatCantBeReplayed(t *testing.T) {
 		why, example string
 		letters      int
 	}{
-		{"bytes are not kept", "events/3/4", 2}, {"no input", "another/3/6", 1}, {"no value", "events/3/7", 1},
-		{"--rekey", "events/3/8", 3}, {"was changed", "events/3/11", 1},
+		{"bytes are not kept", "events/3/4", 2},
+		{"no input", "another/3/6", 1},
+		{"no value", "events/3/7", 1},
+		{"--rekey", "events/3/8", 3},
+		{"was changed", "events/3/11", 1},
 	} {
 		if got := report.Refused[i]; !strings.Contains(got.Why, want.why) || got.Example != want.example || got.Letters != want.letters {
 			t.Errorf("%+v, want %+v", got, want)
@@ -159,7 +162,10 @@ func TestSend(t *testing.T) {
 	}
 	box.put(2500, record("facts", "acc-1", "f"))
 	box.put(2501, record("events", "acc-0", "0")) // again
-	box.put(2502, func(l *rules.DeadLetter) { record("events", "4111111111111111", "k")(l); l.KeyWithheld, l.Field = true, "(key)" })
+	box.put(2502, func(l *rules.DeadLetter) {
+		record("events", "4111111111111111", "k")(l)
+		l.KeyWithheld, l.Field = true, "(key)"
+	})
 
 	replay := box.replay()
 	replay.Limit = 10_000
