@@ -207,6 +207,13 @@ func TestWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := Decode(m)
+		// kafka-go's reader makes no difference between empty and none.
+		if len(want[n].Key) == 0 {
+			got.Key = want[n].Key
+		}
+		if len(want[n].Value) == 0 {
+			got.Value = want[n].Value
+		}
 		if err != nil || !reflect.DeepEqual(got, want[n]) {
 			t.Fatalf("letter %d is %+v, %v", n, got, err)
 		}
