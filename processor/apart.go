@@ -64,7 +64,7 @@ func (s *Shard) finishRows(ctx context.Context, rows []unfinishedRow, lastSeq ui
 func (s *Shard) finishRow(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
 	from := lengthsOf(out)
 	if err := s.applyRow(a, row, out, func(*rules.Fact, *rules.Event) {}); err != nil {
-		return fmt.Errorf("%s %q: %w", row.Cause.Kind, row.Cause.ID, err)
+		return fmt.Errorf("%s at offset %d: %w", row.Cause.Kind, row.Cause.Offset, err) // no id: it may look like a card number
 	}
 	s.refs.refer(out, from, a.ID(), row.AccountRef)
 	return nil

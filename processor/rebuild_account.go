@@ -89,7 +89,7 @@ func (r *rebuild) apply(a *rules.Account, row *rules.SetRow, out *rules.Output) 
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("%s %q: %w", row.Cause.Kind, row.Cause.ID, err)
+		return fmt.Errorf("%s at offset %d: %w", row.Cause.Kind, row.Cause.Offset, err) // no id: it may look like a card number
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package processor
 import (
 	"maps"
 	"slices"
+	"strconv"
 
 	"ristourne/rules"
 )
@@ -52,7 +53,7 @@ func (t *tail) work(a *rules.Account) {
 func (t *tail) leave(rows []rules.SetRow, before []byte) {
 	for i := range rows {
 		if t.hasOf(&rows[i].Cause) {
-			t.unsound = "lines of " + rows[i].Cause.Kind.String() + " " + rows[i].Cause.ID + " are booked without what budgets gave"
+			t.unsound = "lines of the " + rows[i].Cause.Kind.String() + " at offset " + strconv.FormatInt(rows[i].Cause.Offset, 10) + " are booked without what budgets gave"
 			return
 		}
 	}

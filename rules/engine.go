@@ -92,7 +92,7 @@ var ErrForeign = errors.New("the record is of another account")
 // nothing, and stops.
 func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdict, error) {
 	if ev.AccountID != "" && ev.AccountID != a.id {
-		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrForeign)
+		return Verdict{}, fmt.Errorf("event: %w", ErrForeign)
 	}
 	if ev.Declined {
 		return Verdict{Fate: Declined}, nil
@@ -212,7 +212,7 @@ func sameID(sameContent bool) Verdict {
 // ApplyFact takes a fact into the account's set; as ApplyEvent.
 func (e *Engine) ApplyFact(a *Account, f *Fact, c Cause, out *Output) (Verdict, error) {
 	if f.AccountID != "" && f.AccountID != a.id {
-		return Verdict{}, fmt.Errorf("fact %s: %w", f.ID, ErrForeign)
+		return Verdict{}, fmt.Errorf("fact: %w", ErrForeign)
 	}
 	for i := range a.facts {
 		if a.facts[i].ID == f.ID {

@@ -188,8 +188,10 @@ type Instruction struct {
 	Cause         Cause
 }
 
-// DeadLetter is a record that broke a rule. Value is nil where the record was
-// not read whole or holds a card number; size and hash always tell which it was.
+// DeadLetter is a record that broke a rule. Key and value are those of the
+// record unless they are withheld: a value that was not read whole, or either
+// where it may hold a card number. Size and hash of the value always tell which
+// it was.
 type DeadLetter struct {
 	Topic      string
 	Partition  int32
@@ -198,9 +200,11 @@ type DeadLetter struct {
 	Reason     string // code, such as "json", "missing", "card_number", "conflict"
 	Field      string // empty: the record as a whole
 	Detail     string // what is wrong and what to do, for a person; holds no content of the record
-	Key, Value []byte
+	Key, Value []byte // nil: it had none, or it is withheld
 	Size       int
 	SHA256     [32]byte
+
+	KeyWithheld, ValueWithheld bool
 }
 
 // Referral is what one purchase gives the sponsor of its buyer by one offer: a

@@ -40,7 +40,7 @@ func sponsorsOrder(r, o *referralState) int {
 // higher one is known.
 func (e *Engine) ApplyReferral(a *Account, r *Referral, c Cause, out *Output) (Verdict, error) {
 	if r.SponsorAccountID != "" && r.SponsorAccountID != a.id {
-		return Verdict{}, fmt.Errorf("referral %s: %w", r.ID, ErrForeign)
+		return Verdict{}, fmt.Errorf("referral: %w", ErrForeign)
 	}
 	i := slices.IndexFunc(a.referrals, func(known referralState) bool { return known.sameTarget(r) })
 	switch {

@@ -23,6 +23,7 @@ import (
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
+	"ristourne/processor/wire"
 	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 )
@@ -211,6 +212,7 @@ func (k *kafkaConfig) validate(file *yamlFile) {
 	for _, topic := range k.Topics.all() {
 		key := "kafka.topics." + topic.key
 		file.need(topicName.MatchString(topic.name), key, "%q is no name of a topic: 1 to 249 of a-z A-Z 0-9 . _ -", topic.name)
+		file.need(wire.KeepKey([]byte(topic.name)), key, "it holds a card number, which dead letters and logs would show")
 		if other, twice := seen[topic.name]; twice && topic.name != "" {
 			file.fault(key, "%q is already the topic of %s: each needs one of its own", topic.name, other)
 		}

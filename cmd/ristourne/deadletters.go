@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,9 +15,11 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/feed"
+	"ristourne/processor/wire"
 	"ristourne/rules"
 	"ristourne/sinks/deadletters"
 )
@@ -24,9 +27,9 @@ import (
 func newDeadLettersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deadletters",
-		Short: "Look at the records that broke a rule",
+		Short: "Look at the records that broke a rule, and send them again",
 	}
-	cmd.AddCommand(newDeadLettersListCommand())
+	cmd.AddCommand(newDeadLettersListCommand(), newDeadLettersReplayCommand())
 	return cmd
 }
 
@@ -44,10 +47,14 @@ func newDeadLettersListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List dead letters: where the record stood, what is wrong with it, what to do",
-		Long: `List the newest dead letters, oldest first: where the record stood, what is
-wrong with it, and what to do. --output json has the record's bytes too, in
-base64, where they may be kept: those of a record that may hold a card number
-are not.`,
+		Long: `List the newest dead letters, oldest first: when the record was refused, where
+it stood, what is wrong with it, and what to do. --output json has the record's
+key and value too, in base64, where they may be kept: what may hold a card
+number is withheld.
+
+In the topic a dead letter has the record's key and value; what is wrong stands
+in headers, __ristourne.errors.reason and others. Letters of the form before,
+one JSON object, are listed too.`,
 		Example: `  ristourne deadletters list --config ristourne.yaml
   ristourne deadletters list --config ristourne.yaml --reason card_number --limit 20 --output json`,
 		Args: args(cobra.NoArgs),
@@ -80,13 +87,17 @@ func listDeadLetters(ctx context.Context, stdout io.Writer, c *config, o deadLet
 	}
 	letters := newestLetters{limit: o.limit}
 	err = feed.ReadTopic(ctx, config, topic, func(partition int32, r feed.Record) error {
-		letter, err := deadletters.Decode(r.Value)
+		message, err := messageOf(&r)
+		if err != nil {
+			return err
+		}
+		letter, err := deadletters.Decode(message)
 		if err != nil {
 			log.Warn("a record in the topic is no dead letter", "topic", topic, "partition", partition, "offset", r.Offset, "error", err)
 			return nil
 		}
 		if o.reason == "" || letter.Reason == o.reason {
-			letters.add(letter, r.Value)
+			letters.add(listedLetter{letter, r.Time})
 		}
 		return nil
 	})
@@ -95,21 +106,20 @@ func listDeadLetters(ctx context.Context, stdout io.Writer, c *config, o deadLet
 	}
 	letters.trim()
 	if o.output == "json" {
-		encoder := json.NewEncoder(stdout)
-		encoder.SetEscapeHTML(false)
-		for i := range letters.kept {
-			if err := encoder.Encode(letters.kept[i].raw); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printLettersJSON(stdout, letters.kept)
 	}
 	return printLetters(stdout, letters.kept)
 }
 
+// messageOf is a record as kafka-go has it; it is valid as long as the record.
+func messageOf(r *feed.Record) (kafka.Message, error) {
+	headers, err := r.Headers()
+	return kafka.Message{Key: r.Key, Value: r.Value, Headers: headers, Time: time.UnixMilli(r.Time)}, err
+}
+
 type listedLetter struct {
 	rules.DeadLetter
-	raw json.RawMessage // as it stands in the topic
+	refusedAt int64 // Kafka timestamp of the letter: the record's own may be what is wrong
 }
 
 // newestLetters keeps the newest letters, each once: after a crash one may have
@@ -119,33 +129,74 @@ type newestLetters struct {
 	kept  []listedLetter
 }
 
-func (n *newestLetters) add(letter rules.DeadLetter, raw []byte) {
-	letter.Key, letter.Value = nil, nil // they are in raw
-	if n.kept = append(n.kept, listedLetter{letter, bytes.Clone(raw)}); len(n.kept) >= 2*n.limit {
+func (n *newestLetters) add(letter listedLetter) {
+	// The record's buffer is used again. A letter of the form before may have
+	// kept a key that must not be shown.
+	letter.Key, letter.Value = bytes.Clone(letter.Key), bytes.Clone(letter.Value)
+	if !wire.KeepKey(letter.Key) {
+		letter.Key, letter.KeyWithheld = nil, true
+	}
+	if n.kept = append(n.kept, letter); len(n.kept) >= 2*n.limit {
 		n.trim()
 	}
 }
 
 // trim sorts by time and drops what is too much.
 func (n *newestLetters) trim() {
-	order := func(a, b listedLetter) int {
-		return cmp.Or(cmp.Compare(a.Timestamp, b.Timestamp), cmp.Compare(a.Topic, b.Topic),
-			cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+	place := func(a, b listedLetter) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 	}
-	slices.SortStableFunc(n.kept, order)
-	n.kept = slices.CompactFunc(n.kept, func(a, b listedLetter) bool { return order(a, b) == 0 })
+	slices.SortFunc(n.kept, func(a, b listedLetter) int { return cmp.Or(place(a, b), cmp.Compare(a.refusedAt, b.refusedAt)) })
+	n.kept = slices.CompactFunc(n.kept, func(a, b listedLetter) bool { return place(a, b) == 0 })
+	slices.SortFunc(n.kept, func(a, b listedLetter) int { return cmp.Or(cmp.Compare(a.refusedAt, b.refusedAt), place(a, b)) })
 	n.kept = slices.Delete(n.kept, 0, max(0, len(n.kept)-n.limit))
 }
 
 func printLetters(w io.Writer, letters []listedLetter) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "RECORDED\tTOPIC\tPARTITION\tOFFSET\tREASON\tFIELD\tBYTES\tWHAT IS WRONG")
+	fmt.Fprintln(table, "REFUSED\tTOPIC\tPARTITION\tOFFSET\tREASON\tFIELD\tBYTES\tWHAT IS WRONG")
 	for i := range letters {
 		l := &letters[i]
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%s\t%d\t%s\n", time.UnixMilli(l.Timestamp).UTC().Format(time.RFC3339),
-			l.Topic, l.Partition, l.Offset, l.Reason, orDash(printable(l.Field)), l.Size, printable(l.Detail))
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%s\t%d\t%s\n", time.UnixMilli(l.refusedAt).UTC().Format(time.RFC3339),
+			printable(l.Topic), l.Partition, l.Offset, printable(l.Reason), orDash(printable(l.Field)), l.Size, printable(l.Detail))
 	}
 	return table.Flush()
+}
+
+type letterJSON struct {
+	ID            string `json:"id"`
+	RefusedAt     int64  `json:"refused_at"` // milliseconds since 1970
+	Reason        string `json:"reason"`
+	Field         string `json:"field"`
+	Detail        string `json:"detail"`
+	Topic         string `json:"topic"`
+	Partition     int32  `json:"partition"`
+	Offset        int64  `json:"offset"`
+	Timestamp     int64  `json:"timestamp"` // Kafka's of the record, milliseconds since 1970
+	Size          int    `json:"size"`
+	SHA256        string `json:"sha256"`
+	Key           []byte `json:"key,omitzero"`
+	Value         []byte `json:"value,omitzero"`
+	KeyWithheld   bool   `json:"key_withheld,omitempty"`
+	ValueWithheld bool   `json:"value_withheld,omitempty"`
+}
+
+func printLettersJSON(w io.Writer, letters []listedLetter) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false) // people read it
+	for i := range letters {
+		l := &letters[i]
+		err := encoder.Encode(letterJSON{
+			ID: deadletters.ID(&l.DeadLetter), RefusedAt: l.refusedAt, Reason: l.Reason, Field: l.Field, Detail: l.Detail,
+			Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, Timestamp: l.Timestamp,
+			Size: l.Size, SHA256: hex.EncodeToString(l.SHA256[:]), Key: l.Key, Value: l.Value,
+			KeyWithheld: l.KeyWithheld, ValueWithheld: l.ValueWithheld,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printable keeps what a record brought along from steering the terminal.

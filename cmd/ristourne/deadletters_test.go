@@ -24,7 +24,8 @@ func TestTheNewestLettersAreKept(t *testing.T) {
 	for _, limit := range []int{1, 7, 499, 500, 10_000} {
 		letters := newestLetters{limit: limit}
 		for _, letter := range written {
-			letters.add(letter, []byte(fmt.Sprint(letter.Offset)))
+			letter.Value = fmt.Append(nil, letter.Offset)
+			letters.add(listedLetter{letter, letter.Timestamp})
 			if len(letters.kept) >= 2*limit {
 				t.Fatalf("with limit %d, %d letters are held", limit, len(letters.kept))
 			}
@@ -33,7 +34,7 @@ func TestTheNewestLettersAreKept(t *testing.T) {
 		seen := map[int64]bool{}
 		before := int64(0)
 		for _, l := range letters.kept {
-			if l.Timestamp < before || seen[l.Offset] || string(l.raw) != fmt.Sprint(l.Offset) {
+			if l.Timestamp < before || seen[l.Offset] || string(l.Value) != fmt.Sprint(l.Offset) {
 				t.Fatalf("with limit %d, offset %d comes out of order, twice or with other bytes", limit, l.Offset)
 			}
 			seen[l.Offset], before = true, l.Timestamp

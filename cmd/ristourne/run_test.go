@@ -164,6 +164,15 @@ func (b *bank) get(t *testing.T, path string) (body string, status int) {
 // send writes records of an account to a topic.
 func (b *bank) send(t *testing.T, topic int, key string, values ...string) {
 	t.Helper()
+	messages := make([]kafka.Message, len(values))
+	for i, value := range values {
+		messages[i] = kafka.Message{Key: []byte(key), Value: []byte(value)}
+	}
+	b.sendMessages(t, topic, messages...)
+}
+
+func (b *bank) sendMessages(t *testing.T, topic int, messages ...kafka.Message) {
+	t.Helper()
 	name := b.c.Kafka.Topics.inputs()[topic]
 	transport := &kafka.Transport{} // the shared one may not know the topic yet
 	defer transport.CloseIdleConnections()
@@ -172,10 +181,6 @@ func (b *bank) send(t *testing.T, topic int, key string, values ...string) {
 		RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond,
 	}
 	defer writer.Close()
-	messages := make([]kafka.Message, len(values))
-	for i, value := range values {
-		messages[i] = kafka.Message{Key: []byte(key), Value: []byte(value)}
-	}
 	if err := writer.WriteMessages(t.Context(), messages...); err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +362,7 @@ func (b *bank) checkDeadLetters(t *testing.T) {
 		t.Errorf("dead letters by reason: %v, want %v", reasons, want)
 	}
 	table := b.run(t, "deadletters", "list")
-	wantText(t, table, "RECORDED", "WHAT IS WRONG", "card_token", b.c.Kafka.Topics.Transactions)
+	wantText(t, table, "REFUSED", "WHAT IS WRONG", "card_token", b.c.Kafka.Topics.Transactions)
 	if strings.Contains(table, "4111") {
 		t.Errorf("a card number is listed:\n%s", table)
 	}

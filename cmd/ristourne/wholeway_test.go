@@ -227,7 +227,11 @@ func (w *wholeWay) checkDeadLetters(t *testing.T) {
 	t.Helper()
 	ids := map[string]bool{}
 	err := feed.ReadTopic(t.Context(), w.feed, w.c.Kafka.Topics.DeadLetters, func(_ int32, r feed.Record) error {
-		letter, err := deadletters.Decode(r.Value)
+		message, err := messageOf(&r)
+		if err != nil {
+			return err
+		}
+		letter, err := deadletters.Decode(message)
 		if err == nil {
 			ids[deadletters.ID(&letter)] = true
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/segmentio/kafka-go"
 
 	"ristourne/cmd/sandbox/traffic"
 	"ristourne/processor/accounts"
@@ -366,12 +367,16 @@ func (s *sandbox) readInstructions(ctx context.Context, b *books) error {
 func (s *sandbox) readDeadLetters(ctx context.Context, b *books) error {
 	seen := map[string]bool{} // one may have been written twice
 	return feed.ReadTopic(ctx, s.feed, topicDeadLetters, func(_ int32, r feed.Record) error {
-		l, err := deadletters.Decode(bytes.Clone(r.Value))
+		headers, err := r.Headers()
+		if err != nil {
+			return err
+		}
+		l, err := deadletters.Decode(kafka.Message{Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value), Headers: headers})
 		if err != nil {
 			return err
 		}
 		id := deadletters.ID(&l)
-		if bytes.Contains(r.Value, []byte(traffic.TestCardNumber)) || bytes.Contains(l.Value, []byte(traffic.TestCardNumber)) {
+		if bytes.Contains(slices.Concat(r.Key, r.Value, []byte(l.Field), []byte(l.Detail)), []byte(traffic.TestCardNumber)) {
 			b.leaks = append(b.leaks, "dead letter "+id+" holds the card number")
 		}
 		if !seen[id] {

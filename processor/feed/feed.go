@@ -79,6 +79,8 @@ type Record struct {
 	Time   int64  // Kafka timestamp, milliseconds since 1970
 	Key    []byte // nil: no key
 	Value  []byte // nil: a tombstone
+
+	headers []byte // as they lie in the batch
 }
 
 // Offsets is the next offset to read of each topic; -1 where none is known.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/segmentio/kafka-go"
 )
 
 // A record batch begins with a header of 61 bytes:
@@ -230,7 +232,7 @@ func (s *recordSet) record(r *Record) error {
 	if offsetDelta < 0 || offset > s.lastOffset {
 		return s.corruptRecord("its offset")
 	}
-	r.Offset, r.Key, r.Value = offset, key, value
+	r.Offset, r.Key, r.Value, r.headers = offset, key, value, b[at:]
 	if r.Time = s.logAppendTime; r.Time < 0 {
 		r.Time = s.baseTime + timeDelta
 	}
@@ -241,6 +243,28 @@ func (s *recordSet) record(r *Record) error {
 		s.next = offset + 1
 	}
 	return nil
+}
+
+// Headers are the record's headers. The stream has no use for them; who reads
+// dead letters has.
+func (r *Record) Headers() ([]kafka.Header, error) {
+	corrupt := fmt.Errorf("%w: headers of the record at offset %d", ErrCorrupt, r.Offset)
+	n, at := varint(r.headers, 0)
+	if at < 0 || n < 0 || n > int64(len(r.headers)) { // each has a byte at least
+		return nil, corrupt
+	}
+	headers := make([]kafka.Header, n)
+	for i := range headers {
+		var key []byte
+		if key, at = varbytes(r.headers, at); at < 0 {
+			return nil, corrupt
+		}
+		headers[i].Key = string(key)
+		if headers[i].Value, at = varbytes(r.headers, at); at < 0 {
+			return nil, corrupt
+		}
+	}
+	return headers, nil
 }
 
 func (s *recordSet) corruptRecord(what string) error {

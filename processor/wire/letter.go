@@ -39,10 +39,10 @@ func (f *Fault) Letter(topic string, partition int32, offset, timestamp int64, k
 		Reason: f.Reason, Field: f.Field, Detail: f.Detail,
 		Size: len(value), SHA256: sha256.Sum256(value),
 	}
-	if KeepKey(key) {
+	if letter.KeyWithheld = !KeepKey(key); !letter.KeyWithheld {
 		letter.Key = key
 	}
-	if f.KeepBytes {
+	if letter.ValueWithheld = len(value) > 0 && !f.KeepBytes; !letter.ValueWithheld {
 		letter.Value = value
 	}
 	return letter

@@ -29,8 +29,10 @@ const (
 	// batchBytes keeps a batch under the 1,048,588 bytes that a topic takes by
 	// default, also where compression gains nothing.
 	batchBytes = 1_000_000
-	// messageOverhead is more than what a message has beside key and value.
+	// messageOverhead is more than what a message has beside key, value and
+	// headers, headerOverhead than a header has beside name and value.
 	messageOverhead = 64
+	headerOverhead  = 10
 
 	batchTimeout   = time.Millisecond // how long a batch waits for more: nothing more comes
 	requestTimeout = 10 * time.Second
@@ -137,6 +139,9 @@ func chunk(messages []kafka.Message) int {
 	bytes := 0
 	for i := range messages {
 		bytes += len(messages[i].Key) + len(messages[i].Value) + messageOverhead
+		for _, h := range messages[i].Headers {
+			bytes += len(h.Key) + len(h.Value) + headerOverhead
+		}
 		if i == chunkMessages || i > 0 && bytes > chunkBytes {
 			return i
 		}
