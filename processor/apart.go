@@ -169,14 +169,8 @@ func (s *Shard) decideWithBudgets(ctx context.Context, ids []string, values [][]
 // deliverApart books, pays and tells what was saved. Where it is cut off, whoever
 // claims the shard finds it in the outbox.
 func (s *Shard) deliverApart(ctx context.Context, d *rules.Decision) error {
-	decisions := []*rules.Decision{d}
-	for _, step := range s.settling() {
-		if err := s.holds(ctx, decisions); err != nil {
-			return err
-		}
-		if err := step(ctx, decisions); err != nil {
-			return err
-		}
+	if err := s.deliver(ctx, []*rules.Decision{d}); err != nil {
+		return err
 	}
 	return s.clear(ctx, d.Batch)
 }

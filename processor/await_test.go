@@ -182,7 +182,7 @@ func TestWhatCameBeforeAWaitIsSavedFirst(t *testing.T) {
 	if waits, seconds := valueOf(t, s.metrics.catalogueWaits), valueOf(t, s.metrics.catalogueWaitSeconds); waits != 1 || seconds < 3 {
 		t.Errorf("counted %v waits of %v s", waits, seconds)
 	}
-	if idle := s.clock.now().Sub(time.Unix(0, s.moved.Load())); idle > time.Second {
+	if idle := s.clock.now().Sub(time.Unix(0, s.pulse.moved.Load())); idle > time.Second {
 		t.Errorf("it seems to have stood still for %s", idle)
 	}
 	if log := s.log.String(); !strings.Contains(log, "topic=transactions offset=2 purchased_at=2026-11-30T12:09:00Z kafka_timestamp=2026-11-30T12:04:00Z") {
@@ -203,7 +203,7 @@ func TestAWaitForARedisThatIsAwayIsAStall(t *testing.T) {
 	if err := s.Decide(ctx, s.queue); err == nil {
 		t.Fatal("it went on without a catalogue")
 	}
-	if idle := s.clock.now().Sub(time.Unix(0, s.moved.Load())); idle < 5*time.Minute {
+	if idle := s.clock.now().Sub(time.Unix(0, s.pulse.moved.Load())); idle < 5*time.Minute {
 		t.Errorf("it seems to have moved %s ago", idle)
 	}
 }

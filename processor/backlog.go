@@ -42,3 +42,10 @@ func (b *backlog) oldest() int64 {
 	}
 	return b.open
 }
+
+// unsettled is how many saved batches are not committed.
+func (b *backlog) unsettled() int {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return len(b.saved)
+}

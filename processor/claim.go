@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -29,7 +30,10 @@ func (s *Shard) Claim(ctx context.Context) error {
 	}
 	if err := s.loadFilters(ctx); errors.Is(err, ErrHeadsFellBack) {
 		s.log.Warn("the filters have lost what was appended last: rebuilding the shard", "error", err)
-		if err := errors.Join(s.Rebuild(ctx), s.loadFilters(ctx)); err != nil {
+		if err := s.Rebuild(ctx); err != nil {
+			return err
+		}
+		if err := s.loadFilters(ctx); err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -62,20 +66,27 @@ func (s *Shard) take(ctx context.Context) error {
 }
 
 func (s *Shard) takeBy(ctx context.Context, claimIt func(context.Context) (Claim, error)) error {
-	var claim Claim
-	err := s.retry(ctx, "claim", func(ctx context.Context) (err error) {
-		claim, err = claimIt(ctx)
-		return err
-	})
+	claim, err := s.claimEpoch(ctx, claimIt)
 	if err != nil {
 		return err
 	}
-	s.epoch, s.heads, s.batch, s.lastSeq = claim.Epoch, claim.Heads, claim.Batch, claim.LastSeq
-	s.purse.forget()
 	if err := s.settleFound(ctx, claim.Outbox); err != nil {
 		return fmt.Errorf("settle the outbox of the former owner: %w", err)
 	}
 	return nil
+}
+
+// claimEpoch makes this the owner: whoever was before is refused from now on.
+func (s *Shard) claimEpoch(ctx context.Context, claimIt func(context.Context) (Claim, error)) (claim Claim, err error) {
+	err = s.retry(ctx, "claim", func(ctx context.Context) (err error) {
+		claim, err = claimIt(ctx)
+		return err
+	})
+	if err == nil {
+		s.epoch, s.heads, s.batch, s.lastSeq = claim.Epoch, claim.Heads, claim.Batch, claim.LastSeq
+		s.purse.forget()
+	}
+	return claim, err
 }
 
 // settleFound books, pays and tells what the former owner had decided. Some or
@@ -87,7 +98,11 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 	decisions := make([]*rules.Decision, len(blobs))
 	for i, blob := range blobs {
 		decisions[i] = new(rules.Decision)
-		if err := outbox.Decode(blob, decisions[i]); err != nil {
+		err := outbox.Decode(blob, decisions[i])
+		if errors.Is(err, outbox.ErrVersion) {
+			return err // whole, though not for this version: rebuilding would decide it anew
+		}
+		if err != nil {
 			// What Redis holds can't be trusted; what it stood for is in no
 			// other place but the input topics, from where it comes again.
 			s.log.Error("the outbox can't be read: rebuilding the shard", "error", err)
@@ -95,10 +110,8 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 			return ErrHeadsFellBack
 		}
 	}
-	for _, step := range s.settling() {
-		if err := step(ctx, decisions); err != nil {
-			return err
-		}
+	if err := s.deliver(ctx, decisions); err != nil {
+		return err
 	}
 	s.metrics.outboxesFound.Add(float64(len(blobs)))
 	s.log.Info("settled the outbox of the former owner", "batches", len(blobs))
@@ -158,18 +171,43 @@ func (s *Shard) retry(ctx context.Context, step string, do func(context.Context)
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, s.options.RetryMax
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		attempt := s.pulse.begin(step, s.edges.Now())
+		if step == stepHistories {
+			attempt.turned.Store(0)
+		}
 		err := do(ctx)
+		s.pulse.end(attempt)
 		if errors.Is(err, ErrFenced) || errors.Is(err, ErrHeadsFellBack) || errors.Is(err, ErrStop) || errors.Is(err, feed.ErrGenerationOver) {
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
-		s.metrics.retries.WithLabelValues(step).Inc()
-		s.log.Warn("step failed, trying again", "step", step, "in", next, "error", err)
+		s.tellFailed(step, err, next)
 	}))
+	s.pulse.works(step)
 	s.metrics.stepSeconds.WithLabelValues(step).Observe(s.edges.Now().Sub(began).Seconds())
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
 	return nil
+}
+
+// tellFailed tells of a try that failed and is repeated. One that only a person
+// can mend counts as a failure of the shard, once.
+func (s *Shard) tellFailed(step string, err error, next time.Duration) {
+	s.metrics.retries.WithLabelValues(step).Inc()
+	tries := s.pulse.fails(step, s.edges.Now(), err)
+	if !errors.Is(err, rules.ErrNeedsPerson) {
+		s.log.Warn("step failed, trying again", "step", step, "in", next, "error", err)
+		return
+	}
+	if tries == 1 {
+		reason := "needs_person"
+		if step == "book" || step == "pay" || step == "tell" || step == "dead letters" {
+			reason = "undeliverable"
+		}
+		s.metrics.shardFailures.WithLabelValues(strconv.Itoa(int(s.source.Shard())), reason).Inc()
+	}
+	s.log.Error("step is refused until somebody acts: the shard waits, the others go on, nothing is lost", "step", step, "tries", tries,
+		"what_to_do", "the error says; see Shard trouble in the README", "in", next, "error", err)
 }

@@ -18,10 +18,12 @@ type Metrics struct {
 	lookAlikes     *prometheus.CounterVec
 	retries        *prometheus.CounterVec
 	stepSeconds    *prometheus.HistogramVec
+	shardFailures  *prometheus.CounterVec
 	outboxesFound  prometheus.Counter
 	rebuilds       prometheus.Counter
 	differences    prometheus.Counter
 	repairs        prometheus.Counter
+	restored       prometheus.Counter
 	catalogueWaits prometheus.Counter
 
 	catalogueWaitSeconds prometheus.Counter
@@ -55,10 +57,15 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Namespace: "ristourne", Name: "step_seconds", Help: "Duration of a step of a batch, tries and pauses included.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}, []string{"step"}),
+		shardFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "ristourne", Name: "shard_failures_total",
+			Help: "Shards that stopped, or that wait for a person to act, by reason. The others go on.",
+		}, []string{"shard", "reason"}),
 		outboxesFound:  counter("outboxes_found_total", "Batches of a former owner that were settled on claim."),
 		rebuilds:       counter("rebuilds_total", "Shards rebuilt from the ledger."),
 		differences:    counter("rebuild_differences_total", "Accounts of which recomputing would change what is booked, found by a rebuild, which changes nothing of it. Look into each."),
 		repairs:        counter("repairs_total", "Accounts that a repair, approved by a person, has changed."),
+		restored:       counter("accounts_restored_total", "Accounts whose state in Redis could not be read, made anew from the ledger."),
 		catalogueWaits: counter("catalogue_waits_total", "Purchases held back until the catalogue was complete up to their time."),
 
 		catalogueWaitSeconds: counter("catalogue_wait_seconds_total", "How long shards have waited for a catalogue that is complete up to a purchase."),
@@ -79,7 +86,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
-	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.outboxesFound, m.rebuilds, m.differences, m.repairs, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
+	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.shardFailures, m.outboxesFound, m.rebuilds, m.differences, m.repairs, m.restored, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
 	registry.MustRegister(m.stampAge, m.stampsOff, m.refunds)
 	return m
 }
@@ -148,6 +155,8 @@ var (
 		"Age of the oldest record that was read and is not committed.", []string{"shard"}, nil)
 	snapshotAgeDesc = prometheus.NewDesc("ristourne_snapshot_age_seconds",
 		"Time since the catalogue was last known to be complete up to now.", nil, nil)
+	stalledDesc = prometheus.NewDesc("ristourne_shard_stalled_seconds",
+		"Time since a shard last committed offsets, or had nothing to do.", []string{"shard"}, nil)
 	shardsDesc = prometheus.NewDesc("ristourne_shards", "Shards that this process owns.", nil, nil)
 )
 
@@ -156,6 +165,7 @@ func (p *Processor) Describe(ch chan<- *prometheus.Desc) {
 	ch <- lagDesc
 	ch <- oldestDesc
 	ch <- snapshotAgeDesc
+	ch <- stalledDesc
 	ch <- shardsDesc
 }
 
@@ -170,6 +180,11 @@ func (p *Processor) Collect(ch chan<- prometheus.Metric) {
 	if snapshot, complete := p.edges.Catalogue.Current(); snapshot != nil {
 		gauge(snapshotAgeDesc, max(0, (now.Sub(complete.Time())+rules.PublicationLead).Seconds()))
 	}
+	p.mu.Lock()
+	for shard, pulse := range p.pulses {
+		gauge(stalledDesc, pulse.still(now).Seconds(), strconv.Itoa(int(shard)))
+	}
+	p.mu.Unlock()
 	for _, s := range shards {
 		name := strconv.Itoa(int(s.source.Shard()))
 		age := 0.0

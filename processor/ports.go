@@ -162,6 +162,8 @@ type Ledger interface {
 	Unmarked(ctx context.Context, shard int32, afterSeq uint64) (map[rules.AccountRef]*rules.Unmarked, error)
 	// Histories streams every account of the shard.
 	Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) error
+	// HistoriesOf streams the named accounts of the shard alone.
+	HistoriesOf(ctx context.Context, shard int32, refs []rules.AccountRef, each func(*rules.AccountHistory) error) error
 	// Granted is what is booked as granted of a budget, less what was given
 	// back, by shard.
 	Granted(ctx context.Context, budget rules.BudgetKey) (map[int32]int64, error)

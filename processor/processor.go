@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"ristourne/processor/feed"
@@ -31,44 +31,52 @@ type Processor struct {
 	metrics *Metrics
 	log     *slog.Logger
 
-	joined atomic.Bool
-	mu     sync.Mutex
-	shards map[*Shard]struct{}
-	moved  map[int32]*atomic.Int64 // of each shard number that is ours, see Shard.moved
+	mu       sync.Mutex
+	shards   map[*Shard]struct{}
+	pulses   map[int32]*pulse // of each shard number that is ours
+	member   bool             // of the group, now
+	memberAt time.Time        // when that began or ended; zero: it never was
 }
 
 // New makes a processor.
 func New(edges Edges, options Options, metrics *Metrics, log *slog.Logger) *Processor {
-	return &Processor{edges: edges, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{}), moved: make(map[int32]*atomic.Int64)}
+	return &Processor{edges: edges, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{}), pulses: make(map[int32]*pulse)}
 }
 
 // Run takes shards until ctx ends, and then settles what was decided.
 func (p *Processor) Run(ctx context.Context, config feed.Config) error {
+	config.Joined = p.joined
 	return feed.Run(ctx, config, func(ctx context.Context, source *feed.Source) error {
-		p.joined.Store(true)
 		return p.own(ctx, source)
 	})
 }
 
+// joined is told when this process becomes a member of the group, with or without
+// a shard, and when a generation ends.
+func (p *Processor) joined(member bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.member, p.memberAt = member, p.edges.Now()
+}
+
 // own runs one shard for as long as the generation lasts. A shard that was
 // lost to another owner or whose step failed for good is claimed anew after a
-// pause: within a generation it is ours, and nobody else will take it.
+// pause: within a generation it is ours, and nobody else will take it. Its
+// neighbours go on.
 func (p *Processor) own(ctx context.Context, source Source) error {
-	const pause = 3 * time.Second
-	// One clock for all its lives: a shard that is claimed anew again and again
-	// does not move.
-	moved := new(atomic.Int64)
-	moved.Store(p.edges.Now().UnixNano())
+	pulse := newPulse(p.edges.Now()) // one for all its lives: a shard that is claimed again and again does not move
 	p.mu.Lock()
-	p.moved[source.Shard()] = moved
+	p.pulses[source.Shard()] = pulse
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
-		delete(p.moved, source.Shard())
+		delete(p.pulses, source.Shard())
 		p.mu.Unlock()
 	}()
+	var rests rests
 	for {
-		err := p.runShard(ctx, source, moved)
+		began := p.edges.Now()
+		err := p.runShard(ctx, source, pulse)
 		switch {
 		case ctx.Err() != nil:
 			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, feed.ErrGenerationOver) {
@@ -77,22 +85,38 @@ func (p *Processor) own(ctx context.Context, source Source) error {
 			return nil
 		case errors.Is(err, ErrStop):
 			return fmt.Errorf("shard %d: %w", source.Shard(), err)
-		case errors.Is(err, ErrFenced):
-			p.log.Warn("shard was claimed by another owner", "shard", source.Shard())
-		default:
-			p.log.Error("shard stopped, claiming it anew", "shard", source.Shard(), "error", err)
 		}
+		now := p.edges.Now()
+		pause := rests.after(now.Sub(began))
+		p.failed(source.Shard(), pulse, now, err, pause)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(pause):
 		}
+		pulse.stops(now, nil)
 	}
 }
 
-func (p *Processor) runShard(ctx context.Context, source Source, moved *atomic.Int64) error {
+// failed tells of a shard that has stopped: one line that says what to do.
+func (p *Processor) failed(shard int32, pulse *pulse, now time.Time, err error, pause time.Duration) {
+	if err == nil {
+		err = errors.New("it ended though nobody asked it to")
+	}
+	f := failureOf(err)
+	pulse.stops(now, err)
+	p.metrics.shardFailures.WithLabelValues(strconv.Itoa(int(shard)), f.reason).Inc()
+	level := slog.LevelError
+	if f.reason == "fenced" {
+		level = slog.LevelWarn // the usual way when a shard moves to another process
+	}
+	p.log.Log(context.Background(), level, "shard stopped, the others go on", "shard", shard, "reason", f.reason,
+		"what_to_do", f.remedy, "claimed_anew_in", pause, "error", err)
+}
+
+func (p *Processor) runShard(ctx context.Context, source Source, pulse *pulse) error {
 	s := NewShard(source, p.edges, p.options, p.metrics, p.log)
-	s.moved = moved
+	s.pulse = pulse
 	p.mu.Lock()
 	p.shards[s] = struct{}{}
 	p.mu.Unlock()
@@ -102,7 +126,7 @@ func (p *Processor) runShard(ctx context.Context, source Source, moved *atomic.I
 		p.mu.Unlock()
 		p.metrics.letGo(source.Shard())
 	}()
-	return s.Run(ctx)
+	return guarded(func() error { return s.Run(ctx) })()
 }
 
 func (p *Processor) owned() []*Shard {
@@ -116,29 +140,46 @@ func (p *Processor) owned() []*Shard {
 	return shards
 }
 
-// Ready reports whether the processor can take records, or why not.
-func (p *Processor) Ready() error {
+// rejoinPatience is how long a process may be between two generations of the
+// group and still count as a member: so long a rebalance may take.
+const rejoinPatience = time.Minute
+
+// Ready reports whether the processor takes records, or would take them if it
+// were given a shard; or why not, a line for each cause. A shard of ours that has
+// stopped, or has not moved within the last stall, is one.
+func (p *Processor) Ready(stall time.Duration) error {
+	now := p.edges.Now()
 	snapshot, _ := p.edges.Catalogue.Current()
-	switch {
-	case snapshot == nil:
+	if snapshot == nil {
 		return errors.New("no catalogue yet: publish one with `ristourne offers publish`")
-	case !p.joined.Load():
-		return errors.New("no shard was assigned yet")
 	}
-	return nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.memberAt.IsZero():
+		return errors.New("not a member of the consumer group yet")
+	case !p.member && now.Sub(p.memberAt) > rejoinPatience:
+		return fmt.Errorf("no member of the consumer group since %s: is Kafka there?", p.memberAt.UTC().Format(time.RFC3339))
+	}
+	return p.each(func(pulse *pulse) error { return pulse.ails(now, stall) })
 }
 
-// Live reports whether every shard has moved within the last stall: its offsets
-// were committed, or there was nothing to read. A process that is up and
-// doesn't move is not alive.
-func (p *Processor) Live(stall time.Duration) error {
+// Live reports whether the loops of every shard turn: no call has failed to come
+// back for longer than hung. A shard that waits, or tries again and again, is
+// alive: to end its process would mend nothing, and stop all others.
+func (p *Processor) Live(hung time.Duration) error {
 	now := p.edges.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.each(func(pulse *pulse) error { return pulse.hangs(now, hung) })
+}
+
+// each joins what ask says of each shard of ours. The caller holds mu.
+func (p *Processor) each(ask func(*pulse) error) error {
 	var errs []error
-	for _, shard := range slices.Sorted(maps.Keys(p.moved)) {
-		if idle := now.Sub(time.Unix(0, p.moved[shard].Load())); idle > stall {
-			errs = append(errs, fmt.Errorf("shard %d has not moved for %s", shard, idle.Round(time.Second)))
+	for _, shard := range slices.Sorted(maps.Keys(p.pulses)) {
+		if err := ask(p.pulses[shard]); err != nil {
+			errs = append(errs, fmt.Errorf("shard %d: %w", shard, err))
 		}
 	}
 	return errors.Join(errs...)

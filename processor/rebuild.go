@@ -84,6 +84,7 @@ type rebuild struct {
 	members, known []uint64
 	accounts       int
 	bytes          int
+	parts          int // of the tail that were settled before its end
 	differing      int // accounts
 	inFlight       int // accounts that were not compared, as something of theirs is being booked
 }
@@ -111,13 +112,7 @@ func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
 }
 
 func (r *rebuild) readAccounts(ctx context.Context) error {
-	err := r.shard.edges.Ledger.Histories(ctx, r.shard.source.Shard(), func(h *rules.AccountHistory) error {
-		if err := r.account(ctx, h); err != nil {
-			return fmt.Errorf("account reference %x: %w", h.Ref, err)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := r.histories(ctx); err != nil {
 		return fmt.Errorf("rebuild from the ledger: %w", err)
 	}
 	if r.differing > 0 {
@@ -130,7 +125,41 @@ func (r *rebuild) readAccounts(ctx context.Context) error {
 const (
 	restoreAccounts = 500
 	restoreBytes    = 1 << 20
+
+	// tailLines bounds what is held of the tail: without a marker it is all that
+	// was ever decided.
+	tailLines = 50_000
 )
+
+// stepHistories may take as long as it does before its first row: ClickHouse
+// sorts and sums the whole shard.
+const stepHistories = "histories"
+
+// histories takes every account of the shard. A reading that breaks off is begun
+// anew, and goes on with the accounts that were not taken.
+func (r *rebuild) histories(ctx context.Context) error {
+	s := r.shard
+	taken := make(map[rules.AccountRef]struct{})
+	var failed error // of an account, or of Redis: reading again would not mend it
+	err := s.retry(ctx, stepHistories, func(ctx context.Context) error {
+		err := s.edges.Ledger.Histories(ctx, s.source.Shard(), func(h *rules.AccountHistory) error {
+			if _, again := taken[h.Ref]; again {
+				return nil
+			}
+			if err := r.account(ctx, h); err != nil {
+				failed = fmt.Errorf("account reference %x: %w", h.Ref, err)
+				return failed
+			}
+			taken[h.Ref] = struct{}{}
+			return nil
+		})
+		if failed != nil {
+			return nil
+		}
+		return err
+	})
+	return errors.Join(err, failed)
+}
 
 func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	if h.AccountID == "" {
@@ -154,6 +183,9 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	}
 	r.states = append(r.states, AccountState{ID: h.AccountID, Value: a.AppendBinary(nil)})
 	r.bytes += len(r.states[len(r.states)-1].Value)
+	if err := r.boundTail(ctx); err != nil {
+		return err
+	}
 	if len(r.states) < restoreAccounts && r.bytes < restoreBytes {
 		return nil
 	}
@@ -168,6 +200,36 @@ func (r *rebuild) settledSeq() uint64 {
 		seq = min(seq, r.unfinished[i].Seq-1)
 	}
 	return seq
+}
+
+// boundTail settles what the tail holds when that is much. Its marker stays where
+// it was: not all up to a newer one is booked yet, and after a crash the rows
+// behind it are replayed to the same lines.
+func (r *rebuild) boundTail(ctx context.Context) error {
+	if len(r.tail.Accruals)+len(r.tail.Instructions)+len(r.tail.Referrals) < tailLines {
+		return nil
+	}
+	part := r.tail
+	part.LastSeq = r.marker.LastSeq
+	if err := r.settlePart(ctx, &part); err != nil {
+		return err
+	}
+	r.parts++
+	r.tail.Accruals, r.tail.Instructions, r.tail.Referrals = r.tail.Accruals[:0], r.tail.Instructions[:0], r.tail.Referrals[:0]
+	return nil
+}
+
+// settlePart pays and tells first: what is booked alone would not be found
+// missing the next time, and an instruction, or a referral, is the same whenever
+// it is made.
+func (r *rebuild) settlePart(ctx context.Context, d *rules.Decision) error {
+	if err := r.payAll(ctx, d.Instructions); err != nil {
+		return err
+	}
+	if err := r.tellAll(ctx, d.Referrals); err != nil {
+		return err
+	}
+	return r.shard.book(ctx, []*rules.Decision{d}, unchecked)
 }
 
 func (r *rebuild) flush(ctx context.Context) error {
@@ -192,19 +254,10 @@ const bankDedupes = 390 * 24 * time.Hour
 const payAtOnce = 1000
 
 // settleTail pays, tells and books what the replay found missing, and pays and
-// tells again whatever may not have been: all whose cause was not committed. It
-// pays and tells first: what is booked alone would not be found missing the
-// next time, and an instruction, or a referral, is the same whenever it is made.
+// tells again whatever may not have been: all whose cause was not committed.
 func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
-	s := r.shard
-	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
-		return err
-	}
-	if err := r.tellAll(ctx, r.tail.Referrals); err != nil {
-		return err
-	}
-	if !r.tail.Empty() {
-		if err := s.book(ctx, []*rules.Decision{&r.tail}); err != nil {
+	if !r.tail.Empty() || r.parts > 0 {
+		if err := r.settlePart(ctx, &r.tail); err != nil {
 			return err
 		}
 	}
@@ -245,7 +298,7 @@ func (r *rebuild) payAgain(ctx context.Context, committed rules.Heads) error {
 
 func (r *rebuild) payAll(ctx context.Context, instructions []rules.Instruction) error {
 	for chunk := range slices.Chunk(instructions, payAtOnce) {
-		if err := r.shard.pay(ctx, []*rules.Decision{{Instructions: chunk}}); err != nil {
+		if err := r.shard.pay(ctx, []*rules.Decision{{Instructions: chunk}}, unchecked); err != nil {
 			return err
 		}
 	}
@@ -278,7 +331,7 @@ func (r *rebuild) tellAgain(ctx context.Context, committed rules.Heads) error {
 
 func (r *rebuild) tellAll(ctx context.Context, referrals []rules.Referral) error {
 	for chunk := range slices.Chunk(referrals, payAtOnce) {
-		if err := r.shard.tell(ctx, []*rules.Decision{{Referrals: chunk}}); err != nil {
+		if err := r.shard.tell(ctx, []*rules.Decision{{Referrals: chunk}}, unchecked); err != nil {
 			return err
 		}
 	}

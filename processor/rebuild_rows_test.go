@@ -150,6 +150,15 @@ func (l *rowLedger) Unmarked(_ context.Context, _ int32, after uint64) (map[rule
 	return all, nil
 }
 
+func (l *rowLedger) HistoriesOf(ctx context.Context, shard int32, refs []rules.AccountRef, each func(*rules.AccountHistory) error) error {
+	return l.Histories(ctx, shard, func(h *rules.AccountHistory) error {
+		if !slices.Contains(refs, h.Ref) {
+			return nil
+		}
+		return each(h)
+	})
+}
+
 func (l *rowLedger) Histories(_ context.Context, _ int32, each func(*rules.AccountHistory) error) error {
 	for _, ref := range slices.SortedFunc(maps.Keys(l.accounts), func(a, b rules.AccountRef) int { return slices.Compare(a[:], b[:]) }) {
 		h := &rules.AccountHistory{Ref: ref, AccountID: l.accounts[ref], InstructedMinor: map[money.Currency]int64{}}

@@ -2,8 +2,10 @@ package processor
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
+	"time"
 
 	"ristourne/processor/feed"
 	"ristourne/processor/outbox"
@@ -152,5 +154,67 @@ func TestARebuildTakesTheLedgersWordForGrants(t *testing.T) {
 	back := decided(t, s, refund)
 	if rewardMinor(back.Accruals) != -400 || len(back.Grants) != 1 || back.Grants[0].ChangeMinor != -100 {
 		t.Errorf("the refund gives %d and the grants %+v", rewardMinor(back.Accruals), back.Grants)
+	}
+}
+
+// brokenLedger breaks off its histories once, after the first account.
+type brokenLedger struct {
+	bareLedger
+	accounts []*rules.AccountHistory
+	reads    int
+}
+
+func (l *brokenLedger) Histories(_ context.Context, _ int32, each func(*rules.AccountHistory) error) error {
+	l.reads++
+	for i, h := range l.accounts {
+		if l.reads < 3 && i == l.reads {
+			return errors.New("read: connection reset by peer")
+		}
+		if err := each(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A hiccup of ClickHouse costs a rebuild the reading, not what it has done: each
+// account is taken once, and what it lacks is booked once.
+func TestARebuildGoesOnAfterAReadingThatBrokeOff(t *testing.T) {
+	l := &brokenLedger{}
+	for _, id := range []string{"a", "b", "c"} {
+		d := decided(t, newSaleShard(t, 0), enrolment(id), purchase(id, "p1"))
+		l.accounts = append(l.accounts, &rules.AccountHistory{Ref: newSaleShard(t, 0).refs.ref(id), AccountID: id, Set: d.Set})
+	}
+	s := newSaleShard(t, 0)
+	world, accounts := &paidAndTold{}, &restored{states: map[string][]byte{}}
+	s.source, s.options.RetryMax = uncommitted{}, time.Millisecond
+	s.edges.Ledger, s.edges.Payer, s.edges.Teller, s.edges.Accounts = l, world, world, accounts
+	if err := s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l.reads != 3 || len(accounts.states) != 3 || len(world.paid) != 3 {
+		t.Errorf("%d readings, %d states, %d instructions", l.reads, len(accounts.states), len(world.paid))
+	}
+}
+
+// Without a marker the tail is all that was ever decided: it is settled in parts,
+// whose marker promises no more than the one before.
+func TestALongTailIsSettledInParts(t *testing.T) {
+	s := newSaleShard(t, 0)
+	ledger, world := &bareLedger{}, &paidAndTold{}
+	s.edges.Ledger, s.edges.Payer, s.edges.Teller = ledger, world, world
+	r := rebuild{shard: s.Shard, marker: rules.Marker{Batch: 7, LastSeq: 100}, tail: rules.Decision{Batch: 7, LastSeq: 900}}
+	for range 3 {
+		r.tail.Accruals = append(r.tail.Accruals, make([]rules.Accrual, tailLines/2)...)
+		r.tail.Instructions = append(r.tail.Instructions, rules.Instruction{ID: "x"})
+		if err := r.boundTail(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(ledger.booked) != 1 || ledger.booked[0].LastSeq != 100 || ledger.booked[0].Batch != 7 || len(ledger.booked[0].Accruals) != tailLines || len(world.paid) != 2 {
+		t.Fatalf("%d parts are booked, %d paid", len(ledger.booked), len(world.paid))
+	}
+	if len(r.tail.Accruals) != tailLines/2 || r.tail.LastSeq != 900 || r.parts != 1 {
+		t.Errorf("left are %d lines up to %d", len(r.tail.Accruals), r.tail.LastSeq)
 	}
 }

@@ -358,7 +358,7 @@ func (s *Shard) refill(ctx context.Context, o *Repair, found *Repaired) error {
 func (s *Shard) putBack(ctx context.Context, lost []rules.Instruction) error {
 	for some := range slices.Chunk(lost, payAtOnce) {
 		d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch, Heads: s.heads, LastSeq: s.lastSeq, Instructions: some}
-		if err := s.book(ctx, []*rules.Decision{d}); err != nil {
+		if err := s.book(ctx, []*rules.Decision{d}, unchecked); err != nil {
 			return err
 		}
 	}

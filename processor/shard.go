@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -99,9 +98,9 @@ type Shard struct {
 	stamps    stamps
 	latest    int64 // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
 	backlog   backlog
-	saidAt    time.Time     // when enrolments in unknown programmes were last told of
-	unsaid    int           // of them, since then
-	moved     *atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
+	saidAt    time.Time // when enrolments in unknown programmes were last told of
+	unsaid    int       // of them, since then
+	pulse     *pulse
 }
 
 // clockAhead is how far ahead of this machine's clock a Kafka timestamp is
@@ -120,12 +119,11 @@ func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log
 		purse:   newPurse(metrics, edges.Now),
 		window:  newWindow(),
 		heads:   rules.NoHeads,
-		moved:   new(atomic.Int64),
+		pulse:   newPulse(edges.Now()),
 	}
 	s.stamps = newStamps(options.Topics, source.Shard(), metrics, s.log)
 	s.engine.SetBudgets(s.purse)
 	s.useCatalogue()
-	s.move()
 	return s
 }
 
@@ -139,22 +137,22 @@ func (s *Shard) Run(ctx context.Context) error {
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	settlements := make(chan Settlement, s.options.MaxAhead)
-	group.Go(func() error {
+	group.Go(guarded(func() error {
 		defer close(settlements)
 		for {
 			if err := s.Decide(ctx, settlements); err != nil {
 				return err
 			}
 		}
-	})
-	group.Go(func() error {
+	}))
+	group.Go(guarded(func() error {
 		for first := range settlements {
 			if err := s.Settle(settling, drain(first, settlements)...); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}))
 	return group.Wait()
 }
 
@@ -194,7 +192,10 @@ type Settlement struct {
 // Decide takes the next records from the feed to the saved outbox, and hands
 // what is to be settled to queue.
 func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
-	if err := s.source.Next(ctx, &s.feedBatch); err != nil {
+	reading := s.pulse.begin("read", s.edges.Now())
+	err := s.source.Next(ctx, &s.feedBatch)
+	s.pulse.end(reading)
+	if err != nil {
 		return fmt.Errorf("read the input topics: %w", err)
 	}
 	if len(s.feedBatch.Records) == 0 && s.backlog.oldest() == 0 && s.lag() == 0 {
@@ -285,59 +286,64 @@ func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
 		}
 		decisions = append(decisions, d)
 	}
-	for _, step := range s.settling() {
-		if err := s.holds(ctx, decisions); err != nil {
-			return err
-		}
-		if err := step(ctx, decisions); err != nil {
-			return err
-		}
+	if err := s.deliver(ctx, decisions); err != nil {
+		return err
 	}
 	newest := batches[len(batches)-1]
 	if err := s.commit(ctx, newest.heads); err != nil {
 		return err
 	}
 	s.backlog.settles(len(batches))
-	s.moved.Store(s.edges.Now().UnixNano())
+	s.move()
 	if len(decisions) == 0 {
 		return nil
 	}
 	return s.clear(ctx, newest.batch)
 }
 
-// settling are the steps that let what was decided out into the world.
-func (s *Shard) settling() []func(context.Context, []*rules.Decision) error {
-	return []func(context.Context, []*rules.Decision) error{s.book, s.pay, s.tell}
-}
-
-// holds asks Redis before anything leaves for the world. The newest batch tells
-// for all: what Redis loses are its last writes, and what it has lost is
-// decided anew by whoever owns the shard then, perhaps in another order.
-func (s *Shard) holds(ctx context.Context, decisions []*rules.Decision) error {
+// deliver lets what was decided out into the world: it books, pays and tells.
+// Before each try of each step it asks Redis whether the batches are still
+// decided: a try may come hours after the one before.
+func (s *Shard) deliver(ctx context.Context, decisions []*rules.Decision) error {
 	if len(decisions) == 0 {
 		return nil
 	}
+	// The newest batch tells for all: what Redis loses are its last writes, and
+	// what it has lost is decided anew by whoever owns the shard then, perhaps in
+	// another order.
 	newest := decisions[len(decisions)-1].Batch
-	return s.retry(ctx, "holds", func(ctx context.Context) error {
-		return s.edges.Accounts.Holds(ctx, s.source.Shard(), s.epoch, newest)
-	})
-}
-
-func (s *Shard) book(ctx context.Context, decisions []*rules.Decision) error {
-	if len(decisions) == 0 {
+	holds := func(ctx context.Context) error {
+		if err := s.edges.Accounts.Holds(ctx, s.source.Shard(), s.epoch, newest); err != nil {
+			return fmt.Errorf("ask whether batch %d is still decided: %w", newest, err)
+		}
 		return nil
 	}
-	return s.retry(ctx, "book", func(ctx context.Context) error {
+	for _, step := range []func(context.Context, []*rules.Decision, check) error{s.book, s.pay, s.tell} {
+		if err := step(ctx, decisions, holds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check is asked before each try of a step.
+type check func(context.Context) error
+
+// unchecked is for what a rebuild has found missing: there is no batch of it.
+func unchecked(context.Context) error { return nil }
+
+func (s *Shard) book(ctx context.Context, decisions []*rules.Decision, holds check) error {
+	return s.checked(ctx, "book", holds, func(ctx context.Context) error {
 		return s.edges.Ledger.Book(ctx, decisions...)
 	})
 }
 
-func (s *Shard) pay(ctx context.Context, decisions []*rules.Decision) error {
+func (s *Shard) pay(ctx context.Context, decisions []*rules.Decision, holds check) error {
 	for _, d := range decisions {
 		if len(d.Instructions) == 0 {
 			continue
 		}
-		err := s.retry(ctx, "pay", func(ctx context.Context) error {
+		err := s.checked(ctx, "pay", holds, func(ctx context.Context) error {
 			return s.edges.Payer.Pay(ctx, d.Instructions)
 		})
 		if err != nil {
@@ -347,12 +353,12 @@ func (s *Shard) pay(ctx context.Context, decisions []*rules.Decision) error {
 	return nil
 }
 
-func (s *Shard) tell(ctx context.Context, decisions []*rules.Decision) error {
+func (s *Shard) tell(ctx context.Context, decisions []*rules.Decision, holds check) error {
 	for _, d := range decisions {
 		if len(d.Referrals) == 0 {
 			continue
 		}
-		err := s.retry(ctx, "tell", func(ctx context.Context) error {
+		err := s.checked(ctx, "tell", holds, func(ctx context.Context) error {
 			return s.edges.Teller.Tell(ctx, d.Referrals)
 		})
 		if err != nil {
@@ -360,6 +366,16 @@ func (s *Shard) tell(ctx context.Context, decisions []*rules.Decision) error {
 		}
 	}
 	return nil
+}
+
+// checked tries a step until it succeeds, and asks before each try.
+func (s *Shard) checked(ctx context.Context, step string, holds check, do func(context.Context) error) error {
+	return s.retry(ctx, step, func(ctx context.Context) error {
+		if err := holds(ctx); err != nil {
+			return err
+		}
+		return do(ctx)
+	})
 }
 
 func (s *Shard) commit(ctx context.Context, heads rules.Heads) error {
@@ -386,7 +402,7 @@ func (s *Shard) useCatalogue() {
 }
 
 // move notes that the shard goes on.
-func (s *Shard) move() { s.moved.Store(s.edges.Now().UnixNano()) }
+func (s *Shard) move() { s.pulse.moved.Store(s.edges.Now().UnixNano()) }
 
 // lag is how many records of all topics wait to be read, as far as is known.
 func (s *Shard) lag() (records int64) {

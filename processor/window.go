@@ -62,6 +62,9 @@ type account struct {
 	state   *rules.Account
 	existed bool
 	touched bool
+	// restored: its value was made anew from the ledger, and is saved whatever
+	// becomes of its records.
+	restored bool
 }
 
 func newWindow() window {
@@ -274,7 +277,7 @@ func (w *window) slot(accountID string, hash uint64) int {
 	w.accounts = grow(w.accounts)
 	slot := len(w.accounts) - 1
 	a := &w.accounts[slot]
-	a.id, a.hash, a.existed, a.touched = accountID, hash, false, false
+	a.id, a.hash, a.existed, a.touched, a.restored = accountID, hash, false, false, false
 	w.slots[accountID] = slot
 	w.ids = append(w.ids, accountID)
 	return slot
@@ -308,8 +311,18 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 	if bytes > s.options.MaxStateBytes && len(w.accounts) > 1 {
 		return errTooLarge
 	}
-	return s.open(w)
+	err = s.open(w)
+	if errors.Is(err, errUnreadable) {
+		if err = s.restoreUnreadable(ctx, w); err == nil {
+			err = s.open(w)
+		}
+	}
+	return err
 }
+
+// errUnreadable says that the state of an account is of another format, or
+// damaged.
+var errUnreadable = errors.New("the state of an account can't be read")
 
 // open makes the window's accounts what was loaded.
 func (s *Shard) open(w *window) error {
@@ -318,14 +331,23 @@ func (s *Shard) open(w *window) error {
 		if a.state == nil {
 			a.state = rules.NewAccount(a.id)
 		}
-		a.state.Reset(a.id)
 		a.touched = false
-		if a.existed = w.values[i] != nil; !a.existed {
-			continue
+		a.existed = w.values[i] != nil
+		if err := a.read(w.values[i]); err != nil {
+			return err
 		}
-		if err := a.state.UnmarshalBinary(w.values[i]); err != nil {
-			return fmt.Errorf("state of an account in shard %d: %w; rebuild the shard", s.source.Shard(), err)
-		}
+	}
+	return nil
+}
+
+// read makes the account what was loaded of it; nil: nothing.
+func (a *account) read(value []byte) error {
+	a.state.Reset(a.id)
+	if value == nil {
+		return nil
+	}
+	if err := a.state.UnmarshalBinary(value); err != nil {
+		return fmt.Errorf("%w: %w", errUnreadable, err)
 	}
 	return nil
 }
@@ -374,7 +396,8 @@ func (s *Shard) decideAll(w *window) error {
 	for i := range w.work {
 		if err := s.decideOne(w, &w.work[i]); err != nil {
 			c := &w.work[i].cause
-			return fmt.Errorf("decide %s at offset %d: %w", c.Kind, c.Offset, err)
+			return fmt.Errorf("%w: decide %s at offset %d of account reference %x: %w",
+				errInvariant, c.Kind, c.Offset, s.refs.ref(w.accounts[w.work[i].slot].id), err)
 		}
 	}
 	w.decision.Accruals, w.decision.Instructions = w.out.Accruals, w.out.Instructions
@@ -556,7 +579,7 @@ func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
 
 func (s *Shard) encodeStates(w *window) {
 	for i := range w.accounts {
-		if a := &w.accounts[i]; a.touched {
+		if a := &w.accounts[i]; a.touched || a.restored {
 			w.arena = a.state.AppendBinary(w.arena)
 			w.ends = append(w.ends, len(w.arena))
 			w.states = append(w.states, AccountState{ID: a.id})

@@ -10,7 +10,8 @@ import (
 )
 
 // The binary forms. Each begins with a version byte: one that this engine
-// doesn't know is an error, never a guess, and the account is rebuilt.
+// doesn't know is an error, never a guess: the stream makes that account anew
+// from the ledger (processor/restore.go).
 const (
 	accountFormat  = 3
 	eventFormat    = 1

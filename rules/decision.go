@@ -1,6 +1,14 @@
 package rules
 
-import "ristourne/rules/money"
+import (
+	"errors"
+
+	"ristourne/rules/money"
+)
+
+// ErrNeedsPerson is wrapped by errors that trying again does not mend: somebody
+// must act. Whoever meets one goes on trying, and says so loudly.
+var ErrNeedsPerson = errors.New("needs a person")
 
 // The input topics of a shard, in the order in which a batch takes them: what
 // is known of members comes before what they bought.

@@ -57,3 +57,27 @@ func TestAPurchaseTakesNoMoreListsOfItemsThanItsBound(t *testing.T) {
 		t.Errorf("took %d lists of items, want 256", taken)
 	}
 }
+
+// An ambassador's account takes what can be saved, and not more.
+func TestASponsorTakesNoMoreReferralsThanCanBeSaved(t *testing.T) {
+	snapshot, err := rules.Compile(ledgertest.NewGenerator(1, ledgertest.GenOptions{}).Catalogue())
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, account := rules.NewEngine(snapshot), rules.NewAccount("a")
+	var out rules.Output
+	long := strings.Repeat("x", 100_000)
+	taken := 0
+	for ; taken < 1000; taken++ {
+		r := &rules.Referral{ID: fmt.Sprint(taken), Number: 1, BuyerAccountID: fmt.Sprint(taken), TransactionID: long, OfferID: "o", Programme: "p"}
+		if _, err = engine.ApplyReferral(account, r, rules.Cause{Kind: rules.CauseReferral, ID: r.ID}, &out); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, rules.ErrLimit) || taken < 200 {
+		t.Fatalf("took %d referrals of 100 kB: %v", taken, err)
+	}
+	if size := len(account.AppendBinary(nil)); size > 25<<20 {
+		t.Errorf("the state has %d bytes", size)
+	}
+}

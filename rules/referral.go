@@ -9,8 +9,28 @@ import (
 // This file is the sponsor's side of a referral: targets that other accounts'
 // purchases have told, within the caps that this account keeps.
 
-// maxAccountReferrals bounds what one account is sponsor of.
-const maxAccountReferrals = 1 << 14
+// What one account may be sponsor of: an ambassador who brings hundreds of members
+// reaches tens of thousands of purchases. The state is read and written whole with
+// each and must fit into one script, so that the texts are bounded too.
+const (
+	maxAccountReferrals     = 1 << 17
+	maxAccountReferralBytes = 24 << 20
+)
+
+// bytes is at least what the referral takes in the account's state.
+func (r *Referral) bytes() int {
+	const numbers = 64
+	return numbers + len(r.ID) + len(r.BuyerAccountID) + len(r.TransactionID) + len(r.PartnerID) + len(r.StoreID) +
+		len(r.OfferID) + len(r.OfferVersion) + len(r.Programme) + len(r.MCC)
+}
+
+func (a *Account) referralBytes() int {
+	n := 0
+	for i := range a.referrals {
+		n += a.referrals[i].bytes()
+	}
+	return n
+}
 
 // referralState is the newest of what one purchase of a referred member gives
 // this account by one offer.
@@ -46,7 +66,7 @@ func (e *Engine) ApplyReferral(a *Account, r *Referral, c Cause, out *Output) (V
 	switch {
 	case i >= 0 && a.referrals[i].Number >= r.Number:
 		return Verdict{Fate: Duplicate}, nil
-	case i < 0 && len(a.referrals) >= maxAccountReferrals:
+	case i < 0 && (len(a.referrals) >= maxAccountReferrals || a.referralBytes()+r.bytes() > maxAccountReferralBytes):
 		return Verdict{}, fmt.Errorf("referral %s: %w", r.ID, ErrLimit)
 	}
 	more := r.volume()

@@ -105,7 +105,7 @@ type processorConfig struct {
 	CommitInterval time.Duration `yaml:"commit_interval"` // how long offsets of records that changed nothing wait, 10ms to 1m
 	RetryMax       time.Duration `yaml:"retry_max"`       // longest pause between tries of a failing step, 100ms to 1m
 	DrainTimeout   time.Duration `yaml:"drain_timeout"`   // how long a shard that must stop may go on settling, 1s to 1m
-	StallAfter     time.Duration `yaml:"stall_after"`     // /livez fails when a shard has not moved for so long, 10s to 1h
+	StallAfter     time.Duration `yaml:"stall_after"`     // /readyz fails when a shard has not moved for so long, 30s to 1h; /livez when a call has not come back for five times that
 }
 
 type httpConfig struct {
@@ -295,7 +295,11 @@ func (p *processorConfig) validate(file *yamlFile) {
 	lasts("commit_interval", p.CommitInterval, 10*time.Millisecond, time.Minute)
 	lasts("retry_max", p.RetryMax, 100*time.Millisecond, time.Minute)
 	lasts("drain_timeout", p.DrainTimeout, time.Second, time.Minute)
-	lasts("stall_after", p.StallAfter, 10*time.Second, time.Hour)
+	lasts("stall_after", p.StallAfter, 30*time.Second, time.Hour)
+	file.need(p.StallAfter >= 2*p.CommitInterval, "processor.stall_after",
+		"%s is less than twice commit_interval (%s): a shard whose records change nothing would seem to stand still between two commits", p.StallAfter, p.CommitInterval)
+	file.need(p.StallAfter >= 2*p.RetryMax, "processor.stall_after",
+		"%s is less than twice retry_max (%s): a shard would seem to stand still while it waits for its next try", p.StallAfter, p.RetryMax)
 }
 
 type namedTopic struct{ key, name string }

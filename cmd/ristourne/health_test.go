@@ -12,7 +12,7 @@ import (
 
 func TestProbesBeforeThereIsAProcessorAndWhileItStops(t *testing.T) {
 	h := &health{}
-	probe := func(check func() error) (int, string) {
+	probe := func(check func(context.Context) error) (int, string) {
 		answered := httptest.NewRecorder()
 		answer(check)(answered, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		return answered.Code, answered.Body.String()

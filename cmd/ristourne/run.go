@@ -40,8 +40,10 @@ Any number of processors with the same consumer group share the shards. SIGTERM
 settles what was decided, commits and ends. While Kafka, Redis or ClickHouse are
 away it waits and says so; nothing is skipped.
 
-http.listen serves /metrics, /livez (fails when a shard stands still) and
-/readyz (fails before the first shard and while stopping).`,
+http.listen serves /metrics, /livez (fails when a call is stuck, which only a new
+process mends) and /readyz (fails before the group is joined, while Redis,
+ClickHouse or Kafka don't answer, while a shard stands still, with its cause, and
+while stopping).`,
 		Example: "  ristourne run --config ristourne.yaml",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -129,7 +131,11 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 		}
 		p := processor.New(e.edges(), c.processorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
-		health.watch(p)
+		health.watch(p, newPartsCheck(
+			part{"Redis", func(ctx context.Context) error { return e.redis.Ping(ctx).Err() }},
+			part{"ClickHouse", e.ledger.Ping},
+			part{"Kafka", func(ctx context.Context) error { return c.Kafka.look(ctx, c.Kafka.Topics.Transactions) }},
+		))
 		if err := p.Run(ctx, feedConfig); err != nil || ctx.Err() != nil {
 			return err
 		}
@@ -273,21 +279,26 @@ func serveHTTP(ctx context.Context, listener net.Listener, registry *prometheus.
 	mux.HandleFunc("GET /livez", answer(h.live))
 	mux.HandleFunc("GET /readyz", answer(h.ready))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 2 * time.Minute}
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		_ = server.Shutdown(closing) // scrapes that are under way may be cut off
+		if server.Shutdown(closing) != nil {
+			_ = server.Close() // scrapes that take longer are cut off
+		}
 	})
-	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
 		return err
 	}
+	<-stopped // Serve returns when Shutdown begins: the answers under way come first
 	return nil
 }
 
-func answer(check func() error) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		if err := check(); err != nil {
+func answer(check func(context.Context) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := check(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}

@@ -133,6 +133,10 @@ type Config struct {
 	// ends Run: the number must not be another than the last time. nil: any will do.
 	HoldShards func(ctx context.Context, shards int) error
 
+	// Joined is told true when a generation of the group begins with this member,
+	// whether it is given a shard or not, and false when it ends. nil: nobody asks.
+	Joined func(bool)
+
 	Log *slog.Logger // nil: slog.Default()
 }
 
@@ -157,6 +161,9 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.RebalanceTimeout, 30*time.Second)
 	orDefault(&c.HeartbeatInterval, 3*time.Second)
 	orDefault(&c.Log, slog.Default())
+	if c.Joined == nil {
+		c.Joined = func(bool) {}
+	}
 	return c
 }
 

@@ -72,9 +72,12 @@ func (m *member) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		m.config.Joined(true)
 		result := make(chan error, 1)
 		generation.Start(func(over context.Context) { result <- m.generation(ctx, over, generation) })
-		if err := <-result; err != nil {
+		err = <-result
+		m.config.Joined(false)
+		if err != nil {
 			return err
 		}
 		if ctx.Err() != nil {

@@ -30,6 +30,10 @@ const (
 // can't be booked, and its shard must be rebuilt from the ledger.
 var ErrCorrupt = errors.New("outbox is corrupt")
 
+// ErrVersion says that a blob is of another version of the program: it is whole,
+// and that version can settle it.
+var ErrVersion = errors.New("outbox of another version")
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Encode appends the binary form of d to dst.
@@ -56,7 +60,7 @@ func Decode(src []byte, d *rules.Decision) error {
 		return fmt.Errorf("%w: checksum differs", ErrCorrupt)
 	}
 	if body[0] != version {
-		return fmt.Errorf("outbox has version %d, this processor reads %d: run the version that wrote it", body[0], version)
+		return fmt.Errorf("%w: it has format %d, this processor reads %d: run the version that wrote it until it is settled", ErrVersion, body[0], version)
 	}
 	r := decoder{src: body, text: string(body), at: 1}
 	r.decision(d)

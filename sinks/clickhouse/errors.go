@@ -7,11 +7,13 @@ import (
 	chgo "github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"ristourne/rules"
 )
 
 // ErrPermanent is wrapped by errors that trying again does not mend: somebody
 // must act. Every other error may pass by itself.
-var ErrPermanent = errors.New("needs a person")
+var ErrPermanent = rules.ErrNeedsPerson
 
 // ErrClosed answers calls on a ledger that was closed.
 var ErrClosed = errors.New("ledger is closed")

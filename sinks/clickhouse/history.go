@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -33,6 +34,23 @@ const (
 //
 // Two records with one Seq are an error: no state follows from such a ledger.
 func (l *Ledger) Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) (err error) {
+	return l.streamHistories(ctx, shard, nil, each)
+}
+
+// HistoriesOf streams the named accounts of the shard, as Histories does all. Of
+// one that the ledger doesn't know nothing comes.
+func (l *Ledger) HistoriesOf(ctx context.Context, shard int32, refs []rules.AccountRef, each func(*rules.AccountHistory) error) error {
+	const atOnce = 1000 // a query that names more could get too long for the server
+	for some := range slices.Chunk(refs, atOnce) {
+		if err := l.streamHistories(ctx, shard, some, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// streamHistories streams the accounts of only, or all where it is empty.
+func (l *Ledger) streamHistories(ctx context.Context, shard int32, only []rules.AccountRef, each func(*rules.AccountHistory) error) (err error) {
 	select {
 	case l.histories <- struct{}{}:
 		defer func() { <-l.histories }()
@@ -51,7 +69,7 @@ func (l *Ledger) Histories(ctx context.Context, shard int32, each func(*rules.Ac
 		}
 	}()
 	for _, s := range openingOrder(streams) {
-		if err := s.open(ctx, l.reads, shard); err != nil {
+		if err := s.open(ctx, l.reads, shard, only); err != nil {
 			return fmt.Errorf("read %s of shard %d: %w", s.what, shard, explain(err))
 		}
 	}
@@ -86,6 +104,8 @@ func openingOrder(streams []*stream) []*stream {
 type stream struct {
 	what  string
 	query string // its one parameter is the shard
+	// keeper is the account that a row is kept with; empty: its account_ref.
+	keeper string
 	// scan reads the row at hand, whose account it returns; add puts it into
 	// that account's history.
 	scan func(driver.Rows) (uuid.UUID, error)
@@ -96,7 +116,27 @@ type stream struct {
 	more bool             // there is one
 }
 
-func (s *stream) open(ctx context.Context, conn driver.Conn, shard int32) error {
+// of is the condition that a row is of one of the accounts.
+func (s *stream) of(only []rules.AccountRef) string {
+	keeper := "account_ref"
+	if s.keeper != "" {
+		keeper = s.keeper
+	}
+	var in strings.Builder
+	for i, ref := range only {
+		if i > 0 {
+			in.WriteString(", ")
+		}
+		in.WriteString("toUUID('" + uuid.UUID(ref).String() + "')")
+	}
+	return keeper + " IN (" + in.String() + ")"
+}
+
+func (s *stream) open(ctx context.Context, conn driver.Conn, shard int32, only []rules.AccountRef) error {
+	query := s.query
+	if len(only) > 0 {
+		query = strings.ReplaceAll(query, "shard = $1", "shard = $1 AND "+s.of(only))
+	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"max_block_size":                              historyBlockRows,
 		"max_bytes_before_external_group_by":          historyMemoryBytes,
@@ -105,7 +145,7 @@ func (s *stream) open(ctx context.Context, conn driver.Conn, shard int32) error 
 		"optimize_aggregation_in_order":               0,
 		"max_execution_time":                          0,
 	}))
-	rows, err := conn.Query(ctx, s.query, shard)
+	rows, err := conn.Query(ctx, query, shard)
 	if err != nil {
 		return err // rows is no nil interface then, and can't be closed
 	}
@@ -228,7 +268,8 @@ func bookedStream() *stream {
 	var row rules.Accrual
 	var accountID string
 	return &stream{
-		what: "booked sums",
+		what:   "booked sums",
+		keeper: lineKeeper,
 		// Buyers of sponsors' lines live in any shard, so their ids are looked up;
 		// theirs alone.
 		query: `

@@ -42,6 +42,29 @@ func histories(tb fataler, w world, shard int32) map[string]*rules.AccountHistor
 	return all
 }
 
+// historiesOfSome asks for every other account, which alone it leaves in want, and
+// for one that nobody knows.
+func historiesOfSome(tb fataler, w world, shard int32, want map[string]*rules.AccountHistory) map[string]*rules.AccountHistory {
+	tb.Helper()
+	refs := []rules.AccountRef{{1: 200, 15: 200}}
+	for i, account := range slices.Sorted(maps.Keys(want)) {
+		if i%2 == 0 {
+			refs = append(refs, refOf(account))
+		} else {
+			delete(want, account)
+		}
+	}
+	all := map[string]*rules.AccountHistory{}
+	err := w.ledger.HistoriesOf(context.Background(), shard, refs, func(h *rules.AccountHistory) error {
+		all[cmp.Or(h.AccountID, fmt.Sprintf("%x", h.Ref))] = h
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return all
+}
+
 // expected works the histories of decisions out in memory: each decision once.
 func expected(shard int32, decisions []*rules.Decision) map[string]*rules.AccountHistory {
 	all := map[string]*rules.AccountHistory{}
@@ -185,7 +208,9 @@ func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T
 			}
 		}
 		for _, of := range []int32{shard, shard + 1} {
-			compareHistories(t, histories(t, w, of), expected(of, decisions))
+			want := expected(of, decisions)
+			compareHistories(t, histories(t, w, of), want)
+			compareHistories(t, historiesOfSome(t, w, of, want), want) // which it halves
 		}
 		for _, budget := range []rules.BudgetKey{"campaign/spring", "offer/bakery/x"} {
 			compareGranted(t, w, budget, shard, decisions)

@@ -65,9 +65,12 @@ func messagesOf(instructions []rules.Instruction) ([]kafka.Message, error) {
 }
 
 const (
-	maxID        = 35 // what an ISO 20022 EndToEndId holds
-	maxStatement = 140
+	maxID        = 35  // what an ISO 20022 EndToEndId holds
+	maxStatement = 140 // characters; what is longer is cut, never held back
 )
+
+// Check says what Pay would refuse for good.
+func Check(i *rules.Instruction) error { return check(i) }
 
 // check is the last look at an instruction before the bank executes it.
 func check(i *rules.Instruction) error {
@@ -83,12 +86,19 @@ func check(i *rules.Instruction) error {
 		fault = fmt.Sprintf("its amount %d is not over 0", i.AmountMinor)
 	case !validCurrency(i.Currency):
 		fault = fmt.Sprintf("its currency %q is not three letters", i.Currency.String())
-	case utf8.RuneCountInString(i.StatementText) > maxStatement:
-		fault = "its statement text has more than 140 characters"
 	default:
 		return nil
 	}
-	return fmt.Errorf("instruction %q breaks the contract: %s; it is held back, and what comes after it in its shard", i.ID, fault)
+	return fmt.Errorf("%w: instruction %q breaks the contract: %s: a fault of the program; it is held back, and what comes after it in its shard", rules.ErrNeedsPerson, i.ID, fault)
+}
+
+// statement is a text cut to what a statement holds: an older version may have
+// decided a longer one.
+func statement(text string) string {
+	if len(text) <= maxStatement || utf8.RuneCountInString(text) <= maxStatement {
+		return text
+	}
+	return string([]rune(text)[:maxStatement])
 }
 
 func validID(id string) bool {

@@ -24,7 +24,7 @@ func Append(dst []byte, i *rules.Instruction) []byte {
 	dst = append(dst, `,"currency":`...)
 	dst = jsontext.AppendString(dst, i.Currency.String())
 	dst = append(dst, `,"statement_text":`...)
-	dst = jsontext.AppendString(dst, i.StatementText)
+	dst = jsontext.AppendString(dst, statement(i.StatementText))
 	dst = append(dst, `,"programme":`...)
 	dst = jsontext.AppendString(dst, i.Programme)
 	dst = append(dst, `,"cycle":`...)

@@ -71,6 +71,9 @@ const (
 	maxSecond      = 253_402_300_799 // the end of 9999
 )
 
+// Check says what Tell would refuse for good.
+func Check(r *rules.Referral) error { return check(r) }
+
 // check holds back what the sponsor's shard would make a dead letter of: there
 // it would be an award that somebody must notice is missing; here the shard
 // stands until it is mended.
@@ -99,7 +102,7 @@ func check(r *rules.Referral) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("referral %q can't be told: %s; it is held back, and what comes after it in its shard", r.ID, fault)
+	return fmt.Errorf("%w: referral %q can't be told: %s: a fault of the program; it is held back, and what comes after it in its shard", rules.ErrNeedsPerson, r.ID, fault)
 }
 
 func validCurrency(code [3]byte) bool {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"ristourne/rules"
 )
 
 // Options say where to write.
@@ -162,7 +164,11 @@ func (w *Writer) send(ctx context.Context, out *kafka.Writer, pending []kafka.Me
 		if errors.As(err, &each) {
 			pending, err = failed(pending, each)
 		}
-		if ctx.Err() != nil || permanent(err) {
+		if permanent(err) {
+			err = fmt.Errorf("%w: the brokers refuse it for good (grant the right to write, or raise the topic's max.message.bytes): %w", rules.ErrNeedsPerson, err)
+			return len(pending), err
+		}
+		if ctx.Err() != nil {
 			return len(pending), err
 		}
 		if attempt == attempts {
