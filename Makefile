@@ -6,7 +6,7 @@ SHELL      := /bin/bash
 BIN         := bin
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-TIMEOUT     := 15m
+TIMEOUT     := 30m
 
 .PHONY: help
 help: ## Show this help
