@@ -128,7 +128,7 @@ func (c *carrier) Write(_ context.Context, letters []rules.DeadLetter) error {
 func (c *carrier) Current() (*rules.Snapshot, rules.Instant) { return c.snapshot, rules.MaxInstant }
 func (*carrier) Await(context.Context, rules.Instant) error  { return nil }
 func (*carrier) Shard() int32                                { return 0 }
-func (*carrier) Committed() feed.Offsets { return feed.Offsets(rules.NoHeads) }
+func (*carrier) Committed() feed.Offsets                     { return feed.Offsets(rules.NoHeads) }
 
 func (*carrier) SetElsewhere(context.Context) (set [feed.NumTopics]bool, err error) { return set, nil }
 func (*carrier) Seek(feed.Offsets)                                                  {}

@@ -119,7 +119,7 @@ func (s *Store) State(ctx context.Context, number int32, accountID string) (stat
 }
 
 // ErrAuth says that no waiting mends the connection.
-var ErrAuth = errors.New("Redis refuses the user or the password: correct redis.username and redis.password")
+var ErrAuth = errors.New("the user or the password is refused by Redis: correct redis.username and redis.password")
 
 // Check refuses a Redis that would forget single keys when its memory is full:
 // an account without its state would be taken for one that never bought
