@@ -168,7 +168,9 @@ func yamlText(s string) string {
 // where validate refuses it.
 func carriedCatalogue(t *rapid.T, dir string) *catalog.Loaded {
 	name := func(label string) string {
-		return yamlText(textUpTo(rapid.SampledFrom([]int{3, 60, 140, 168, 200}).Draw(t, label+" at most")).Draw(t, label))
+		most := rapid.SampledFrom([]int{3, 60, 141, 168, 200}).Draw(t, label+" at most")
+		text := "N" + textUpTo(12).Draw(t, label) + strings.Repeat("x", most)
+		return yamlText(strings.ToValidUTF8(text[:most], "x")) // bytes
 	}
 	percent := rapid.SampledFrom([]string{"0.01%", "5%", "99%", "100%"})
 	fixed := rapid.SampledFrom([]string{"0.01 EUR", "10 EUR", "90000000 EUR"})
@@ -177,15 +179,21 @@ func carriedCatalogue(t *rapid.T, dir string) *catalog.Loaded {
 	if !strings.Contains(reward, "funded_by") {
 		reward += ", funded_by: programme"
 	}
+	factor := rapid.SampledFrom([]string{"1.5", "2", "8"}).Draw(t, "factor")
+	if strings.Contains(reward, "99%") || strings.Contains(reward, "100%") {
+		factor = "2"
+	}
+	budget := fixed.Draw(t, "budget")
+	if strings.Contains(reward, "points") {
+		budget = "1000 points"
+	}
 	files := map[string]string{
 		"programme.yaml": "programme: p\nname: " + name("programme") + "\ncurrency: EUR\nzone: Europe/Paris\ncards: all\npoints: {code: PTS, value: 0.01 EUR}\n",
 		"shop.yaml": "partner: shop\nname: " + name("partner") + "\ncommission: " + percent.Draw(t, "commission") +
 			"\nstores: [{id: s, keys: [{mid: M}]}]\noffers:\n  - " + reward + ", id: o, sponsor: {reward: " + fixed.Draw(t, "sponsor's") + "}}\n",
-		"more.yaml": "campaign: more\nname: " + name("campaign") + "\nbudget: {amount: " + fixed.Draw(t, "budget") + "}\nboosts: [{id: b, offers: [shop/o], multiply: " +
-			rapid.SampledFrom([]string{"2", "100"}).Draw(t, "factor") + "}]\n",
-	}
-	if strings.Contains(reward, "points") {
-		files["more.yaml"] = strings.Replace(files["more.yaml"], "EUR}", "points}", 1)
+		"other.yaml": "partner: other\nname: " + name("other partner") + "\ncommission: 10%\nstores: [{id: s, keys: [{mid: N}]}]\noffers: [{id: o, reward: 5%}]\n",
+		"more.yaml": "campaign: more\nname: " + name("campaign") + "\nbudget: {amount: " + budget + "}\nboosts: [{id: b, offers: [shop/o], multiply: " +
+			factor + "}]\n",
 	}
 	for file, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
@@ -226,9 +234,9 @@ func carriedRecords(t *rapid.T) []feed.Record {
 	for n := range rapid.IntRange(1, 6).Draw(t, "events") {
 		event := map[string]any{
 			"event_id": fmt.Sprint(n) + textUpTo(60).Draw(t, "event"), "type": types.Draw(t, "type"),
-			"transaction_id": "t" + textUpTo(60).Draw(t, "transaction"), "account_id": buyer, "card_token": "k",
+			"transaction_id": fmt.Sprint("t", n) + textUpTo(60).Draw(t, "transaction"), "account_id": buyer, "card_token": "k",
 			"amount_minor": minorUpTo(1<<53-1).Draw(t, "amount"), "currency": "EUR", "occurred_at": at.Format(time.RFC3339),
-			"merchant": map[string]any{"id": "M", "name": textUpTo(200).Draw(t, "merchant's name"), "mcc": "5462"}, "channel": "online",
+			"merchant": map[string]any{"id": []string{"M", "N"}[n%2], "name": textUpTo(200).Draw(t, "merchant's name"), "mcc": "5462"}, "channel": "online",
 		}
 		add(feed.Transactions, buyer, event)
 		if rapid.Bool().Draw(t, "cleared too") {
@@ -239,6 +247,10 @@ func carriedRecords(t *rapid.T) []feed.Record {
 			clearing["event_id"], clearing["type"] = fmt.Sprint("c", n), "clearing"
 			add(feed.Transactions, buyer, clearing)
 		}
+	}
+	// All is taken back by one record: its statement can name no partner.
+	if rapid.Bool().Draw(t, "leaves") {
+		add(feed.Facts, buyer, map[string]any{"fact_id": "left", "type": "left", "account_id": buyer, "at": at.Add(-time.Hour).Format(time.RFC3339)})
 	}
 	return records
 }
