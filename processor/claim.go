@@ -202,7 +202,7 @@ func (s *Shard) tellFailed(step string, err error, next time.Duration) {
 		return
 	}
 	if tries == 1 {
-		reason := "needs_person"
+		reason := failureOf(err).reason
 		if step == "book" || step == "pay" || step == "tell" || step == "dead letters" {
 			reason = "undeliverable"
 		}

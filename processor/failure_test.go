@@ -247,6 +247,9 @@ func TestARestoredStateIsSavedAndAHoleIsNoNewAccount(t *testing.T) {
 	if err := s.finish(ctx, &s.window, s.settled); err == nil {
 		t.Error("an account without its history is taken for a new one")
 	}
+	if failures := valueOf(t, s.metrics.shardFailures.WithLabelValues("0", "ledger_hole")); failures != 1 {
+		t.Errorf("the hole is counted %v times", failures)
+	}
 }
 
 func instructedBy(d *rules.Decision) map[money.Currency]int64 {
