@@ -56,7 +56,8 @@ Not replayed, and counted with the cause: records whose bytes are not kept (they
 were not read whole, or may hold a card number), and those whose key is wrong or
 not kept, unless --rekey keys them by the account_id that they state.`,
 		Example: `  ristourne deadletters replay --config ristourne.yaml --reason ahead --dry-run
-  ristourne deadletters replay --config ristourne.yaml --reason ahead --since 2026-11-22T10:00:00Z --until 2026-11-22T11:00:00Z
+  ristourne deadletters replay --config ristourne.yaml --reason ahead \
+    --since 2026-11-22T10:00:00Z --until 2026-11-22T11:00:00Z
   ristourne deadletters replay --config ristourne.yaml --reason key,card_number --rekey --output json`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -45,7 +45,7 @@ func TestAProcessorWithoutItsPartsWaits(t *testing.T) {
 	defer stop()
 	stopped := make(chan error, 1)
 	go func() { stopped <- runProcessor(ctx, c, newLogger(&log, logConfig{Level: "info", Format: "text"})) }()
-	waitUntil(t, "it says what it waits for", func() bool { return strings.Contains(log.String(), "ClickHouse is not ready, waiting") })
+	waitUntil(t, "it says what it waits for", func() bool { return strings.Contains(log.String(), "Redis is not ready, waiting") })
 	stop()
 	if err := <-stopped; err != nil {
 		t.Errorf("told to stop, it gives %v", err)

@@ -59,8 +59,9 @@ the columns, separated by commas:
 The whole file is checked before anything is sent; each fault is told as
 FILE:LINE, also what a spreadsheet or an export has made of ids: 1.23457E+11,
 decimals, apostrophes, spaces around them, characters that can't be seen, one
-account under two member ids. Ids that look alike are warned of. Importing the same file again, with the same --programme and --at,
-changes nothing: the same line gives the same fact.`,
+account under two member ids. Ids that look alike are warned of. Importing the
+same file again, with the same --programme and --at, changes nothing: the same
+line gives the same fact.`,
 		Example: `  ristourne members import members.csv --config ristourne.yaml --programme cashback-lyon --at 2026-01-01T00:00:00+01:00
   ristourne members import members.csv --config ristourne.yaml --programme cashback-lyon --check`,
 		Args: args(cobra.ExactArgs(1)),

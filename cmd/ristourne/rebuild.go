@@ -40,6 +40,9 @@ there are differences. They are booked by ` + "`ristourne repair --approve`" + `
   ristourne rebuild --config ristourne.yaml --dry-run --output json`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.shard < 0 && !o.dryRun {
+				return usageError{errors.New("--shard is needed: shards are numbered from 0")}
+			}
 			c, err := loadConfig(o.config)
 			if err != nil {
 				return err
@@ -60,9 +63,6 @@ there are differences. They are booked by ` + "`ristourne repair --approve`" + `
 }
 
 func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32, log *slog.Logger) error {
-	if shard < 0 {
-		return usageError{errors.New("--shard is needed: shards are numbered from 0")}
-	}
 	w, err := openShards(ctx, c, shard, log)
 	if err != nil {
 		return err

@@ -65,7 +65,7 @@ func makeTraffic(t *testing.T, records int) *traffic40 {
 // newest that it gave.
 func (m *traffic40) play(t *testing.T, records []sentRecord) *books {
 	t.Helper()
-	b := &books{deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, granted: map[string]bool{}}
+	b := &books{deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, granted: map[string]bool{}, refundsDue: map[string]unlinkedRefund{}}
 	type share struct {
 		budget   rules.BudgetKey
 		purchase purchaseID
