@@ -40,7 +40,7 @@ func TestTheLedgerIsTheSameWhicheverStepIsKilled(t *testing.T) {
 
 // chaosSeed is of a catalogue and records with many grants of budgets and many
 // referrals.
-const chaosSeed = 41
+const chaosSeed = 116
 
 // occurrence is at which time the moment kills: an owner claims once, and does
 // the rest again and again.
@@ -83,7 +83,7 @@ func TestTheLedgerSurvivesKillsZombiesAndALostRedis(t *testing.T) {
 // A failure names its seed: -chaos.first-seed 17 -chaos.seeds 1 runs it again.
 var (
 	chaosSeeds     = flag.Uint64("chaos.seeds", 6, "how many random runs")
-	chaosFirstSeed = flag.Uint64("chaos.first-seed", chaosSeed, "seed of the first random run")
+	chaosFirstSeed = flag.Uint64("chaos.first-seed", 41, "seed of the first random run")
 )
 
 // Errors that a part gives and that waiting mends block the shard and lose
