@@ -181,7 +181,7 @@ Who asked for it, when and why is kept in ClickHouse, view operator_actions.
 A processor that runs beside it waits, says for whom, and reads on at the offset.`,
 		Example: `  ristourne offsets skip --config ristourne.yaml --shard 3 --topic card.transactions --to 120000 \
     --by ada --reason "ticket 4711"`,
-		Args:    args(cobra.NoArgs),
+		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needByAndReason(o.by, o.reason); err != nil {
 				return usageError{err}
