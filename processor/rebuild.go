@@ -90,7 +90,10 @@ type rebuild struct {
 
 func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
 	r := &rebuild{shard: s}
-	var err error
+	err := s.checkWhole(ctx, true)
+	if err != nil {
+		return nil, err
+	}
 	if r.marker, _, err = s.marker(ctx); err != nil {
 		return nil, err
 	}
@@ -196,17 +199,14 @@ const payAtOnce = 1000
 // pays and tells first: what is booked alone would not be found missing the
 // next time, and an instruction, or a referral, is the same whenever it is made.
 func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
-	s := r.shard
 	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
 		return err
 	}
 	if err := r.tellAll(ctx, r.tail.Referrals); err != nil {
 		return err
 	}
-	if !r.tail.Empty() {
-		if err := s.book(ctx, []*rules.Decision{&r.tail}); err != nil {
-			return err
-		}
+	if err := r.bookRest(ctx); err != nil {
+		return err
 	}
 	if err := r.payAgain(ctx, committed); err != nil {
 		return err

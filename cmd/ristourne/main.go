@@ -89,6 +89,7 @@ To see it at work on one machine, run the sandbox: make sandbox`,
 		newRebuildCommand(),
 		newRepairCommand(),
 		newOffsetsCommand(),
+		newCheckCommand(),
 		newConfigCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {
