@@ -125,6 +125,15 @@ func (w *openedShards) close() {
 	w.openedEdges.close(w.log)
 }
 
+// holdSource makes sure that the topics are those that the ledger was booked from.
+func (w *openedShards) holdSource(ctx context.Context, partitions int) error {
+	source, err := feed.Identity(ctx, w.feed)
+	if err != nil {
+		return err
+	}
+	return holdSource(ctx, w.config, w.ledger, source, partitions, w.log)
+}
+
 // openShards connects to everything, and holds the shard, or all of them, against
 // the topics.
 func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (*openedShards, error) {
@@ -146,7 +155,7 @@ func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (
 	watching, stop := context.WithCancel(ctx)
 	w := &openedShards{openedEdges: e, config: c, feed: feedConfig, numbers: []int32{shard}, log: log, stop: stop}
 	go e.watcher.Run(watching) //nolint:errcheck // Wait gives its error
-	if err := errors.Join(e.watcher.Wait(ctx), e.accounts.HoldShards(ctx, partitions)); err != nil {
+	if err := errors.Join(w.holdSource(ctx, partitions), e.watcher.Wait(ctx), e.accounts.HoldShards(ctx, partitions)); err != nil {
 		w.close()
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
+	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
 	"ristourne/sinks/deadletters"
@@ -126,6 +127,9 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 				}
 				return err
 			})
+		}
+		feedConfig.HoldSource = func(ctx context.Context, source rules.Source, shards int) error {
+			return holdSource(ctx, c, e.ledger, source, shards, log)
 		}
 		p := processor.New(e.edges(), c.processorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
@@ -248,6 +252,18 @@ func holdInstallation(ctx context.Context, c *config, store *accounts.Store, led
 		}
 		if err == nil {
 			log.Debug("installation", "id", of.ID)
+		}
+		return err
+	})
+}
+
+// holdSource refuses topics, or a cluster, that the known offsets are not of.
+func holdSource(ctx context.Context, c *config, ledger *clickhouse.Ledger, source rules.Source, shards int, log *slog.Logger) error {
+	return waitFor(ctx, c, log, "ClickHouse", c.ClickHouse.Addresses, func() error {
+		err := ledger.HoldSource(ctx, shards, source)
+		if errors.Is(err, clickhouse.ErrOtherSource) {
+			return backoff.Permanent(fmt.Errorf("%w. Nothing was read. Correct kafka.brokers and kafka.topics, or bring the former topics back; to begin with these, "+
+				"start with an empty redis.prefix and clickhouse.database and produce all records anew", err))
 		}
 		return err
 	})

@@ -41,6 +41,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
+
+	"ristourne/rules"
 )
 
 // Topic is one of the input topics, in the order in which a batch takes them.
@@ -130,6 +132,10 @@ type Config struct {
 	// HoldShards is told how many shards there are before any is owned. Its error
 	// ends Run: the number must not be another than the last time. nil: any will do.
 	HoldShards func(ctx context.Context, shards int) error
+	// HoldSource is told which topics of which cluster the offsets are of, before
+	// any shard is owned, in each generation. Its error ends Run: offsets that are
+	// known mean nothing in others. nil: any will do.
+	HoldSource func(ctx context.Context, source rules.Source, shards int) error
 
 	Log *slog.Logger // nil: slog.Default()
 }
