@@ -244,9 +244,24 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 				p.Offers = append(p.Offers, made)
 			}
 		}
+		lighten(p.Offers)
 		versions = append(versions, p)
 	}
 	return versions
+}
+
+// lighten puts what gives points into one group where an offer gives them again
+// and again: two groups of those could give more than the compiler lets pass.
+func lighten(offers []rules.Offer) {
+	points := func(o rules.Offer) bool { return o.Reward.Kind == rules.Points }
+	if !slices.ContainsFunc(offers, func(o rules.Offer) bool { return points(o) && o.Goal.Again }) {
+		return
+	}
+	for i := range offers {
+		if points(offers[i]) {
+			offers[i].Group = rules.DefaultGroup
+		}
+	}
 }
 
 func (g *Generator) commission() rules.Commission {

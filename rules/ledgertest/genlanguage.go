@@ -108,6 +108,7 @@ func (g *Generator) makeOwnOffers(cat *rules.Catalogue) {
 				cat.Programmes[i].Offers = append(cat.Programmes[i].Offers, g.ownOffer(fmt.Sprintf("own%d", n+1), cat.Programmes[i].Currency))
 			}
 		}
+		lighten(cat.Programmes[i].Offers)
 	}
 }
 
