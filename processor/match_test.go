@@ -97,6 +97,7 @@ func (s *Shard) enrolForTest(members int) {
 func TestAnUnmatchedEventDoesNoIOAndAllocatesNothing(t *testing.T) {
 	s := newPureShard(t)
 	s.enrolForTest(1000)
+	s.layout = feed.NewLayout(1)
 	records := authorizations(1000, func(i int) string { return fmt.Sprintf("9%09d", i) })
 	take := func() {
 		s.decoder.Reset()

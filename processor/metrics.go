@@ -167,6 +167,7 @@ func (p *Processor) Describe(ch chan<- *prometheus.Desc) {
 	ch <- snapshotAgeDesc
 	ch <- stalledDesc
 	ch <- shardsDesc
+	ch <- unreadDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -183,6 +184,9 @@ func (p *Processor) Collect(ch chan<- prometheus.Metric) {
 	p.mu.Lock()
 	for shard, pulse := range p.pulses {
 		gauge(stalledDesc, pulse.still(now).Seconds(), strconv.Itoa(int(shard)))
+	}
+	for _, of := range p.unread.partitions {
+		gauge(unreadDesc, float64(of.Records()), of.Topic, strconv.Itoa(int(of.Partition)))
 	}
 	p.mu.Unlock()
 	for _, s := range shards {

@@ -36,6 +36,8 @@ type Processor struct {
 	pulses   map[int32]*pulse // of each shard number that is ours
 	member   bool             // of the group, now
 	memberAt time.Time        // when that began or ended; zero: it never was
+	layout   feed.Layout      // by which accounts lie in shards
+	unread   unread
 }
 
 // New makes a processor.
@@ -45,7 +47,21 @@ func New(edges Edges, options Options, metrics *Metrics, log *slog.Logger) *Proc
 
 // Run takes shards until ctx ends, and then settles what was decided.
 func (p *Processor) Run(ctx context.Context, config feed.Config) error {
-	config.Joined = p.joined
+	config.Joined, config.Unread = p.joined, p.tellUnread
+	hold := config.HoldShards
+	config.HoldShards = func(ctx context.Context, partitions int) (int, error) {
+		shards := partitions
+		if hold != nil {
+			var err error
+			if shards, err = hold(ctx, partitions); err != nil {
+				return 0, err
+			}
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.layout = feed.NewLayout(shards)
+		return shards, nil
+	}
 	return feed.Run(ctx, config, func(ctx context.Context, source *feed.Source) error {
 		return p.own(ctx, source)
 	})
@@ -118,6 +134,7 @@ func (p *Processor) runShard(ctx context.Context, source Source, pulse *pulse) e
 	s := NewShard(source, p.edges, p.options, p.metrics, p.log)
 	s.pulse = pulse
 	p.mu.Lock()
+	s.layout = p.layout
 	p.shards[s] = struct{}{}
 	p.mu.Unlock()
 	defer func() {
@@ -146,7 +163,8 @@ const rejoinPatience = time.Minute
 
 // Ready reports whether the processor takes records, or would take them if it
 // were given a shard; or why not, a line for each cause. A shard of ours that has
-// stopped, or has not moved within the last stall, is one.
+// stopped, or has not moved within the last stall, is one; records that lie where no
+// shard reads them are another.
 func (p *Processor) Ready(stall time.Duration) error {
 	now := p.edges.Now()
 	snapshot, _ := p.edges.Catalogue.Current()
@@ -161,7 +179,7 @@ func (p *Processor) Ready(stall time.Duration) error {
 	case !p.member && now.Sub(p.memberAt) > rejoinPatience:
 		return fmt.Errorf("no member of the consumer group since %s: is Kafka there?", p.memberAt.UTC().Format(time.RFC3339))
 	}
-	return p.each(func(pulse *pulse) error { return pulse.ails(now, stall) })
+	return errors.Join(p.each(func(pulse *pulse) error { return pulse.ails(now, stall) }), p.unread.err())
 }
 
 // Live reports whether the loops of every shard turn: no call has failed to come

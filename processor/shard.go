@@ -79,6 +79,7 @@ type Shard struct {
 	decoder *wire.Decoder
 	refs    *referrer
 	purse   *purse
+	layout  feed.Layout // by which accounts lie in shards; zero: not known, and not asked
 
 	epoch    int64
 	heads    rules.Heads // saved

@@ -157,7 +157,7 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 			w.events = w.events[:len(w.events)-1]
 		}
 	}()
-	if fault := s.decoder.Event(r.Value, r.Key, s.stamps.of(s.decoder, r), ev); fault != nil {
+	if fault := s.placed(r, s.decoder.Event(r.Value, r.Key, s.stamps.of(s.decoder, r), ev)); fault != nil {
 		return fault, nil
 	}
 	if ev.Declined {
@@ -214,7 +214,7 @@ func (s *Shard) remember(member uint64, ev *rules.Event) {
 func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 	w.facts = grow(w.facts)
 	f := &w.facts[len(w.facts)-1]
-	if fault := s.decoder.Fact(r.Value, r.Key, s.stamps.of(s.decoder, r), f); fault != nil {
+	if fault := s.placed(r, s.decoder.Fact(r.Value, r.Key, s.stamps.of(s.decoder, r), f)); fault != nil {
 		w.facts = w.facts[:len(w.facts)-1]
 		return fault
 	}
@@ -236,7 +236,7 @@ func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*wire.Fault, error) {
 	w.referrals = grow(w.referrals)
 	f := &w.referrals[len(w.referrals)-1]
-	fault := s.decoder.Referral(r.Value, r.Key, s.latest, f)
+	fault := s.placed(r, s.decoder.Referral(r.Value, r.Key, s.latest, f))
 	var err error
 	if fault == nil {
 		err = s.awaitCatalogue(ctx, w, r, f.PurchasedAt, true)
@@ -255,7 +255,7 @@ func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*w
 
 func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
 	var result rules.Result
-	if fault := s.decoder.Result(r.Value, r.Key, s.stamps.of(s.decoder, r), &result); fault != nil {
+	if fault := s.placed(r, s.decoder.Result(r.Value, r.Key, s.stamps.of(s.decoder, r), &result)); fault != nil {
 		return fault
 	}
 	w.decision.Results = append(w.decision.Results, rules.ResultRow{
@@ -263,6 +263,19 @@ func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
 		Cause: s.cause(rules.CauseResult, result.InstructionID, r),
 	})
 	w.fates[rules.NoChange]++
+	return nil
+}
+
+// placed finds the fault of a sound record that belongs to another shard: its
+// account's state isn't here, so that the account would be split in two. The key
+// is the account's id by now.
+func (s *Shard) placed(r *feed.Record, fault *wire.Fault) *wire.Fault {
+	if fault != nil || !s.layout.Known() {
+		return fault
+	}
+	if home := s.layout.Shard(r.Key); home != s.source.Shard() {
+		return wire.Misplaced(home, s.decoder.MayKeep(r.Value))
+	}
 	return nil
 }
 

@@ -162,11 +162,15 @@ func sendReplay(ctx context.Context, stderr io.Writer, c *config, replay *deadle
 		return 0, err
 	}
 	defer transport.CloseIdleConnections()
+	shards, err := heldShards(ctx, c)
+	if err != nil {
+		return 0, err // they might go where nobody reads them
+	}
 	bar := progressbar.NewOptions(report.Total(), progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("replaying"),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionThrottle(200*time.Millisecond),
 		progressbar.OptionOnCompletion(func() { fmt.Fprintln(stderr) }))
 	replay.Progress = func(records int) { _ = bar.Add(records) } // a bar that can't be drawn stops nothing
-	sent, err := replay.Send(ctx, deadletters.Options{Brokers: c.Kafka.Brokers, Transport: transport}, report)
+	sent, err := replay.Send(ctx, deadletters.Options{Brokers: c.Kafka.Brokers, Transport: transport, Partitions: shards}, report)
 	if err != nil {
 		fmt.Fprintln(stderr)
 	}

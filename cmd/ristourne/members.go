@@ -21,7 +21,9 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
+	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
 )
@@ -135,7 +137,7 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 	defer transport.CloseIdleConnections()
 	writer := &kafka.Writer{
 		Addr: kafka.TCP(c.Kafka.Brokers...), Topic: c.Kafka.Topics.Facts, Transport: transport,
-		RequiredAcks: kafka.RequireAll, Balancer: kafka.Murmur2Balancer{}, Compression: kafka.Lz4,
+		RequiredAcks: kafka.RequireAll, Balancer: placing(ctx, stderr, c), Compression: kafka.Lz4,
 		BatchSize: importBatch, BatchBytes: importBatchBytes, BatchTimeout: time.Millisecond,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxAttempts: 10,
 	}
@@ -148,6 +150,37 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 		return fmt.Errorf("%w; start the same import again: what was sent already changes nothing", err)
 	}
 	return bar.Finish()
+}
+
+// placing puts each account into the shard where it lies, also where the topic was
+// given more partitions later. Before there is a layout, murmur2 over all of them.
+func placing(ctx context.Context, stderr io.Writer, c *config) kafka.Balancer {
+	shards, err := heldShards(ctx, c)
+	if err != nil {
+		fmt.Fprintf(stderr, "Redis doesn't tell over how many shards accounts are laid out: taking all partitions of the topic (%v)\n", err)
+	}
+	layout := feed.NewLayout(shards)
+	if !layout.Known() {
+		return kafka.Murmur2Balancer{}
+	}
+	return kafka.BalancerFunc(func(m kafka.Message, _ ...int) int { return int(layout.Shard(m.Key)) })
+}
+
+// heldShards is over how many shards accounts are laid out, as Redis has it; 0:
+// nothing was decided yet.
+func heldShards(ctx context.Context, c *config) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	client, err := c.Redis.connect()
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	store, err := accounts.New(client, c.Redis.Prefix)
+	if err != nil {
+		return 0, err
+	}
+	return store.Shards(ctx)
 }
 
 // knownProgramme refuses a programme that the catalogue doesn't have, as nobody

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -64,6 +65,7 @@ type offsetsJSON struct {
 	LogEnd        int64  `json:"log_end"`
 	Lag           int64  `json:"lag"`
 	DeletedUnread int64  `json:"deleted_unread"`
+	Unread        bool   `json:"belongs_to_no_shard"`
 }
 
 func showOffsets(ctx context.Context, stdout io.Writer, c *config, output string, log *slog.Logger) error {
@@ -93,6 +95,8 @@ func showOffsets(ctx context.Context, stdout io.Writer, c *config, output string
 // remark says what is wrong.
 func (o *offsetsJSON) remark() string {
 	switch decided := max(o.Head, o.Marker, 0); {
+	case o.Unread:
+		return "it was added after accounts had been laid out: no shard reads it"
 	case o.DeletedUnread > 0:
 		return fmt.Sprintf("%d records were deleted unread", o.DeletedUnread)
 	case o.Committed > decided && o.SetElsewhere:
@@ -105,10 +109,6 @@ func (o *offsetsJSON) remark() string {
 
 func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offsetsJSON, err error) {
 	feedConfig, err := c.Kafka.feed(log)
-	if err != nil {
-		return nil, err
-	}
-	partitions, err := feed.Partitions(ctx, feedConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,15 @@ func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offset
 		return nil, err
 	}
 	defer ledger.Close()
-	for shard := range int32(partitions) {
+	feedConfig.HoldShards = func(ctx context.Context, partitions int) (int, error) {
+		held, err := store.Shards(ctx)
+		return cmp.Or(held, partitions), err
+	}
+	shards, err := feed.Shards(ctx, feedConfig)
+	if err != nil {
+		return nil, err
+	}
+	for shard := range int32(shards) {
 		committed, elsewhere, err := feed.CommittedBy(ctx, feedConfig, shard)
 		if err != nil {
 			return nil, err
@@ -159,7 +167,14 @@ func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offset
 			all = append(all, o)
 		}
 	}
-	return all, nil
+	unread, err := feed.UnreadPartitions(ctx, feedConfig, shards)
+	for _, of := range unread {
+		all = append(all, offsetsJSON{
+			Shard: of.Partition, Topic: of.Topic, Committed: -1, Head: -1, Marker: -1,
+			LogStart: of.LogStart, LogEnd: of.LogEnd, Lag: of.Records(), Unread: true,
+		})
+	}
+	return all, err
 }
 
 type skipOptions struct {

@@ -132,27 +132,28 @@ func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	partitions, err := feed.Partitions(ctx, feedConfig)
-	if err != nil {
-		return nil, err
-	}
-	if int(shard) >= partitions || shard < everyShard {
-		return nil, usageError{fmt.Errorf("--shard %d: the topics have the shards 0 to %d", shard, partitions-1)}
-	}
 	e, err := openEdges(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
 	watching, stop := context.WithCancel(ctx)
 	w := &openedShards{openedEdges: e, config: c, feed: feedConfig, numbers: []int32{shard}, log: log, stop: stop}
+	w.feed.HoldShards = e.holdLayout
 	go e.watcher.Run(watching) //nolint:errcheck // Wait gives its error
-	if err := errors.Join(e.watcher.Wait(ctx), e.accounts.HoldShards(ctx, partitions)); err != nil {
+	shards, err := feed.Shards(ctx, w.feed)
+	if err == nil && (int(shard) >= shards || shard < everyShard) {
+		err = usageError{fmt.Errorf("--shard %d: the topics have the shards 0 to %d", shard, shards-1)}
+	}
+	if err == nil {
+		err = e.watcher.Wait(ctx)
+	}
+	if err != nil {
 		w.close()
 		return nil, err
 	}
 	if shard == everyShard {
 		w.numbers = w.numbers[:0]
-		for n := range partitions {
+		for n := range shards {
 			w.numbers = append(w.numbers, int32(n))
 		}
 	}

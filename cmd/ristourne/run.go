@@ -120,14 +120,15 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 		if err := e.watcher.Wait(ctx); err != nil {
 			return err
 		}
-		feedConfig.HoldShards = func(ctx context.Context, shards int) error {
-			return waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error {
-				err := e.accounts.HoldShards(ctx, shards)
-				if errors.Is(err, accounts.ErrShardsChanged) {
+		feedConfig.HoldShards = func(ctx context.Context, partitions int) (shards int, err error) {
+			err = waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() (err error) {
+				shards, err = e.holdLayout(ctx, partitions)
+				if errors.Is(err, accounts.ErrShardsChanged) || errors.Is(err, processor.ErrLayout) {
 					return backoff.Permanent(err) // no waiting mends it
 				}
 				return err
 			})
+			return shards, err
 		}
 		p := processor.New(e.edges(), c.processorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
@@ -174,6 +175,16 @@ func (e *openedEdges) edges() processor.Edges {
 		Accounts: e.accounts, Ledger: e.ledger, Payer: e.payer, Teller: e.teller, DeadLetters: e.deadLetters,
 		Catalogue: watchedCatalogue{e.watcher}, Now: time.Now,
 	}
+}
+
+// holdLayout tells everything that must know it over how many shards accounts are
+// laid out.
+func (e *openedEdges) holdLayout(ctx context.Context, partitions int) (shards int, err error) {
+	shards, err = processor.HoldLayout(ctx, e.accounts, e.ledger, partitions)
+	if err == nil {
+		e.teller.LayOut(shards)
+	}
+	return shards, err
 }
 
 func (e *openedEdges) close(log *slog.Logger) {

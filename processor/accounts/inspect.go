@@ -163,6 +163,20 @@ func checkEviction(ctx context.Context, server redis.Cmdable) error {
 // shards.
 var ErrShardsChanged = errors.New("the number of shards is not the one that accounts are laid out by")
 
+// Shards is the number that HoldShards keeps; 0: none yet.
+func (s *Store) Shards(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	held, err := s.client.Get(ctx, s.shardsKey()).Int()
+	if errors.Is(err, redis.Nil) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the number of shards from Redis: %w", err)
+	}
+	return held, nil
+}
+
 // HoldShards keeps how many shards there are from the first call on, and
 // refuses another number: an account would be looked for in another shard than
 // the one its state and its history are in.
@@ -178,8 +192,7 @@ func (s *Store) HoldShards(ctx context.Context, count int) error {
 		return fmt.Errorf("read the number of shards from Redis: %w", err)
 	}
 	if held != count {
-		return fmt.Errorf("%w: accounts lie in %d shards, the input topics have %d partitions now: go back to %d, or begin with an empty Redis prefix and ClickHouse database",
-			ErrShardsChanged, held, count, held)
+		return fmt.Errorf("%w: Redis holds %d, and was asked to hold %d", ErrShardsChanged, held, count)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

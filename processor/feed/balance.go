@@ -15,6 +15,7 @@ import (
 // members with one partition would be worse than one without any.
 type balancer struct {
 	topics []string
+	most   int // how many shards there are, if there are so many partitions
 }
 
 var _ kafka.GroupBalancer = balancer{}
@@ -46,13 +47,14 @@ func (b balancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.P
 	return assigned
 }
 
-// shards counts the partition numbers that every topic has.
+// shards counts the partition numbers that every topic has, up to the number by
+// which accounts are laid out: those beyond belong to nobody.
 func (b balancer) shards(partitions []kafka.Partition) int {
 	counts := map[string]int{}
 	for _, p := range partitions {
 		counts[p.Topic]++
 	}
-	least := counts[b.topics[0]]
+	least := b.most
 	for _, topic := range b.topics {
 		least = min(least, counts[topic])
 	}

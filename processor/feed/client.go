@@ -109,38 +109,42 @@ func (e *PartitionsError) Error() string {
 	return text + " create or enlarge them to match"
 }
 
-// complete: no topic is missing, so that only their sizes are wrong.
-func (e *PartitionsError) complete() bool { return !slices.Contains(e.Counts[:], 0) }
-
-// Partitions asks how many partitions, so shards, the input topics have. It is a
+// Partitions asks how many partitions the input topics have. It is a
 // *PartitionsError if a topic is missing or they differ.
 func Partitions(ctx context.Context, c Config) (int, error) {
 	cl := newClient(c, c.Topics[:]...)
 	defer cl.close()
+	counts, err := cl.counts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return same(c.Topics, counts)
+}
+
+// counts asks how many partitions each input topic has. It is a *PartitionsError
+// if one is missing.
+func (c *client) counts(ctx context.Context) (counts [NumTopics]int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	kc := kafka.Client{Addr: cl.addr, Transport: cl.transport}
-	answer, err := kc.Metadata(ctx, &kafka.MetadataRequest{Topics: c.Topics[:]})
+	kc := kafka.Client{Addr: c.addr, Transport: c.transport}
+	answer, err := kc.Metadata(ctx, &kafka.MetadataRequest{Topics: c.config.Topics[:]})
 	if err != nil {
-		return 0, fmt.Errorf("read the partitions of the input topics: %w", err)
+		return counts, fmt.Errorf("read the partitions of the input topics: %w", err)
 	}
-	counts := map[string]int{}
 	for _, topic := range answer.Topics {
 		if topic.Error != nil && !errors.Is(topic.Error, kafka.UnknownTopicOrPartition) {
-			return 0, fmt.Errorf("read the partitions of %s: %w", topic.Name, topic.Error)
+			return counts, fmt.Errorf("read the partitions of %s: %w", topic.Name, topic.Error)
 		}
-		counts[topic.Name] = len(topic.Partitions)
-	}
-	e := &PartitionsError{Topics: c.Topics}
-	for t, name := range c.Topics {
-		e.Counts[t] = counts[name]
-	}
-	for _, n := range e.Counts {
-		if n == 0 || n != e.Counts[0] {
-			return 0, e
+		for t, name := range c.config.Topics {
+			if name == topic.Name {
+				counts[t] = len(topic.Partitions)
+			}
 		}
 	}
-	return e.Counts[0], nil
+	if slices.Contains(counts[:], 0) {
+		return counts, &PartitionsError{Topics: c.config.Topics, Counts: counts}
+	}
+	return counts, nil
 }
 
 // ReadRange calls fn for the records of any topic's partition in [from, to), in

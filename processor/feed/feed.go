@@ -129,9 +129,15 @@ type Config struct {
 	RebalanceTimeout  time.Duration // so long may a member take to let go of its shards (30 s)
 	HeartbeatInterval time.Duration // (3 s)
 
-	// HoldShards is told how many shards there are before any is owned. Its error
-	// ends Run: the number must not be another than the last time. nil: any will do.
-	HoldShards func(ctx context.Context, shards int) error
+	// HoldShards gives how many shards there are, before any is owned: the number
+	// by which accounts are laid out since the first time. It is told how many
+	// partitions all topics have, 0 where they differ, and gives 0 where nothing is
+	// held and it was told none. Its error ends Run. nil: as many as partitions.
+	HoldShards func(ctx context.Context, partitions int) (shards int, err error)
+
+	// Unread is told again and again of the partitions that belong to no shard,
+	// also that there are none. nil: nobody asks.
+	Unread func([]Unread)
 
 	// Joined is told true when a generation of the group begins with this member,
 	// whether it is given a shard or not, and false when it ends. nil: nobody asks.

@@ -28,8 +28,9 @@ const (
 // have returned. If own returns nil earlier, its shard rests until then.
 //
 // Run returns nil when ctx ends, own's error, or what waiting doesn't mend: a
-// *PartitionsError, a number of partitions that changed, a refused
-// authorization, a fault of the configuration. Brokers that can't be reached are
+// *PartitionsError, a *LayoutError, a refused authorization, a fault of the
+// configuration. A partition that is added belongs to no shard, and is told of (see
+// Config.Unread). Brokers that can't be reached are
 // retried, with growing pauses, and logged.
 func Run(ctx context.Context, c Config, own func(ctx context.Context, s *Source) error) error {
 	if err := c.Validate(); err != nil {
@@ -47,21 +48,21 @@ func Run(ctx context.Context, c Config, own func(ctx context.Context, s *Source)
 
 // member is this process in the consumer group.
 type member struct {
-	client     *client
-	config     Config // with defaults
-	own        func(ctx context.Context, s *Source) error
-	partitions int // of each topic, when Run began
+	client *client
+	config Config // with defaults
+	own    func(ctx context.Context, s *Source) error
+	shards int // how many there are, for as long as Run lasts
 }
 
 func (m *member) run(ctx context.Context) error {
 	if err := m.countPartitions(ctx); err != nil {
 		return err
 	}
-	if m.config.HoldShards != nil {
-		if err := m.config.HoldShards(ctx, m.partitions); err != nil {
-			return err
-		}
-	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	watching.Go(func() { m.watchUnread(watched) })
 	group, err := kafka.NewConsumerGroup(m.groupConfig())
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", m.config.GroupID, err)
@@ -96,7 +97,7 @@ func (m *member) groupConfig() kafka.ConsumerGroupConfig {
 			ClientID: m.config.ClientID, Timeout: requestTimeout, DualStack: true,
 			TLS: m.config.TLS, SASLMechanism: m.config.SASL,
 		},
-		GroupBalancers:         []kafka.GroupBalancer{balancer{topics: topics}},
+		GroupBalancers:         []kafka.GroupBalancer{balancer{topics: topics, most: m.shards}},
 		HeartbeatInterval:      m.config.HeartbeatInterval,
 		SessionTimeout:         m.config.SessionTimeout,
 		RebalanceTimeout:       m.config.RebalanceTimeout,
@@ -111,15 +112,15 @@ func (m *member) groupConfig() kafka.ConsumerGroupConfig {
 	}
 }
 
-// countPartitions learns the number of shards, or makes sure that it stayed: Redis
-// and the accounts in it are laid out by it.
+// countPartitions learns the number of shards, or makes sure that every topic still
+// has them: Redis and the accounts in it are laid out by it.
 func (m *member) countPartitions(ctx context.Context) error {
-	var n int
+	var counts [NumTopics]int
 	patience := time.Now().Add(missingTopicsPatience)
 	var mismatch *PartitionsError
 	err := retry(ctx, m.config.Log, "read the number of partitions", func() (err error) {
-		n, err = Partitions(ctx, m.config)
-		if errors.As(err, &mismatch) && (mismatch.complete() || time.Now().After(patience)) {
+		counts, err = m.client.counts(ctx)
+		if errors.As(err, &mismatch) && time.Now().After(patience) {
 			return nil // waiting won't mend it
 		}
 		mismatch = nil
@@ -130,11 +131,11 @@ func (m *member) countPartitions(ctx context.Context) error {
 		return err
 	case mismatch != nil:
 		return mismatch
-	case m.partitions != 0 && n != m.partitions:
-		return fmt.Errorf("the input topics had %d partitions each and now have %d: accounts move to other shards by that; rebuild the shards, then start anew", m.partitions, n)
+	case m.shards != 0:
+		return m.config.enough(m.shards, counts)
 	}
-	m.partitions = n
-	return nil
+	m.shards, err = m.config.hold(ctx, counts)
+	return err
 }
 
 // join waits for the group's next generation.

@@ -202,23 +202,96 @@ func TestTopicsOfDifferentSizesAreRefusedByName(t *testing.T) {
 	}
 }
 
-func TestMorePartitionsEndTheRun(t *testing.T) {
-	cluster, c := onFake(t, 1, 2)
-	m := member{client: newClient(c, c.Topics[:]...), config: c.withDefaults()}
-	defer m.client.close()
-	if err := m.countPartitions(testContext(t)); err != nil {
+// addPartitions makes the topics larger, as an operator does.
+func addPartitions(t *testing.T, c Config, count int, topics ...string) {
+	t.Helper()
+	transport := c.transport()
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport}
+	request := &kafka.CreatePartitionsRequest{}
+	for _, topic := range topics {
+		request.Topics = append(request.Topics, kafka.TopicPartitionsConfig{Name: topic, Count: int32(count)})
+	}
+	answer, err := client.CreatePartitions(t.Context(), request)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, topic := range c.Topics {
-		if err := cluster.DeleteTopic(topic); err != nil {
-			t.Fatal(err)
-		}
-		if err := cluster.CreateTopic(topic, 5, nil); err != nil {
-			t.Fatal(err)
+	for topic, err := range answer.Errors {
+		if err != nil {
+			t.Fatalf("%s: %v", topic, err)
 		}
 	}
-	if err := m.countPartitions(testContext(t)); err == nil || !strings.Contains(err.Error(), "had 2 partitions each and now have 5") {
+}
+
+// hold is HoldShards of an installation that began with so many.
+func hold(shards int) func(context.Context, int) (int, error) {
+	return func(context.Context, int) (int, error) { return shards, nil }
+}
+
+func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
+	_, c := onFake(t, 1, 2)
+	var (
+		mutex sync.Mutex
+		found []Unread
+		told  = make(chan struct{}, 1)
+	)
+	c.Unread = func(unread []Unread) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		found = unread
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+	}
+	await := func(want []Unread) {
+		t.Helper()
+		ctx := testContext(t)
+		for {
+			mutex.Lock()
+			now := slices.Clone(found)
+			mutex.Unlock()
+			if slices.Equal(now, want) {
+				return
+			}
+			select {
+			case <-told:
+			case <-ctx.Done():
+				t.Fatalf("told of %v, want %v", now, want)
+			}
+		}
+	}
+	m := newMembers(t, c)
+	leave := m.join("a", idle)
+	m.await(map[string]int{"a": 2})
+	addPartitions(t, c, 3, c.Topics[Facts])
+	newWriter(t, c).write(Facts, 2, numbers(0, 7)...)
+	await([]Unread{{c.Topics[Facts], 2, 0, 7}})
+	m.await(map[string]int{"a": 2}) // it was asked anew
+	leave()
+
+	// Started anew, they go by what was held, whether the topics agree or not.
+	c.HoldShards = hold(2)
+	m = newMembers(t, c)
+	m.join("b", idle)
+	m.await(map[string]int{"b": 2})
+	addPartitions(t, c, 3, c.Topics[Referrals], c.Topics[Results], c.Topics[Transactions])
+	await([]Unread{{c.Topics[Facts], 2, 0, 7}, {c.Topics[Referrals], 2, 0, 0}, {c.Topics[Results], 2, 0, 0}, {c.Topics[Transactions], 2, 0, 0}})
+	m.await(map[string]int{"b": 2})
+	if committed, err := Committed(t.Context(), c, 2); err != nil || committed != fromFirst {
+		t.Errorf("of the added partition %v is committed, %v", committed, err)
+	}
+}
+
+func TestATopicWithFewerPartitionsThanShardsIsRefused(t *testing.T) {
+	_, c := onFake(t, 1, 2)
+	c.HoldShards = hold(3)
+	var few *LayoutError
+	if err := Run(testContext(t), c, idle); !errors.As(err, &few) || !strings.Contains(err.Error(), "laid out over 3 shards, and "+c.Topics[Facts]+" has 2 partitions") {
 		t.Errorf("got %v", err)
+	}
+	if _, err := Shards(testContext(t), c); !errors.As(err, &few) {
+		t.Errorf("asked: %v", err)
 	}
 }
 
@@ -299,7 +372,7 @@ func TestAZombiesCommitIsRefused(t *testing.T) {
 }
 
 func TestShardsGoRoundTheMembers(t *testing.T) {
-	b := balancer{topics: []string{"f", "s", "r", "t"}}
+	b := balancer{topics: []string{"f", "s", "r", "t"}, most: 4}
 	sizes := func(f, s, r, t int) (partitions []kafka.Partition) {
 		for topic, n := range map[string]int{"f": f, "s": s, "r": r, "t": t} {
 			for i := range n {
@@ -321,6 +394,7 @@ func TestShardsGoRoundTheMembers(t *testing.T) {
 		{"more members than shards", []kafka.GroupMember{{ID: "c", Topics: right}, {ID: "b", Topics: right}, {ID: "a", Topics: right}}, sizes(2, 2, 2, 2), map[string][]int{"a": {0}, "b": {1}, "c": nil}},
 		{"a member with other topics", []kafka.GroupMember{{ID: "b", Topics: other}, {ID: "a", Topics: right}}, sizes(2, 2, 2, 2), map[string][]int{"a": {0, 1}, "b": nil}},
 		{"a topic that grew first", []kafka.GroupMember{{ID: "a", Topics: right}}, sizes(2, 4, 2, 2), map[string][]int{"a": {0, 1}}},
+		{"partitions that were added", []kafka.GroupMember{{ID: "a", Topics: right}, {ID: "b", Topics: right}}, sizes(5, 5, 6, 5), map[string][]int{"a": {0, 2}, "b": {1, 3}}},
 		{"a topic that is gone", []kafka.GroupMember{{ID: "a", Topics: right}}, sizes(2, 2, 0, 2), map[string][]int{"a": nil}},
 	}
 	for _, tt := range tests {
@@ -351,7 +425,7 @@ func TestEveryShardHasOneOwnerAndLoadsDifferByOne(t *testing.T) {
 		for _, id := range rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z]{6}`), 1, 12, rapid.ID[string]).Draw(t, "members") {
 			members = append(members, kafka.GroupMember{ID: id, Topics: topics})
 		}
-		got := balancer{topics: topics}.AssignGroups(members, partitions)
+		got := balancer{topics: topics, most: n}.AssignGroups(members, partitions)
 		owned := make([]int, n)
 		for _, m := range members {
 			for _, shard := range got[m.ID]["f"] {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/sha256"
+	"fmt"
 
 	"ristourne/rules"
 )
@@ -12,6 +13,8 @@ const (
 	ReasonConflict = "conflict" // an id that came before with other content
 	ReasonLimit    = "limit"    // an account that can't take more
 	ReasonTopic    = "topic"    // a record in a topic that is not for it
+	// ReasonPartition is that of a record in a partition that is not its account's.
+	ReasonPartition = "partition"
 )
 
 // Conflict is the fault of a record whose id came before with other content.
@@ -28,6 +31,16 @@ func Limit(mayKeep bool) *Fault {
 	return &Fault{
 		Reason: ReasonLimit, KeepBytes: mayKeep,
 		Detail: "the account would go beyond its bounds of amounts, events or facts: is it one cardholder's?",
+	}
+}
+
+// Misplaced is the fault of a record that lies in another partition than its
+// account's.
+func Misplaced(home int32, mayKeep bool) *Fault {
+	return &Fault{
+		Reason: ReasonPartition, Field: "account_id", KeepBytes: mayKeep,
+		Detail: fmt.Sprintf("its account lies in partition %d: the producer has another partitioner than murmur2, or the topic was given more partitions "+
+			"than accounts are laid out by; `ristourne deadletters replay --reason partition` sends it where it belongs", home),
 	}
 }
 

@@ -64,3 +64,24 @@ func (l *Ledger) AnyAccount(ctx context.Context) (accountID string, ref rules.Ac
 	}
 	return accounts[0].id, rules.AccountRef(accounts[0].ref), true, nil
 }
+
+// Layouts are the numbers of shards over which accounts are laid out: one, none
+// before the first start.
+func (l *Ledger) Layouts(ctx context.Context) ([]int, error) {
+	numbers, err := query(ctx, l, "the number of shards", func(rows driver.Rows, n *int32) error {
+		return rows.Scan(n)
+	}, `SELECT shards FROM layout_log FINAL ORDER BY shards`)
+	shards := make([]int, len(numbers))
+	for i, n := range numbers {
+		shards[i] = int(n)
+	}
+	return shards, err
+}
+
+// BeginLayout writes the number of shards. Repeating it changes nothing.
+func (l *Ledger) BeginLayout(ctx context.Context, shards int) error {
+	if err := l.reads.Exec(ctx, `INSERT INTO layout_log (shards) SELECT $1`, int32(shards)); err != nil {
+		return fmt.Errorf("write the number of shards: %w", explain(err))
+	}
+	return nil
+}

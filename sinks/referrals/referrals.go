@@ -26,6 +26,10 @@ type Writer struct{ out *topic.Writer }
 // New makes a writer; it connects with the first referral.
 func New(o Options) *Writer { return &Writer{out: topic.New(o)} }
 
+// LayOut says over how many shards accounts are laid out: referrals go to no
+// partition beyond them, which nobody reads.
+func (w *Writer) LayOut(shards int) { w.out.Use(shards) }
+
 // Close waits for what is on its way.
 func (w *Writer) Close() error { return w.out.Close() }
 

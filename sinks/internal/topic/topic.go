@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -20,6 +21,9 @@ type Options struct {
 	Brokers   []string // host:port
 	Topic     string
 	Transport *kafka.Transport // TLS, SASL, client id; nil: plain, without them
+	// Partitions is how many of the topic's partitions are written to, the first
+	// ones; 0: all. Accounts stay where they lie when partitions are added.
+	Partitions int
 }
 
 const (
@@ -58,6 +62,8 @@ type Writer struct {
 	make    func() *kafka.Writer
 	closing sync.WaitGroup // writers that were given up with messages on their way
 	pause   time.Duration  // before the second attempt
+
+	partitions atomic.Int64 // as Options has it
 }
 
 // New makes a writer; it connects with the first message.
@@ -67,13 +73,14 @@ func New(o Options) *Writer {
 		transport = &kafka.Transport{ClientID: "ristourne"}
 	}
 	w := &Writer{topic: o.Topic, idle: make(chan *kafka.Writer, writers), pause: backoffMin}
+	w.Use(o.Partitions)
 	w.make = func() *kafka.Writer {
 		return &kafka.Writer{
 			Addr:         kafka.TCP(o.Brokers...),
 			Topic:        o.Topic,
 			Transport:    transport,
-			RequiredAcks: kafka.RequireAll,        // kafka-go's own default is none at all
-			Balancer:     kafka.Murmur2Balancer{}, // as Java clients have it
+			RequiredAcks: kafka.RequireAll, // kafka-go's own default is none at all
+			Balancer:     kafka.BalancerFunc(w.balance),
 			Compression:  kafka.Lz4,
 			BatchSize:    chunkMessages,
 			BatchBytes:   batchBytes,
@@ -87,6 +94,19 @@ func New(o Options) *Writer {
 		w.idle <- w.make()
 	}
 	return w
+}
+
+// Use says how many of the topic's partitions are written to, as Options has it,
+// for who learns it later.
+func (w *Writer) Use(partitions int) { w.partitions.Store(int64(partitions)) }
+
+// balance places a message as Java clients do: murmur2. kafka-go gives the
+// partitions in order.
+func (w *Writer) balance(m kafka.Message, partitions ...int) int {
+	if most := int(w.partitions.Load()); most > 0 && most < len(partitions) {
+		partitions = partitions[:most]
+	}
+	return kafka.Murmur2Balancer{}.Balance(m, partitions...)
 }
 
 // Close waits for what is on its way. No call of Write may be under way or follow.

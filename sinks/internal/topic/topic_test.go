@@ -259,3 +259,24 @@ func TestChunk(t *testing.T) {
 		}
 	}
 }
+
+// Once partitions were added, messages stay in those over which accounts lie.
+func TestMessagesStayInTheFirstPartitions(t *testing.T) {
+	w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: "t", Partitions: 4})
+	defer w.Close()
+	moved := 0
+	for n := range 100 {
+		m := kafka.Message{Key: fmt.Appendf(nil, "acc-%d", n)}
+		want := kafka.Murmur2Balancer{}.Balance(m, 0, 1, 2, 3)
+		if got := w.balance(m, 0, 1, 2, 3, 4); got != want {
+			t.Errorf("%s goes to partition %d, want %d", m.Key, got, want)
+		}
+		if w.Use(0); w.balance(m, 0, 1, 2, 3, 4) != want {
+			moved++
+		}
+		w.Use(4)
+	}
+	if moved == 0 {
+		t.Error("with all partitions nothing moves: the test tells nothing")
+	}
+}
