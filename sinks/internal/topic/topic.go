@@ -160,15 +160,21 @@ func (w *Writer) fault(left int, err error) error {
 func chunk(messages []kafka.Message) int {
 	bytes := 0
 	for i := range messages {
-		bytes += len(messages[i].Key) + len(messages[i].Value) + messageOverhead
-		for _, h := range messages[i].Headers {
-			bytes += len(h.Key) + len(h.Value) + headerOverhead
-		}
+		bytes += size(&messages[i])
 		if i == chunkMessages || i > 0 && bytes > chunkBytes {
 			return i
 		}
 	}
 	return len(messages)
+}
+
+// size is at least what a message takes in a batch that compression gains nothing of.
+func size(m *kafka.Message) int {
+	bytes := len(m.Key) + len(m.Value) + messageOverhead
+	for _, h := range m.Headers {
+		bytes += len(h.Key) + len(h.Value) + headerOverhead
+	}
+	return bytes
 }
 
 // send sends a chunk, and what fails of it again. It returns how many messages
@@ -185,8 +191,10 @@ func (w *Writer) send(ctx context.Context, out *kafka.Writer, pending []kafka.Me
 			pending, err = failed(pending, each)
 		}
 		if permanent(err) {
-			err = fmt.Errorf("%w: the brokers refuse it for good (grant the right to write, or raise the topic's max.message.bytes): %w", rules.ErrNeedsPerson, err)
-			return len(pending), err
+			return len(pending), fmt.Errorf("%w: the brokers refuse it for good (grant the right to write): %w", rules.ErrNeedsPerson, err)
+		}
+		if tooLarge(err) {
+			return w.halve(ctx, out, pending, err)
 		}
 		if ctx.Err() != nil {
 			return len(pending), err
@@ -201,6 +209,27 @@ func (w *Writer) send(ctx context.Context, out *kafka.Writer, pending []kafka.Me
 		}
 		pause = min(2*pause, backoffMax)
 	}
+}
+
+// halve sends in two what is more than the topic takes at once: its
+// max.message.bytes bounds a batch, and may be below what is usual. The second half
+// goes when the first is acknowledged, so that a key's messages keep their order.
+func (w *Writer) halve(ctx context.Context, out *kafka.Writer, pending []kafka.Message, refused error) (left int, err error) {
+	var ours kafka.MessageTooLargeError
+	switch bytes := size(&pending[0]); {
+	case len(pending) > 1:
+	case errors.As(refused, &ours):
+		return 1, fmt.Errorf("%w: one message of %d bytes is more than the %d that are ever sent to topic %s at once: a fault of the program: %w",
+			rules.ErrNeedsPerson, bytes, batchBytes, w.topic, refused)
+	default:
+		return 1, fmt.Errorf("%w: one message of %d bytes is more than topic %s takes: raise its max.message.bytes over that (or the brokers' message.max.bytes, "+
+			"where the topic sets none): %w", rules.ErrNeedsPerson, bytes, w.topic, refused)
+	}
+	half := len(pending) / 2
+	if left, err := w.send(ctx, out, pending[:half]); err != nil {
+		return left + len(pending) - half, err
+	}
+	return w.send(ctx, out, pending[half:])
 }
 
 // failed keeps the messages that have an error, in their order, and joins the
@@ -221,11 +250,30 @@ func failed(messages []kafka.Message, each kafka.WriteErrors) (pending []kafka.M
 	return pending, errors.Join(kinds...)
 }
 
-// permanent reports an answer that will be the same next time: no right to
-// write, a message too large. All else may pass: a broker that is gone, a
-// leader that moves, replicas that lag.
+// permanent reports an answer that will be the same next time: no right to write.
+// All else may pass: a broker that is gone, a leader that moves, replicas that lag;
+// and what is too large is sent in parts.
 func permanent(err error) bool {
-	var answer kafka.Error
-	var tooLarge kafka.MessageTooLargeError
-	return errors.As(err, &tooLarge) || errors.As(err, &answer) && !answer.Temporary()
+	for _, kind := range kinds(err) {
+		var answer kafka.Error
+		if errors.As(kind, &answer) && !answer.Temporary() && !tooLarge(kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// kinds are the errors that failed has joined.
+func kinds(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what is joined is asked one by one
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// tooLarge reports a batch over the topic's max.message.bytes, or a message over
+// what a batch of ours takes.
+func tooLarge(err error) bool {
+	var message kafka.MessageTooLargeError
+	return errors.As(err, &message) || errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge)
 }

@@ -2,8 +2,10 @@ package topic
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"ristourne/rules"
 )
 
 const (
@@ -278,5 +282,78 @@ func TestMessagesStayInTheFirstPartitions(t *testing.T) {
 	}
 	if moved == 0 {
 		t.Error("with all partitions nothing moves: the test tells nothing")
+	}
+}
+
+// takesAtMost sets what the topic takes at once, as an operator does.
+func (b *broker) takesAtMost(bytes string) {
+	b.Helper()
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	client := kafka.Client{Addr: kafka.TCP(b.ListenAddrs()...), Transport: transport}
+	answer, err := client.AlterConfigs(b.Context(), &kafka.AlterConfigsRequest{Resources: []kafka.AlterConfigRequestResource{{
+		ResourceType: kafka.ResourceTypeTopic, ResourceName: name, Configs: []kafka.AlterConfigRequestConfig{{Name: "max.message.bytes", Value: bytes}},
+	}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, err := range answer.Errors {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// noise is a value that compression gains nothing of; its first byte counts.
+func noise(n, bytes int) []byte {
+	value := make([]byte, bytes)
+	if _, err := rand.Read(value); err != nil {
+		panic(err) // it never fails
+	}
+	value[0] = byte(n)
+	return value
+}
+
+// A topic that takes less at once than what is usual gets its messages in parts,
+// in order, each once.
+func TestABatchOverTheTopicsLimitIsSplit(t *testing.T) {
+	b := startBroker(t)
+	b.takesAtMost("3000")
+	const keys, each = 5, 40
+	var all []kafka.Message
+	for n := range each {
+		for key := range keys {
+			all = append(all, kafka.Message{Key: fmt.Append(nil, "k", key), Value: noise(n, 500)})
+		}
+	}
+	if err := b.writer().Write(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	got := b.read(keys * each)
+	for key, values := range got {
+		for n, value := range values {
+			if value[0] != byte(n) {
+				t.Fatalf("of key %s message %d came as number %d", key, value[0], n)
+			}
+		}
+	}
+}
+
+func TestOneMessageOverTheTopicsLimitIsToldWithItsSize(t *testing.T) {
+	b := startBroker(t)
+	b.takesAtMost("3000")
+	err := b.writer().Write(t.Context(), []kafka.Message{
+		{Key: []byte("k"), Value: noise(0, 100)}, {Key: []byte("k"), Value: noise(1, 5000)}, {Key: []byte("k"), Value: noise(2, 100)},
+	})
+	if !errors.Is(err, rules.ErrNeedsPerson) || !errors.Is(err, kafka.MessageSizeTooLarge) {
+		t.Fatalf("error %v", err)
+	}
+	for _, part := range []string{"one message of 5065 bytes", "more than topic out takes", "max.message.bytes", "2 messages are not acknowledged"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%v doesn't say %q", err, part)
+		}
+	}
+	if n := b.end(); n != 1 {
+		t.Errorf("%d messages before it are written, want 1", n)
 	}
 }
