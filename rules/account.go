@@ -31,6 +31,8 @@ const (
 type Account struct {
 	id    string
 	facts []Fact // in order of (At, ID)
+	// factIndex is of all of facts, where they are many and were asked for.
+	factIndex *factIndex
 	// purchases, the known ones first, in the order in which things fill up:
 	// (purchase time, purchase id). Then those that only waiting events name,
 	// in order of id.
@@ -287,7 +289,7 @@ func (a *Account) insertFact(f *Fact) {
 	for i > 0 && factBefore(f, &a.facts[i-1]) {
 		i--
 	}
-	a.facts = slices.Insert(a.facts, i, *f)
+	a.facts, a.factIndex = slices.Insert(a.facts, i, *f), nil
 	a.countFact(f)
 }
 

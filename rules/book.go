@@ -48,15 +48,15 @@ func (e *Engine) bookPurchase(a *Account, worked *workedPurchase, d decision, ou
 // bookChain makes the booked lines of one chain what is deserved. about is
 // what all its accruals have in common.
 func (e *Engine) bookChain(a *Account, head *int32, deserved []deservedLine, about *Accrual, worked *workedPurchase, d decision, out *Output) {
+	index := indexDeserved(deserved)
 	for at := head; *at >= 0; {
 		l := &a.lines[*at]
-		should := deservedLine{lineKey: l.lineKey, programme: l.programme, why: e.takenBack(l, deserved, worked)}
-		for i := range deserved {
-			if deserved[i].lineKey == l.lineKey && deserved[i].programme == l.programme {
-				deserved[i].found = true
-				should = deserved[i]
-				break
-			}
+		should := deservedLine{lineKey: l.lineKey, programme: l.programme}
+		if i := index.of(deserved, l.lineKey, l.programme); i >= 0 {
+			deserved[i].found = true
+			should = deserved[i]
+		} else {
+			should.why = e.takenBack(l, deserved, worked)
 		}
 		if difference := should.minus(l.sums); difference != (sums{}) {
 			should.campaigns = cmp.Or(should.campaigns, l.campaigns)
@@ -81,6 +81,37 @@ func (e *Engine) bookChain(a *Account, head *int32, deserved []deservedLine, abo
 			lineKey: should.lineKey, sums: should.sums, programme: should.programme, campaigns: should.campaigns, next: *head,
 		})
 	}
+}
+
+// programmeLine is a key of the ledger, and where it was booked.
+type programmeLine struct {
+	lineKey
+	programme string
+}
+
+// deservedIndex is where each line is among many; nil: they are few.
+type deservedIndex map[programmeLine]int
+
+func indexDeserved(deserved []deservedLine) deservedIndex {
+	if len(deserved) <= fewNumbered {
+		return nil
+	}
+	index := make(deservedIndex, len(deserved))
+	for i := range deserved {
+		index[programmeLine{deserved[i].lineKey, deserved[i].programme}] = i
+	}
+	return index
+}
+
+// of is where the line is; -1: it is not deserved.
+func (x deservedIndex) of(deserved []deservedLine, key lineKey, programme string) int {
+	if x == nil {
+		return slices.IndexFunc(deserved, func(l deservedLine) bool { return l.lineKey == key && l.programme == programme })
+	}
+	if i, ok := x[programmeLine{key, programme}]; ok {
+		return i
+	}
+	return -1
 }
 
 // takenBack is why a booked line is no longer deserved: the reasons of its own
@@ -243,6 +274,7 @@ func appendString(b []byte, s string) []byte {
 // kept by kind and unit, since that is all their key has.
 func (e *Engine) bookFacts(a *Account, d decision, out *Output) {
 	e.deserved = e.deserved[:0]
+	var met numbering[programmeLine]
 	about, worked := Accrual{AccountID: a.id}, workedPurchase{}
 	for i := range a.facts {
 		f := &a.facts[i]
@@ -254,7 +286,12 @@ func (e *Engine) bookFacts(a *Account, d decision, out *Output) {
 		worked.statement = e.snapshot.programmeTitle(l.programme, f.At)
 		standing := a.standingAt(f.At)
 		about.PurchasedAt, about.MemberID, about.Level = f.At, standing.memberID, standing.level
-		e.addDeserved(l)
+		i, known := met.of(programmeLine{l.lineKey, l.programme})
+		if !known {
+			e.deserved = append(e.deserved, l)
+			continue
+		}
+		e.deserved[i].sums = e.deserved[i].plus(l.sums)
 	}
 	e.deserved = slices.DeleteFunc(e.deserved, func(l deservedLine) bool { return l.sums == (sums{}) })
 	if a.factSumsDiffer(e.deserved) {
@@ -266,40 +303,19 @@ func (e *Engine) bookFacts(a *Account, d decision, out *Output) {
 // something else. The programme is no part of a key: a fact that only moves
 // what was booked before it to another programme books nothing.
 func (a *Account) factSumsDiffer(deserved []deservedLine) bool {
-	total := func(key lineKey) (s sums) {
-		for i := range deserved {
-			if deserved[i].lineKey == key {
-				s = s.plus(deserved[i].sums)
-			}
-		}
-		for i := a.factLines; i >= 0; i = a.lines[i].next {
-			if a.lines[i].lineKey == key {
-				s = s.minus(a.lines[i].sums)
-			}
-		}
-		return s
-	}
+	lacks := make(map[lineKey]sums, len(deserved))
 	for i := range deserved {
-		if total(deserved[i].lineKey) != (sums{}) {
-			return true
-		}
+		lacks[deserved[i].lineKey] = lacks[deserved[i].lineKey].plus(deserved[i].sums)
 	}
 	for i := a.factLines; i >= 0; i = a.lines[i].next {
-		if total(a.lines[i].lineKey) != (sums{}) {
+		lacks[a.lines[i].lineKey] = lacks[a.lines[i].lineKey].minus(a.lines[i].sums)
+	}
+	for _, s := range lacks {
+		if s != (sums{}) {
 			return true
 		}
 	}
 	return false
-}
-
-func (e *Engine) addDeserved(l deservedLine) {
-	for i := range e.deserved {
-		if e.deserved[i].lineKey == l.lineKey && e.deserved[i].programme == l.programme {
-			e.deserved[i].sums = e.deserved[i].plus(l.sums)
-			return
-		}
-	}
-	e.deserved = append(e.deserved, l)
 }
 
 // factLine is the line that a fact books by itself.
@@ -330,110 +346,7 @@ func (e *Engine) programmeOf(a *Account, t Instant) string {
 	if v := e.snapshot.automaticAt(t); v != nil {
 		return v.ID
 	}
-	for i := range a.facts {
-		if a.facts[i].Type == Enrolled {
-			return a.facts[i].Programme
-		}
-	}
-	return ""
-}
-
-// AdoptBooked takes the sums that the ledger's store holds for the ones the
-// account believes to be booked, purchase by purchase; Repair then books what
-// is missing. Lines of one key may come in parts. Only the fields of the key,
-// the programme and the amounts are read. Strings are kept as they are.
-func (a *Account) AdoptBooked(booked []Accrual) {
-	a.unsettled = true
-	a.lines, a.free, a.factLines = a.lines[:0], -1, -1
-	for i := range a.purchases {
-		a.purchases[i].lines = -1
-	}
-	for i := range a.referrals {
-		a.referrals[i].lines = -1
-	}
-	for i := range a.cash {
-		a.cash[i].confirmedMinor = 0
-	}
-	for i := range booked {
-		a.adoptLine(&booked[i])
-	}
-	a.dropEmptyPurchases()
-}
-
-func (a *Account) adoptLine(x *Accrual) {
-	head := a.chainOf(x)
-	key := lineKey{
-		partner: x.PartnerID, store: x.StoreID, offer: x.OfferID, version: x.OfferVersion,
-		unit: x.Unit, role: x.Role, kind: x.Kind, stage: x.Stage,
-	}
-	s := sums{x.BasisMinor, x.RewardMinor, x.CommissionMinor, x.CostMinor}
-	if key.stage == Confirmed && key.kind == Cash && key.role != RolePartner {
-		if c, ok := money.ParseCurrency(x.Unit); ok {
-			a.cashIn(c).confirmedMinor += x.RewardMinor
-		}
-	}
-	for i := *head; i >= 0; i = a.lines[i].next {
-		if a.lines[i].lineKey == key && a.lines[i].programme == x.Programme {
-			a.lines[i].sums = a.lines[i].plus(s)
-			return
-		}
-	}
-	*head = a.newLine(line{
-		lineKey: key, sums: s, programme: x.Programme, campaigns: strings.Join(x.CampaignIDs, campaignSeparator), next: *head,
-	})
-}
-
-// chainOf is the head of the chain to which a booked line belongs.
-func (a *Account) chainOf(x *Accrual) *int32 {
-	switch {
-	case x.TransactionID == "":
-		return &a.factLines
-	case x.Role == RoleSponsor:
-		return a.referralChain(x)
-	}
-	i := a.find(x.TransactionID)
-	if i < 0 {
-		p := unknownPurchase(x.TransactionID)
-		p.at = x.PurchasedAt
-		i = a.insertPurchase(p)
-	}
-	return &a.purchases[i].lines
-}
-
-// referralChain is that of the referral behind a sponsor's line. The buyer may
-// have been erased: then his purchase tells.
-func (a *Account) referralChain(x *Accrual) *int32 {
-	for i := range a.referrals {
-		r := &a.referrals[i]
-		buyer := x.AccountID == "" || r.BuyerAccountID == x.AccountID
-		if buyer && r.TransactionID == x.TransactionID && r.PartnerID == x.PartnerID && r.OfferID == x.OfferID {
-			return &r.lines
-		}
-	}
-	r := Referral{
-		BuyerAccountID: x.AccountID, TransactionID: x.TransactionID, PartnerID: x.PartnerID, OfferID: x.OfferID,
-		Programme: x.Programme, PurchasedAt: x.PurchasedAt, Currency: x.Currency,
-	}
-	a.takeReferral(-1, &r)
-	return a.referralChain(x)
-}
-
-// Restored says that what was adopted is how things stand, not how they should:
-// the account goes on from there, and what recomputing it would change is booked
-// by nobody but a repair.
-func (a *Account) Restored() { a.unsettled = false }
-
-// AdoptInstructed takes what the bank was told to pay, credits less debits by
-// currency, for what the account believes; Repair then instructs what is due.
-func (a *Account) AdoptInstructed(instructedMinor map[money.Currency]int64) {
-	a.unsettled = true
-	for i := range a.cash {
-		a.cash[i].instructedMinor = 0
-	}
-	for c, minor := range instructedMinor {
-		a.cashIn(c).instructedMinor = minor
-	}
-	slices.SortFunc(a.cash, func(x, y cashTotal) int { return cmp.Compare(x.currency.String(), y.currency.String()) })
+	return a.firstProgramme()
 }
 
 // ConfirmedCash is what the account was confirmed in the currency, and what

@@ -1,10 +1,6 @@
 package rules
 
-import (
-	"math/bits"
-	"slices"
-	"sort"
-)
+import "math/bits"
 
 // rateAndCap is steps 3 to 5, offer by offer: what the form gives under its
 // boosts, rounded once, then the caps, then the grants.
@@ -51,15 +47,16 @@ func (e *Engine) atCountLimit(w world, p *purchase, aw *award) bool {
 		if l.measure != awardsGiven {
 			continue
 		}
-		used := e.used(w, p, &l.counter)
-		if e.terms.tally.withLate {
-			r := e.recordedOf(w, p, aw.offer)
-			if r != nil && r.minor > 0 {
-				continue
+		if !e.terms.tally.withLate {
+			if e.used(w, p, &l.counter) >= l.most {
+				return true
 			}
-			used = e.usedAround(w, p, &l.counter)
+			continue
 		}
-		if used >= l.most {
+		if r := e.recordedOf(w, p, aw.offer); r != nil && r.minor > 0 {
+			continue
+		}
+		if e.usedAround(w, p, &l.counter) >= l.most {
 			return true
 		}
 	}
@@ -115,7 +112,7 @@ func (e *Engine) roomFor(w world, p *purchase, aw *award, l *limit) int64 {
 // the purchases are worked out.
 func (e *Engine) used(w world, p *purchase, c *counter) int64 {
 	if c.per == PerRolling {
-		return e.rolling(c.id).within(p.at.AddDays(-c.days), p.at).now[w]
+		return e.rolling(c).endingAt(p.at).now[w]
 	}
 	return e.fills.at(fillKey(c.id, p.periods.of(c.per))).now[w]
 }
@@ -123,7 +120,7 @@ func (e *Engine) used(w world, p *purchase, c *counter) int64 {
 // filled is used in both worlds, now and before this decision.
 func (e *Engine) filled(p *purchase, c *counter) fill {
 	if c.per == PerRolling {
-		return e.rolling(c.id).within(p.at.AddDays(-c.days), p.at)
+		return e.rolling(c).endingAt(p.at)
 	}
 	return *e.fills.at(fillKey(c.id, p.periods.of(c.per)))
 }
@@ -132,7 +129,7 @@ func (e *Engine) filled(p *purchase, c *counter) fill {
 // fullest in which the purchase lies.
 func (e *Engine) usedAround(w world, p *purchase, c *counter) int64 {
 	if c.per == PerRolling {
-		return e.rolling(c.id).fullest(w, p.at, c.days)
+		return e.rolling(c).fullest(w, p.at, e.lateTimes)
 	}
 	return e.used(w, p, c)
 }
@@ -144,7 +141,7 @@ func (e *Engine) use(w world, p *purchase, c *counter, more int64) { e.fill(w, p
 // this decision.
 func (e *Engine) fill(w world, p *purchase, c *counter, now, was int64) {
 	if c.per == PerRolling {
-		e.rolling(c.id).add(w, p.at, now, was)
+		e.rolling(c).add(w, p.at, now, was)
 		return
 	}
 	e.fills.add(fillKey(c.id, p.periods.of(c.per)), w, now, was)
@@ -214,115 +211,6 @@ func oneIf(is bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-// rollingFill is one counter whose periods end with each purchase: what each
-// purchase used, in order of time.
-type rollingFill struct {
-	counter int32
-	entries []rollingEntry
-	changed int // how many entries differ from what they were
-}
-
-// rollingEntry is what was used at all times up to one.
-type rollingEntry struct {
-	at Instant
-	fill
-}
-
-func (e *Engine) rolling(counter int32) *rollingFill {
-	for i := range e.rollings {
-		if e.rollings[i].counter == counter {
-			return &e.rollings[i]
-		}
-	}
-	e.rollings = grown(e.rollings)
-	r := &e.rollings[len(e.rollings)-1]
-	r.counter, r.entries, r.changed = counter, r.entries[:0], 0
-	return r
-}
-
-// grown adds an element that keeps whatever memory its last use had.
-func grown[T any](s []T) []T {
-	if len(s) < cap(s) {
-		return s[:len(s)+1]
-	}
-	var zero T
-	return append(s, zero)
-}
-
-func (r *rollingFill) add(w world, t Instant, now, was int64) {
-	i := r.after(t)
-	if i == 0 || r.entries[i-1].at != t {
-		r.entries = slices.Insert(r.entries, i, rollingEntry{t, r.upTo(t)})
-		i++
-	}
-	before := r.changedAt(i - 1)
-	for n := i - 1; n < len(r.entries); n++ {
-		r.entries[n].now[w] += now
-		r.entries[n].was[w] += was
-	}
-	switch after := r.changedAt(i - 1); {
-	case after && !before:
-		r.changed++
-	case before && !after:
-		r.changed--
-	}
-}
-
-// changedAt reports whether something else is used at entry i than before.
-func (r *rollingFill) changedAt(i int) bool {
-	var before fill
-	if i > 0 {
-		before = r.entries[i-1].fill
-	}
-	for w := range numWorlds {
-		e := &r.entries[i]
-		if e.now[w]-before.now[w] != e.was[w]-before.was[w] {
-			return true
-		}
-	}
-	return false
-}
-
-// after is the first entry later than t.
-func (r *rollingFill) after(t Instant) int {
-	n := len(r.entries)
-	if n == 0 || !t.Before(r.entries[n-1].at) {
-		return n // purchases come in order of time
-	}
-	return sort.Search(n, func(i int) bool { return r.entries[i].at.After(t) })
-}
-
-// within is what was used in (after, until].
-func (r *rollingFill) within(after, until Instant) fill {
-	end, start := r.upTo(until), r.upTo(after)
-	for w := range numWorlds {
-		end.now[w] -= start.now[w]
-		end.was[w] -= start.was[w]
-	}
-	return end
-}
-
-func (r *rollingFill) upTo(t Instant) fill {
-	if i := r.after(t); i > 0 {
-		return r.entries[i-1].fill
-	}
-	return fill{}
-}
-
-// fullest is the most that was used in one of the periods that end with a
-// purchase and in which t lies.
-func (r *rollingFill) fullest(w world, t Instant, days int) int64 {
-	most := r.within(t.AddDays(-days), t).now[w]
-	for _, e := range r.entries[r.after(t):] {
-		start := e.at.AddDays(-days)
-		if !start.Before(t) {
-			break
-		}
-		most = max(most, r.within(start, e.at).now[w])
-	}
-	return most
 }
 
 // fill is how much of what fills up over purchases is used, in each world: now,

@@ -228,14 +228,18 @@ func (o *offer) asksRank() reasons {
 	return asks
 }
 
-// pastPurchases is what is known, in each world, of the purchases before the
-// one at hand, made as a member of one programme: at one partner, or anywhere
-// (partner ""), as an offer in one currency sees them.
-type pastPurchases struct {
+// pastKey is whose purchases before the one at hand are meant: those made as a
+// member of one programme, at one partner or anywhere (partner ""), as an offer in
+// one currency sees them.
+type pastKey struct {
 	programme, partner string
 	currency           money.Currency
-	any                [numWorlds]bool
-	last               [numWorlds]Instant // the latest of them, where there is any
+}
+
+// pastPurchases is what is known of them, in each world.
+type pastPurchases struct {
+	any  [numWorlds]bool
+	last [numWorlds]Instant // the latest of them, where there is any
 }
 
 // whyNotByHistory asks for no purchase before, or for none lately.
@@ -251,14 +255,13 @@ func (e *Engine) whyNotByHistory(w world, a *Account, p *purchase, o *offer) rea
 	return why
 }
 
+// past is valid until the next call.
 func (e *Engine) past(programmeID, partnerID string, c money.Currency) *pastPurchases {
-	for i := range e.pasts {
-		if p := &e.pasts[i]; p.partner == partnerID && p.programme == programmeID && p.currency == c {
-			return p
-		}
+	i, known := e.pastNumbers.of(pastKey{programmeID, partnerID, c})
+	if !known {
+		e.pasts = append(e.pasts, pastPurchases{})
 	}
-	e.pasts = append(e.pasts, pastPurchases{programme: programmeID, partner: partnerID, currency: c})
-	return &e.pasts[len(e.pasts)-1]
+	return &e.pasts[i]
 }
 
 // remember notes that a purchase of a member was made, where something of it

@@ -117,7 +117,9 @@ func (e *Engine) begin(a *Account) {
 // what it aimed at.
 func (e *Engine) restart() {
 	e.fills.reset()
-	e.rollings, e.pasts = e.rollings[:0], e.pasts[:0]
+	e.rollings, e.pasts, e.lateTimes = e.rollings[:0], e.pasts[:0], e.lateTimes[:0]
+	e.rollingNumbers.reset()
+	e.pastNumbers.reset()
 	e.deserved, e.worked, e.recorded = e.deserved[:0], e.worked[:0], e.recorded[:0]
 	e.wanted, e.unawarded = e.wanted[:0], e.unawarded[:0]
 	e.campaigns = e.campaigns[:0]
@@ -359,6 +361,7 @@ func (e *Engine) workAll(a *Account, known int) error {
 		e.fillWorked(p)
 		e.aim(a, p, i)
 		if p.late {
+			e.lateTimes = append(e.lateTimes, p.at)
 			if err := e.record(p); err != nil {
 				return err
 			}

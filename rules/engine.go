@@ -31,22 +31,25 @@ type Engine struct {
 	groups     []groupBest
 	groupTurn  uint32
 	// Of the decision at hand:
-	lastPlace placed
-	ceilings  bool // the grants are ceilings
-	fills     fills
-	rollings  []rollingFill
-	pasts     []pastPurchases
-	recorded  []recordedAward
-	shares    []share
-	targets   []target
-	changes   []grantChange
-	deserved  []deservedLine
-	campaigns []string
-	wanted    []toldState
-	sponsored []sponsoredAward
-	unawarded []unawarded
-	worked    []workedPurchase
-	nets      []net
+	lastPlace      placed
+	ceilings       bool // the grants are ceilings
+	fills          fills
+	rollings       []rollingFill
+	rollingNumbers numbering[int32] // in rollings, by counter
+	lateTimes      []Instant        // of the purchases, or referrals, that have late events, in order
+	pasts          []pastPurchases
+	pastNumbers    numbering[pastKey]
+	recorded       []recordedAward
+	shares         []share
+	targets        []target
+	changes        []grantChange
+	deserved       []deservedLine
+	campaigns      []string
+	wanted         []toldState
+	sponsored      []sponsoredAward
+	unawarded      []unawarded
+	worked         []workedPurchase
+	nets           []net
 
 	buf     []byte
 	reasons reasonCache

@@ -406,28 +406,3 @@ func (a *Account) newGrant(p *purchase, key BudgetKey, unit string) int32 {
 	p.grants = int32(len(a.grants) - 1)
 	return p.grants
 }
-
-// AdoptGrants takes the grants that the ledger's store holds for the account's
-// own, before Repair. While an account is replayed no budget is asked.
-func (a *Account) AdoptGrants(grants []Grant) {
-	a.grants = a.grants[:0]
-	for i := range a.purchases {
-		a.purchases[i].grants = -1
-	}
-	for i := range grants {
-		g := &grants[i]
-		n := a.find(g.TransactionID)
-		if n < 0 {
-			if g.GrantedMinor == 0 && g.TargetMinor == 0 {
-				continue
-			}
-			n = a.insertPurchase(unknownPurchase(g.TransactionID))
-		}
-		p := &a.purchases[n]
-		grant := a.grantOf(p, g.Budget)
-		if grant < 0 {
-			grant = a.newGrant(p, g.Budget, g.Unit)
-		}
-		a.grants[grant].targetMinor, a.grants[grant].grantedMinor = g.TargetMinor, g.GrantedMinor
-	}
-}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -27,30 +28,51 @@ func (a *Account) factsUntil(t Instant) []Fact {
 // standingAt works the facts out up to t, inclusive: facts count from their
 // date on, those of one instant in order of id.
 func (a *Account) standingAt(t Instant) standing {
-	s := standing{account: a.id}
 	known := a.factsUntil(t)
-	for i := range known {
-		f := &known[i]
-		switch f.Type {
-		case Enrolled:
-			s.enrolled, s.left, s.programme, s.memberID, s.level = true, false, f.Programme, f.MemberID, f.Level
-			s.enrolledAt, s.sponsor = f.At, f.SponsorAccountID
-		case Left:
-			s.enrolled, s.left = false, true
-		case LevelChanged:
-			s.level = f.Level
-		}
+	if x := a.indexed(); x != nil {
+		return x.standing(a.id, len(known))
+	}
+	return foldStanding(a.id, known)
+}
+
+func foldStanding(accountID string, facts []Fact) standing {
+	s := standing{account: accountID}
+	for i := range facts {
+		s.take(&facts[i])
 	}
 	return s
+}
+
+// take changes what a fact changes, if it does.
+func (s *standing) take(f *Fact) bool {
+	switch f.Type {
+	case Enrolled:
+		s.enrolled, s.left, s.programme, s.memberID, s.level = true, false, f.Programme, f.MemberID, f.Level
+		s.enrolledAt, s.sponsor = f.At, f.SponsorAccountID
+	case Left:
+		s.enrolled, s.left = false, true
+	case LevelChanged:
+		s.level = f.Level
+	default:
+		return false
+	}
+	return true
 }
 
 // cardLinkedAt reports whether the card was linked at t. Links outlast
 // enrolments: only card_unlinked ends one.
 func (a *Account) cardLinkedAt(t Instant, card string) bool {
-	linked := false
 	known := a.factsUntil(t)
-	for i := range known {
-		f := &known[i]
+	if x := a.indexed(); x != nil {
+		return x.cardLinked(card, len(known))
+	}
+	return cardLinkedIn(known, card)
+}
+
+func cardLinkedIn(facts []Fact, card string) bool {
+	linked := false
+	for i := range facts {
+		f := &facts[i]
 		switch f.Type {
 		case Enrolled:
 			linked = linked || slices.Contains(f.CardTokens, card)
@@ -67,13 +89,7 @@ func (a *Account) cardLinkedAt(t Instant, card string) bool {
 // of the latest enrolment up to t, else of the first enrolment, else of the
 // programme that takes everyone.
 func (s *Snapshot) horizonDays(a *Account, t Instant) int {
-	name := ""
-	for i := range a.facts {
-		if f := &a.facts[i]; f.Type == Enrolled && (name == "" || !f.At.After(t)) {
-			name = f.Programme
-		}
-	}
-	if v := s.settingsAt(name, t); v != nil {
+	if v := s.settingsAt(cmp.Or(a.standingAt(t).programme, a.firstProgramme()), t); v != nil {
 		return v.HorizonDays
 	}
 	return DefaultHorizonDays
@@ -102,6 +118,12 @@ func (s *Snapshot) refundDays(programme string, t Instant) int {
 
 // firstProgramme is that of the first enrolment; empty where none is known.
 func (a *Account) firstProgramme() string {
+	if x := a.indexed(); x != nil && len(x.enrolments) > 0 {
+		return a.facts[x.enrolments[0]-1].Programme
+	}
+	if a.enrolments == 0 {
+		return ""
+	}
 	for i := range a.facts {
 		if a.facts[i].Type == Enrolled {
 			return a.facts[i].Programme
@@ -141,25 +163,29 @@ func (a *Account) cardCounts(v *programmeVersion, t Instant, card string) bool {
 // inSegmentAt reports whether the account was in one of the segments at t. An
 // enrolment states them anew.
 func (a *Account) inSegmentAt(t Instant, segments []string) bool {
-	known := a.factsUntil(t)
-	for _, segment := range segments {
-		in := false
-		for i := range known {
-			f := &known[i]
-			switch f.Type {
-			case Enrolled:
-				in = slices.Contains(f.Segments, segment)
-			case SegmentAdded:
-				in = in || f.Segment == segment
-			case SegmentRemoved:
-				in = in && f.Segment != segment
-			}
+	known, x := a.factsUntil(t), a.indexed()
+	return slices.ContainsFunc(segments, func(segment string) bool {
+		if x != nil {
+			return x.inSegment(segment, len(known))
 		}
-		if in {
-			return true
+		return inSegmentOf(known, segment)
+	})
+}
+
+func inSegmentOf(facts []Fact, segment string) bool {
+	in := false
+	for i := range facts {
+		f := &facts[i]
+		switch f.Type {
+		case Enrolled:
+			in = slices.Contains(f.Segments, segment)
+		case SegmentAdded:
+			in = in || f.Segment == segment
+		case SegmentRemoved:
+			in = in && f.Segment != segment
 		}
 	}
-	return false
+	return in
 }
 
 // ProgrammeWord stands for the programme where an offer is named with its partner.
@@ -177,10 +203,17 @@ func namesOffer(said, partnerID, offerID string) bool {
 
 // activatedAt reports whether the member had activated the offer at t.
 func (a *Account) activatedAt(t Instant, partnerID, offerID string) bool {
-	activated := false
 	known := a.factsUntil(t)
-	for i := range known {
-		f := &known[i]
+	if x := a.indexed(); x != nil {
+		return x.activated(partnerID, offerID, len(known))
+	}
+	return activatedIn(known, partnerID, offerID)
+}
+
+func activatedIn(facts []Fact, partnerID, offerID string) bool {
+	activated := false
+	for i := range facts {
+		f := &facts[i]
 		if (f.Type == OfferActivated || f.Type == OfferDeactivated) && namesOffer(f.OfferID, partnerID, offerID) {
 			activated = f.Type == OfferActivated
 		}

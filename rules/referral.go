@@ -121,10 +121,14 @@ type sponsoredAward struct {
 // room that all others leave. So a late event of one buyer takes nothing from
 // what another's purchase gives.
 func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
-	e.sponsored = e.sponsored[:0]
+	e.sponsored, e.lateTimes = e.sponsored[:0], e.lateTimes[:0]
 	for i := range a.referrals {
-		e.sponsored = append(e.sponsored, e.placeReferral(a, &a.referrals[i].Referral))
-		e.valueReferral(&a.referrals[i].Referral, &e.sponsored[i])
+		r := &a.referrals[i].Referral
+		e.sponsored = append(e.sponsored, e.placeReferral(a, r))
+		e.valueReferral(r, &e.sponsored[i])
+		if r.isLate() {
+			e.lateTimes = append(e.lateTimes, r.PurchasedAt)
+		}
 	}
 	for i := range a.referrals {
 		if r := &a.referrals[i].Referral; r.isLate() {

@@ -186,28 +186,3 @@ func (e *Engine) referralID(r *Referral) string {
 	instructionEncoding.Encode(id[len(referralPrefix):], sum[:16])
 	return string(id[:])
 }
-
-// AdoptTold takes the referrals that the ledger's store holds for those that
-// the account believes to have told, before Repair.
-func (a *Account) AdoptTold(told []Referral) {
-	a.told = a.told[:0]
-	for i := range a.purchases {
-		a.purchases[i].told = -1
-	}
-	for i := range told {
-		r := &told[i]
-		n := a.find(r.TransactionID)
-		if n < 0 {
-			n = a.insertPurchase(unknownPurchase(r.TransactionID))
-		}
-		p := &a.purchases[n]
-		a.told = append(a.told, toldState{
-			sponsor: r.SponsorAccountID, partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion,
-			programme: r.Programme, number: r.Number, currency: r.Currency, mcc: r.MCC, channel: r.Channel, at: r.PurchasedAt,
-			basisMinor:  [numWorlds]int64{r.ConfirmedBasisMinor, r.ExpectedBasisMinor},
-			rewardMinor: [numWorlds]int64{r.ConfirmedRewardMinor, r.ExpectedRewardMinor},
-			lateMinor:   [numWorlds]int64{r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor}, next: p.told,
-		})
-		p.told = int32(len(a.told) - 1)
-	}
-}
