@@ -56,8 +56,13 @@ func (s *Shard) leased(ctx context.Context, by string, work func(context.Context
 
 // holder names this process to whoever waits for it.
 func holder(by string) string {
+	return fmt.Sprintf("%s (%s)", by, ProcessName())
+}
+
+// ProcessName tells this process from others, to a person.
+func ProcessName() string {
 	host, _ := os.Hostname() // without one, the rest must do
-	return fmt.Sprintf("%s (process %d on %s)", by, os.Getpid(), host)
+	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
 }
 
 func (s *Shard) keepLease(ctx context.Context, epoch int64, lost context.CancelCauseFunc) {

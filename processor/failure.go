@@ -45,9 +45,12 @@ type failure struct{ reason, remedy string }
 func failureOf(err error) failure {
 	var outOfRange *feed.OffsetOutOfRangeError
 	var panics *panicked
+	var fenced *FencedError
 	switch {
+	case errors.As(err, &fenced) && fenced.Foreign:
+		return failure{"other_group", "a processor of another consumer group works on the same shards, and both take them from each other: one of them has the wrong kafka.group or redis.prefix; stop it"}
 	case errors.Is(err, ErrFenced):
-		return failure{"fenced", "another owner has claimed the shard: if this goes on, two groups or two installations share one Redis prefix"}
+		return failure{"fenced", "another owner has claimed the shard: if this goes on, two installations share one Redis prefix"}
 	case errors.Is(err, ErrHeadsFellBack):
 		return failure{"behind_ledger", "Redis has lost its last writes: the shard is rebuilt from ClickHouse when it is claimed. If this goes on, look at Redis' persistence and failovers"}
 	case errors.As(err, &outOfRange):

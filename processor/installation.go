@@ -61,7 +61,7 @@ func HoldInstallation(ctx context.Context, store RedisInstallation, ledger Ledge
 	if err != nil {
 		return known, err
 	}
-	return known, h.agree(held, known)
+	return known, agree(held, known)
 }
 
 // CheckInstallation is HoldInstallation for who only reads: it begins nothing.
@@ -110,7 +110,7 @@ func (h *holding) known(ctx context.Context) (rules.Installation, error) {
 			"redis.addresses names another Redis, or it was restored from before it had an id. Correct it; if it is this installation's Redis, delete the keys "+
 			"that begin with redis.prefix and a colon: they are rebuilt from ClickHouse", ErrOtherInstallation, known.ID)
 	case h.redis.ID != "" && h.redis.ID != known.ID && (h.redis.Confirmed || h.redis.Used):
-		return none, h.agree(h.redis.Installation, known)
+		return none, agree(h.redis.Installation, known)
 	}
 	return known, h.checkKey(known)
 }
@@ -145,7 +145,7 @@ func (h *holding) begin(ctx context.Context) (rules.Installation, error) {
 	}
 	for _, other := range inLedger {
 		if other.ID != mine.ID {
-			return mine, errors.Join(h.agree(mine, other), h.ledger.WithdrawInstallation(ctx, mine))
+			return mine, errors.Join(agree(mine, other), h.ledger.WithdrawInstallation(ctx, mine))
 		}
 	}
 	return mine, nil
@@ -174,7 +174,7 @@ func errKeyChanged(why string) error {
 }
 
 // agree refuses a Redis and a ledger of two installations.
-func (h *holding) agree(inRedis, inLedger rules.Installation) error {
+func agree(inRedis, inLedger rules.Installation) error {
 	if inRedis == inLedger {
 		return nil
 	}

@@ -28,6 +28,27 @@ var ErrHeadsFellBack = errors.New("account states are behind the ledger")
 // there on records would be left out that nobody has ever looked at.
 var ErrUndecided = errors.New("the group's committed offsets are beyond what was decided")
 
+// FencedError is ErrFenced with the name of the owner, as far as it has said.
+type FencedError struct {
+	Group, Process string
+	// Foreign: the owner belongs to another consumer group than this process. The
+	// groups take each other's shards for as long as both run.
+	Foreign bool
+	Epoch   string
+	Own     int64
+}
+
+func (e *FencedError) Error() string {
+	who := ""
+	if e.Group != "" {
+		who = fmt.Sprintf(", %s of consumer group %s", e.Process, e.Group)
+	}
+	return fmt.Sprintf("%s%s: its epoch is %s, this one's is %d", ErrFenced, who, e.Epoch, e.Own)
+}
+
+// Unwrap makes errors.Is(err, ErrFenced) true.
+func (e *FencedError) Unwrap() error { return ErrFenced }
+
 // LeasedError says that a command works on the shard, for as long as it renews its
 // lease.
 type LeasedError struct {
@@ -132,6 +153,9 @@ type Accounts interface {
 	// still this owner's (ErrFenced) and that the batch is still decided: after
 	// a Redis that lost its last writes it is not (ErrHeadsFellBack).
 	Holds(ctx context.Context, shard int32, epoch int64, batch uint64) error
+	// Intact makes sure, while nothing is saved, that the shard is still this
+	// owner's (ErrFenced) and as it was saved last (ErrHeadsFellBack).
+	Intact(ctx context.Context, shard int32, epoch int64, heads rules.Heads, batch uint64) error
 	// Clear deletes the outbox up to and with the batch.
 	Clear(ctx context.Context, shard int32, epoch int64, upToBatch uint64) error
 	// Draw raises what the shard may grant of a budget. booked tells what the

@@ -290,6 +290,9 @@ func (r *memoryRedis) Draw(ctx context.Context, d Draw, booked func(context.Cont
 }
 
 func (*memoryRedis) Holds(context.Context, int32, int64, uint64) error { return nil }
+func (*memoryRedis) Intact(context.Context, int32, int64, rules.Heads, uint64) error {
+	return nil
+}
 func (*memoryRedis) Clear(context.Context, int32, int64, uint64) error { return nil }
 func (*memoryRedis) BeginRebuild(context.Context, int32, int64) error  { return nil }
 

@@ -45,6 +45,7 @@ type Options struct {
 	MaxSaveBytes   int                     // states and outbox of one script, where it is more than one record
 	MaxAhead       int                     // batches decided but not settled
 	CommitInterval time.Duration           // how long offsets of records that changed nothing wait
+	LookInterval   time.Duration           // how long nothing is saved before it is looked whether Redis still has the shard
 	RetryMax       time.Duration           // longest pause between tries of a failing step
 	DrainTimeout   time.Duration           // how long a shard that must stop may go on settling
 }
@@ -57,6 +58,7 @@ func DefaultOptions() Options {
 		MaxSaveBytes:   32 << 20,
 		MaxAhead:       4,
 		CommitInterval: time.Second,
+		LookInterval:   10 * time.Second,
 		RetryMax:       5 * time.Second,
 		DrainTimeout:   10 * time.Second,
 	}
@@ -95,6 +97,7 @@ type Shard struct {
 	readUpTo  int // records of the batch that were read, some of them perhaps for a window that was given up
 	window    window
 	lastSave  time.Time
+	lastLook  time.Time // whether Redis still has the shard
 	waitTold  time.Time // when it was last said that a purchase waits for the catalogue
 	stamps    stamps
 	latest    int64 // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
@@ -202,6 +205,9 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 	if len(s.feedBatch.Records) == 0 && s.backlog.oldest() == 0 && s.lag() == 0 {
 		s.move()
 	}
+	if err := s.lookIsDue(ctx); err != nil {
+		return err
+	}
 	s.useCatalogue()
 	s.decoder.Reset()
 	now := s.edges.Now()
@@ -237,6 +243,20 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 			return nil
 		}
 	}
+}
+
+// lookIsDue makes sure, where nothing was saved for a while, that Redis still has
+// what was saved last: else a Redis that was emptied, or another owner, would be
+// noticed by the next record alone, which may come in the night.
+func (s *Shard) lookIsDue(ctx context.Context) error {
+	now := s.edges.Now()
+	if now.Sub(s.lastSave) < s.options.LookInterval || now.Sub(s.lastLook) < s.options.LookInterval {
+		return nil
+	}
+	s.lastLook = now
+	return s.retry(ctx, "look", func(ctx context.Context) error {
+		return s.edges.Accounts.Intact(ctx, s.source.Shard(), s.epoch, s.heads, s.batch)
+	})
 }
 
 // finish takes a matched window from its accounts to the queue.

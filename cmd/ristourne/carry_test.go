@@ -62,6 +62,9 @@ func (c *carrier) Save(_ context.Context, s *processor.Save) error {
 }
 
 func (*carrier) Holds(context.Context, int32, int64, uint64) error { return nil }
+func (*carrier) Intact(context.Context, int32, int64, rules.Heads, uint64) error {
+	return nil
+}
 func (*carrier) Clear(context.Context, int32, int64, uint64) error { return nil }
 
 func (c *carrier) Draw(_ context.Context, d processor.Draw, _ func(context.Context) (map[int32]int64, error)) (processor.Drawn, error) {

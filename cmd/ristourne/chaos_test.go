@@ -263,6 +263,10 @@ func (a faultyAccounts) Holds(ctx context.Context, shard int32, epoch int64, bat
 	return a.faults.call("holds", func() error { return a.Accounts.Holds(ctx, shard, epoch, batch) })
 }
 
+func (a faultyAccounts) Intact(ctx context.Context, shard int32, epoch int64, heads rules.Heads, batch uint64) error {
+	return a.faults.call("look", func() error { return a.Accounts.Intact(ctx, shard, epoch, heads, batch) })
+}
+
 func (a faultyAccounts) Clear(ctx context.Context, shard int32, epoch int64, upTo uint64) error {
 	return a.faults.call("clear", func() error { return a.Accounts.Clear(ctx, shard, epoch, upTo) })
 }

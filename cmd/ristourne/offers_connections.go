@@ -52,7 +52,8 @@ func holdLedger(ctx context.Context, c *config, ledger *clickhouse.Ledger) error
 	if err != nil {
 		return err
 	}
-	return holdInstallation(ctx, c, store, ledger, slog.Default())
+	_, err = holdInstallation(ctx, c, store, ledger, slog.Default())
+	return err
 }
 
 // ledgerArchive keeps the catalogue beside the ledger that was decided by it.

@@ -12,6 +12,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/segmentio/kafka-go"
 
+	"ristourne/processor"
 	"ristourne/processor/feed"
 	"ristourne/rules"
 	"ristourne/sinks/credits"
@@ -314,4 +315,59 @@ http: {listen: "127.0.0.1:0"}
 	if code != exitFailed || !strings.Contains(stderr, "correct redis.username and redis.password") {
 		t.Errorf("run exits %d: %s", code, stderr)
 	}
+}
+
+// A Redis that was emptied in the night, when no record comes, is noticed by itself.
+func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
+	b := newWorkedBank(t)
+	b.start(t)
+	waitUntil(t, "/readyz answers", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
+	claims := func() int { return strings.Count(b.log.String(), `"msg":"shard claimed"`) }
+	waitUntil(t, "the shards are claimed", func() bool { return claims() >= 2*bankShards })
+	client, err := b.c.Redis.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "the shards are rebuilt", func() bool { return strings.Count(b.log.String(), `"msg":"shard rebuilt"`) >= bankShards })
+	waitUntil(t, "Redis knows its installation and layout again", func() bool {
+		held, err1 := b.store.HeldInstallation(t.Context())
+		shards, err2 := b.store.Shards(t.Context())
+		return err1 == nil && err2 == nil && held.ID != "" && shards == bankShards
+	})
+	wantText(t, b.log.String(), "Redis has forgotten to which installation it belongs", "account states are behind the ledger: rebuilding the shard")
+	wantText(t, b.run(t, "offers", "restore"), "is back in Redis")
+	wantText(t, b.run(t, "rebuild", "--dry-run"), "recomputing would change nothing")
+	for shard := range int32(bankShards) {
+		if head, err := b.store.Head(t.Context(), shard); err != nil || head.LastSeq == 0 {
+			t.Errorf("shard %d: %+v, %v", shard, head, err)
+		}
+	}
+}
+
+// Two groups that work on the same shards take them from each other: each is told
+// which one the other is.
+func TestASecondGroupOnTheSameShardsIsToldByName(t *testing.T) {
+	b := newWorkedBank(t)
+	b.start(t)
+	second := &bank{config: b.variant(t, "group: "+b.c.Kafka.Group, "group: the-other-one")}
+	var err error
+	if second.c, err = loadConfig(second.config); err != nil {
+		t.Fatal(err)
+	}
+	second.start(t)
+	for _, of := range []struct {
+		*bank
+		other string
+	}{{b, "the-other-one"}, {second, b.c.Kafka.Group}} {
+		waitUntil(t, "the log names "+of.other, func() bool {
+			return strings.Contains(of.log.String(), fmt.Sprintf("of consumer group %s: its epoch is", of.other)) &&
+				strings.Contains(of.log.String(), `"reason":"other_group"`)
+		})
+		body, _ := of.get(t, "/metrics")
+		wantText(t, body, `ristourne_shard_failures_total{reason="other_group",shard="`)
+	}
+	wantText(t, b.log.String(), processor.ProcessName())
 }

@@ -23,6 +23,7 @@ import (
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
+	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
 	"ristourne/sinks/deadletters"
@@ -116,6 +117,7 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 	defer e.close(log)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.watcher.Run(ctx) })
+	group.Go(func() error { return processor.WatchInstallation(ctx, e.accounts, e.ledger, e.installation, log) })
 	group.Go(func() error {
 		if err := e.watcher.Wait(ctx); err != nil {
 			return err
@@ -168,6 +170,8 @@ type openedEdges struct {
 	deadLetters *deadletters.Writer
 	closers     []io.Closer
 	transport   *kafka.Transport
+
+	installation rules.Installation
 }
 
 func (e *openedEdges) edges() processor.Edges {
@@ -208,6 +212,7 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	if e.accounts, err = accounts.New(client, c.Redis.Prefix); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
+	e.accounts.SetOwner(c.Kafka.Group, processor.ProcessName())
 	if err := waitForRedis(ctx, c, e.accounts, log); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
@@ -215,7 +220,8 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	if e.ledger, err = openLedger(ctx, c, log); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	if err := holdInstallation(ctx, c, e.accounts, e.ledger, log); err != nil {
+	of, err := holdInstallation(ctx, c, e.accounts, e.ledger, log)
+	if err != nil {
 		return nil, errors.Join(err, client.Close(), e.ledger.Close())
 	}
 	transport, err := c.Kafka.transport()
@@ -223,6 +229,7 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 		return nil, errors.Join(err, client.Close(), e.ledger.Close())
 	}
 	e.transport = transport
+	e.installation = of
 	e.payer = credits.New(credits.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Instructions, Transport: transport})
 	e.teller = referrals.New(referrals.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Referrals, Transport: transport})
 	e.deadLetters = deadletters.New(deadletters.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.DeadLetters, Transport: transport})
@@ -257,9 +264,9 @@ func openLedger(ctx context.Context, c *config, log *slog.Logger) (*clickhouse.L
 
 // holdInstallation refuses a Redis, a database and a key that don't belong
 // together, before anything is read or written.
-func holdInstallation(ctx context.Context, c *config, store *accounts.Store, ledger *clickhouse.Ledger, log *slog.Logger) error {
-	return waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error {
-		of, err := processor.HoldInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.reveal()))
+func holdInstallation(ctx context.Context, c *config, store *accounts.Store, ledger *clickhouse.Ledger, log *slog.Logger) (of rules.Installation, err error) {
+	err = waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() (err error) {
+		of, err = processor.HoldInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.reveal()))
 		if errors.Is(err, processor.ErrOtherInstallation) {
 			return backoff.Permanent(err) // no waiting mends it
 		}
@@ -268,6 +275,7 @@ func holdInstallation(ctx context.Context, c *config, store *accounts.Store, led
 		}
 		return err
 	})
+	return of, err
 }
 
 // waitFor tries until a part is as it must be, and says what it waits for.

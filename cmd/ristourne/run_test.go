@@ -130,6 +130,8 @@ func (b *bank) start(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	b.stop, b.stopped = stop, make(chan error, 1)
+	find := regexp.MustCompile(`"metrics":"(http://[^/]+)/metrics"`)
+	before := len(find.FindAllString(b.log.String(), -1)) // of those that have stopped
 	go func() { b.stopped <- runProcessor(ctx, b.c, newLogger(&b.log, b.c.Log)) }()
 	t.Cleanup(func() {
 		stop()
@@ -137,13 +139,12 @@ func (b *bank) start(t *testing.T) {
 			t.Logf("the processor's log:\n%s", head(b.log.String(), 200))
 		}
 	})
-	find := regexp.MustCompile(`"metrics":"(http://[^/]+)/metrics"`)
 	waitUntil(t, "the processor says where its metrics are", func() bool {
-		found := find.FindStringSubmatch(b.log.String())
-		if found != nil {
-			b.address = found[1]
+		found := find.FindAllStringSubmatch(b.log.String(), -1)
+		if len(found) > before {
+			b.address = found[before][1]
 		}
-		return found != nil
+		return len(found) > before
 	})
 }
 

@@ -236,7 +236,7 @@ func (s *Store) writePart(ctx context.Context, d *processor.Draw, drawn *process
 	if answer[0] == "behind" {
 		return fmt.Errorf("%w: the shard has been rebuilt, or is being", processor.ErrHeadsFellBack)
 	}
-	return refusal(answer, d.Epoch)
+	return s.refusal(answer, d.Epoch)
 }
 
 // poolKey is on whichever server its name leads to.

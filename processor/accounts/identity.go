@@ -28,6 +28,15 @@ func (s *Store) Installation(ctx context.Context) (processor.RedisIdentity, erro
 	return held, nil
 }
 
+// HeldInstallation reads the installation alone; its ID is empty where none is held.
+func (s *Store) HeldInstallation(ctx context.Context) (rules.Installation, error) {
+	held, _, err := s.installation(ctx)
+	if err != nil {
+		return rules.Installation{}, fmt.Errorf("read the installation from Redis: %w", err)
+	}
+	return held.Installation, nil
+}
+
 func (s *Store) installation(ctx context.Context) (held processor.RedisIdentity, shards int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -22,7 +22,7 @@ func (s *Store) BeginRebuild(ctx context.Context, number int32, epoch int64) err
 	c.add(epoch)
 	answer, err := s.run(ctx, beginScript, c)
 	if err == nil {
-		err = refusal(answer, epoch)
+		err = s.refusal(answer, epoch)
 	}
 	if err != nil {
 		return fmt.Errorf("begin rebuild of shard %d in Redis: %w", number, err)
@@ -78,7 +78,7 @@ func (s *Store) restore(ctx context.Context, number int32, epoch int64, part *re
 	if err != nil {
 		return err
 	}
-	return refusal(answer, epoch)
+	return s.refusal(answer, epoch)
 }
 
 // FinishRebuild gives the shard its heads, and then deletes the states of
@@ -90,7 +90,7 @@ func (s *Store) FinishRebuild(ctx context.Context, number int32, epoch int64, m 
 	c.add(epoch, sh.generation, formatHeads(m.Heads), m.Batch, m.LastSeq)
 	answer, err := s.run(ctx, finishScript, c)
 	if err == nil {
-		err = refusal(answer, epoch)
+		err = s.refusal(answer, epoch)
 	}
 	if err == nil {
 		err = s.sweep(ctx, &sh)

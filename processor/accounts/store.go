@@ -48,6 +48,8 @@ type Store struct {
 	client  redis.UniversalClient
 	cluster bool
 	prefix  string
+	group   string // see SetOwner
+	process string
 
 	mu     sync.Mutex
 	shards map[int32]*shard
@@ -74,6 +76,10 @@ func New(client redis.UniversalClient, prefix string) (*Store, error) {
 	_, cluster := client.(*redis.ClusterClient)
 	return &Store{client: client, cluster: cluster, prefix: prefix, shards: make(map[int32]*shard)}, nil
 }
+
+// SetOwner says who claims shards here, so that whoever is shut out knows by whom.
+// It comes before the first claim.
+func (s *Store) SetOwner(group, process string) { s.group, s.process = group, process }
 
 // of gives a copy: the generation may change while a call is under way.
 func (s *Store) of(number int32) shard {
@@ -118,7 +124,7 @@ func (s *Store) RenewLease(ctx context.Context, number int32, epoch int64, lease
 	c.add(epoch, lease.Microseconds())
 	answer, err := s.run(ctx, leaseScript, c)
 	if err == nil {
-		err = refusal(answer, epoch)
+		err = s.refusal(answer, epoch)
 	}
 	if err != nil {
 		return fmt.Errorf("renew the lease on shard %d in Redis: %w", number, err)
@@ -140,7 +146,7 @@ func (s *Store) claim(ctx context.Context, number int32, by string, lease time.D
 	sh := s.of(number)
 	c := newCall(claimScript, sh.owner, sh.head)
 	c.endKeys()
-	c.add(lease.Microseconds(), by)
+	c.add(lease.Microseconds(), by, s.group, s.process)
 	answer, err := s.run(ctx, claimScript, c)
 	if err != nil {
 		return claim, err
@@ -292,7 +298,7 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 	case "gap":
 		return fmt.Errorf("it does not follow batch %s, at which Redis is with the same heads %s", answer[2], answer[1])
 	}
-	return refusal(answer, save.Epoch)
+	return s.refusal(answer, save.Epoch)
 }
 
 func checkSave(save *processor.Save) error {
@@ -338,7 +344,7 @@ func (s *Store) Clear(ctx context.Context, number int32, epoch int64, upToBatch 
 	c.add(epoch, upToBatch)
 	answer, err := s.run(ctx, clearScript, c)
 	if err == nil {
-		err = refusal(answer, epoch)
+		err = s.refusal(answer, epoch)
 	}
 	if err != nil {
 		return fmt.Errorf("clear outbox of shard %d up to batch %d in Redis: %w", number, upToBatch, err)
@@ -358,7 +364,7 @@ func (s *Store) Holds(ctx context.Context, number int32, epoch int64, batch uint
 	if err == nil && answer[0] == "gone" {
 		err = processor.ErrHeadsFellBack
 	} else if err == nil {
-		err = refusal(answer, epoch)
+		err = s.refusal(answer, epoch)
 	}
 	if err != nil {
 		return fmt.Errorf("look for batch %d of shard %d in Redis: %w", batch, number, err)
@@ -366,14 +372,36 @@ func (s *Store) Holds(ctx context.Context, number int32, epoch int64, batch uint
 	return nil
 }
 
+// Intact makes sure that the shard is this owner's and is as it was left: heads and
+// batch are those of the last save. A Redis that was emptied or set back is told by
+// it although no record comes.
+func (s *Store) Intact(ctx context.Context, number int32, epoch int64, heads rules.Heads, batch uint64) error {
+	sh := s.of(number)
+	c := newCall(intactScript, sh.owner, sh.head)
+	c.endKeys()
+	c.add(epoch, sh.generation, formatHeads(heads), batch)
+	answer, err := s.run(ctx, intactScript, c)
+	if err == nil && answer[0] == "gone" {
+		err = processor.ErrHeadsFellBack
+	} else if err == nil {
+		err = s.refusal(answer, epoch)
+	}
+	if err != nil {
+		return fmt.Errorf("look at shard %d in Redis: %w", number, err)
+	}
+	return nil
+}
+
 // refusal is the error of an answer that says no; nil where it says yes.
-func refusal(answer []string, epoch int64) error {
-	switch answer[0] {
-	case "done":
+func (s *Store) refusal(answer []string, epoch int64) error {
+	switch {
+	case answer[0] == "done":
 		return nil
-	case "fenced":
-		return fmt.Errorf("%w: its epoch is %s, this one's is %d", processor.ErrFenced, strings.Join(answer[1:], " "), epoch)
-	case "idle":
+	case answer[0] == "fenced" && len(answer) == 4:
+		return &processor.FencedError{
+			Group: answer[2], Process: answer[3], Foreign: answer[2] != "" && s.group != "" && answer[2] != s.group, Epoch: answer[1], Own: epoch,
+		}
+	case answer[0] == "idle":
 		return errors.New("no rebuild of this owner is under way: begin it anew")
 	}
 	return fmt.Errorf("script gave %q", answer)

@@ -2,7 +2,7 @@
 -- generation: the states of the one before are out of sight at once, and
 -- deleted when the rebuild is finished.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation')
-if owner[1] ~= ARGV[1] then return {'fenced', owner[1] or 'none'} end
+if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 local generation = tonumber(owner[2] or 0) + 1
 redis.call('HSET', KEYS[1], 'generation', generation, 'rebuilding', 1)
 redis.call('DEL', KEYS[2], KEYS[3])

@@ -1,4 +1,5 @@
--- KEYS: owner, head. ARGV: microseconds of a lease, 0: none; for whom. Gives
+-- KEYS: owner, head. ARGV: microseconds of a lease, 0: none; for whom; the
+-- claimer's consumer group and process, for whom it shuts out. Gives
 -- epoch, generation, heads, batch, seq; or 'leased', by whom, since and until
 -- when, in microseconds.
 --
@@ -23,7 +24,7 @@ if owner[3] or not head[1] then
   generation = generation + 1
   redis.call('HDEL', KEYS[1], 'rebuilding')
 end
-redis.call('HSET', KEYS[1], 'epoch', epoch, 'generation', generation)
+redis.call('HSET', KEYS[1], 'epoch', epoch, 'generation', generation, 'group', ARGV[3], 'process', ARGV[4])
 redis.call('HDEL', KEYS[1], 'lease_until', 'lease_by', 'lease_since')
 if tonumber(ARGV[1]) > 0 then
   redis.call('HSET', KEYS[1], 'lease_until', string.format('%.0f', now + tonumber(ARGV[1])),

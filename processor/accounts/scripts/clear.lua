@@ -1,6 +1,6 @@
 -- KEYS: owner, outbox. ARGV: epoch, number of the last batch to delete.
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if epoch ~= ARGV[1] then return {'fenced', epoch or 'none'} end
+if epoch ~= ARGV[1] then return fenced(KEYS[1]) end
 for _, batch in ipairs(redis.call('HKEYS', KEYS[2])) do
   if tonumber(batch) <= tonumber(ARGV[2]) then redis.call('HDEL', KEYS[2], batch) end
 end

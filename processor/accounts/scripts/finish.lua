@@ -1,6 +1,6 @@
 -- KEYS: owner, head. ARGV: epoch, generation, heads, batch, seq.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
-if owner[1] ~= ARGV[1] then return {'fenced', owner[1] or 'none'} end
+if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 if owner[2] ~= ARGV[2] then return {'idle'} end
 if not owner[3] then
   local head = redis.call('HMGET', KEYS[2], 'heads', 'batch', 'seq')

@@ -1,7 +1,7 @@
 -- KEYS: owner. ARGV: epoch, microseconds that the lease lasts from now on; 0: it
 -- is given up.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'lease_until')
-if owner[1] ~= ARGV[1] then return {'fenced', owner[1] or 'none'} end
+if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 if tonumber(ARGV[2]) == 0 then
   redis.call('HDEL', KEYS[1], 'lease_until', 'lease_by', 'lease_since')
 elseif owner[2] then

@@ -1,7 +1,7 @@
 -- KEYS: owner, head, members, known, then one of each account.
 -- ARGV: epoch, generation, members, known, then one value of each account.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
-if owner[1] ~= ARGV[1] then return {'fenced', owner[1] or 'none'} end
+if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 if owner[2] ~= ARGV[2] or not owner[3] then return {'idle'} end
 for i = 5, #KEYS do redis.call('SET', KEYS[i], ARGV[i]) end
 append(KEYS[2], KEYS[3], 'members', ARGV[3])

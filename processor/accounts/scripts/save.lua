@@ -7,7 +7,7 @@
 --
 -- Nothing is written before everything is checked: Redis does not roll back.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
-if owner[1] ~= ARGV[1] then return {'fenced', owner[1] or 'none'} end
+if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 local head = redis.call('HMGET', KEYS[2], 'heads', 'batch')
 local heads, batch = head[1] or '-1,-1,-1,-1', head[2] or '0'
 if owner[2] ~= ARGV[2] or owner[3] then return {'behind', heads, batch} end
