@@ -107,8 +107,6 @@ func (r *refusing) Holds(context.Context, int32, int64, uint64) error {
 	return nil
 }
 
-func (*refusing) Intact(context.Context, int32, int64, rules.Heads, uint64) error { return nil }
-
 func (r *refusing) Clear(context.Context, int32, int64, uint64) error { return nil }
 
 type committing struct{ shardZero }

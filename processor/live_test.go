@@ -164,7 +164,7 @@ func TestAnIdleShardIsAliveUnlessRecordsWait(t *testing.T) {
 		clock := new(handClock)
 		clock.advance(time.Hour)
 		edges := pureEdges(t, aTown())
-		edges.Now = clock.now
+		edges.Now, edges.Accounts = clock.now, &bareAccounts{}
 		options := DefaultOptions()
 		options.AccountRefKey = make([]byte, 32)
 		s := NewShard(quietSource{lag: lag}, edges, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))

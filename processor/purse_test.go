@@ -39,6 +39,8 @@ type bareAccounts struct {
 	saveErr       error
 }
 
+func (*bareAccounts) Intact(context.Context, int32, int64, rules.Heads, uint64) error { return nil }
+
 func (*bareAccounts) Load(_ context.Context, _ int32, ids []string, values [][]byte) ([][]byte, error) {
 	for range ids {
 		values = append(values, nil)

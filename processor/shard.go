@@ -250,8 +250,8 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 // noticed by the next record alone, which may come in the night.
 func (s *Shard) lookIsDue(ctx context.Context) error {
 	now := s.edges.Now()
-	if now.Sub(s.lastSave) < s.options.LookInterval || now.Sub(s.lastLook) < s.options.LookInterval {
-		return nil
+	if len(s.feedBatch.Records) > 0 || now.Sub(s.lastSave) < s.options.LookInterval || now.Sub(s.lastLook) < s.options.LookInterval {
+		return nil // what comes is saved soon, and that tells
 	}
 	s.lastLook = now
 	return s.retry(ctx, "look", func(ctx context.Context) error {

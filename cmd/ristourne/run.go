@@ -117,6 +117,7 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 	defer e.close(log)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.watcher.Run(ctx) })
+	group.Go(func() error { e.accounts.Sweep(ctx, log); return nil })
 	group.Go(func() error { return processor.WatchInstallation(ctx, e.accounts, e.ledger, e.installation, log) })
 	group.Go(func() error {
 		if err := e.watcher.Wait(ctx); err != nil {

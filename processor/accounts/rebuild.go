@@ -3,10 +3,6 @@ package accounts
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"ristourne/processor"
 	"ristourne/rules"
@@ -81,8 +77,8 @@ func (s *Store) restore(ctx context.Context, number int32, epoch int64, part *re
 	return s.refusal(answer, epoch)
 }
 
-// FinishRebuild gives the shard its heads, and then deletes the states of
-// older generations.
+// FinishRebuild gives the shard its heads. The states of older generations are
+// deleted later, see Sweep.
 func (s *Store) FinishRebuild(ctx context.Context, number int32, epoch int64, m rules.Marker) error {
 	sh := s.of(number)
 	c := newCall(finishScript, sh.owner, sh.head)
@@ -92,62 +88,9 @@ func (s *Store) FinishRebuild(ctx context.Context, number int32, epoch int64, m 
 	if err == nil {
 		err = s.refusal(answer, epoch)
 	}
-	if err == nil {
-		err = s.sweep(ctx, &sh)
-	}
 	if err != nil {
 		return fmt.Errorf("finish rebuild of shard %d in Redis: %w", number, err)
 	}
+	s.sweeps.add(number)
 	return nil
-}
-
-// sweep deletes account states of generations before the shard's. It looks
-// through all keys of the server, a thousand at a time. A zombie's sweep does
-// no harm: newer generations than its own are left alone.
-func (s *Store) sweep(ctx context.Context, sh *shard) error {
-	generation, err := strconv.ParseUint(sh.generation, 10, 64)
-	if err != nil {
-		return fmt.Errorf("generation: %w", err)
-	}
-	server, err := s.serverOf(ctx, sh.owner)
-	if err != nil {
-		return err
-	}
-	for cursor := uint64(0); ; {
-		if cursor, err = s.sweepSome(ctx, server, sh, generation, cursor); err != nil {
-			return fmt.Errorf("delete states of older generations: %w", err)
-		}
-		if cursor == 0 {
-			return nil
-		}
-	}
-}
-
-func (s *Store) sweepSome(ctx context.Context, server redis.Cmdable, sh *shard, generation, cursor uint64) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	names, next, err := server.Scan(ctx, cursor, sh.accounts+"*", 1_000).Result()
-	if err != nil {
-		return 0, err
-	}
-	var old []string
-	for _, name := range names {
-		digits, _, _ := strings.Cut(strings.TrimPrefix(name, sh.accounts), ":")
-		if of, err := strconv.ParseUint(digits, 10, 64); err == nil && of < generation {
-			old = append(old, name)
-		}
-	}
-	if len(old) == 0 {
-		return next, nil
-	}
-	return next, server.Unlink(ctx, old...).Err()
-}
-
-// serverOf is the server that holds the key: SCAN knows no slots.
-func (s *Store) serverOf(ctx context.Context, key string) (redis.Cmdable, error) {
-	cluster, ok := s.client.(*redis.ClusterClient)
-	if !ok {
-		return s.client, nil
-	}
-	return cluster.MasterForKey(ctx, key)
 }

@@ -45,6 +45,9 @@ var (
 	intactScript  = scriptOf("fenced", "intact")
 	leaseScript   = scriptOf("fenced", "lease")
 
+	sweepScript = scriptOf("sweep")
+	sweptScript = scriptOf("swept")
+
 	installationScript = scriptOf("installation")
 )
 

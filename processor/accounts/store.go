@@ -50,6 +50,7 @@ type Store struct {
 	prefix  string
 	group   string // see SetOwner
 	process string
+	sweeps  *sweeps
 
 	mu     sync.Mutex
 	shards map[int32]*shard
@@ -61,6 +62,7 @@ var _ processor.Accounts = (*Store)(nil)
 // shard is what the store remembers of a shard.
 type shard struct {
 	keys
+	number int32
 	// generation of the account states that this process has claimed or begun
 	// to rebuild; empty: none. The scripts refuse one that is not Redis' own.
 	generation string
@@ -74,7 +76,7 @@ func New(client redis.UniversalClient, prefix string) (*Store, error) {
 		return nil, err
 	}
 	_, cluster := client.(*redis.ClusterClient)
-	return &Store{client: client, cluster: cluster, prefix: prefix, shards: make(map[int32]*shard)}, nil
+	return &Store{client: client, cluster: cluster, prefix: prefix, sweeps: newSweeps(), shards: make(map[int32]*shard)}, nil
 }
 
 // SetOwner says who claims shards here, so that whoever is shut out knows by whom.
@@ -87,7 +89,7 @@ func (s *Store) of(number int32) shard {
 	defer s.mu.Unlock()
 	sh := s.shards[number]
 	if sh == nil {
-		sh = &shard{keys: keysOf(s.prefix, number)}
+		sh = &shard{keys: keysOf(s.prefix, number), number: number}
 		s.shards[number] = sh
 	}
 	return *sh
@@ -154,7 +156,7 @@ func (s *Store) claim(ctx context.Context, number int32, by string, lease time.D
 	if answer[0] == "leased" && len(answer) == 4 {
 		return claim, leasedBy(answer)
 	}
-	if len(answer) != 5 {
+	if len(answer) != 6 {
 		return claim, fmt.Errorf("script gave %q", answer)
 	}
 	if claim.Epoch, err = strconv.ParseInt(answer[0], 10, 64); err != nil {
@@ -164,6 +166,9 @@ func (s *Store) claim(ctx context.Context, number int32, by string, lease time.D
 		return claim, err
 	}
 	s.setGeneration(number, answer[1])
+	if answer[5] != "" {
+		s.sweeps.add(number)
+	}
 	claim.Outbox, err = s.outbox(ctx, sh.keys)
 	return claim, err
 }

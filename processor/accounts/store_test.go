@@ -416,6 +416,7 @@ func TestRebuild(t *testing.T) {
 		if members, known := w.filters(); !slices.Equal(members, []uint64{1, 2}) || len(known) != len(many) {
 			w.Errorf("filters hold %v and %d", members, len(known))
 		}
+		w.sweepAll(w.store)
 		if names := w.accountKeys(); len(names) != 2 {
 			w.Errorf("states of the older generation are left: %q", names)
 		}
@@ -458,6 +459,7 @@ func TestInterruptedRebuild(t *testing.T) {
 		}
 		w.must(w.store.BeginRebuild(w.Context(), shard12, w.claim.Epoch))
 		w.must(w.store.FinishRebuild(w.Context(), shard12, w.claim.Epoch, rules.Marker{Heads: rules.NoHeads}))
+		w.sweepAll(w.store)
 		if names := w.accountKeys(); len(names) != 0 {
 			w.Errorf("states of broken-off rebuilds are left: %q", names)
 		}
@@ -873,4 +875,36 @@ func TestARefusedPasswordIsToldAtOnce(t *testing.T) {
 			t.Errorf("password %q: %v", password, err)
 		}
 	}
+}
+
+// An owner that saves nothing for a while asks whether Redis still has its shard.
+func TestIntact(t *testing.T) {
+	each(t, func(w *world) {
+		intact := func(batch uint64) error {
+			return w.store.Intact(w.Context(), shard12, w.claim.Epoch, w.batch(int64(batch)).After, batch)
+		}
+		w.must(w.store.Intact(w.Context(), shard12, w.claim.Epoch, rules.NoHeads, 0))
+		w.save(w.batch(1))
+		w.save(w.batch(2))
+		w.must(intact(2))
+		w.wantError(intact(3), processor.ErrHeadsFellBack) // a save that Redis has lost
+
+		other := w.another()
+		w.store.SetOwner("ours", "process 1 on a")
+		other.SetOwner("theirs", "process 2 on b")
+		w.claimBy(other)
+		var fenced *processor.FencedError
+		if err := intact(2); !errors.As(err, &fenced) || !errors.Is(err, processor.ErrFenced) || !fenced.Foreign || fenced.Group != "theirs" || fenced.Process != "process 2 on b" {
+			w.Errorf("shut out by another group: %v", err)
+		}
+		other.SetOwner("ours", "process 2 on b")
+		w.claimBy(other)
+		if err := w.store.Clear(w.Context(), shard12, w.claim.Epoch, 1); !errors.As(err, &fenced) || fenced.Foreign || fenced.Process != "process 2 on b" {
+			w.Errorf("shut out by another process of the group: %v", err)
+		}
+
+		k := keysOf(w.prefix, shard12)
+		w.must(w.client.Del(w.Context(), k.owner, k.head, k.outbox).Err())
+		w.wantError(intact(2), processor.ErrHeadsFellBack)
+	})
 }

@@ -1,6 +1,7 @@
 -- KEYS: owner, head. ARGV: microseconds of a lease, 0: none; for whom; the
 -- claimer's consumer group and process, for whom it shuts out. Gives
--- epoch, generation, heads, batch, seq; or 'leased', by whom, since and until
+-- epoch, generation, heads, batch, seq, 1 where states of older generations are to
+-- be deleted; or 'leased', by whom, since and until
 -- when, in microseconds.
 --
 -- A lease keeps everybody else out until it is given up or has run out, so that an
@@ -11,7 +12,7 @@
 -- emptied or set back must not give an epoch out twice, or a zombie could pass
 -- for the owner. A shard without heads has no states: whatever a broken-off
 -- rebuild has written is of an older generation from now on.
-local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding', 'lease_until', 'lease_by', 'lease_since')
+local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding', 'lease_until', 'lease_by', 'lease_since', 'sweep')
 local head = redis.call('HMGET', KEYS[2], 'heads', 'batch', 'seq')
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -30,4 +31,4 @@ if tonumber(ARGV[1]) > 0 then
   redis.call('HSET', KEYS[1], 'lease_until', string.format('%.0f', now + tonumber(ARGV[1])),
     'lease_by', ARGV[2], 'lease_since', string.format('%.0f', now))
 end
-return {epoch, tostring(generation), head[1] or '', head[2] or '0', head[3] or '0'}
+return {epoch, tostring(generation), head[1] or '', head[2] or '0', head[3] or '0', owner[7] and '1' or ''}

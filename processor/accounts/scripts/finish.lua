@@ -1,4 +1,5 @@
--- KEYS: owner, head. ARGV: epoch, generation, heads, batch, seq.
+-- KEYS: owner, head. ARGV: epoch, generation, heads, batch, seq. Marks that states
+-- of older generations are to be deleted.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
 if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 if owner[2] ~= ARGV[2] then return {'idle'} end
@@ -9,4 +10,5 @@ if not owner[3] then
 end
 redis.call('HSET', KEYS[2], 'heads', ARGV[3], 'batch', ARGV[4], 'seq', ARGV[5])
 redis.call('HDEL', KEYS[1], 'rebuilding')
+redis.call('HSET', KEYS[1], 'sweep', ARGV[2])
 return {'done'}
