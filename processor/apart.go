@@ -41,7 +41,7 @@ func (s *Shard) finishRows(ctx context.Context, rows []unfinishedRow, lastSeq ui
 		if len(some) < len(rows) {
 			seq = rows[len(some)].Seq - 1
 		}
-		_, err := s.decideApart(ctx, ids, seq, func(accounts map[string]*rules.Account, out *rules.Output) error {
+		_, err := s.decideApart(ctx, ids, seq, firstSeqs(some), func(accounts map[string]*rules.Account, out *rules.Output) error {
 			for i := range some {
 				if err := s.finishRow(accounts[some[i].accountID], some[i].SetRow, out); err != nil {
 					return err
@@ -59,6 +59,17 @@ func (s *Shard) finishRows(ctx context.Context, rows []unfinishedRow, lastSeq ui
 		rows = rows[len(some):]
 	}
 	return nil
+}
+
+// firstSeqs is the first of the rows of each account.
+func firstSeqs(rows []unfinishedRow) map[string]uint64 {
+	first := make(map[string]uint64)
+	for i := range rows {
+		if _, found := first[rows[i].accountID]; !found {
+			first[rows[i].accountID] = rows[i].Seq
+		}
+	}
+	return first
 }
 
 func (s *Shard) finishRow(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
@@ -84,12 +95,14 @@ func firstOf(rows []unfinishedRow, accounts int) (some []unfinishedRow, ids []st
 }
 
 // decideApart decides something of the accounts, as a batch that moves no head,
-// and delivers it. decide may be called several times, until no budget is short.
-// check, where there is one, may refuse what comes of it: nothing is saved then.
-func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64,
+// and delivers it. undecided is the first row of the ledger's set of each account
+// that it decides; nil: all are decided. decide may be called several times, until no
+// budget is short. check, where there is one, may refuse what comes of it: nothing is
+// saved then.
+func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64, undecided map[string]uint64,
 	decide func(map[string]*rules.Account, *rules.Output) error, check func(*rules.Decision) error,
 ) (*rules.Decision, error) {
-	values, err := s.loadApart(ctx, ids)
+	values, err := s.loadApart(ctx, ids, undecided)
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +140,36 @@ func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64,
 	return d, s.deliverApart(ctx, d)
 }
 
-func (s *Shard) loadApart(ctx context.Context, ids []string) (values [][]byte, err error) {
-	err = s.retry(ctx, "load", func(ctx context.Context) (err error) {
+// loadApart loads states that can be read: one that can't is made anew from the
+// ledger, as on the way of the feed. Nothing is under way that is not booked.
+func (s *Shard) loadApart(ctx context.Context, ids []string, undecided map[string]uint64) (values [][]byte, err error) {
+	if err := s.retry(ctx, "load", func(ctx context.Context) (err error) {
 		values, err = s.edges.Accounts.Load(ctx, s.source.Shard(), ids, nil)
 		return err
-	})
-	return values, err
+	}); err != nil {
+		return nil, err
+	}
+	unread := unreadable{undecided: undecided}
+	for i, id := range ids {
+		if values[i] == nil {
+			continue
+		}
+		if err := rules.NewAccount(id).UnmarshalBinary(values[i]); err != nil {
+			unread.add(s.refs, id, err)
+		}
+	}
+	if unread.ids == nil {
+		return values, nil
+	}
+	if err := s.restoreAll(ctx, &unread); err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		if state := unread.states[id]; state != nil {
+			values[i] = state
+		}
+	}
+	return values, nil
 }
 
 // decideWithBudgets decides until no budget is short that had more to give.

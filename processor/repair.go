@@ -259,7 +259,7 @@ func (s *Shard) repairSome(ctx context.Context, o *Repair, found *Repaired, rest
 		for i := range some {
 			ids[i] = some[i].accountID
 		}
-		d, err := s.decideApart(ctx, ids, s.lastSeq, func(accounts map[string]*rules.Account, out *rules.Output) error {
+		d, err := s.decideApart(ctx, ids, s.lastSeq, nil, func(accounts map[string]*rules.Account, out *rules.Output) error {
 			for _, one := range some {
 				if err := s.repairOne(accounts[one.accountID], one, found.Number, out); err != nil {
 					return err
@@ -373,7 +373,7 @@ func (s *Shard) compareAgain(ctx context.Context, found *Repaired, changed map[s
 		for i := range some {
 			ids[i] = some[i].accountID
 		}
-		states, err := s.loadApart(ctx, ids)
+		states, err := s.loadApart(ctx, ids, nil)
 		if err != nil {
 			return err
 		}

@@ -139,6 +139,31 @@ func TestNoTwoRepairsShareAnID(t *testing.T) {
 	}
 }
 
+// A state that can't be read when a repair comes to it is made anew, and repaired.
+func TestARepairMakesStatesAnewThatCannotBeRead(t *testing.T) {
+	s, ledger, redis, world := repairWorld(t)
+	clean := sumOfLines(ledger)
+	for id, a := range ledger.accruals {
+		if a.TransactionID == "p4" {
+			delete(ledger.accruals, id)
+		}
+	}
+	redis.damages = true
+	found, err := s.ClaimAndRepair(t.Context(), someoneRepairs)
+	if err != nil || len(found.Differences) != 1 || len(world.paid) > 0 {
+		t.Fatalf("%+v, %v, pays %+v", found, err, world.paid)
+	}
+	if got := sumOfLines(ledger); got != clean {
+		t.Errorf("after the repair %d are booked, want %d", got, clean)
+	}
+	if restored := valueOf(t, s.metrics.restored); restored != 1 {
+		t.Errorf("%v accounts are counted as restored", restored)
+	}
+	if err := rules.NewAccount("a").UnmarshalBinary(redis.states["a"]); err != nil {
+		t.Errorf("what is saved can't be read: %v", err)
+	}
+}
+
 func sumOfLines(l *rowLedger) (sum int64) {
 	for _, a := range l.accruals {
 		sum += a.RewardMinor + a.CommissionMinor

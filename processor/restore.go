@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sort"
 	"time"
 
 	"ristourne/rules"
@@ -13,65 +16,91 @@ import (
 // going on from an empty one would forget what was decided.
 var errNoHistory = errors.New("the ledger has nothing of an account that has a state in Redis")
 
+// unreadable are accounts of which what was loaded can't be read, and what is made of
+// them.
+type unreadable struct {
+	ids    map[rules.AccountRef]string
+	first  error             // of reading
+	states map[string][]byte // made anew, by account id
+	// undecided is, by account id, the number of the first row of the ledger's set
+	// that is still to be decided; absent: all are.
+	undecided map[string]uint64
+}
+
+func (u *unreadable) add(refs *referrer, id string, err error) {
+	if u.ids == nil {
+		u.ids, u.first = make(map[rules.AccountRef]string), err
+	}
+	u.ids[refs.ref(id)] = id
+}
+
 // restoreUnreadable replaces the states that this program can't read, of another
 // format or damaged, by what the ledger has of their accounts. Nobody else waits
 // longer than that takes: a new format doesn't stop a shard, and needs no rebuild
 // of all its accounts at once.
 func (s *Shard) restoreUnreadable(ctx context.Context, w *window) error {
-	var unread map[rules.AccountRef]int // to the account's place in the window
-	var first error
+	var unread unreadable
 	for i := range w.accounts {
 		a := &w.accounts[i]
 		if a.state == nil {
 			a.state = rules.NewAccount(a.id)
 		}
 		if err := a.read(w.values[i]); err != nil {
-			if unread == nil {
-				unread, first = make(map[rules.AccountRef]int), err
-			}
-			unread[s.refs.ref(a.id)] = i
+			unread.add(s.refs, a.id, err)
 		}
 	}
-	if unread == nil {
+	if unread.ids == nil {
 		return nil
 	}
-	s.metrics.restored.Add(float64(len(unread)))
-	s.log.Warn("states of accounts can't be read: they are made anew from the ledger. After an update of the program that is its way; else look at Redis",
-		"accounts", len(unread), "error", first)
 	if err := s.untilSettled(ctx); err != nil {
 		return err
 	}
-	return s.retry(ctx, "restore accounts", func(ctx context.Context) error { return s.restore(ctx, w, unread) })
+	if err := s.restoreAll(ctx, &unread); err != nil {
+		return err
+	}
+	for i := range w.accounts {
+		if state := unread.states[w.accounts[i].id]; state != nil {
+			w.values[i], w.accounts[i].restored = state, true
+		}
+	}
+	return nil
+}
+
+// restoreAll makes the states anew, and counts them. What the ledger must know for
+// that is booked.
+func (s *Shard) restoreAll(ctx context.Context, unread *unreadable) error {
+	s.metrics.restored.Add(float64(len(unread.ids)))
+	s.log.Warn("states of accounts can't be read: they are made anew from the ledger. After an update of the program that is its way; else look at Redis",
+		"accounts", len(unread.ids), "error", unread.first)
+	return s.retry(ctx, "restore accounts", func(ctx context.Context) error { return s.restore(ctx, unread) })
 }
 
 // restore makes the states of some accounts anew.
-func (s *Shard) restore(ctx context.Context, w *window, unread map[rules.AccountRef]int) error {
-	refs := make([]rules.AccountRef, 0, len(unread))
-	for ref := range unread {
-		refs = append(refs, ref)
-	}
+func (s *Shard) restore(ctx context.Context, unread *unreadable) error {
+	unread.states = make(map[string][]byte, len(unread.ids))
 	r := rebuild{shard: s, marker: rules.Marker{LastSeq: s.lastSeq}}
 	defer s.engine.SetBudgets(s.purse)
-	restored := 0
-	err := s.edges.Ledger.HistoriesOf(ctx, s.source.Shard(), refs, func(h *rules.AccountHistory) error {
-		i, wanted := unread[h.Ref]
+	err := s.edges.Ledger.HistoriesOf(ctx, s.source.Shard(), slices.Collect(maps.Keys(unread.ids)), func(h *rules.AccountHistory) error {
+		id, wanted := unread.ids[h.Ref]
 		if !wanted || len(h.Set) == 0 {
 			return nil
 		}
-		h.AccountID = w.accounts[i].id
+		h.AccountID = id
+		if from, some := unread.undecided[id]; some {
+			h.Set = h.Set[:sort.Search(len(h.Set), func(i int) bool { return h.Set[i].Seq >= from })]
+		}
 		a, err := r.restore(h, len(h.Set))
 		if err != nil {
 			return fmt.Errorf("account reference %x: %w", h.Ref, err)
 		}
-		w.values[i], w.accounts[i].restored = a.AppendBinary(nil), true
-		restored++
+		unread.states[id] = a.AppendBinary(nil)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if restored < len(unread) {
-		return fmt.Errorf("%w: %w: %d accounts", rules.ErrNeedsPerson, errNoHistory, len(unread)-restored)
+	if missing := len(unread.ids) - len(unread.states); missing > 0 {
+		return fmt.Errorf("%w: %w: %d accounts", rules.ErrNeedsPerson, errNoHistory, missing)
 	}
 	return nil
 }
