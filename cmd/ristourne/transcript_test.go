@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// wantTranscript holds what a command prints against what the README shows of it:
+// line by line, with "..." for any number of lines.
+func wantTranscript(t *testing.T, command, printed string) {
+	t.Helper()
+	shown := transcript(t, command)
+	got := strings.Split(strings.TrimRight(printed, "\n"), "\n")
+	anywhere := false
+	for _, line := range shown {
+		if line == "..." {
+			anywhere = true
+			continue
+		}
+		i := slices.Index(got, line)
+		if i < 0 || (i > 0 && !anywhere) {
+			next := "nothing more"
+			if len(got) > 0 {
+				next = got[0]
+			}
+			t.Errorf("after %q the README shows\n%s\nprinted is\n%s\n\nall of it:\n%s", command, line, next, printed)
+			return
+		}
+		got, anywhere = got[i+1:], false
+	}
+	if len(got) > 0 && !anywhere {
+		t.Errorf("after %q the README ends before\n%s", command, strings.Join(got, "\n"))
+	}
+}
+
+// transcript is what the README shows of a command's output.
+func transcript(t *testing.T, command string) (shown []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "\n$ "+command+"\n")
+	if !found {
+		t.Fatalf("the README shows no %q", command)
+	}
+	for line := range strings.Lines(after) {
+		if line = strings.TrimRight(line, "\n"); line == "```" || strings.HasPrefix(line, "$ ") {
+			break
+		}
+		shown = append(shown, line)
+	}
+	return shown
+}
