@@ -39,6 +39,9 @@ func (s *Shard) Claim(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	if err := s.beginCounting(ctx); err != nil {
+		return err
+	}
 	// All that was decided is settled by now, though it may not be committed:
 	// the former owner may have been stopped just before.
 	if rules.Heads(s.source.Committed()) != s.heads {
@@ -68,6 +71,9 @@ func (s *Shard) take(ctx context.Context) error {
 func (s *Shard) takeBy(ctx context.Context, claimIt func(context.Context) (Claim, error)) error {
 	claim, err := s.claimEpoch(ctx, claimIt)
 	if err != nil {
+		return err
+	}
+	if err := s.checkWhole(ctx, false); err != nil {
 		return err
 	}
 	if err := s.settleFound(ctx, claim.Outbox); err != nil {
@@ -110,6 +116,9 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 			return ErrHeadsFellBack
 		}
 	}
+	if err := s.checkFollows(ctx, decisions[0]); err != nil {
+		return err
+	}
 	if err := s.deliver(ctx, decisions); err != nil {
 		return err
 	}
@@ -122,22 +131,20 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 // decided: offsets that were committed, the ledger's marker, and the rows of a
 // batch that was booked without its marker. States that fell back have
 // forgotten lines that are booked; going on from them would book those again
-// under other causes.
+// under other causes. A ledger that is behind them has lost some: it is refused.
+// What is left must agree, as the outbox is settled by now.
 func (s *Shard) checkHeads(ctx context.Context) error {
 	marker, found, err := s.marker(ctx)
 	if err != nil {
 		return err
 	}
-	var bookedSeq uint64
-	if err := s.retry(ctx, "marker", func(ctx context.Context) (err error) {
-		bookedSeq, err = s.edges.Ledger.LastSeq(ctx, s.source.Shard())
-		return err
-	}); err != nil {
+	bookedSeq, err := s.bookedSeq(ctx)
+	if err != nil {
 		return err
 	}
 	committed := rules.Heads(s.source.Committed())
-	if !s.heads.Before(committed) && !(found && s.heads.Before(marker.Heads)) && s.lastSeq >= bookedSeq {
-		return nil
+	if !s.heads.Before(committed) && !(found && (s.heads.Before(marker.Heads) || s.batch < marker.Batch)) && s.lastSeq >= bookedSeq {
+		return s.checkNotBehind(&marker, bookedSeq)
 	}
 	s.log.Warn("account states are behind the ledger: rebuilding the shard", "heads", s.heads, "committed", committed,
 		"ledger", marker.Heads, "seq", s.lastSeq, "ledger_seq", bookedSeq)
@@ -153,6 +160,15 @@ func (s *Shard) marker(ctx context.Context) (m rules.Marker, found bool, err err
 		m = rules.Marker{Shard: s.source.Shard(), Heads: rules.NoHeads}
 	}
 	return m, found, err
+}
+
+// bookedSeq is of the last set row in the ledger, marked or not.
+func (s *Shard) bookedSeq(ctx context.Context) (seq uint64, err error) {
+	err = s.retry(ctx, "marker", func(ctx context.Context) (err error) {
+		seq, err = s.edges.Ledger.LastSeq(ctx, s.source.Shard())
+		return err
+	})
+	return seq, err
 }
 
 func (s *Shard) loadFilters(ctx context.Context) error {

@@ -84,9 +84,14 @@ func (s *Shard) keepLease(ctx context.Context, epoch int64, lost context.CancelC
 }
 
 // ClaimAndRebuild rebuilds the account states though nothing says that they
-// are wrong.
+// are wrong. A ledger that is behind them is refused: they alone know the rest.
 func (s *Shard) ClaimAndRebuild(ctx context.Context, by string) error {
-	return s.leased(ctx, by, s.Rebuild)
+	return s.leased(ctx, by, func(ctx context.Context) error {
+		if err := s.refuseBehind(ctx); err != nil {
+			return err
+		}
+		return s.Rebuild(ctx)
+	})
 }
 
 // checkUndecided refuses a shard whose committed offsets are beyond all that was

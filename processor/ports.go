@@ -184,6 +184,16 @@ type Ledger interface {
 	// Unmarked is what is booked of the accounts that have set rows behind
 	// afterSeq: line by line what those rows decided.
 	Unmarked(ctx context.Context, shard int32, afterSeq uint64) (map[rules.AccountRef]*rules.Unmarked, error)
+	// Holes are the places where the ledger doesn't hold what the shard's marker
+	// says was booked. thorough reads every row; otherwise they are counted.
+	Holes(ctx context.Context, shard int32, thorough bool) ([]rules.Hole, error)
+	// BeginCounting makes the marker of a shard that an older version has booked
+	// say what there is by now; false where it says so already.
+	BeginCounting(ctx context.Context, shard int32) (began bool, err error)
+	// BookRest books what a rebuild found missing behind the marker, as the batch
+	// after it, and counts with it whatever else was booked there in part. False:
+	// there was nothing.
+	BookRest(ctx context.Context, d *rules.Decision) (booked bool, err error)
 	// Histories streams every account of the shard.
 	Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) error
 	// HistoriesOf streams the named accounts of the shard alone.

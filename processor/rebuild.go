@@ -91,7 +91,10 @@ type rebuild struct {
 
 func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
 	r := &rebuild{shard: s}
-	var err error
+	err := s.checkWhole(ctx, true)
+	if err != nil {
+		return nil, err
+	}
 	if r.marker, _, err = s.marker(ctx); err != nil {
 		return nil, err
 	}
@@ -256,10 +259,14 @@ const payAtOnce = 1000
 // settleTail pays, tells and books what the replay found missing, and pays and
 // tells again whatever may not have been: all whose cause was not committed.
 func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
-	if !r.tail.Empty() || r.parts > 0 {
-		if err := r.settlePart(ctx, &r.tail); err != nil {
-			return err
-		}
+	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
+		return err
+	}
+	if err := r.tellAll(ctx, r.tail.Referrals); err != nil {
+		return err
+	}
+	if err := r.bookRest(ctx); err != nil {
+		return err
 	}
 	if err := r.payAgain(ctx, committed); err != nil {
 		return err

@@ -43,6 +43,16 @@ func newRowLedger() *rowLedger {
 	}
 }
 
+func (*rowLedger) Holes(context.Context, int32, bool) ([]rules.Hole, error) { return nil, nil }
+func (*rowLedger) BeginCounting(context.Context, int32) (bool, error)       { return false, nil }
+
+func (l *rowLedger) BookRest(ctx context.Context, d *rules.Decision) (bool, error) {
+	if d.Empty() && d.LastSeq == l.marker.LastSeq {
+		return false, nil
+	}
+	return true, l.Book(ctx, d)
+}
+
 // tables of the ledger, in the order in which a batch's rows are inserted.
 const (
 	setTable = iota

@@ -41,6 +41,15 @@ func (l *bareLedger) Book(_ context.Context, d ...*rules.Decision) error {
 	return nil
 }
 
+func (*bareLedger) Holes(context.Context, int32, bool) ([]rules.Hole, error) { return nil, nil }
+
+func (l *bareLedger) BookRest(ctx context.Context, d *rules.Decision) (bool, error) {
+	if d.Empty() {
+		return false, nil
+	}
+	return true, l.Book(ctx, d)
+}
+
 func (l *bareLedger) Histories(_ context.Context, _ int32, each func(*rules.AccountHistory) error) error {
 	return each(&l.history)
 }

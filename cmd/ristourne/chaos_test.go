@@ -295,22 +295,20 @@ func (a faultyAccounts) FinishRebuild(ctx context.Context, shard int32, epoch in
 type faultyLedger struct {
 	processor.Ledger
 	faults *faults
-	// unmark puts the shard's marker back to an older one.
-	unmark func(ctx context.Context, former rules.Marker, found bool) error
+	world  *chaosWorld
 }
 
 // Book may be cut off between the rows and their marker.
 func (l faultyLedger) Book(ctx context.Context, d ...*rules.Decision) error {
 	return l.faults.call("book", func() error {
-		former, found, err := l.Ledger.Marker(ctx, d[0].Shard)
-		if err != nil {
+		if err := l.world.keepMarker(ctx); err != nil {
 			return err
 		}
 		if err := l.Ledger.Book(ctx, d...); err != nil {
 			return err
 		}
 		if err := l.faults.happen("before marker of book"); err != nil {
-			return errors.Join(err, l.unmark(ctx, former, found))
+			return errors.Join(err, l.world.unmark(ctx))
 		}
 		return nil
 	})
@@ -353,9 +351,9 @@ func (d faultyDeadLetters) Write(ctx context.Context, l []rules.DeadLetter) erro
 	return d.faults.call("dead letters", func() error { return d.DeadLetters.Write(ctx, l) })
 }
 
-func (f *faults) around(e processor.Edges, unmark func(context.Context, rules.Marker, bool) error) processor.Edges {
+func (f *faults) around(e processor.Edges, w *chaosWorld) processor.Edges {
 	e.Accounts = faultyAccounts{e.Accounts, f}
-	e.Ledger = faultyLedger{e.Ledger, f, unmark}
+	e.Ledger = faultyLedger{e.Ledger, f, w}
 	e.Payer = faultyPayer{e.Payer, f}
 	e.Teller = faultyTeller{e.Teller, f}
 	e.DeadLetters = faultyDeadLetters{e.DeadLetters, f}
@@ -418,7 +416,7 @@ func wakeAll(zombies []zombie) {
 
 // incarnation runs one owner until it dies, falls asleep or is done.
 func (w *chaosWorld) incarnation(ctx context.Context, t *testing.T, source *feed.Source, f *faults) []zombie {
-	owner := processor.NewShard(faultySource{source, f}, f.around(w.edges(t), w.unmark), w.options, w.metrics, quiet())
+	owner := processor.NewShard(faultySource{source, f}, f.around(w.edges(t), w), w.options, w.metrics, quiet())
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- owner.Run(ctx) }()

@@ -179,14 +179,29 @@ func (w *chaosWorld) startParts(t *testing.T) {
 	t.Cleanup(func() { _ = w.sql.Close() })
 }
 
+// keepMarker keeps the marker as it is now for unmark.
+func (w *chaosWorld) keepMarker(ctx context.Context) error {
+	db := w.ledgerOptions.Database
+	for _, query := range []string{
+		"CREATE TABLE IF NOT EXISTS " + db + ".former_marker AS " + db + ".markers_log ENGINE = Memory",
+		"TRUNCATE TABLE " + db + ".former_marker",
+		"INSERT INTO " + db + ".former_marker SELECT * FROM " + db + ".markers_log FINAL",
+	} {
+		if err := w.sql.Exec(ctx, query); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // unmark makes the ledger as it is when a process dies after it has booked the
 // rows of a batch and before it books their marker.
-func (w *chaosWorld) unmark(ctx context.Context, former rules.Marker, found bool) error {
-	err := w.sql.Exec(ctx, "ALTER TABLE "+w.ledgerOptions.Database+".markers_log DELETE WHERE 1 SETTINGS mutations_sync = 2")
-	if err != nil || !found {
+func (w *chaosWorld) unmark(ctx context.Context) error {
+	db := w.ledgerOptions.Database
+	if err := w.sql.Exec(ctx, "ALTER TABLE "+db+".markers_log DELETE WHERE 1 SETTINGS mutations_sync = 2"); err != nil {
 		return err
 	}
-	return w.ledger.Book(ctx, &rules.Decision{Shard: former.Shard, Batch: former.Batch, Heads: former.Heads, LastSeq: former.LastSeq})
+	return w.sql.Exec(ctx, "INSERT INTO "+db+".markers_log SELECT * FROM "+db+".former_marker")
 }
 
 // edges are a new process' connections to the same parts.

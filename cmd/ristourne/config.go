@@ -92,7 +92,7 @@ type clickhouseConfig struct {
 	Password     secret    `yaml:"password"`
 	TLS          tlsConfig `yaml:"tls"`
 	Cluster      string    `yaml:"cluster"`       // name of the ClickHouse cluster on which tables are replicated; empty: one node
-	InsertQuorum int       `yaml:"insert_quorum"` // replicas that must have a row before it is acknowledged; 0: the one that took it
+	InsertQuorum int       `yaml:"insert_quorum"` // replicas that must have a row before it is acknowledged; 0: a majority
 }
 
 type privacyConfig struct {

@@ -90,6 +90,7 @@ To see it at work on one machine, run the sandbox: make sandbox`,
 		newRepairCommand(),
 		newOffsetsCommand(),
 		newOutboxCommand(),
+		newCheckCommand(),
 		newConfigCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {

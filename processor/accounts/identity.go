@@ -2,10 +2,7 @@ package accounts
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/redis/go-redis/v9"
 
 	"ristourne/processor"
 	"ristourne/rules"
@@ -46,10 +43,7 @@ func (s *Store) installation(ctx context.Context) (held processor.RedisIdentity,
 	}
 	fields := texts(found)
 	held.ID, held.KeyFingerprint, held.Confirmed = fields[0], fields[1], fields[2] != ""
-	shards, err = s.client.Get(ctx, s.shardsKey()).Int()
-	if errors.Is(err, redis.Nil) {
-		return held, 0, nil
-	}
+	shards, err = s.HeldShards(ctx)
 	return held, shards, err
 }
 

@@ -48,6 +48,12 @@ func (c *columns) words(name string) *wordsColumn {
 	return col
 }
 
+func (c *columns) array(name string, family proto.ColumnType) *arrayColumn {
+	col := &arrayColumn{all: column{family: family, typ: family}}
+	c.input = append(c.input, proto.InputColumn{Name: name, Data: col})
+	return col
+}
+
 func (c *columns) into(table string) block {
 	c.input.Reset() // a dictionary counts its blocks from 1
 	return block{table: table, insert: c.input.Into(table), input: c.input}
@@ -139,7 +145,7 @@ func appendCurrency(c *dictColumn, v money.Currency) {
 
 type accrualsBlock struct {
 	block
-	shard                                               *column
+	shard, batch                                        *column
 	programme                                           *dictColumn
 	accountRef, beneficiaryRef                          *column
 	role                                                *column
@@ -164,7 +170,7 @@ type accrualsBlock struct {
 func newAccrualsBlock() *accrualsBlock {
 	var c columns
 	b := &accrualsBlock{
-		shard: c.int32("shard"), programme: c.dict("programme"),
+		shard: c.int32("shard"), batch: c.uint64("batch"), programme: c.dict("programme"),
 		accountRef: c.uuid("account_ref"), beneficiaryRef: c.uuid("beneficiary_ref"), role: c.int8("role"),
 		transactionID: c.text("transaction_id"),
 		partnerID:     c.dict("partner_id"), storeID: c.dict("store_id"),
@@ -183,8 +189,9 @@ func newAccrualsBlock() *accrualsBlock {
 	return b
 }
 
-func (b *accrualsBlock) append(shard int32, a *rules.Accrual) {
-	b.shard.appendInt32(shard)
+func (b *accrualsBlock) append(d *rules.Decision, a *rules.Accrual) {
+	b.shard.appendInt32(d.Shard)
+	b.batch.appendInt64(int64(d.Batch))
 	b.programme.append(a.Programme)
 	b.accountRef.appendUUID((*[16]byte)(&a.AccountRef))
 	beneficiary := beneficiaryRef(a)
@@ -226,16 +233,16 @@ func beneficiaryRef(a *rules.Accrual) rules.AccountRef {
 
 type setBlock struct {
 	block
-	shard, accountRef, seq     *column
-	cause                      cause
-	fate                       *column
-	typ                        *dictColumn
-	transactionID, amountMinor *column
-	currency                   *dictColumn
-	occurred                   instant
-	merchantID                 *column
-	mcc, partnerID, storeID    *dictColumn
-	payload                    *column
+	shard, batch, accountRef, seq *column
+	cause                         cause
+	fate                          *column
+	typ                           *dictColumn
+	transactionID, amountMinor    *column
+	currency                      *dictColumn
+	occurred                      instant
+	merchantID                    *column
+	mcc, partnerID, storeID       *dictColumn
+	payload                       *column
 
 	unlinkedEvents, unlinkedStates, unlinkedTo *wordsColumn
 	scratch                                    [3][]string // of a row
@@ -244,7 +251,7 @@ type setBlock struct {
 func newSetBlock() *setBlock {
 	var c columns
 	b := &setBlock{
-		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), seq: c.uint64("seq"),
+		shard: c.int32("shard"), batch: c.uint64("batch"), accountRef: c.uuid("account_ref"), seq: c.uint64("seq"),
 		cause: c.causeOfKind(), fate: c.int8("fate"), typ: c.dict("type"),
 		transactionID: c.text("transaction_id"), amountMinor: c.int64("amount_minor"), currency: c.dict("currency"),
 		occurred:   c.instant("occurred_at", "occurred"),
@@ -257,8 +264,9 @@ func newSetBlock() *setBlock {
 	return b
 }
 
-func (b *setBlock) append(shard int32, r *rules.SetRow) {
-	b.shard.appendInt32(shard)
+func (b *setBlock) append(d *rules.Decision, r *rules.SetRow) {
+	b.shard.appendInt32(d.Shard)
+	b.batch.appendInt64(int64(d.Batch))
 	b.accountRef.appendUUID((*[16]byte)(&r.AccountRef))
 	b.seq.appendInt64(int64(r.Seq))
 	b.cause.append(&r.Cause)
@@ -286,18 +294,19 @@ func (b *setBlock) append(shard int32, r *rules.SetRow) {
 
 type instructionsBlock struct {
 	block
-	shard, accountRef, instructionID, direction, amountMinor *column
-	currency                                                 *dictColumn
-	statementText                                            *column
-	programme, cycle, reason                                 *dictColumn
-	createdMillis, causeTopic                                *column
-	cause                                                    cause
+	shard, batch                                      *column
+	accountRef, instructionID, direction, amountMinor *column
+	currency                                          *dictColumn
+	statementText                                     *column
+	programme, cycle, reason                          *dictColumn
+	createdMillis, causeTopic                         *column
+	cause                                             cause
 }
 
 func newInstructionsBlock() *instructionsBlock {
 	var c columns
 	b := &instructionsBlock{
-		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), instructionID: c.text("instruction_id"),
+		shard: c.int32("shard"), batch: c.uint64("batch"), accountRef: c.uuid("account_ref"), instructionID: c.text("instruction_id"),
 		direction: c.int8("direction"), amountMinor: c.int64("amount_minor"), currency: c.dict("currency"),
 		statementText: c.text("statement_text"),
 		programme:     c.dict("programme"), cycle: c.dict("cycle"), reason: c.dict("reason"),
@@ -307,8 +316,9 @@ func newInstructionsBlock() *instructionsBlock {
 	return b
 }
 
-func (b *instructionsBlock) append(shard int32, i *rules.Instruction) {
-	b.shard.appendInt32(shard)
+func (b *instructionsBlock) append(d *rules.Decision, i *rules.Instruction) {
+	b.shard.appendInt32(d.Shard)
+	b.batch.appendInt64(int64(d.Batch))
 	b.accountRef.appendUUID((*[16]byte)(&i.AccountRef))
 	b.instructionID.appendString(i.ID)
 	b.direction.appendInt8(int8(i.Direction))
@@ -339,15 +349,15 @@ func causeTopic(kind rules.CauseKind) int {
 
 type resultsBlock struct {
 	block
-	shard, accountRef, instructionID, status, reason *column
-	at                                               instant
-	cause                                            cause
+	shard, batch, accountRef, instructionID, status, reason *column
+	at                                                      instant
+	cause                                                   cause
 }
 
 func newResultsBlock() *resultsBlock {
 	var c columns
 	b := &resultsBlock{
-		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), instructionID: c.text("instruction_id"),
+		shard: c.int32("shard"), batch: c.uint64("batch"), accountRef: c.uuid("account_ref"), instructionID: c.text("instruction_id"),
 		status: c.int8("status"), reason: c.text("reason"),
 		at:    c.instant("at", "at"),
 		cause: c.cause(),
@@ -356,8 +366,9 @@ func newResultsBlock() *resultsBlock {
 	return b
 }
 
-func (b *resultsBlock) append(shard int32, r *rules.ResultRow) {
-	b.shard.appendInt32(shard)
+func (b *resultsBlock) append(d *rules.Decision, r *rules.ResultRow) {
+	b.shard.appendInt32(d.Shard)
+	b.batch.appendInt64(int64(d.Batch))
 	b.accountRef.appendUUID((*[16]byte)(&r.AccountRef))
 	b.instructionID.appendString(r.Result.InstructionID)
 	b.status.appendInt8(int8(r.Result.Status))
@@ -406,7 +417,7 @@ func (b *grantsBlock) append(d *rules.Decision, place int) {
 
 type referralsBlock struct {
 	block
-	shard, accountRef, transactionID          *column
+	shard, batch, accountRef, transactionID   *column
 	partnerID, offerID                        *dictColumn
 	sponsorAccountID, number, factID          *column
 	storeID, offerVersion                     *dictColumn
@@ -423,7 +434,7 @@ type referralsBlock struct {
 func newReferralsBlock() *referralsBlock {
 	var c columns
 	b := &referralsBlock{
-		shard: c.int32("shard"), accountRef: c.uuid("account_ref"), transactionID: c.text("transaction_id"),
+		shard: c.int32("shard"), batch: c.uint64("batch"), accountRef: c.uuid("account_ref"), transactionID: c.text("transaction_id"),
 		partnerID: c.dict("partner_id"), offerID: c.dict("offer_id"),
 		sponsorAccountID: c.text("sponsor_account_id"), number: c.int64("number"), factID: c.text("fact_id"),
 		storeID: c.dict("store_id"), offerVersion: c.dict("offer_version"),
@@ -439,8 +450,9 @@ func newReferralsBlock() *referralsBlock {
 	return b
 }
 
-func (b *referralsBlock) append(shard int32, r *rules.Referral) {
-	b.shard.appendInt32(shard)
+func (b *referralsBlock) append(d *rules.Decision, r *rules.Referral) {
+	b.shard.appendInt32(d.Shard)
+	b.batch.appendInt64(int64(d.Batch))
 	b.accountRef.appendUUID((*[16]byte)(&r.BuyerRef))
 	b.transactionID.appendString(r.TransactionID)
 	b.partnerID.append(r.PartnerID)
@@ -502,9 +514,12 @@ func accountVersion(r *rules.AccountRow) uint64 {
 
 type markersBlock struct {
 	block
-	shard, batch *column
-	heads        [rules.NumTopics]*column
-	lastSeq      *column
+	shard, batch        *column
+	heads               [rules.NumTopics]*column
+	lastSeq, counted    *column
+	tallyTable          *wordsColumn
+	tallyMonth          *arrayColumn
+	tallyRows, tallySum *arrayColumn
 }
 
 func newMarkersBlock() *markersBlock {
@@ -514,17 +529,39 @@ func newMarkersBlock() *markersBlock {
 	b.heads[rules.TopicReferrals] = c.int64("referrals_head")
 	b.heads[rules.TopicResults] = c.int64("results_head")
 	b.heads[rules.TopicTransactions] = c.int64("transactions_head")
+	b.counted = c.add("counted", proto.ColumnTypeUInt8)
+	b.tallyTable = c.words("tally_table")
+	b.tallyMonth = c.array("tally_month", proto.ColumnTypeUInt32)
+	b.tallyRows = c.array("tally_rows", proto.ColumnTypeUInt64)
+	b.tallySum = c.array("tally_sum", proto.ColumnTypeUInt256)
 	b.block = c.into("markers_log")
 	return b
 }
 
-func (b *markersBlock) append(d *rules.Decision) {
-	b.shard.appendInt32(d.Shard)
-	b.batch.appendInt64(int64(d.Batch))
-	b.lastSeq.appendInt64(int64(d.LastSeq))
-	for topic, head := range d.Heads {
+func (b *markersBlock) append(m *mark) {
+	b.shard.appendInt32(m.Shard)
+	b.batch.appendInt64(int64(m.Batch))
+	b.lastSeq.appendInt64(int64(m.LastSeq))
+	for topic, head := range m.Heads {
 		b.heads[topic].appendInt64(head)
 	}
+	if m.counted {
+		b.counted.appendInt8(1)
+	} else {
+		b.counted.appendInt8(0)
+	}
+	var tables []string
+	for _, key := range m.tally.sortedKeys() {
+		of := m.tally[key]
+		tables = append(tables, key.table)
+		b.tallyMonth.all.appendInt32(int32(key.month))
+		b.tallyRows.all.appendInt64(int64(of.rows))
+		b.tallySum.all.appendWords(of.sum[:])
+	}
+	b.tallyTable.append(tables)
+	b.tallyMonth.end()
+	b.tallyRows.end()
+	b.tallySum.end()
 }
 
 // blocks are the tables of one group of decisions.
@@ -547,19 +584,20 @@ func newBlocks() *blocks {
 	}
 }
 
-// inOrder are the blocks as they are inserted: a marker says that all before it
-// is there. Behind the marker, the set's rows say what was decided, so they come
-// before all that follows from them; and grants, from which lines follow and
-// which nothing can work out again, before the lines.
+// inOrder are the blocks as they are inserted, but for the markers: those say
+// that all before them is there, and come last. Behind the marker, the set's rows
+// say what was decided, so they come before all that follows from them; and
+// grants, from which lines follow and which nothing can work out again, before the
+// lines.
 func (b *blocks) inOrder() []*block {
 	return []*block{
 		&b.accounts.block, &b.set.block, &b.grants.block, &b.referrals.block, &b.accruals.block,
-		&b.instructions.block, &b.results.block, &b.markers.block,
+		&b.instructions.block, &b.results.block,
 	}
 }
 
 func (b *blocks) reset() {
-	for _, of := range b.inOrder() {
+	for _, of := range append(b.inOrder(), &b.markers.block) {
 		of.input.Reset()
 	}
 }
@@ -569,22 +607,21 @@ func (b *blocks) append(d *rules.Decision) {
 		b.accounts.append(d.Shard, &d.Accounts[i])
 	}
 	for i := range d.Set {
-		b.set.append(d.Shard, &d.Set[i])
+		b.set.append(d, &d.Set[i])
 	}
 	for i := range d.Grants {
 		b.grants.append(d, i)
 	}
 	for i := range d.Referrals {
-		b.referrals.append(d.Shard, &d.Referrals[i])
+		b.referrals.append(d, &d.Referrals[i])
 	}
 	for i := range d.Accruals {
-		b.accruals.append(d.Shard, &d.Accruals[i])
+		b.accruals.append(d, &d.Accruals[i])
 	}
 	for i := range d.Instructions {
-		b.instructions.append(d.Shard, &d.Instructions[i])
+		b.instructions.append(d, &d.Instructions[i])
 	}
 	for i := range d.Results {
-		b.results.append(d.Shard, &d.Results[i])
+		b.results.append(d, &d.Results[i])
 	}
-	b.markers.append(d)
 }

@@ -30,8 +30,12 @@ func (l *Ledger) Book(ctx context.Context, decisions ...*rules.Decision) error {
 	}
 	for len(decisions) > 0 {
 		first, n := decisions[0], fitting(decisions, l.options.MaxGroupRows)
-		if err := l.booker.book(ctx, decisions[:n]); err != nil {
+		b := &booking{decisions: decisions[:n]}
+		if err := l.booker.submit(ctx, b); err != nil {
 			return fmt.Errorf("book batch %d of shard %d: %w", first.Batch, first.Shard, err)
+		}
+		for _, m := range b.marks {
+			l.marks.put(m)
 		}
 		decisions = decisions[n:]
 	}
@@ -133,6 +137,8 @@ type booker struct {
 // booking is one caller's decisions on their way.
 type booking struct {
 	decisions []*rules.Decision
+	unmarked  bool   // the rows alone
+	marks     []mark // to be written behind the rows; those of the decisions are worked out
 	rows      int
 	group     *group // nil while it is in the queue
 	done      chan error
@@ -145,10 +151,10 @@ type group struct {
 	cancel  context.CancelFunc
 }
 
-func newBooker(ctx context.Context, o Options) *booker {
+func newBooker(ctx context.Context, o Options, next nextMarks) *booker {
 	ctx, cancel := context.WithCancel(ctx)
 	b := &booker{
-		writer: writer{options: o, blocks: newBlocks()},
+		writer: writer{options: o, blocks: newBlocks(), next: next},
 		rows:   o.MaxGroupRows, pause: o.GroupInterval, limit: o.BookTimeout,
 		wake: make(chan struct{}, 1), cancel: cancel, ended: make(chan struct{}),
 	}
@@ -156,11 +162,11 @@ func newBooker(ctx context.Context, o Options) *booker {
 	return b
 }
 
-// book waits until the decisions are booked or have failed. It does not return
-// while they are being read.
-func (b *booker) book(ctx context.Context, decisions []*rules.Decision) error {
-	w := &booking{decisions: decisions, done: make(chan error, 1)}
-	for _, d := range decisions {
+// submit waits until the booking is booked or has failed. It does not return
+// while its decisions are being read.
+func (b *booker) submit(ctx context.Context, w *booking) error {
+	w.done, w.rows = make(chan error, 1), len(w.marks)
+	for _, d := range w.decisions {
 		w.rows += rowsOf(d)
 	}
 	b.mu.Lock()
@@ -290,11 +296,17 @@ func sleep(ctx context.Context, d time.Duration) {
 type writer struct {
 	options Options
 	blocks  *blocks
+	next    nextMarks
+	digest  digester
 	conn    *chgo.Client // nil: not connected
 }
 
-// write inserts a group, table by table. Each table's rows are one block, which
-// ClickHouse takes whole for each table partition it touches.
+// nextMarks are the marks of decisions whose rows are booked.
+type nextMarks func(ctx context.Context, group []mark, decisions []*rules.Decision, digest *digester) ([]mark, error)
+
+// write inserts a group, table by table, and the markers when all its rows are
+// acknowledged. Each table's rows are one block, which ClickHouse takes whole for
+// each table partition it touches.
 func (w *writer) write(ctx context.Context, bookings []*booking) error {
 	w.blocks.reset()
 	for _, booking := range bookings {
@@ -306,15 +318,44 @@ func (w *writer) write(ctx context.Context, bookings []*booking) error {
 		return err
 	}
 	for _, b := range w.blocks.inOrder() {
-		if b.rows() == 0 {
-			continue
+		if err := w.insert(ctx, b); err != nil {
+			return err
 		}
-		if err := w.conn.Do(ctx, chgo.Query{Body: b.insert, Input: b.input}); err != nil {
-			// Whatever of the answer is still on its way would be taken for the
-			// next one's.
-			w.disconnect()
-			return fmt.Errorf("insert %d rows into %s: %w", b.rows(), b.table, explain(err))
+	}
+	if err := w.mark(ctx, bookings); err != nil {
+		return err
+	}
+	return w.insert(ctx, &w.blocks.markers.block)
+}
+
+// mark works the markers of the group out.
+func (w *writer) mark(ctx context.Context, bookings []*booking) error {
+	var group []mark
+	for _, booking := range bookings {
+		if len(booking.decisions) > 0 && !booking.unmarked {
+			marks, err := w.next(ctx, group, booking.decisions, &w.digest)
+			if err != nil {
+				return err
+			}
+			booking.marks = marks
 		}
+		group = append(group, booking.marks...)
+	}
+	for i := range group {
+		w.blocks.markers.append(&group[i])
+	}
+	return nil
+}
+
+func (w *writer) insert(ctx context.Context, b *block) error {
+	if b.rows() == 0 {
+		return nil
+	}
+	if err := w.conn.Do(ctx, chgo.Query{Body: b.insert, Input: b.input}); err != nil {
+		// Whatever of the answer is still on its way would be taken for the
+		// next one's.
+		w.disconnect()
+		return fmt.Errorf("insert %d rows into %s: %w", b.rows(), b.table, explain(err))
 	}
 	return nil
 }

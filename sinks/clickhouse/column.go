@@ -191,6 +191,41 @@ func (c *dictColumn) EncodeColumn(b *proto.Buffer) {
 	}
 }
 
+// appendWords writes a number of many words, the lowest first.
+func (c *column) appendWords(words []uint64) {
+	for _, word := range words {
+		c.data = binary.LittleEndian.AppendUint64(c.data, word)
+	}
+	c.rows++
+}
+
+// arrayColumn is an Array column of fixed-width values: append to all what a row
+// has, and end the row.
+type arrayColumn struct {
+	ends column // for each row, how many values there are up to its end
+	all  column
+}
+
+func (c *arrayColumn) end() { c.ends.appendInt64(int64(c.all.rows)) }
+
+func (c *arrayColumn) Reset() {
+	c.ends.Reset()
+	c.all.Reset()
+}
+
+func (c *arrayColumn) Type() proto.ColumnType      { return proto.ColumnTypeArray.Sub(c.all.typ) }
+func (c *arrayColumn) Rows() int                   { return c.ends.Rows() }
+func (c *arrayColumn) WriteColumn(w *proto.Writer) { w.ChainBuffer(c.EncodeColumn) }
+func (c *arrayColumn) Infer(table proto.ColumnType) error {
+	typ := c.Type()
+	return inferType(&typ, c.Type(), table)
+}
+
+func (c *arrayColumn) EncodeColumn(b *proto.Buffer) {
+	c.ends.EncodeColumn(b)
+	c.all.EncodeColumn(b)
+}
+
 // wordsColumn is an Array(LowCardinality(String)) column.
 type wordsColumn struct {
 	ends column // for each row, how many words there are up to its end

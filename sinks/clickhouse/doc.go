@@ -30,9 +30,12 @@
 //
 // [Options.Cluster] makes the migrations create ReplicatedReplacingMergeTree
 // tables ON CLUSTER, at the server's default_replica_path. Every replica is
-// then a whole copy. A reader may meet a replica that is behind: set
-// [Options.InsertQuorum] to the number of replicas in [Options.Addresses], so
-// that what was acknowledged is on each of them.
+// then a whole copy, and one word holds for all of them: an insert is
+// acknowledged when a majority of the replicas has it ([Options.InsertQuorum]
+// names another number), inserts into a table follow one another
+// (insert_quorum_parallel 0), and a read has all that was acknowledged or fails
+// (select_sequential_consistency 1), and is tried again. Fewer than a majority
+// would let a read miss what another replica has acknowledged.
 //
 // # Number of partitions
 //

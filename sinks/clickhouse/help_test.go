@@ -25,8 +25,9 @@ const base = 1_773_144_000
 // world is a ledger in a database of the test's own, and a plain connection to
 // look past it.
 type world struct {
-	ledger *clickhouse.Ledger
-	conn   driver.Conn
+	ledger  *clickhouse.Ledger
+	conn    driver.Conn
+	options clickhouse.Options
 }
 
 func optionsFor(server *parts.ClickHouse, database string) clickhouse.Options {
@@ -44,7 +45,7 @@ func newWorld(tb testing.TB) world {
 
 func openWorld(tb testing.TB, server *parts.ClickHouse, o clickhouse.Options) world {
 	tb.Helper()
-	w := world{ledger: open(tb, o)}
+	w := world{ledger: open(tb, o), options: o}
 	if err := w.ledger.Migrate(context.Background()); err != nil {
 		tb.Fatal(err)
 	}

@@ -14,6 +14,7 @@ type Ledger struct {
 	options Options
 	reads   driver.Conn
 	booker  *booker
+	marks   marks
 	// histories holds a place for each rebuild that may read at once: two that
 	// each hold half of the connections they need would wait for ever.
 	histories chan struct{}
@@ -32,9 +33,9 @@ func Open(ctx context.Context, o Options) (*Ledger, error) {
 	l := &Ledger{
 		options:   o,
 		reads:     reads,
-		booker:    newBooker(context.WithoutCancel(ctx), o),
 		histories: make(chan struct{}, (o.MaxOpenConns-1)/historyConns),
 	}
+	l.booker = newBooker(context.WithoutCancel(ctx), o, l.next)
 	return l, nil
 }
 

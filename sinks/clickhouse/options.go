@@ -30,7 +30,7 @@ type Options struct {
 	// replicated; empty: a single node.
 	Cluster string
 	// InsertQuorum is how many replicas must have a row before its insert is
-	// acknowledged; 0: the one that took it.
+	// acknowledged; 0: a majority of them. Of no meaning without a cluster.
 	InsertQuorum int
 
 	DialTimeout  time.Duration
@@ -95,11 +95,30 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
+// consistency are the settings by which a read on any replica has everything
+// that was acknowledged on another, or fails until it has: rows on a majority,
+// one insert after another, and reads that make sure of it. A shard that was
+// rebuilt from a replica that lags would book again what it has not seen.
+func (o Options) consistency() map[string]string {
+	if o.Cluster == "" {
+		return nil
+	}
+	quorum := "auto"
+	if o.InsertQuorum > 0 {
+		quorum = fmt.Sprint(o.InsertQuorum)
+	}
+	return map[string]string{"insert_quorum": quorum, "insert_quorum_parallel": "0", "select_sequential_consistency": "1"}
+}
+
 // reader are the options of the connections that read and migrate.
 func (o Options) reader(database string) *clickhouse.Options {
 	compression := clickhouse.CompressionNone
 	if o.Compress {
 		compression = clickhouse.CompressionLZ4
+	}
+	settings := clickhouse.Settings{"async_insert": 0}
+	for name, value := range o.consistency() {
+		settings[name] = value
 	}
 	return &clickhouse.Options{
 		Protocol: clickhouse.Native,
@@ -109,7 +128,7 @@ func (o Options) reader(database string) *clickhouse.Options {
 		ClientInfo: clickhouse.ClientInfo{Products: []struct{ Name, Version string }{
 			{Name: clientName, Version: "1"},
 		}},
-		Settings:             clickhouse.Settings{"async_insert": 0},
+		Settings:             settings,
 		Compression:          &clickhouse.Compression{Method: compression},
 		DialTimeout:          o.DialTimeout,
 		ReadTimeout:          o.ReadTimeout,
@@ -142,10 +161,8 @@ func (o Options) writer(address string) chgo.Options {
 		{Key: "optimize_on_insert", Value: "0"},
 		{Key: "materialize_skip_indexes_on_insert", Value: "0"},
 	}
-	if o.InsertQuorum > 0 {
-		settings = append(settings, chgo.Setting{
-			Key: "insert_quorum", Value: fmt.Sprint(o.InsertQuorum), Important: true,
-		})
+	for name, value := range o.consistency() {
+		settings = append(settings, chgo.Setting{Key: name, Value: value, Important: true})
 	}
 	return chgo.Options{
 		Address:          address,

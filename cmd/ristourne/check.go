@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ristourne/processor"
+	"ristourne/processor/accounts"
+	"ristourne/rules"
+	"ristourne/sinks/clickhouse"
+)
+
+func newCheckCommand() *cobra.Command {
+	var configPath, output string
+	cmd := &cobra.Command{
+		Use:   "check --config FILE",
+		Short: "Find what the ledger in ClickHouse has lost",
+		Long: `Find what the ledger in ClickHouse has lost: tables, months and rows that are
+gone, were changed or come from elsewhere, and batches that Redis knows were
+booked and ClickHouse doesn't have.
+
+Each shard's marker counts what was booked, by table and month, with a sum of the
+rows' SHA-256. This reads every row and compares. It changes nothing, and may run
+beside processors; rows that are being booked meanwhile are left out.
+
+Exit code 0: whole. 1: holes, each told with its table, shard and month.`,
+		Example: `  ristourne check --config ristourne.yaml
+  ristourne check --config ristourne.yaml --output json`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(configPath)
+			if err != nil {
+				return err
+			}
+			return checkLedger(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), c, output)
+		},
+	}
+	configFlag(cmd, &configPath)
+	outputFlag(cmd, &output)
+	return cmd
+}
+
+// checkedJSON is what --output json prints.
+type checkedJSON struct {
+	Shards     int          `json:"shards"`
+	NotCounted []int32      `json:"not_counted,omitempty"` // shards of which no marker counts anything yet
+	Holes      []rules.Hole `json:"holes"`
+}
+
+func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, output string) error {
+	ledger, err := lookIntoLedger(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	client, err := c.Redis.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	store, err := accounts.New(client, c.Redis.Prefix)
+	if err != nil {
+		return err
+	}
+	shards, err := shardsOf(ctx, store, ledger)
+	if err != nil {
+		return err
+	}
+	found := checkedJSON{Shards: shards, Holes: []rules.Hole{}}
+	began := time.Now()
+	for shard := range int32(shards) {
+		holes, counted, err := checkShard(ctx, store, ledger, shard)
+		if err != nil {
+			return fmt.Errorf("check shard %d: %w", shard, err)
+		}
+		found.Holes = append(found.Holes, holes...)
+		if !counted {
+			found.NotCounted = append(found.NotCounted, shard)
+		}
+		fmt.Fprintf(stderr, "shard %d of %d: %s (%s)\n", shard, shards, count(len(holes), "hole"), time.Since(began).Round(time.Second))
+	}
+	return tellChecked(stdout, &found, output)
+}
+
+// shardsOf is how many shards there may be: of Redis, which may be emptied, or of
+// the ledger.
+func shardsOf(ctx context.Context, store *accounts.Store, ledger *clickhouse.Ledger) (int, error) {
+	inRedis, err := store.HeldShards(ctx)
+	if err != nil {
+		return 0, err
+	}
+	inLedger, err := ledger.Shards(ctx)
+	return max(inRedis, inLedger), err
+}
+
+func checkShard(ctx context.Context, store *accounts.Store, ledger *clickhouse.Ledger, shard int32) (holes []rules.Hole, counted bool, err error) {
+	// Redis first: what it says is booked must be in the ledger by then.
+	head, err := store.Head(ctx, shard)
+	if err != nil {
+		return nil, false, err
+	}
+	if holes, counted, err = ledger.CheckShard(ctx, shard); err != nil {
+		return nil, counted, err
+	}
+	marker, _, err := ledger.Marker(ctx, shard)
+	if booked := head.Batch - min(head.Batch, uint64(head.Outbox)); err == nil && booked > marker.Batch {
+		holes = append(holes, rules.Hole{
+			Table: "markers_log", Shard: shard, WantRows: booked, HaveRows: marker.Batch,
+			What: fmt.Sprintf("batches %d to %d are missing: Redis knows that they were booked. ClickHouse was restored from a backup, or this replica lags", marker.Batch+1, booked),
+		})
+	}
+	return holes, counted, err
+}
+
+func tellChecked(w io.Writer, found *checkedJSON, output string) error {
+	if output == "json" {
+		if err := json.NewEncoder(w).Encode(found); err != nil {
+			return err
+		}
+	} else {
+		for i := range found.Holes {
+			fmt.Fprintln(w, found.Holes[i])
+		}
+		for _, shard := range found.NotCounted {
+			fmt.Fprintf(w, "shard %d is not counted yet: its next owner begins to, with what stands there by then\n", shard)
+		}
+	}
+	if len(found.Holes) > 0 {
+		return fmt.Errorf("%w: %s in %s. Restore the rows from a backup or a replica; shards with holes stand still until then",
+			processor.ErrIncomplete, count(len(found.Holes), "hole"), count(found.Shards, "shard"))
+	}
+	if output == "json" {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "%s: the ledger is whole\n", count(found.Shards, "shard"))
+	return err
+}

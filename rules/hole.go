@@ -1,0 +1,21 @@
+package rules
+
+import "fmt"
+
+// Hole is a place where the ledger doesn't hold what was booked into it.
+type Hole struct {
+	Table    string `json:"table"`
+	Shard    int32  `json:"shard"`
+	Month    uint32 `json:"month,omitempty"` // of the table's partition, such as 202611; 0: no single one
+	WantRows uint64 `json:"want_rows"`       // as the shard's marker counts them
+	HaveRows uint64 `json:"have_rows"`       // repeats counted once
+	What     string `json:"what"`
+}
+
+func (h Hole) String() string {
+	where := fmt.Sprintf("%s, shard %d", h.Table, h.Shard)
+	if h.Month != 0 {
+		where += fmt.Sprintf(", month %d", h.Month)
+	}
+	return where + ": " + h.What
+}
