@@ -90,7 +90,7 @@ func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, outpu
 // shardsOf is how many shards there may be: of Redis, which may be emptied, or of
 // the ledger.
 func shardsOf(ctx context.Context, store *accounts.Store, ledger *clickhouse.Ledger) (int, error) {
-	inRedis, err := store.HeldShards(ctx)
+	inRedis, err := store.Shards(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -125,6 +125,15 @@ func (w *openedShards) close() {
 	w.openedEdges.close(w.log)
 }
 
+// holdSource makes sure that the topics are those that the ledger was booked from.
+func (w *openedShards) holdSource(ctx context.Context, partitions int) error {
+	source, err := feed.Identity(ctx, w.feed)
+	if err != nil {
+		return err
+	}
+	return holdSource(ctx, w.config, w.ledger, source, partitions, w.log)
+}
+
 // openShards connects to everything, and holds the shard, or all of them, against
 // the topics.
 func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (*openedShards, error) {
@@ -145,7 +154,7 @@ func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (
 		err = usageError{fmt.Errorf("--shard %d: the topics have the shards 0 to %d", shard, shards-1)}
 	}
 	if err == nil {
-		err = e.watcher.Wait(ctx)
+		err = errors.Join(w.holdSource(ctx, shards), e.watcher.Wait(ctx))
 	}
 	if err != nil {
 		w.close()

@@ -133,6 +133,9 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 			})
 			return shards, err
 		}
+		feedConfig.HoldSource = func(ctx context.Context, source rules.Source, shards int) error {
+			return holdSource(ctx, c, e.ledger, source, shards, log)
+		}
 		p := processor.New(e.edges(), c.processorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
 		health.watch(p, newPartsCheck(
@@ -277,6 +280,18 @@ func holdInstallation(ctx context.Context, c *config, store *accounts.Store, led
 		return err
 	})
 	return of, err
+}
+
+// holdSource refuses topics, or a cluster, that the known offsets are not of.
+func holdSource(ctx context.Context, c *config, ledger *clickhouse.Ledger, source rules.Source, shards int, log *slog.Logger) error {
+	return waitFor(ctx, c, log, "ClickHouse", c.ClickHouse.Addresses, func() error {
+		err := ledger.HoldSource(ctx, shards, source)
+		if errors.Is(err, clickhouse.ErrOtherSource) {
+			return backoff.Permanent(fmt.Errorf("%w. Nothing was read. Correct kafka.brokers and kafka.topics, or bring the former topics back; to begin with these, "+
+				"start with an empty redis.prefix and clickhouse.database and produce all records anew", err))
+		}
+		return err
+	})
 }
 
 // waitFor tries until a part is as it must be, and says what it waits for.

@@ -43,7 +43,7 @@ func (s *Store) installation(ctx context.Context) (held processor.RedisIdentity,
 	}
 	fields := texts(found)
 	held.ID, held.KeyFingerprint, held.Confirmed = fields[0], fields[1], fields[2] != ""
-	shards, err = s.HeldShards(ctx)
+	shards, err = s.Shards(ctx)
 	return held, shards, err
 }
 

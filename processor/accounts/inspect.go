@@ -159,20 +159,6 @@ func checkEviction(ctx context.Context, server redis.Cmdable) error {
 	return nil
 }
 
-// HeldShards is how many shards HoldShards keeps; 0: none yet.
-func (s *Store) HeldShards(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	shards, err := s.client.Get(ctx, s.shardsKey()).Int()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read the number of shards from Redis: %w", err)
-	}
-	return shards, nil
-}
-
 // ErrShardsChanged says that accounts are laid out over another number of
 // shards.
 var ErrShardsChanged = errors.New("the number of shards is not the one that accounts are laid out by")

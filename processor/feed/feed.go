@@ -41,6 +41,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
+
+	"ristourne/rules"
 )
 
 // Topic is one of the input topics, in the order in which a batch takes them.
@@ -138,6 +140,10 @@ type Config struct {
 	// Unread is told again and again of the partitions that belong to no shard,
 	// also that there are none. nil: nobody asks.
 	Unread func([]Unread)
+	// HoldSource is told which topics of which cluster the offsets are of, before
+	// any shard is owned, in each generation. Its error ends Run: offsets that are
+	// known mean nothing in others. nil: any will do.
+	HoldSource func(ctx context.Context, source rules.Source, shards int) error
 
 	// Joined is told true when a generation of the group begins with this member,
 	// whether it is given a shard or not, and false when it ends. nil: nobody asks.

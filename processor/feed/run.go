@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"ristourne/rules"
 )
 
 const (
@@ -56,6 +58,9 @@ type member struct {
 
 func (m *member) run(ctx context.Context) error {
 	if err := m.countPartitions(ctx); err != nil {
+		return err
+	}
+	if err := m.holdSource(ctx); err != nil {
 		return err
 	}
 	var watching sync.WaitGroup
@@ -138,6 +143,21 @@ func (m *member) countPartitions(ctx context.Context) error {
 	return err
 }
 
+// holdSource makes sure that the topics are those whose offsets are known.
+func (m *member) holdSource(ctx context.Context) error {
+	if m.config.HoldSource == nil {
+		return nil
+	}
+	var source rules.Source
+	if err := retry(ctx, m.config.Log, "read the ids of the topics", func() (err error) {
+		source, err = m.client.identity(ctx)
+		return err
+	}); err != nil {
+		return err
+	}
+	return m.config.HoldSource(ctx, source, m.shards)
+}
+
 // join waits for the group's next generation.
 func (m *member) join(ctx context.Context, group *kafka.ConsumerGroup) (*kafka.Generation, error) {
 	var generation *kafka.Generation
@@ -156,6 +176,12 @@ func (m *member) generation(ctx, over context.Context, g *kafka.Generation) erro
 	defer context.AfterFunc(over, end)()
 
 	if err := m.countPartitions(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if err := m.holdSource(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -1,0 +1,27 @@
+package rules
+
+import "fmt"
+
+// Source says which topics of which Kafka cluster offsets are of.
+type Source struct {
+	ClusterID string // empty: the broker tells none
+	Topics    [NumTopics]string
+	TopicIDs  [NumTopics]string // of KIP-516, hexadecimal; empty: the broker gives none
+}
+
+// Differs tells in words what is another one than before; empty: nothing. What
+// one of them doesn't tell is taken for the same.
+func (s *Source) Differs(before *Source) string {
+	if s.ClusterID != before.ClusterID && s.ClusterID != "" && before.ClusterID != "" {
+		return fmt.Sprintf("the Kafka cluster is %s and was %s", s.ClusterID, before.ClusterID)
+	}
+	for t, name := range s.Topics {
+		if name != before.Topics[t] {
+			return fmt.Sprintf("topic %s is named where %s was", name, before.Topics[t])
+		}
+		if id, was := s.TopicIDs[t], before.TopicIDs[t]; id != was && id != "" && was != "" {
+			return fmt.Sprintf("topic %s was deleted and made anew: its id is %s and was %s", name, id, was)
+		}
+	}
+	return ""
+}
