@@ -142,9 +142,12 @@ func (s *Shard) checkHeads(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkNotBehind(&marker, bookedSeq); err != nil {
+		return err
+	}
 	committed := rules.Heads(s.source.Committed())
 	if !s.heads.Before(committed) && !(found && (s.heads.Before(marker.Heads) || s.batch < marker.Batch)) && s.lastSeq >= bookedSeq {
-		return s.checkNotBehind(&marker, bookedSeq)
+		return nil
 	}
 	s.log.Warn("account states are behind the ledger: rebuilding the shard", "heads", s.heads, "committed", committed,
 		"ledger", marker.Heads, "seq", s.lastSeq, "ledger_seq", bookedSeq)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"ristourne/processor/outbox"
 	"ristourne/rules"
 )
 
@@ -173,13 +172,9 @@ func (s *Shard) recordSkip(ctx context.Context, skip *Skip, from int64) error {
 func (s *Shard) skip(ctx context.Context, skip *Skip) error {
 	after := s.heads
 	after[skip.Topic] = skip.To
-	d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch + 1, Heads: after, LastSeq: s.lastSeq}
-	save := Save{
-		Shard: d.Shard, Epoch: s.epoch, Before: s.heads, After: after, Batch: d.Batch, LastSeq: s.lastSeq, Outbox: outbox.Encode(nil, d),
-	}
-	if err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &save) }); err != nil {
+	d, err := s.saveNothing(ctx, after)
+	if err != nil {
 		return err
 	}
-	s.heads, s.batch = after, d.Batch
 	return s.deliverApart(ctx, d)
 }

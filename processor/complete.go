@@ -2,34 +2,60 @@ package processor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"ristourne/processor/outbox"
 	"ristourne/rules"
 )
 
 // ErrIncomplete says that the ledger doesn't hold what was booked into it: a part
 // was lost, restored from before, or changed. What follows from it would be
-// wrong money, so nothing is decided, booked or paid until it is whole again.
+// wrong money, so nothing is decided, booked or paid until it is whole again, or
+// until a person accepts the hole (see Repair.AcceptHoles).
 var ErrIncomplete = errors.New("the ledger is not whole")
 
 // maxHolesTold bounds a message; `ristourne check` tells them all.
 const maxHolesTold = 10
 
+// acceptance is of a repair that a person lets go on over holes.
+type acceptance struct {
+	repair *Repair
+	holes  []rules.Hole
+}
+
+// lostMarker reports whether the marker itself is a hole that was accepted.
+func (a *acceptance) lostMarker() bool {
+	return a != nil && slices.ContainsFunc(a.holes, func(h rules.Hole) bool { return h.Table == rules.MarkersTable })
+}
+
+func (s *Shard) holes(ctx context.Context, thorough bool) (holes []rules.Hole, err error) {
+	err = s.retry(ctx, "check the ledger", func(ctx context.Context) (err error) {
+		holes, err = s.edges.Ledger.Holes(ctx, s.source.Shard(), thorough)
+		return err
+	})
+	return holes, err
+}
+
 // checkWhole compares the ledger with what its marker says was booked. thorough
 // reads every row, as before a rebuild; otherwise rows are counted, in a moment.
 func (s *Shard) checkWhole(ctx context.Context, thorough bool) error {
-	var holes []rules.Hole
-	if err := s.retry(ctx, "check the ledger", func(ctx context.Context) (err error) {
-		holes, err = s.edges.Ledger.Holes(ctx, s.source.Shard(), thorough)
-		return err
-	}); err != nil {
+	holes, err := s.holes(ctx, thorough)
+	if err != nil || len(holes) == 0 {
 		return err
 	}
-	if len(holes) == 0 {
-		return nil
+	if s.accepting != nil {
+		return s.accept(ctx, holes, thorough)
 	}
+	return fmt.Errorf("%w: %s. Nothing of the shard is decided, booked or paid until the rows are back: restore them from a backup or a replica "+
+		"(`ristourne check` names every hole). Where they are gone for good, see `ristourne rebuild --dry-run`, and go on with `ristourne repair --approve --accept-holes`",
+		ErrIncomplete, toldHoles(holes))
+}
+
+func toldHoles(holes []rules.Hole) string {
 	var told []string
 	for i := range holes[:min(len(holes), maxHolesTold)] {
 		told = append(told, holes[i].String())
@@ -37,15 +63,37 @@ func (s *Shard) checkWhole(ctx context.Context, thorough bool) error {
 	if more := len(holes) - len(told); more > 0 {
 		told = append(told, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Errorf("%w: %s. Nothing of the shard is decided, booked or paid until the rows are back: restore them from a backup or a replica "+
-		"(`ristourne check` names every hole)", ErrIncomplete, strings.Join(told, "; "))
+	return strings.Join(told, "; ")
+}
+
+// accept goes on over holes, as a person has said. The audit trail has them, once
+// all are known, before anything follows from it.
+func (s *Shard) accept(ctx context.Context, holes []rules.Hole, all bool) error {
+	for i := range holes {
+		if holes[i].Table == rules.AccountsTable {
+			return fmt.Errorf("%w: %s. This hole can't be accepted: without the map every account would be taken for erased, and forgotten. "+
+				"Restore accounts_log from a backup", ErrIncomplete, holes[i])
+		}
+	}
+	s.accepting.holes = holes
+	if !all {
+		return nil
+	}
+	details, err := json.Marshal(struct {
+		Holes []rules.Hole `json:"holes"`
+	}{holes})
+	if err != nil {
+		return err
+	}
+	s.log.Error("the ledger is not whole, and a person goes on over it", "holes", toldHoles(holes), "by", s.accepting.repair.By, "reason", s.accepting.repair.Reason)
+	return s.record(ctx, s.accepting.repair, "holes accepted", 0, string(details))
 }
 
 // checkFollows refuses a ledger that lacks batches before the first of the
 // outbox: with that one booked it would look whole.
 func (s *Shard) checkFollows(ctx context.Context, first *rules.Decision) error {
 	marker, _, err := s.marker(ctx)
-	if err != nil || first.Batch <= marker.Batch+1 {
+	if err != nil || first.Batch <= marker.Batch+1 || s.accepting.lostMarker() {
 		return err
 	}
 	return s.errBehind(&marker, first.Batch-1, first.LastSeq-uint64(len(first.Set)), s.heads)
@@ -55,6 +103,9 @@ func (s *Shard) checkFollows(ctx context.Context, first *rules.Decision) error {
 // was restored from a backup, or this is a replica that lags. bookedSeq is of its
 // set rows, marked or not.
 func (s *Shard) checkNotBehind(marker *rules.Marker, bookedSeq uint64) error {
+	if s.heads == rules.NoHeads {
+		return nil // nothing is known, or it can't be trusted
+	}
 	if s.batch <= marker.Batch && s.lastSeq <= max(marker.LastSeq, bookedSeq) {
 		return nil
 	}
@@ -63,9 +114,6 @@ func (s *Shard) checkNotBehind(marker *rules.Marker, bookedSeq uint64) error {
 
 // refuseBehind is checkNotBehind for who is about to forget the states.
 func (s *Shard) refuseBehind(ctx context.Context) error {
-	if s.heads == rules.NoHeads {
-		return nil // nothing is known, or it can't be trusted
-	}
 	marker, _, err := s.marker(ctx)
 	if err != nil {
 		return err
@@ -73,6 +121,9 @@ func (s *Shard) refuseBehind(ctx context.Context) error {
 	bookedSeq, err := s.bookedSeq(ctx)
 	if err != nil {
 		return err
+	}
+	if s.accepting.lostMarker() && s.lastSeq <= bookedSeq {
+		return nil
 	}
 	return s.checkNotBehind(&marker, bookedSeq)
 }
@@ -108,6 +159,33 @@ func (s *Shard) beginCounting(ctx context.Context) error {
 	return nil
 }
 
+// countAnew takes what stands in the ledger for whole from now on. It is a batch
+// that decides nothing: broken off, the marker before says what is missing.
+func (s *Shard) countAnew(ctx context.Context) error {
+	d, err := s.saveNothing(ctx, s.heads)
+	if err != nil {
+		return err
+	}
+	m := rules.Marker{Shard: d.Shard, Batch: d.Batch, Heads: d.Heads, LastSeq: d.LastSeq}
+	if err := s.retry(ctx, "count the ledger", func(ctx context.Context) error { return s.edges.Ledger.CountAnew(ctx, m) }); err != nil {
+		return err
+	}
+	return s.clear(ctx, d.Batch)
+}
+
+// saveNothing saves a batch that decides nothing, and moves heads alone.
+func (s *Shard) saveNothing(ctx context.Context, after rules.Heads) (*rules.Decision, error) {
+	d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch + 1, Heads: after, LastSeq: s.lastSeq}
+	save := Save{
+		Shard: d.Shard, Epoch: s.epoch, Before: s.heads, After: after, Batch: d.Batch, LastSeq: s.lastSeq, Outbox: outbox.Encode(nil, d),
+	}
+	if err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &save) }); err != nil {
+		return nil, err
+	}
+	s.heads, s.batch = after, d.Batch
+	return d, nil
+}
+
 // bookRest books what was found missing behind the marker, as a batch of its own,
 // and counts whatever else was booked there in part.
 func (r *rebuild) bookRest(ctx context.Context) error {
@@ -115,7 +193,7 @@ func (r *rebuild) bookRest(ctx context.Context) error {
 	r.tail.Batch = r.marker.Batch + 1
 	var booked bool
 	if err := s.retry(ctx, "book", func(ctx context.Context) (err error) {
-		booked, err = s.edges.Ledger.BookRest(ctx, &r.tail)
+		r.tail.Batch, booked, err = s.edges.Ledger.BookRest(ctx, &r.tail)
 		return err
 	}); err != nil {
 		return err

@@ -59,8 +59,8 @@ func failureOf(err error) failure {
 		return failure{"outbox_version", "another version of ristourne has decided batches that wait: run that version until they are settled"}
 	case errors.As(err, &panics), errors.Is(err, errInvariant):
 		return failure{"invariant", "a fault of the program, or an account state that does not hold: nothing of the window was saved. Try `ristourne rebuild` of the shard; if it fails again, run a version that mends it"}
-	case errors.Is(err, errNoHistory):
-		return failure{"ledger_hole", "ClickHouse does not have what an account state stands for: bring its rows back before anything is decided"}
+	case errors.Is(err, errNoHistory), errors.Is(err, ErrIncomplete):
+		return failure{"ledger_hole", "ClickHouse does not have what was booked into it: bring its rows back, or see `ristourne check` and `ristourne repair --accept-holes`"}
 	case errors.Is(err, rules.ErrNeedsPerson):
 		return failure{"needs_person", "the error says what to do; the shard waits and loses nothing"}
 	default:

@@ -190,10 +190,15 @@ type Ledger interface {
 	// BeginCounting makes the marker of a shard that an older version has booked
 	// say what there is by now; false where it says so already.
 	BeginCounting(ctx context.Context, shard int32) (began bool, err error)
-	// BookRest books what a rebuild found missing behind the marker, as the batch
-	// after it, and counts with it whatever else was booked there in part. False:
-	// there was nothing.
-	BookRest(ctx context.Context, d *rules.Decision) (booked bool, err error)
+	// BookPart books some of what a rebuild found missing behind the marker, which
+	// stays where it is until BookRest.
+	BookPart(ctx context.Context, d *rules.Decision) error
+	// BookRest books the rest of it as a batch after all that were booked there in
+	// part, whose number it gives, and counts those with it. False: there was
+	// nothing.
+	BookRest(ctx context.Context, d *rules.Decision) (batch uint64, booked bool, err error)
+	// CountAnew writes a marker that takes what stands there for whole.
+	CountAnew(ctx context.Context, m rules.Marker) error
 	// Histories streams every account of the shard.
 	Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) error
 	// HistoriesOf streams the named accounts of the shard alone.

@@ -34,6 +34,9 @@ func (s *Shard) Rebuild(ctx context.Context) error { return s.rebuild(ctx, nil) 
 
 // rebuild gives differ each account of which recomputing would change something.
 func (s *Shard) rebuild(ctx context.Context, differ func(*Difference) error) error {
+	if err := s.checkWhole(ctx, true); err != nil {
+		return err
+	}
 	r, err := s.newRebuild(ctx)
 	if err != nil {
 		return err
@@ -84,23 +87,26 @@ type rebuild struct {
 	members, known []uint64
 	accounts       int
 	bytes          int
-	parts          int // of the tail that were settled before its end
 	differing      int // accounts
 	inFlight       int // accounts that were not compared, as something of theirs is being booked
 }
 
 func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
 	r := &rebuild{shard: s}
-	err := s.checkWhole(ctx, true)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if r.marker, _, err = s.marker(ctx); err != nil {
 		return nil, err
 	}
 	err = s.retry(ctx, "read what is behind the marker", func(ctx context.Context) (err error) {
-		if r.lastSeq, err = s.edges.Ledger.LastSeq(ctx, s.source.Shard()); err != nil || r.lastSeq <= r.marker.LastSeq {
+		if r.lastSeq, err = s.edges.Ledger.LastSeq(ctx, s.source.Shard()); err != nil {
 			return err
+		}
+		if s.accepting.lostMarker() && r.marker.LastSeq == 0 {
+			// What was booked in part is not known any more: all is taken for booked.
+			r.marker.LastSeq, r.marker.Heads = r.lastSeq, headsAfter(s.heads, s.source.Committed())
+		}
+		if r.lastSeq <= r.marker.LastSeq {
+			return nil
 		}
 		r.unmarked, err = s.edges.Ledger.Unmarked(ctx, s.source.Shard(), r.marker.LastSeq)
 		return err
@@ -213,26 +219,25 @@ func (r *rebuild) boundTail(ctx context.Context) error {
 		return nil
 	}
 	part := r.tail
-	part.LastSeq = r.marker.LastSeq
-	if err := r.settlePart(ctx, &part); err != nil {
+	part.Batch, part.LastSeq = r.marker.Batch+1, r.marker.LastSeq
+	if err := r.payAndTell(ctx); err != nil {
 		return err
 	}
-	r.parts++
+	if err := r.shard.retry(ctx, "book", func(ctx context.Context) error { return r.shard.edges.Ledger.BookPart(ctx, &part) }); err != nil {
+		return err
+	}
 	r.tail.Accruals, r.tail.Instructions, r.tail.Referrals = r.tail.Accruals[:0], r.tail.Instructions[:0], r.tail.Referrals[:0]
 	return nil
 }
 
-// settlePart pays and tells first: what is booked alone would not be found
+// payAndTell comes before booking: what is booked alone would not be found
 // missing the next time, and an instruction, or a referral, is the same whenever
 // it is made.
-func (r *rebuild) settlePart(ctx context.Context, d *rules.Decision) error {
-	if err := r.payAll(ctx, d.Instructions); err != nil {
+func (r *rebuild) payAndTell(ctx context.Context) error {
+	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
 		return err
 	}
-	if err := r.tellAll(ctx, d.Referrals); err != nil {
-		return err
-	}
-	return r.shard.book(ctx, []*rules.Decision{d}, unchecked)
+	return r.tellAll(ctx, r.tail.Referrals)
 }
 
 func (r *rebuild) flush(ctx context.Context) error {
@@ -259,10 +264,7 @@ const payAtOnce = 1000
 // settleTail pays, tells and books what the replay found missing, and pays and
 // tells again whatever may not have been: all whose cause was not committed.
 func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
-	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
-		return err
-	}
-	if err := r.tellAll(ctx, r.tail.Referrals); err != nil {
+	if err := r.payAndTell(ctx); err != nil {
 		return err
 	}
 	if err := r.bookRest(ctx); err != nil {

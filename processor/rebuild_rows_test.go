@@ -46,11 +46,19 @@ func newRowLedger() *rowLedger {
 func (*rowLedger) Holes(context.Context, int32, bool) ([]rules.Hole, error) { return nil, nil }
 func (*rowLedger) BeginCounting(context.Context, int32) (bool, error)       { return false, nil }
 
-func (l *rowLedger) BookRest(ctx context.Context, d *rules.Decision) (bool, error) {
+func (*rowLedger) CountAnew(context.Context, rules.Marker) error { return nil }
+
+func (l *rowLedger) BookPart(ctx context.Context, d *rules.Decision) error {
+	marker, marked := l.marker, l.marked
+	defer func() { l.marker, l.marked = marker, marked }()
+	return l.Book(ctx, d)
+}
+
+func (l *rowLedger) BookRest(ctx context.Context, d *rules.Decision) (uint64, bool, error) {
 	if d.Empty() && d.LastSeq == l.marker.LastSeq {
-		return false, nil
+		return l.marker.Batch, false, nil
 	}
-	return true, l.Book(ctx, d)
+	return d.Batch, true, l.Book(ctx, d)
 }
 
 // tables of the ledger, in the order in which a batch's rows are inserted.

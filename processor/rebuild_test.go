@@ -43,11 +43,13 @@ func (l *bareLedger) Book(_ context.Context, d ...*rules.Decision) error {
 
 func (*bareLedger) Holes(context.Context, int32, bool) ([]rules.Hole, error) { return nil, nil }
 
-func (l *bareLedger) BookRest(ctx context.Context, d *rules.Decision) (bool, error) {
+func (l *bareLedger) BookPart(ctx context.Context, d *rules.Decision) error { return l.Book(ctx, d) }
+
+func (l *bareLedger) BookRest(ctx context.Context, d *rules.Decision) (uint64, bool, error) {
 	if d.Empty() {
-		return false, nil
+		return d.Batch - 1, false, nil
 	}
-	return true, l.Book(ctx, d)
+	return d.Batch, true, l.Book(ctx, d)
 }
 
 func (l *bareLedger) Histories(_ context.Context, _ int32, each func(*rules.AccountHistory) error) error {
@@ -220,10 +222,10 @@ func TestALongTailIsSettledInParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(ledger.booked) != 1 || ledger.booked[0].LastSeq != 100 || ledger.booked[0].Batch != 7 || len(ledger.booked[0].Accruals) != tailLines || len(world.paid) != 2 {
+	if len(ledger.booked) != 1 || ledger.booked[0].LastSeq != 100 || ledger.booked[0].Batch != 8 || len(ledger.booked[0].Accruals) != tailLines || len(world.paid) != 2 {
 		t.Fatalf("%d parts are booked, %d paid", len(ledger.booked), len(world.paid))
 	}
-	if len(r.tail.Accruals) != tailLines/2 || r.tail.LastSeq != 900 || r.parts != 1 {
+	if len(r.tail.Accruals) != tailLines/2 || r.tail.LastSeq != 900 {
 		t.Errorf("left are %d lines up to %d", len(r.tail.Accruals), r.tail.LastSeq)
 	}
 }

@@ -141,20 +141,28 @@ func paymentsOf(instructions []rules.Instruction) []DifferencePayment {
 	return payments
 }
 
+// Comparison is what a look at a shard has found.
+type Comparison struct {
+	Holes    []rules.Hole // of the ledger: what is compared is what is left
+	Compared int          // accounts
+	InFlight int          // accounts that were left out, as something of theirs is being booked
+}
+
 // Differences reads the ledger and gives each account of which recomputing would
-// change something. It changes nothing and disturbs no owner; accounts of which
-// something is being booked meanwhile are left out and counted.
-func (s *Shard) Differences(ctx context.Context, each func(*Difference) error) (compared, inFlight int, err error) {
+// change something. It changes nothing and disturbs no owner.
+func (s *Shard) Differences(ctx context.Context, each func(*Difference) error) (found Comparison, err error) {
+	if found.Holes, err = s.holes(ctx, true); err != nil {
+		return found, err
+	}
 	r, err := s.newRebuild(ctx)
 	if err != nil {
-		return 0, 0, err
+		return found, err
 	}
 	defer s.engine.SetBudgets(s.purse)
 	r.differ = each
-	if err := r.readAccounts(ctx); err != nil {
-		return 0, 0, err
-	}
-	return r.accounts, r.inFlight, nil
+	err = r.readAccounts(ctx)
+	found.Compared, found.InFlight = r.accounts, r.inFlight
+	return found, err
 }
 
 // Repair is what a person approves.
@@ -163,6 +171,9 @@ type Repair struct {
 	// MayPay: the repair may give the bank instructions. Without, one that would
 	// give any books nothing at all.
 	MayPay bool
+	// AcceptHoles: where the ledger has lost what was booked into it, the repair
+	// goes on from what is left, and that is taken for whole afterwards.
+	AcceptHoles bool
 	// Published streams the instructions that the bank was given, as far back as
 	// their topic goes.
 	Published func(ctx context.Context, each func(*rules.Instruction) error) error
@@ -178,6 +189,7 @@ type Repaired struct {
 	Refilled    int           // instructions that the ledger had lost and the bank was given
 	Lines       int
 	Payments    []DifferencePayment // by direction and currency
+	Holes       []rules.Hole        // that were accepted
 }
 
 // ClaimAndRepair rebuilds a shard, and books what recomputing its accounts
@@ -189,23 +201,47 @@ type Repaired struct {
 // what is missing is found by the next repair.
 func (s *Shard) ClaimAndRepair(ctx context.Context, o *Repair) (*Repaired, error) {
 	found := &Repaired{}
+	if o.AcceptHoles {
+		s.accepting = &acceptance{repair: o}
+		defer func() { s.accepting = nil }()
+	}
 	err := s.leased(ctx, o.By, func(ctx context.Context) error { return s.repair(ctx, o, found) })
 	return found, err
 }
 
 func (s *Shard) repair(ctx context.Context, o *Repair, found *Repaired) error {
+	if err := s.refuseBehind(ctx); err != nil {
+		return err
+	}
 	if err := s.rebuild(ctx, func(d *Difference) error {
 		found.Differences = append(found.Differences, d)
 		return nil
-	}); err != nil || len(found.Differences) == 0 {
+	}); err != nil {
 		return err
+	}
+	if s.accepting != nil {
+		found.Holes = s.accepting.holes
 	}
 	if err := s.refill(ctx, o, found); err != nil {
 		return err
 	}
+	if found.Refilled > 0 && len(found.Holes) == 0 {
+		// Nobody had counted them: the ledger was whole without.
+		if err := s.countAnew(ctx); err != nil {
+			return err
+		}
+	}
 	if !o.MayPay && slices.ContainsFunc(found.Differences, func(d *Difference) bool { return len(d.Instructions) > 0 }) {
 		return ErrWouldPay
 	}
+	if err := s.bookDifferences(ctx, o, found); err != nil || len(found.Holes) == 0 {
+		return err
+	}
+	return s.countAnew(ctx)
+}
+
+// bookDifferences books what was found, account by account.
+func (s *Shard) bookDifferences(ctx context.Context, o *Repair, found *Repaired) error {
 	if len(found.Differences) == 0 {
 		return nil
 	}
@@ -244,9 +280,13 @@ func (s *Shard) recordRepair(ctx context.Context, o *Repair, found *Repaired, ac
 	if err != nil {
 		return err
 	}
+	return s.record(ctx, o, action, found.Number, string(details))
+}
+
+func (s *Shard) record(ctx context.Context, o *Repair, action string, number int64, details string) error {
 	return s.retry(ctx, "audit trail", func(ctx context.Context) error {
 		return s.edges.Ledger.RecordAction(ctx, &rules.OperatorAction{
-			At: s.edges.Now().UnixMilli(), Action: action, Shard: s.source.Shard(), Number: found.Number, By: o.By, Reason: o.Reason, Details: string(details),
+			At: s.edges.Now().UnixMilli(), Action: action, Shard: s.source.Shard(), Number: number, By: o.By, Reason: o.Reason, Details: details,
 		})
 	})
 }

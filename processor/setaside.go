@@ -54,6 +54,9 @@ func (s *Shard) SetAside(ctx context.Context, sure bool) (_ []Refused, err error
 	if len(decisions) == 0 {
 		return nil, nil
 	}
+	if err := errors.Join(s.checkWhole(ctx, false), s.checkFollows(ctx, decisions[0])); err != nil {
+		return nil, err
+	}
 	if err := s.book(ctx, decisions, unchecked); err != nil {
 		return nil, err
 	}

@@ -105,6 +105,8 @@ type Shard struct {
 	saidAt    time.Time // when enrolments in unknown programmes were last told of
 	unsaid    int       // of them, since then
 	pulse     *pulse
+
+	accepting *acceptance // nil but for a repair over holes
 }
 
 // clockAhead is how far ahead of this machine's clock a Kafka timestamp is

@@ -2,6 +2,13 @@ package rules
 
 import "fmt"
 
+// Tables of the ledger whose loss is of another kind: of the markers, that say
+// what is booked, and of the map from references to accounts.
+const (
+	MarkersTable  = "markers_log"
+	AccountsTable = "accounts_log"
+)
+
 // Hole is a place where the ledger doesn't hold what was booked into it.
 type Hole struct {
 	Table    string `json:"table"`

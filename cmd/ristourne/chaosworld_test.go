@@ -351,6 +351,15 @@ func (w *chaosWorld) check(t *testing.T) {
 	w.checkSums(t, histories)
 	w.checkInstructions(t)
 	w.checkDeadLetters(t)
+	for shard := range w.shards {
+		holes, err := w.ledger.Holes(t.Context(), shard, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hole := range holes {
+			t.Errorf("nobody touched the ledger, and it has a hole: %s", hole)
+		}
+	}
 	conflicts, err := w.ledger.Conflicts(t.Context())
 	if err != nil {
 		t.Fatal(err)

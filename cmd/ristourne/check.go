@@ -108,13 +108,19 @@ func checkShard(ctx context.Context, store *accounts.Store, ledger *clickhouse.L
 		return nil, counted, err
 	}
 	marker, _, err := ledger.Marker(ctx, shard)
-	if booked := head.Batch - min(head.Batch, uint64(head.Outbox)); err == nil && booked > marker.Batch {
-		holes = append(holes, rules.Hole{
-			Table: "markers_log", Shard: shard, WantRows: booked, HaveRows: marker.Batch,
-			What: fmt.Sprintf("batches %d to %d are missing: Redis knows that they were booked. ClickHouse was restored from a backup, or this replica lags", marker.Batch+1, booked),
-		})
+	return append(holes, holeBehind(shard, &head, &marker)...), counted, err
+}
+
+// holeBehind is what Redis says was booked and the marker doesn't have.
+func holeBehind(shard int32, head *accounts.Head, marker *rules.Marker) []rules.Hole {
+	booked := head.Batch - min(head.Batch, uint64(head.Outbox))
+	if booked <= marker.Batch {
+		return nil
 	}
-	return holes, counted, err
+	return []rules.Hole{{
+		Table: rules.MarkersTable, Shard: shard, WantRows: booked, HaveRows: marker.Batch,
+		What: fmt.Sprintf("batches %d to %d are missing: Redis knows that they were booked. ClickHouse was restored from a backup, or this replica lags", marker.Batch+1, booked),
+	}}
 }
 
 func tellChecked(w io.Writer, found *checkedJSON, output string) error {
@@ -131,7 +137,7 @@ func tellChecked(w io.Writer, found *checkedJSON, output string) error {
 		}
 	}
 	if len(found.Holes) > 0 {
-		return fmt.Errorf("%w: %s in %s. Restore the rows from a backup or a replica; shards with holes stand still until then",
+		return fmt.Errorf("%w: %s in %s. Restore the rows from a backup or a replica; shards with holes stand still until then, or until `ristourne repair --approve --accept-holes`",
 			processor.ErrIncomplete, count(len(found.Holes), "hole"), count(found.Shards, "shard"))
 	}
 	if output == "json" {

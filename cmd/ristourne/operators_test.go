@@ -116,6 +116,57 @@ func (b *bank) rebuildAll(t *testing.T) {
 	}
 }
 
+// lostShards are those of which check finds a hole in the table.
+func (b *bank) lostShards(t *testing.T, table string) (shards []int32) {
+	t.Helper()
+	stdout, _ := b.fails(t, exitFailed, "check", "--output", "json")
+	var told checkedJSON
+	if err := json.Unmarshal([]byte(stdout), &told); err != nil {
+		t.Fatal(err)
+	}
+	for i := range told.Holes {
+		if told.Holes[i].Table != table {
+			t.Errorf("%s has lost rows, and check names %s", table, told.Holes[i])
+		}
+		shards = append(shards, told.Holes[i].Shard)
+	}
+	slices.Sort(shards)
+	return slices.Compact(shards)
+}
+
+// wantHolesRefused makes sure that neither rebuild nor repair goes on over the
+// holes of a table by itself.
+func (b *bank) wantHolesRefused(t *testing.T, table string) {
+	t.Helper()
+	lost := b.lostShards(t, table)
+	if len(lost) == 0 {
+		t.Fatalf("%s has lost rows, and check finds no hole", table)
+	}
+	shard := fmt.Sprint(lost[0])
+	for _, arguments := range [][]string{
+		{"rebuild", "--shard", shard},
+		{"repair", "--shard", shard, "--approve", "--by", "ada", "--reason", "rows were lost"},
+	} {
+		_, stderr := b.fails(t, exitFailed, arguments...)
+		wantText(t, stderr, "the ledger is not whole: "+table+", shard "+shard, "`ristourne repair --approve --accept-holes`")
+	}
+}
+
+// wantSound makes sure that everything holds, and that the next owner goes on.
+func (b *bank) wantSound(t *testing.T) {
+	t.Helper()
+	wantText(t, b.run(t, "check"), "the ledger is whole")
+	wantText(t, b.run(t, "rebuild", "--dry-run"), "recomputing would change nothing")
+	b.rebuildAll(t)
+	before, _ := b.taken(t)
+	b.start(t)
+	b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(`{"event_id":"sound-%[1]d","type":"clearing","transaction_id":"sound-%[1]d","account_id":"acc-1",
+		"card_token":"tok-a","amount_minor":1000,"currency":"EUR","occurred_at":"2026-06-20T10:00:00Z","merchant":{"id":"0003172853"}}`, before))
+	b.waitForTaken(t, before+1)
+	b.stopIdle(t)
+	wantText(t, b.run(t, "check"), "the ledger is whole")
+}
+
 // Instructions that were cut from ClickHouse were paid. A rebuild pays nothing; a
 // repair finds them in the topic; where they are in no place, it asks.
 func TestNothingIsPaidTwiceThatClickHouseHasForgotten(t *testing.T) {
@@ -127,22 +178,33 @@ func TestNothingIsPaidTwiceThatClickHouseHasForgotten(t *testing.T) {
 	wantText(t, b.run(t, "rebuild", "--dry-run"), "recomputing would change nothing")
 
 	b.execute(t, "TRUNCATE TABLE instructions_log")
-	b.rebuildAll(t)
-	if now := b.instructed(t); !slices.Equal(now, given) {
-		t.Fatalf("the rebuild pays: %d instructions, before %d", len(now), len(given))
-	}
+	b.wantHolesRefused(t, "instructions_log")
 	listed, _ := b.fails(t, exitFailed, "rebuild", "--dry-run", "--output", "json")
+	lost := 0
 	for line := range strings.Lines(listed) {
+		if strings.HasPrefix(line, `{"hole":{"table":"instructions_log"`) {
+			lost++
+			continue
+		}
 		var d differenceJSON
 		if err := json.Unmarshal([]byte(line), &d); err != nil || d.AccountRef == "" || len(d.Instructions) == 0 || d.Lines != 0 {
 			t.Errorf("listed as %s, %v", line, err)
 		}
 	}
+	if lost == 0 {
+		t.Errorf("no hole is listed in %s", listed)
+	}
 	_, stderr := b.fails(t, exitUsage, "repair", "--approve")
 	wantText(t, stderr, "--by is needed")
 
-	told := b.run(t, "repair", "--approve", "--by", "ada", "--reason", "a month was dropped")
-	wantText(t, told, "put back from the topic of instructions", "nothing to repair")
+	told := b.run(t, "repair", "--approve", "--by", "ada", "--reason", "a month was dropped", "--accept-holes")
+	wantText(t, told, "accepted: instructions_log, shard ", "put back from the topic of instructions", "nothing to repair")
+	if now := b.instructed(t); !slices.Equal(now, given) {
+		t.Fatalf("the repair pays: %d instructions, before %d", len(now), len(given))
+	}
+	wantText(t, b.run(t, "repair", "--approve", "--by", "ada", "--reason", "again", "--accept-holes"), "nothing to repair")
+	b.rebuildAll(t)
+	wantText(t, b.run(t, "check"), "the ledger is whole")
 	wantText(t, b.run(t, "rebuild", "--dry-run"), "recomputing would change nothing")
 	if now := b.instructed(t); !slices.Equal(now, given) {
 		t.Errorf("the repair pays: %d instructions, before %d", len(now), len(given))
@@ -159,17 +221,14 @@ func TestLostLinesAreBookedByARepairAlone(t *testing.T) {
 	if slices.Equal(lost, want) {
 		t.Fatal("nothing was lost")
 	}
-	b.rebuildAll(t)
-	if now := b.summary(t); !slices.Equal(now, lost) {
-		t.Fatalf("the rebuild books\n%s", strings.Join(now, ""))
-	}
+	b.wantHolesRefused(t, "accruals_log")
 	listed, stderr := b.fails(t, exitFailed, "repair")
-	wantText(t, listed, "confirmed reward", "recomputing would book")
+	wantText(t, listed, "lost: accruals_log, shard ", "confirmed reward", "recomputing would book")
 	wantText(t, stderr, "nothing is booked: book it with --approve")
 	if now := b.summary(t); !slices.Equal(now, lost) {
-		t.Fatalf("a list books\n%s", strings.Join(now, ""))
+		t.Fatalf("a refusal or a list books\n%s", strings.Join(now, ""))
 	}
-	wantText(t, b.run(t, "repair", "--approve", "--by", "ada", "--reason", "rows were lost"), "has booked")
+	wantText(t, b.run(t, "repair", "--approve", "--by", "ada", "--reason", "rows were lost", "--accept-holes"), "accepted: accruals_log", "has booked")
 	if now := b.summary(t); !slices.Equal(now, want) {
 		t.Errorf("after the repair the ledger sums up to\n%s\nwant\n%s", strings.Join(now, ""), strings.Join(want, ""))
 	}
@@ -182,13 +241,15 @@ func TestLostLinesAreBookedByARepairAlone(t *testing.T) {
 	}
 	defer ledger.Close()
 	actions, err := ledger.Actions(t.Context())
-	if err != nil || len(actions) < 2 || actions[0].Action != "repair approved" || actions[0].By != "ada" || actions[0].Number == 0 {
+	if err != nil || len(actions) < 3 || actions[0].Action != "holes accepted" || actions[0].By != "ada" || !strings.Contains(actions[0].Details, `"accruals_log"`) ||
+		actions[1].Action != "repair approved" || actions[1].Number == 0 {
 		t.Errorf("audit trail: %+v, %v", actions, err)
 	}
 	conflicts, err := ledger.Conflicts(t.Context())
 	if err != nil || len(conflicts) > 0 {
 		t.Errorf("one id with two contents: %+v, %v", conflicts, err)
 	}
+	b.wantSound(t)
 }
 
 // Where no topic tells that the bank was given them, a repair asks before it
@@ -201,7 +262,7 @@ func TestARepairAsksBeforeItPays(t *testing.T) {
 	if err := b.createTopics(t.Context(), bankShards, b.c.Kafka.Topics.DeadLetters+"x"); err != nil {
 		t.Fatal(err)
 	}
-	approve := []string{"repair", "--approve", "--by", "ada", "--reason", "the topic was deleted too"}
+	approve := []string{"repair", "--approve", "--by", "ada", "--reason", "the topic was deleted too", "--accept-holes"}
 	listed, stderr := b.fails(t, exitFailed, approve...)
 	wantText(t, listed, "would credit", "recomputing would book 0 lines, and credit")
 	wantText(t, stderr, "say --pay-repairs if it is right")

@@ -12,6 +12,7 @@ import (
 
 	"ristourne/processor"
 	"ristourne/processor/feed"
+	"ristourne/rules"
 )
 
 type rebuildOptions struct {
@@ -35,7 +36,10 @@ account from its events would change what is booked, it says so in the log, and
 --dry-run lists it: per account reference the sums of the lines and what the bank
 would be told to credit or debit. With --dry-run nothing is written and no owner
 disturbed, --shard may be left out for all shards, and the exit code is 1 where
-there are differences. They are booked by ` + "`ristourne repair --approve`" + ` alone.`,
+there are differences. They are booked by ` + "`ristourne repair --approve`" + ` alone.
+
+A ledger that has lost what was booked into it is refused, with every hole named;
+--dry-run lists holes and what recomputing from the rest would change.`,
 		Example: `  ristourne rebuild --config ristourne.yaml --shard 3
   ristourne rebuild --config ristourne.yaml --dry-run --output json`,
 		Args: args(cobra.NoArgs),
@@ -92,19 +96,36 @@ func compareShards(ctx context.Context, stdout io.Writer, c *config, o rebuildOp
 		if err != nil {
 			return err
 		}
-		compared, inFlight, err := s.Differences(ctx, func(d *processor.Difference) error { return list.add(shard, d) })
+		found, err := s.Differences(ctx, func(d *processor.Difference) error { return list.add(shard, d) })
 		if err != nil {
 			return err
 		}
-		list.compared, list.inFlight = list.compared+compared, list.inFlight+inFlight
+		list.compared, list.inFlight = list.compared+found.Compared, list.inFlight+found.InFlight
+		behind, err := w.behind(ctx, shard)
+		if err != nil {
+			return err
+		}
+		if err := list.lost(append(found.Holes, behind...)); err != nil {
+			return err
+		}
 	}
 	if err := list.end(); err != nil {
 		return err
 	}
-	if list.accounts > 0 {
+	if list.accounts > 0 || list.holes > 0 {
 		return errReported
 	}
 	return nil
+}
+
+// behind is what Redis knows to be booked and ClickHouse doesn't have.
+func (w *openedShards) behind(ctx context.Context, shard int32) ([]rules.Hole, error) {
+	head, err := w.accounts.Head(ctx, shard)
+	if err != nil {
+		return nil, err
+	}
+	marker, _, err := w.ledger.Marker(ctx, shard)
+	return holeBehind(shard, &head, &marker), err
 }
 
 // everyShard stands for all shards, where a command can take all.

@@ -24,6 +24,7 @@ type repairOptions struct {
 	config, output  string
 	shard           int32
 	approve, mayPay bool
+	acceptHoles     bool
 	by, reason      string
 }
 
@@ -41,7 +42,13 @@ With --approve each shard is rebuilt first and then repaired. Credit instruction
 that ClickHouse has lost are looked for in the topic of instructions and put back:
 their money is not due again. A repair that would instruct the bank after that
 stops, lists whom with which sum, and books nothing at all, unless --pay-repairs is
-given. What is booked has the reason "repaired" and ids that hold the repair's
+given.
+
+A ledger that has lost what was booked into it is refused, with every hole named.
+Where the rows are gone for good, --accept-holes goes on from what is left, and
+takes that for whole afterwards; without a hole it changes nothing.
+
+What is booked has the reason "repaired" and ids that hold the repair's
 number. Who asked for it, when and why is kept in ClickHouse, view operator_actions.`,
 		Example: `  ristourne repair --config ristourne.yaml --shard 3
   ristourne repair --config ristourne.yaml --shard 3 --approve --by ada --reason "accruals_log was cut by month, ticket 4711"`,
@@ -70,6 +77,7 @@ number. Who asked for it, when and why is kept in ClickHouse, view operator_acti
 	cmd.Flags().Int32Var(&o.shard, "shard", everyShard, "partition number; all of them, if it is left out")
 	cmd.Flags().BoolVar(&o.approve, "approve", false, "book the differences")
 	cmd.Flags().BoolVar(&o.mayPay, "pay-repairs", false, "tell the bank what the repair makes due, too")
+	cmd.Flags().BoolVar(&o.acceptHoles, "accept-holes", false, "go on though ClickHouse has lost rows that can't be restored")
 	cmd.Flags().StringVar(&o.by, "by", "", "who approves it, for the audit trail")
 	cmd.Flags().StringVar(&o.reason, "reason", "", "why, for the audit trail")
 	outputFlag(cmd, &o.output)
@@ -80,8 +88,8 @@ func (o *repairOptions) check() error {
 	if o.approve {
 		return needByAndReason(o.by, o.reason)
 	}
-	if o.mayPay || o.by != "" || o.reason != "" {
-		return errors.New("--pay-repairs, --by and --reason go with --approve")
+	if o.mayPay || o.acceptHoles || o.by != "" || o.reason != "" {
+		return errors.New("--pay-repairs, --accept-holes, --by and --reason go with --approve")
 	}
 	return nil
 }
@@ -110,7 +118,7 @@ func repairShards(ctx context.Context, stdout io.Writer, c *config, o repairOpti
 	}
 	defer w.close()
 	repair := &processor.Repair{
-		By: o.by, Reason: o.reason, MayPay: o.mayPay,
+		By: o.by, Reason: o.reason, MayPay: o.mayPay, AcceptHoles: o.acceptHoles,
 		Published: func(ctx context.Context, each func(*rules.Instruction) error) error { return w.instructed(ctx, each) },
 	}
 	refused := false
@@ -159,6 +167,7 @@ type repairedJSON struct {
 	Lines    int           `json:"lines"`
 	Refilled int           `json:"instructions_refilled"`
 	Payments []paymentJSON `json:"payments"`
+	Holes    []rules.Hole  `json:"holes_accepted"`
 }
 
 func printRepaired(out io.Writer, shard int32, found *processor.Repaired, refused, asJSON bool) error {
@@ -174,9 +183,12 @@ func printRepaired(out io.Writer, shard int32, found *processor.Repaired, refuse
 	if asJSON {
 		told := repairedJSON{
 			Shard: shard, Number: found.Number, Accounts: len(found.Differences), Lines: found.Lines, Refilled: found.Refilled,
-			Payments: paymentsJSON(found.Payments),
+			Payments: paymentsJSON(found.Payments), Holes: append([]rules.Hole{}, found.Holes...),
 		}
 		return json.NewEncoder(out).Encode(told)
+	}
+	for i := range found.Holes {
+		fmt.Fprintf(out, "accepted: %s\n", found.Holes[i])
 	}
 	if found.Refilled > 0 {
 		fmt.Fprintf(out, "shard %d: %s that ClickHouse had lost %s put back from the topic of instructions\n",
@@ -238,9 +250,10 @@ type differenceList struct {
 	out    io.Writer
 	asJSON bool
 
-	accounts, lines, compared, inFlight int
-	payments                            []processor.DifferencePayment
-	asked                               bool
+	accounts, lines, compared, inFlight, holes int
+
+	payments []processor.DifferencePayment
+	asked    bool
 }
 
 func (l *differenceList) add(shard int32, d *processor.Difference) error {
@@ -260,6 +273,23 @@ func (l *differenceList) add(shard int32, d *processor.Difference) error {
 	}
 	_, err := fmt.Fprintf(l.out, "shard %d  account %s  %s%s\n", shard, uuid.UUID(d.Ref), differenceText(d), paymentsText("  would ", d.Instructions))
 	return err
+}
+
+// lost tells what a shard's ledger has lost.
+func (l *differenceList) lost(holes []rules.Hole) error {
+	l.holes += len(holes)
+	for i := range holes {
+		if l.asJSON {
+			if err := json.NewEncoder(l.out).Encode(map[string]rules.Hole{"hole": holes[i]}); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := fmt.Fprintf(l.out, "lost: %s\n", holes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *differenceList) pay(p processor.DifferencePayment) {

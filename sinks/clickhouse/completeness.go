@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -106,8 +107,17 @@ func (l *Ledger) count(ctx context.Context, t *tallyTable, m *mark) (tally, erro
 // countBehind digests those that come after it, of the set only up to a row: few,
 // so that repeats are found without reading all that came before. Where the mark
 // is not counted, it is all there are.
+//
+// Of a table with strays it is none: their records are read again, and what comes
+// of them is counted then.
 func (l *Ledger) countBehind(ctx context.Context, t *tallyTable, m *mark, upToSeq uint64) (tally, error) {
 	behind := t.behind
+	switch {
+	case t.strays && m.counted:
+		return tally{}, nil
+	case t.strays:
+		return l.count(ctx, t, m)
+	}
 	if !m.counted {
 		behind = "1"
 	}
@@ -165,17 +175,25 @@ func (l *Ledger) BeginCounting(ctx context.Context, shard int32) (began bool, er
 	if err != nil || m.counted {
 		return false, err
 	}
-	everything := m
-	everything.found = false
-	if m.tally, err = countAll(func(t *tallyTable) (tally, error) { return l.count(ctx, t, &everything) }); err != nil {
-		return false, fmt.Errorf("count what is booked of shard %d: %w", shard, err)
+	return true, l.countUpTo(ctx, m.Marker)
+}
+
+// CountAnew writes a marker that takes what stands up to it for whole, whatever
+// the one before it counts. Its batch is the first after all that are booked.
+func (l *Ledger) CountAnew(ctx context.Context, m rules.Marker) error {
+	return l.countUpTo(ctx, m)
+}
+
+func (l *Ledger) countUpTo(ctx context.Context, of rules.Marker) (err error) {
+	m := mark{Marker: of, found: true, counted: true}
+	if m.tally, err = countAll(func(t *tallyTable) (tally, error) { return l.count(ctx, t, &m) }); err != nil {
+		return fmt.Errorf("count what is booked of shard %d: %w", of.Shard, err)
 	}
-	m.counted = true
 	if err := l.booker.submit(ctx, &booking{marks: []mark{m}}); err != nil {
-		return false, fmt.Errorf("write marker of shard %d: %w", shard, err)
+		return fmt.Errorf("write marker of shard %d: %w", of.Shard, err)
 	}
 	l.marks.put(m)
-	return true, nil
+	return nil
 }
 
 // Holes are the places where the ledger doesn't hold what the shard's marker
@@ -190,6 +208,7 @@ func (l *Ledger) Holes(ctx context.Context, shard int32, thorough bool) ([]rules
 	if err != nil {
 		return nil, err
 	}
+	l.marks.put(m) // another process may have booked since this one did
 	var holes []rules.Hole
 	if hole, err := l.lostMarker(ctx, &m); err != nil || hole != nil {
 		return appendHole(holes, hole), err
@@ -297,21 +316,25 @@ func (l *Ledger) countRows(ctx context.Context, t *tallyTable, shard int32) (tal
 	return counted, err
 }
 
+// maxGroup is how many batches may be booked together at most, so that all of them
+// lack their markers after a crash: those that a processor decides ahead.
+const maxGroup = 100
+
 // lostMarker finds a shard whose marker is gone while what it marked is there:
-// only the rows of a first batch may be booked without one.
+// only the rows of the first batches may be booked without one.
 func (l *Ledger) lostMarker(ctx context.Context, m *mark) (*rules.Hole, error) {
 	if m.found {
 		return nil, nil
 	}
 	var rows uint64
-	if err := l.reads.QueryRow(ctx, `SELECT count() FROM set_log WHERE shard = $1 AND batch != 1`, m.Shard).Scan(&rows); err != nil {
+	if err := l.reads.QueryRow(ctx, `SELECT count() FROM set_log WHERE shard = $1 AND (batch = 0 OR batch > $2)`, m.Shard, maxGroup).Scan(&rows); err != nil {
 		return nil, fmt.Errorf("look for rows of shard %d without a marker: %w", m.Shard, explain(err))
 	}
 	if rows == 0 {
 		return nil, nil
 	}
 	return &rules.Hole{
-		Table: "markers_log", Shard: m.Shard, WantRows: 1,
+		Table: rules.MarkersTable, Shard: m.Shard, WantRows: 1,
 		What: fmt.Sprintf("the marker is gone, and set_log has %d rows that it marked", rows),
 	}, nil
 }
@@ -330,50 +353,86 @@ func (l *Ledger) lostMap(ctx context.Context, m *mark) (*rules.Hole, error) {
 		return nil, nil
 	}
 	return &rules.Hole{
-		Table: "accounts_log", Shard: m.Shard, WantRows: decided, What: "no account of the shard is left, and set_log has events of several",
+		Table: rules.AccountsTable, Shard: m.Shard, WantRows: decided, What: "no account of the shard is left, and set_log has events of several",
 	}, nil
 }
 
-// BookRest books what a rebuild found missing behind the marker, with a marker
-// of its own batch, the next, which counts it together with everything else that
-// stands behind the marker: rows that were booked in part when Redis lost what it
-// had decided. False: there was nothing, and the marker stays.
-func (l *Ledger) BookRest(ctx context.Context, d *rules.Decision) (booked bool, err error) {
+// BookPart books rows behind the marker, which stays where it is.
+func (l *Ledger) BookPart(ctx context.Context, d *rules.Decision) error {
 	if err := check(d); err != nil {
-		return false, fmt.Errorf("book the rest of shard %d: %w", d.Shard, err)
+		return fmt.Errorf("book a part of shard %d: %w", d.Shard, err)
+	}
+	if err := l.booker.submit(ctx, &booking{decisions: []*rules.Decision{d}, unmarked: true}); err != nil {
+		return fmt.Errorf("book a part of shard %d: %w", d.Shard, err)
+	}
+	return nil
+}
+
+// BookRest books what a rebuild found missing behind the marker, with a marker of
+// its own that counts it together with everything else that stands there: rows
+// that were booked in part when Redis lost what it had decided. Its batch is after
+// all of theirs, or they would stand behind it again. False: there was nothing, and
+// the marker stays.
+func (l *Ledger) BookRest(ctx context.Context, d *rules.Decision) (batch uint64, booked bool, err error) {
+	if err := check(d); err != nil {
+		return 0, false, fmt.Errorf("book the rest of shard %d: %w", d.Shard, err)
 	}
 	m, err := l.mark(ctx, d.Shard)
 	if err != nil {
-		return false, err
+		return 0, false, err
+	}
+	if m.Batch >= d.Batch && m.Heads == d.Heads && m.LastSeq == d.LastSeq {
+		return m.Batch, true, nil // its answer was lost, once
 	}
 	if d.Batch != m.Batch+1 {
-		return false, fmt.Errorf("book the rest of shard %d: it is batch %d, and the marker is at %d: somebody else has booked meanwhile", d.Shard, d.Batch, m.Batch)
+		return 0, false, fmt.Errorf("book the rest of shard %d: it is after batch %d, and the marker is at %d: somebody else has booked meanwhile", d.Shard, d.Batch-1, m.Batch)
 	}
 	if d.Empty() && d.LastSeq == m.LastSeq {
 		behind, err := countAll(func(t *tallyTable) (tally, error) { return l.countBehind(ctx, t, &m, d.LastSeq) })
 		if err != nil || len(behind) == 0 {
-			return false, err
+			return m.Batch, false, err
 		}
 	}
-	if err := l.bookRest(ctx, &m, d); err != nil {
-		return false, fmt.Errorf("book the rest of shard %d: %w", d.Shard, err)
+	if batch, err = l.bookRest(ctx, &m, d); err != nil {
+		return 0, false, fmt.Errorf("book the rest of shard %d: %w", d.Shard, err)
 	}
-	return true, nil
+	return batch, true, nil
 }
 
-func (l *Ledger) bookRest(ctx context.Context, former *mark, d *rules.Decision) error {
+func (l *Ledger) bookRest(ctx context.Context, former *mark, d *rules.Decision) (batch uint64, err error) {
 	if err := l.booker.submit(ctx, &booking{decisions: []*rules.Decision{d}, unmarked: true}); err != nil {
-		return err
+		return 0, err
 	}
-	next := mark{Marker: rules.Marker{Shard: d.Shard, Batch: d.Batch, Heads: d.Heads, LastSeq: d.LastSeq}, found: true, counted: true}
-	var err error
+	highest, err := l.highestBatch(ctx, d.Shard)
+	if err != nil {
+		return 0, err
+	}
+	next := mark{
+		Marker: rules.Marker{Shard: d.Shard, Batch: max(d.Batch, highest+1), Heads: d.Heads, LastSeq: d.LastSeq}, found: true, counted: true,
+	}
 	if next.tally, err = countAll(func(t *tallyTable) (tally, error) { return l.countBehind(ctx, t, former, d.LastSeq) }); err != nil {
-		return err
+		return 0, err
 	}
 	if former.counted {
 		next.tally.addAll(former.tally)
 	}
-	return l.booker.submit(ctx, &booking{marks: []mark{next}})
+	if err := l.booker.submit(ctx, &booking{marks: []mark{next}}); err != nil {
+		return 0, err
+	}
+	l.marks.put(next)
+	return next.Batch, nil
+}
+
+// highestBatch is the highest of which any row of the shard is.
+func (l *Ledger) highestBatch(ctx context.Context, shard int32) (batch uint64, err error) {
+	var all []string
+	for i := range tallyTables {
+		all = append(all, "SELECT max(batch) AS highest FROM "+tallyTables[i].name+" WHERE shard = $1")
+	}
+	if err := l.reads.QueryRow(ctx, "SELECT max(highest) FROM ("+strings.Join(all, " UNION ALL ")+")", shard).Scan(&batch); err != nil {
+		return 0, fmt.Errorf("look for the last batch of shard %d: %w", shard, explain(err))
+	}
+	return batch, nil
 }
 
 // next are the marks of decisions whose rows are booked, in their order; none of
