@@ -77,7 +77,9 @@ func (*carrier) Filters(context.Context, int32, func([]uint64), func([]uint64)) 
 func (*carrier) Marker(context.Context, int32) (m rules.Marker, found bool, err error) {
 	return m, false, nil
 }
-func (*carrier) LastSeq(context.Context, int32) (uint64, error) { return 0, nil }
+func (*carrier) LastSeq(context.Context, int32) (uint64, error)           { return 0, nil }
+func (*carrier) Holes(context.Context, int32, bool) ([]rules.Hole, error) { return nil, nil }
+func (*carrier) BeginCounting(context.Context, int32) (bool, error)       { return false, nil }
 
 func (c *carrier) refuse(err error) error {
 	if err != nil {
