@@ -195,12 +195,17 @@ func contentOf(l *rules.DeadLetter) contentID {
 	return contentID(hash.Sum(nil))
 }
 
+// reasonRefused is that of what `ristourne outbox set-aside` has kept.
+const reasonRefused = "refused"
+
 // headerReplayOf names the letter's record on the one that is sent again.
 const headerReplayOf = "__ristourne.replay.of"
 
 // message is the record to send, or why it can't be.
 func (r *Replay) message(l *rules.DeadLetter) (m kafka.Message, why string) {
 	switch {
+	case l.Reason == reasonRefused:
+		return m, "it is no record of the feed: it was decided, refused and set aside, and a person carries it out"
 	case !slices.Contains(r.Topics, l.Topic):
 		return m, "it came from a topic that is no input of this configuration"
 	case l.ValueWithheld:
