@@ -289,8 +289,10 @@ func (a *Account) markFrom(t Instant) {
 	}
 }
 
-// adopt makes what the account remembers of another snapshot void.
+// adopt makes ready for a record: what the account remembers of another snapshot
+// is void.
 func (e *Engine) adopt(a *Account) {
+	a.compact()
 	if a.snapshot == e.snapshot {
 		return
 	}

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -71,6 +72,12 @@ func TestWhatWasDroppedFromWaitingDoesNotCountAgainstTheLimit(t *testing.T) {
 	if _, err := engine.ApplyFact(account, f, rules.Cause{Kind: rules.CauseFact, ID: "f1"}, &out); err != nil {
 		t.Fatal(err)
 	}
+	for i := range 3 { // they stay, among all that is dropped
+		bought := parseEvent(rules.Clearing, []string{fmt.Sprint("P", i), "1000", "d0"}, nil, i)
+		if _, err := engine.ApplyEvent(account, bought, rules.Cause{Kind: rules.CauseEvent, ID: bought.ID}, &out); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for i := range 1<<15 + 300 {
 		ev := &rules.Event{
 			ID: fmt.Sprint("r", i), Type: rules.Refund, TransactionID: fmt.Sprint("t", i), AccountID: "acc", CardToken: "card",
@@ -80,7 +87,21 @@ func TestWhatWasDroppedFromWaitingDoesNotCountAgainstTheLimit(t *testing.T) {
 			t.Fatalf("refund %d: %v", i, err)
 		}
 	}
-	if account.Events() > rules.WaitingLimit {
+	if account.Events() > rules.WaitingLimit+3 {
 		t.Errorf("%d events wait, more than %d", account.Events(), rules.WaitingLimit)
+	}
+	stored := rules.NewAccount("acc")
+	if err := stored.UnmarshalBinary(account.AppendBinary(nil)); err != nil {
+		t.Fatal(err)
+	}
+	refund := parseEvent(rules.Refund, []string{"P1", "400", "d2"}, nil, 4)
+	for _, a := range [...]*rules.Account{account, stored} {
+		out.Reset()
+		if _, err := engine.ApplyEvent(a, refund, rules.Cause{Kind: rules.CauseEvent, ID: refund.ID}, &out); err != nil || len(out.Accruals) == 0 {
+			t.Errorf("a refund of a purchase that stayed books %d lines, %v", len(out.Accruals), err)
+		}
+	}
+	if !bytes.Equal(account.AppendBinary(nil), stored.AppendBinary(nil)) {
+		t.Error("an account that was never written is another than the one that was")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"ristourne/rules/ledgertest"
 )
 
-var cases = flag.Int("cases", 300, "how many random cases to compare with the oracle")
+var cases = flag.Int("cases", 80, "how many random cases to compare with the oracle")
 
 // ledger runs records through the engine as the processor does: each account's
 // state is written and read between its records.

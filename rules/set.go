@@ -440,6 +440,27 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 	}
 }
 
+// compact forgets the places of removed events once they are most of all: a rebuild
+// takes years of an account through one state.
+func (a *Account) compact() {
+	if a.removed <= WaitingLimit || 2*a.removed < len(a.events) {
+		return
+	}
+	kept := make([]setEvent, 0, len(a.events)-a.removed)
+	for i := range a.purchases {
+		p, giver := &a.purchases[i], int32(-1)
+		for at := &p.events; *at >= 0; at = &kept[len(kept)-1].next {
+			if *at == p.giver {
+				giver = int32(len(kept))
+			}
+			kept = append(kept, a.events[*at])
+			*at = int32(len(kept) - 1)
+		}
+		p.giver = giver
+	}
+	a.events, a.removed = kept, 0
+}
+
 // dropEmptyPurchases forgets purchases without events and without booked lines.
 func (a *Account) dropEmptyPurchases() {
 	first := a.Purchases()
