@@ -159,6 +159,7 @@ var (
 	paysForm = regexp.MustCompile(`^# (\w+) pays (\S+ [A-Z]{3})(?: at ([A-Z]+))?(?: \(([^)]+)\))?` +
 		`(?: on (\d{4}-\d\d-\d\d))?(?: at (\d\d:\d\d))?: (.+)$`)
 	bringsForm    = regexp.MustCompile(`^# (\w+) brings back (\S+ [A-Z]{3}) of the first: keeps (.+), the third gets (.+)$`)
+	unlinkedForm  = regexp.MustCompile(`^# (\w+) brings back (\S+ [A-Z]{3}) and the bank names no purchase: the (first|second) keeps (.+)$`)
 	activatesForm = regexp.MustCompile(`^# (\w+) activates (\S+)$`)
 )
 
@@ -176,6 +177,16 @@ func (p *play) say(s sentence) error {
 		}
 		p.write(s.line, "%s %s refund %s %s", p.at.Format(time.DateOnly), member, bought[0], brings[2])
 		return errors.Join(p.earned(s.line, bought[0], brings[3]), p.earned(s.line, bought[2], brings[4]))
+	case unlinkedForm.MatchString(s.text):
+		m := unlinkedForm.FindStringSubmatch(s.text)
+		member := strings.ToLower(m[1])
+		bought, n := p.purchases[member], strings.Index("first second", m[3])/len("first ")
+		if len(bought) <= n {
+			return fmt.Errorf("there is no %s purchase before", m[3])
+		}
+		p.said++
+		p.write(s.line, "%s %s refund R%d %s at CAFE", p.at.Format(time.DateOnly), member, p.said, m[2])
+		return p.earned(s.line, bought[n], m[4])
 	case activates != nil:
 		p.write(s.line, "%s %s offer_activated %s", p.at.Format(time.DateOnly), strings.ToLower(activates[1]), activates[2])
 		return nil

@@ -22,10 +22,10 @@ func newReferrer(secret []byte) *referrer {
 }
 
 // lengths say how much of an output there was before a record was applied.
-type lengths struct{ accruals, instructions, referrals, grants, refunds int }
+type lengths struct{ accruals, instructions, referrals, grants, refunds, holdouts int }
 
 func lengthsOf(out *rules.Output) lengths {
-	return lengths{len(out.Accruals), len(out.Instructions), len(out.Referrals), len(out.Grants), len(out.Refunds)}
+	return lengths{len(out.Accruals), len(out.Instructions), len(out.Referrals), len(out.Grants), len(out.Refunds), len(out.Holdouts)}
 }
 
 // refer fills in the references of what was decided for an account since from.

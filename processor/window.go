@@ -446,7 +446,9 @@ func (s *Shard) decideOne(w *window, item *work) error {
 	default:
 		s.setFact(w, a, &w.facts[item.at], item.cause, verdict.Fate, ref)
 	}
-	w.decision.Set[len(w.decision.Set)-1].Refunds = w.out.Refunds[from.refunds:len(w.out.Refunds):len(w.out.Refunds)]
+	row := &w.decision.Set[len(w.decision.Set)-1]
+	row.Refunds = w.out.Refunds[from.refunds:len(w.out.Refunds):len(w.out.Refunds)]
+	row.Holdouts = w.out.Holdouts[from.holdouts:len(w.out.Holdouts):len(w.out.Holdouts)]
 	a.touched = true
 	return nil
 }

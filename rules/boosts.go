@@ -13,16 +13,26 @@ type activeBoost struct{ *boost }
 func (e *Engine) findBoosts(a *Account, p *purchase, c *candidate) {
 	from := len(e.active)
 	for i := range c.boosts {
-		b := &c.boosts[i]
-		if !b.span.holds(p.at) || !b.when.holds(p.at, &e.clock) || !b.campaignWhen.holds(p.at, &e.clock) {
-			continue
+		if b := &c.boosts[i]; e.whyNoBoost(a, p, b) == 0 && (b.holdout == nil || !e.holdsOut(a, b.holdout)) {
+			e.active = append(e.active, activeBoost{b.boost})
 		}
-		if e.whyNotFor(a, p, &b.Audience) != 0 || (b.campaign != nil && e.whyNotFor(a, p, &b.campaign.Audience) != 0) {
-			continue
-		}
-		e.active = append(e.active, activeBoost{b.boost})
 	}
 	slices.SortStableFunc(e.active[from:], func(x, y activeBoost) int { return cmp.Compare(x.budget, y.budget) })
+}
+
+// whyNoBoost is why a boost is not in force, whoever is held out; 0: it is.
+func (e *Engine) whyNoBoost(a *Account, p *purchase, b *boundBoost) reasons {
+	switch {
+	case !b.span.holds(p.at):
+		return whyWindow
+	case !b.when.holds(p.at, &e.clock), !b.campaignWhen.holds(p.at, &e.clock):
+		return whyHours
+	}
+	why := e.whyNotFor(a, p, &b.Audience)
+	if b.campaign != nil {
+		why |= e.whyNotFor(a, p, &b.campaign.Audience)
+	}
+	return why
 }
 
 // raise is what several boosts together do to a rate or an amount.

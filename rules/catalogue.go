@@ -66,7 +66,13 @@ type Programme struct {
 	// share of its basis: 1,000,000 (the whole basis) where none is stated.
 	CeilingMillionths int64
 	CardTokenRanges   []TokenRange // card tokens that look like card numbers and are allowed
-	Points            PointsUnit   // zero: the programme gives no points
+	// SEPAStatements says that what cardholders read is in the letters that every
+	// bank of SEPA takes.
+	SEPAStatements bool
+	// Holdout is for all offers of the programme and its partners but those that
+	// say otherwise.
+	Holdout Holdout
+	Points  PointsUnit // zero: the programme gives no points
 	// Offers are the programme's own: for every purchase of its members, at a
 	// partner's store or not. Their Stores are empty, they are funded by the
 	// programme, and their lines carry neither partner nor store.
@@ -320,9 +326,13 @@ type Offer struct {
 	// ActivationShared says that offers of other partners have this id too, and a
 	// member who activates it by the id alone activates all of them.
 	ActivationShared bool
-	FundedBy         Funding
-	Commission       Commission // of its own, beside the partner's; in the offer's currency, never CostPlus, On is not looked at
-	Sponsor          Sponsor
+	Holdout          Holdout
+	// NotOfProgrammes says that the programme's holdout doesn't reach the offer.
+	// One with a holdout of its own is under the programme's too.
+	NotOfProgrammes bool
+	FundedBy        Funding
+	Commission      Commission // of its own, beside the partner's; in the offer's currency, never CostPlus, On is not looked at
+	Sponsor         Sponsor
 }
 
 // Conditions are what must hold of a purchase for an offer to apply. Zero
@@ -468,15 +478,33 @@ type Campaign struct {
 	// Budget pays what the campaign adds to awards, in Unit: a currency's code
 	// or the points'. A campaign with a budget touches only offers whose awards
 	// are in Unit.
-	Budget Budget
-	Unit   string
-	Boosts []CampaignBoost
+	Budget  Budget
+	Unit    string
+	Boosts  []CampaignBoost
+	Holdout Holdout // for whom it holds out, the boosts don't apply
 }
 
 // CampaignBoost is a boost on the offers that it names.
 type CampaignBoost struct {
 	Boost
 	Offers []OfferRef // empty: every offer of the programme and its partners
+}
+
+// Holdout keeps a share of all accounts away from what it is agreed for, so that
+// what they do can be compared with what all others do. Who is held out follows
+// from the salt and the account id alone.
+type Holdout struct {
+	Millionths int64  // of all accounts; 0: nobody
+	Salt       string // empty: the id of the offer (see HoldoutID), campaign or programme
+}
+
+// HoldoutID is the id of an offer as a default salt and as what analysts read:
+// "partner/offer", of a programme's own "programme/offer".
+func HoldoutID(partnerID, offerID string) string {
+	if partnerID == "" {
+		partnerID = ProgrammeWord
+	}
+	return partnerID + "/" + offerID
 }
 
 // OfferRef names an offer: of a partner, or where Partner is empty the

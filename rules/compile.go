@@ -27,6 +27,7 @@ type offer struct {
 	budgets          []offerBudget
 	sponsorship      *sponsorship
 	sponsored        []counter // how many purchases it awarded, for a sponsor's first ones
+	holdout          *holdout  // its own; nil: none
 	counted          bool      // something of it counts over purchases
 }
 
@@ -103,6 +104,7 @@ type compiler struct {
 	boosts       map[OfferRef][]*boost // by what they name
 	toEverything []*boost
 	budgetUnits  map[BudgetKey]string
+	salts        map[string]int32
 	budgeted     bool // a candidate made since this was last set has a budget's boost
 }
 
@@ -110,7 +112,7 @@ func newCompiler(s *Snapshot, c *Catalogue) *compiler {
 	k := &compiler{
 		s: s, ids: map[counterName]int32{}, names: map[counterSet][]counterName{}, groups: map[string]int32{},
 		zones: map[string]*time.Location{}, boosts: map[OfferRef][]*boost{},
-		budgetUnits: map[BudgetKey]string{},
+		budgetUnits: map[BudgetKey]string{}, salts: map[string]int32{},
 	}
 	for i := range c.Programmes {
 		p := &c.Programmes[i]
@@ -238,8 +240,9 @@ func (k *compiler) addCampaigns(c *Catalogue) {
 				stopped = next.StoppedAt
 			}
 		}
+		holdout := k.holdout(campaign.ID, campaign.Holdout)
 		for n := range campaign.Boosts {
-			b := &boost{Boost: &campaign.Boosts[n].Boost, campaign: campaign, span: version, stopped: stopped}
+			b := &boost{Boost: &campaign.Boosts[n].Boost, campaign: campaign, span: version, stopped: stopped, holdout: holdout}
 			if campaign.Budget.AmountMinor > 0 {
 				b.budget = BudgetKey("campaign/" + campaign.ID)
 			}
@@ -316,7 +319,11 @@ func (k *compiler) compile() {
 }
 
 func (k *compiler) programmeVersion(v *programmeVersion) {
-	if v.ended || len(v.Offers) == 0 {
+	if v.ended {
+		return
+	}
+	v.holdout = k.holdout(v.ID, v.Programme.Holdout)
+	if len(v.Offers) == 0 {
 		return
 	}
 	k.s.own, k.budgeted = true, false
@@ -376,6 +383,7 @@ func (k *compiler) offer(partnerID, scope string, stated *Offer, version, points
 		Offer: stated, partner: partnerID, kind: cmp.Or(stated.Reward.Kind, Cash), unit: unitOf(stated, pointsCode), version: version,
 		group: k.group(cmp.Or(stated.Group, DefaultGroup)), every: -1, goal: -1, once: -1,
 	}
+	o.holdout = k.holdout(HoldoutID(partnerID, o.ID), stated.Holdout)
 	currency := o.Currency.String()
 	o.fills = slices.Concat(k.counters(scope, o.ID, o.unit, unitsGiven), k.counters(scope, o.ID, "", awardsGiven))
 	o.limits, o.purchaseCapMinor = limitsOf(o.Caps, o.fills)

@@ -10,9 +10,10 @@ import (
 // offered is one offer of the place of a purchase, as far as it is the same in
 // both worlds.
 type offered struct {
-	offer  *offer
-	boosts []activeBoost
-	why    reasons // why it does not apply; 0: nothing known against it yet
+	offer     *offer
+	candidate *candidate
+	boosts    []activeBoost
+	why       reasons // why it does not apply; 0: nothing known against it yet
 }
 
 // findOffers is step 2 as far as it is the same in both worlds: the offers of
@@ -54,7 +55,10 @@ func strongerThan(o, than *offer) bool {
 
 // lookAt notes an offer with why it doesn't apply, or what raises it.
 func (e *Engine) lookAt(a *Account, p *purchase, c *candidate) {
-	x := offered{offer: c.offer, why: e.whyNot(a, p, c)}
+	x := offered{offer: c.offer, candidate: c, why: e.whyNot(a, p, c)}
+	if x.why == 0 {
+		x.why = e.whyHeldOut(a, c.offer)
+	}
 	if x.why == 0 && len(c.boosts) > 0 {
 		from := len(e.active)
 		e.findBoosts(a, p, c)
@@ -80,10 +84,10 @@ func (e *Engine) whyNot(a *Account, p *purchase, c *candidate) reasons {
 		return whyCountry
 	case len(asked.PaidIn) > 0 && !slices.Contains(asked.PaidIn, giver.currency):
 		return whyPaidIn
-	case asked.Audience.Activated && !a.activatedAt(p.at, c.offer.partner, c.offer.ID):
-		return whyActivation
 	case c.offer.kind == Points && (e.terms.programme.Points.Code != c.offer.unit || e.terms.programme.Currency != c.offer.Currency):
 		return whyCurrency
+	case asked.Audience.Activated && !a.activatedAt(p.at, c.offer.partner, c.offer.ID):
+		return whyActivation
 	}
 	return e.whyNotFor(a, p, &asked.Audience)
 }

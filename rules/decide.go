@@ -448,6 +448,9 @@ func (e *Engine) deserve(a *Account, i int) error {
 		told: span32{int32(len(e.wanted)), 0}, unawarded: span32{int32(len(e.unawarded)), 0},
 	}
 	if t.why == 0 {
+		if e.heldFor >= 0 {
+			e.tellHoldouts(a, t.purchase)
+		}
 		if t.partner != nil {
 			worked.statement = t.partner.statementText
 		}

@@ -56,6 +56,9 @@ type SetRow struct {
 	StoreID       string
 	// Refunds is what it changed of refunds without a known purchase.
 	Refunds []RefundChange
+	// Holdouts are those that an event's purchase is under, as it was decided
+	// with this row.
+	Holdouts []HoldoutDraw
 	// Payload is the event's or fact's own binary form, without account id.
 	Payload []byte
 }

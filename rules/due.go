@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"slices"
-	"unicode/utf8"
 
 	"ristourne/rules/money"
 )
@@ -17,7 +16,6 @@ import (
 
 const (
 	instructionPrefix    = "RI-"
-	maxStatementRunes    = 140
 	defaultProgrammeName = "Cashback"
 )
 
@@ -98,7 +96,7 @@ func (e *Engine) instruction(a *Account, n *net, d decision) Instruction {
 	if n.several || n.statement == "" {
 		x.StatementText = e.snapshot.programmeTitle(n.programme, InstantOfMillis(d.cause.RecordedAt))
 	}
-	x.StatementText = cutStatement(x.StatementText)
+	x.StatementText = cutStatement(e.snapshot.inLettersOf(n.programme, d.statedAt(), x.StatementText))
 	if n.minor < 0 {
 		x.Direction, x.AmountMinor, x.Reason = Debit, -n.minor, "take_back"
 	}
@@ -147,21 +145,11 @@ func (s *Snapshot) programmeTitle(id string, t Instant) string {
 	return defaultProgrammeName
 }
 
-// statementText is what a cardholder reads of a partner's rewards, cut to what
-// a statement holds.
+// statementText is what a cardholder reads of a partner's rewards.
 func statementText(programme, partner string) string {
 	text := programme
 	if partner != "" {
 		text += ": " + partner
 	}
-	return cutStatement(text)
-}
-
-// cutStatement cuts a text to what a statement holds. A name is never refused
-// for being long: the money is due all the same.
-func cutStatement(text string) string {
-	if len(text) <= maxStatementRunes || utf8.RuneCountInString(text) <= maxStatementRunes {
-		return text
-	}
-	return string([]rune(text)[:maxStatementRunes])
+	return text
 }

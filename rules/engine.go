@@ -45,6 +45,8 @@ type Engine struct {
 	changes        []grantChange
 	deserved       []deservedLine
 	campaigns      []string
+	held           []HoldoutDraw // of the purchase of the event at hand
+	heldFor        int32         // that event, where draws are to be told; -1: they aren't
 	wanted         []toldState
 	sponsored      []sponsoredAward
 	unawarded      []unawarded
@@ -61,7 +63,7 @@ type Engine struct {
 
 // NewEngine decides by s.
 func NewEngine(s *Snapshot) *Engine {
-	return &Engine{snapshot: s, reasons: reasonCache{}}
+	return &Engine{snapshot: s, reasons: reasonCache{}, heldFor: -1}
 }
 
 // Use goes over to another snapshot, between batches. Accounts that were
@@ -119,6 +121,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	}
 	e.adopt(a)
 	e.noteRefunds(a)
+	at := int32(len(a.events))
 	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
 	if e.matchRefunds(a); mayMatch {
 		if fate = e.whetherMatched(a, fate); !fate.InSet() {
@@ -127,7 +130,9 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	}
 	e.dropWaiting(a)
 	e.tellRefunds(a, out)
+	e.beginHoldouts(at)
 	booked, err := e.decide(a, decision{cause: c, at: ev.OccurredAt}, out)
+	e.endHoldouts(out)
 	if booked && fate == NoChange {
 		fate = Booked
 	}
@@ -296,7 +301,7 @@ func (e *Engine) adopt(a *Account) {
 	if a.snapshot == e.snapshot {
 		return
 	}
-	a.snapshot = e.snapshot
+	a.snapshot, a.draws = e.snapshot, a.draws[:0]
 	for i := range a.purchases {
 		a.purchases[i].placed = false
 	}

@@ -25,6 +25,9 @@ type Explanation struct {
 	Confirmed *ExplainedWorld   `json:"confirmed,omitempty"`
 	Expected  *ExplainedWorld   `json:"expected,omitempty"`
 	Booked    []ExplainedAmount `json:"booked,omitempty"`
+	// HeldOut is what the account is held out of, of all that would be in force
+	// for the purchase: ids of offers, campaigns and the programme.
+	HeldOut []string `json:"held_out,omitempty"`
 	// Referrals are what the account gets as the sponsor of whoever bought.
 	Referrals []ExplainedReferral `json:"referrals,omitempty"`
 }
@@ -199,6 +202,8 @@ type ExplainedBoost struct {
 	// highest is.
 	Counts bool     `json:"counts"`
 	Why    []string `json:"why,omitempty"` // why it is not in force
+	// Holdout: its campaign holds accounts out.
+	Holdout bool `json:"holdout,omitempty"`
 }
 
 // ExplainedLine is a tier or a category: what of the basis is in it, and what
@@ -344,6 +349,12 @@ func (e *Engine) explain(a *Account, x *Explanation, p *purchase) {
 	}
 	if t.why != 0 {
 		return
+	}
+	e.findHoldouts(a, p)
+	for _, h := range e.held {
+		if h.Held {
+			x.HeldOut = append(x.HeldOut, h.ID)
+		}
 	}
 	x.Confirmed, x.Expected = e.explainWorld(confirmedWorld, a, p), e.explainWorld(expectedWorld, a, p)
 	for w := range numWorlds {

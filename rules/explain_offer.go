@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -218,6 +219,23 @@ func (x *offerExplainer) conditions() []ExplainedCondition {
 		holds := x.holds(&asked, c)
 		add(asked.why, asked.text, x.found(asked.why, holds), holds)
 	}
+	for _, h := range x.holdouts() {
+		draw := x.drawOf(x.account, h)
+		add(whyHoldout, "not among the "+money.FormatPercent(h.millionths)+" of accounts who are held out ("+h.id+")",
+			fmt.Sprintf("account %s draws %s under salt %q", x.account.id, money.FormatPercent(draw), h.salt), draw >= h.millionths)
+	}
+	return all
+}
+
+// holdouts are those that the offer is under.
+func (x *offerExplainer) holdouts() []*holdout {
+	var all []*holdout
+	if h := x.award.offer.holdout; h != nil {
+		all = append(all, h)
+	}
+	if h := x.terms.programme.holdout; h != nil && !x.award.offer.NotOfProgrammes {
+		all = append(all, h)
+	}
 	return all
 }
 
@@ -313,12 +331,15 @@ func (x *offerExplainer) raises() []ExplainedBoost {
 	var all []ExplainedBoost
 	for i := range c.boosts {
 		b := &c.boosts[i]
-		why := x.whyNoBoost(b)
+		why := x.whyNoBoost(x.account, x.purchase, b)
+		if b.holdout != nil && x.holdsOut(x.account, b.holdout) {
+			why |= whyHoldout
+		}
 		told := ExplainedBoost{
 			ID: b.ID, Does: x.boostWords(b.boost), InForce: why == 0, Why: why.names(), Counts: counts[b.boost],
 		}
 		if b.campaign != nil {
-			told.Campaign = b.campaign.ID
+			told.Campaign, told.Holdout = b.campaign.ID, b.holdout != nil
 		}
 		all = append(all, told)
 	}
@@ -339,23 +360,10 @@ func (x *offerExplainer) boostWords(b *boost) string {
 	if audience := b.campaign.Audience.String(); audience != "" {
 		text += ", for " + audience
 	}
+	if b.holdout != nil {
+		text += ", but for the " + money.FormatPercent(b.holdout.millionths) + " of accounts who are held out"
+	}
 	return text
-}
-
-// whyNoBoost is why a boost is not in force; 0: it is.
-func (x *offerExplainer) whyNoBoost(b *boundBoost) reasons {
-	at := x.purchase.at
-	if !b.span.holds(at) {
-		return whyWindow
-	}
-	if !b.when.holds(at, &x.clock) || !b.campaignWhen.holds(at, &x.clock) {
-		return whyHours
-	}
-	why := x.whyNotFor(x.account, x.purchase, &b.Audience)
-	if b.campaign != nil {
-		why |= x.whyNotFor(x.account, x.purchase, &b.campaign.Audience)
-	}
-	return why
 }
 
 // countingBoosts are the boosts that make the rate: of those that set or

@@ -17,7 +17,7 @@ import (
 // to be left, and the awards are those that are booked.
 func TestExplanationsSayWhatIsDecided(t *testing.T) {
 	explained, applied, raised, lined := 0, 0, 0, 0
-	for seed := range uint64(60) {
+	for seed := range uint64(90) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1, Orderless: true, Language: ledgertest.WholeLanguage})
 		l, err := newLedger(g.Catalogue())
 		if err != nil {
@@ -71,7 +71,7 @@ func one(is bool) int {
 // conditionCodes are the reasons for which a condition keeps an offer away.
 var conditionCodes = []string{
 	"basis", "currency", "min_spend", "max_spend", "window", "hours", "channel", "mcc", "card_product", "level", "segment",
-	"activation", "enrolled", "first_purchase", "lapsed", "visit", "goal", "country", "paid_in",
+	"activation", "enrolled", "first_purchase", "lapsed", "visit", "goal", "country", "paid_in", "holdout",
 }
 
 func checkExplained(t *testing.T, o *rules.ExplainedOffer, late bool) {

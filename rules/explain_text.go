@@ -378,6 +378,7 @@ func notInForce(why []string) string {
 		whyWindow.names()[0]: "it was not on those dates", whyHours.names()[0]: "it was not at that time",
 		whyLevel.names()[0]: "the member's level is another", whySegment.names()[0]: "the member is not of that segment",
 		whyCardProduct.names()[0]: "it was paid with another card", whyEnrolled.names()[0]: "the member enrolled at another time",
+		whyHoldout.names()[0]: "the account is held out of it",
 	}
 	var all []string
 	for _, code := range why {

@@ -91,6 +91,7 @@ const (
 	maxIDLength          = 64
 	maxStoresPerPartner  = 1_000_000
 	maxOffersPerPartner  = 10_000
+	maxSaltLength        = 256
 )
 
 // Check is what Compile refuses of single settings, without compiling: all but
@@ -142,6 +143,7 @@ func checkProgrammes(c *Catalogue, faults *Faults) {
 		if p.CeilingMillionths < 1 || p.CeilingMillionths > maxCeilingMillionths {
 			check.fault("ceiling", "%s is not over 0%% and up to %s of the basis", money.FormatPercent(p.CeilingMillionths), money.FormatPercent(maxCeilingMillionths))
 		}
+		check.holdout("holdout", p.Holdout)
 		check.points(p, scales)
 		check.offers(p.Offers, &agreed{own: true, programme: p.ID, programmes: []*Programme{p}, boosts: boosts})
 	}

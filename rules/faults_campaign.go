@@ -96,6 +96,7 @@ func (c checker) campaign(campaign *Campaign, offers *offerIndex) {
 		c.fault("for", "an offer is activated, a campaign is not; say so in the offer")
 	}
 	c.campaignBudget(campaign, offers)
+	c.holdout("holdout", campaign.Holdout)
 	if len(campaign.Boosts) > maxCampaignBoosts {
 		c.fault("boosts", "more than %d boosts", maxCampaignBoosts)
 		return

@@ -112,6 +112,21 @@ func (c checker) offer(path string, o *Offer, in *agreed) {
 		c.fault(path+".commission", "an offer of a partner may add a share, an amount or tiers of both; drop it, or write one of these")
 	}
 	c.sponsor(path+".sponsor", &o.Sponsor)
+	c.holdout(path+".holdout", o.Holdout)
+	if o.NotOfProgrammes && o.Holdout != (Holdout{}) {
+		c.fault(path+".holdout", "an offer has a holdout of its own or is outside of the programme's; keep one of them")
+	}
+}
+
+// holdout checks a share of accounts and its salt. A zero byte ends the salt in
+// what is hashed, so none is in it.
+func (c checker) holdout(path string, h Holdout) {
+	if h.Millionths < 0 || h.Millionths > money.One {
+		c.fault(path, "%s is not within 0%% and 100%% of all accounts", money.FormatPercent(h.Millionths))
+	}
+	if len(h.Salt) > maxSaltLength || strings.ContainsRune(h.Salt, 0) {
+		c.fault(path, "a salt is at most %d bytes without a zero byte", maxSaltLength)
+	}
 }
 
 func (c checker) window(path string, from, until LocalTime) {

@@ -267,6 +267,7 @@ type Output struct {
 	Referrals    []Referral
 	Grants       []Grant
 	Refunds      []RefundChange // of refunds that name no purchase that is known
+	Holdouts     []HoldoutDraw  // that the purchase of an event is under
 }
 
 // Reset empties o and keeps its memory.
@@ -276,4 +277,5 @@ func (o *Output) Reset() {
 	o.Referrals = o.Referrals[:0]
 	o.Grants = o.Grants[:0]
 	o.Refunds = o.Refunds[:0]
+	o.Holdouts = o.Holdouts[:0]
 }

@@ -55,6 +55,7 @@ const (
 	whyMatchedRefund                     // a refund that named no purchase was matched to this one
 	whyCountry                           // a merchant in another country, or none stated
 	whyPaidIn                            // paid in another currency
+	whyHoldout                           // the account is held out of it
 )
 
 var reasonNames = [...]string{
@@ -63,11 +64,16 @@ var reasonNames = [...]string{
 	"max_spend", "hours", "channel", "mcc", "card_product", "level", "segment", "activation", "enrolled",
 	"first_purchase", "lapsed", "visit", "goal", "tier", "cap:day", "cap:week", "cap:quarter", "cap:year", "cap:rolling",
 	"cap:life", "cap:count", "budget", "boost", "referral", "matched_refund", "country", "paid_in",
+	HoldoutCode,
 }
+
+// HoldoutCode is the reason for which an offer or a boost doesn't apply to who is
+// held out of it.
+const HoldoutCode = "holdout"
 
 // whyNoAward are the reasons for which an offer does not apply at all.
 const whyNoAward = whyNoBasis | whyCurrency | whyMinimum | whyWindow | whyMaximum | whyHours | whyChannel | whyMCC |
-	whyCardProduct | whyLevel | whySegment | whyActivation | whyEnrolled | whyRanked | whyTier | whyCountry | whyPaidIn
+	whyCardProduct | whyLevel | whySegment | whyActivation | whyEnrolled | whyRanked | whyTier | whyCountry | whyPaidIn | whyHoldout
 
 // whyRanked are those that depend on other purchases: events more than H days
 // after their purchase leave them as they were.

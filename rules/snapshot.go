@@ -28,6 +28,8 @@ type Snapshot struct {
 	// unlinkedRefunds: some version of some programme matches refunds that name
 	// no purchase.
 	unlinkedRefunds bool
+	// holdouts: somebody may be held out of something.
+	holdouts bool
 }
 
 // Automatic reports that some version of some programme takes every account as
@@ -50,6 +52,7 @@ type programmeVersion struct {
 	candidates map[string][]candidate
 	everywhere bool          // some offer of its own asks for no MCC
 	categories []*Conditions // of its own offers, for the MCCs that they ask for
+	holdout    *holdout      // nil: none
 }
 
 // partner is one partner with its versions in order of From.
@@ -137,7 +140,8 @@ type boost struct {
 	campaign *Campaign
 	span     // of the campaign's version
 	budget   BudgetKey
-	stopped  Instant // from when the budget pays no more
+	stopped  Instant  // from when the budget pays no more
+	holdout  *holdout // of the campaign; nil: none
 }
 
 // HasProgramme reports whether the catalogue has a programme of that id, at

@@ -26,6 +26,8 @@ func (d differ) programme(old, now *rules.Programme, at rules.Instant) []section
 		s.instead("members", enrolmentText(a), enrolmentText(b))
 		s.instead("purchases are too late", lateText(a), lateText(b))
 		s.instead("refunds that name no purchase", unlinkedText(a), unlinkedText(b))
+		s.instead("letters of what cardholders read", lettersText(a), lettersText(b))
+		s.holdout(a.ID, a.Holdout, b.Holdout)
 		s.instead("a purchase earns at most", money.FormatPercent(a.CeilingMillionths)+" of itself", money.FormatPercent(b.CeilingMillionths)+" of itself")
 		s.instead("points", pointsText(a), pointsText(b))
 		if !slices.Equal(a.CardTokenRanges, b.CardTokenRanges) {
@@ -238,6 +240,13 @@ func (side offersSide) describe(o *rules.Offer) says {
 	for _, c := range w.Conditions(&o.Conditions) {
 		s.say("it asks: %s", c.Text)
 	}
+	s.holdout(side.holdoutID(o), rules.Holdout{}, o.Holdout)
+	if o.NotOfProgrammes {
+		s.say("the programme's holdout doesn't reach it")
+	}
+	if o.ActivationShared {
+		s.say("members activate it: %s", activationText(o))
+	}
 	if len(o.Stores) > 0 {
 		s.say("at store %s alone", strings.Join(o.Stores, ", "))
 	}
@@ -293,6 +302,11 @@ func compareOffers(before, after offersSide, old, now *rules.Offer) says {
 	s.instead("it holds", orWord(rules.Window(old.From, old.Until), "always"), orWord(rules.Window(now.From, now.Until), "always"))
 	s.instead("where", storesText(old), storesText(now))
 	s.conditions(v.Conditions(&old.Conditions), w.Conditions(&now.Conditions))
+	if old.Audience.Activated && now.Audience.Activated {
+		s.instead("members activate it", activationText(old), activationText(now))
+	}
+	s.holdout(after.holdoutID(now), old.Holdout, now.Holdout)
+	s.instead("the programme's holdout", reachText(old), reachText(now))
 	s.boosts(v, w, old.Boosts, now.Boosts)
 	s.caps("a member gets", v, w, old.Caps, now.Caps)
 	s.budgets(v, w, old.Budgets, now.Budgets)
@@ -344,6 +358,64 @@ func payerText(o *rules.Offer) string {
 		return "the programme"
 	}
 	return "the partner's commission"
+}
+
+func lettersText(p *rules.Programme) string {
+	if p.SEPAStatements {
+		return "those that every bank of SEPA takes"
+	}
+	return "any"
+}
+
+func activationText(o *rules.Offer) string {
+	if o.ActivationShared {
+		return "with each offer of this id, by the id alone"
+	}
+	return "by itself"
+}
+
+func reachText(o *rules.Offer) string {
+	if o.NotOfProgrammes {
+		return "doesn't reach it"
+	}
+	return "reaches it"
+}
+
+func (side offersSide) holdoutID(o *rules.Offer) string {
+	partnerID := ""
+	if side.partner != nil {
+		partnerID = side.partner.ID
+	}
+	return rules.HoldoutID(partnerID, o.ID)
+}
+
+// holdout says what a change of percent or salt does to who is held out. Draws
+// under one salt stay: a higher percent adds accounts, a lower one lets some go.
+func (s *says) holdout(id string, old, now rules.Holdout) {
+	if old.Salt == "" {
+		old.Salt = id
+	}
+	if now.Salt == "" {
+		now.Salt = id
+	}
+	a, b := money.FormatPercent(old.Millionths), money.FormatPercent(now.Millionths)
+	salted := func(h rules.Holdout) string {
+		return fmt.Sprintf("%s of all accounts, drawn under the salt %q", money.FormatPercent(h.Millionths), h.Salt)
+	}
+	switch more := now.Millionths - old.Millionths; {
+	case old.Millionths == 0 && now.Millionths == 0:
+	case old.Millionths == 0:
+		s.say("held out are %s (new)", salted(now))
+	case now.Millionths == 0:
+		s.say("nobody is held out any longer: it was %s", salted(old))
+	case old.Salt != now.Salt:
+		// Of those who were held out, the share now drawn stays so by chance.
+		s.say("others are held out: %s, instead of %s; of those held out before %s stay so, by chance", salted(now), salted(old), b)
+	case more > 0:
+		s.say("more are held out: %s of all accounts instead of %s; who was stays so, and %s of all accounts come to them", b, a, money.FormatPercent(more))
+	case more < 0:
+		s.say("fewer are held out: %s of all accounts instead of %s; %s of all accounts are let in, the others stay held out", b, a, money.FormatPercent(-more))
+	}
 }
 
 func (s *says) conditions(old, now []rules.ConditionText) {
@@ -417,6 +489,7 @@ func (d differ) campaign(old, now *rules.Campaign, at rules.Instant) []section {
 	s.instead("it holds", campaignTimes(old), campaignTimes(now))
 	s.instead("for", a.Audience.String(), now.Audience.String())
 	s.instead("budget", campaignBudget(v, a), campaignBudget(w, now))
+	s.holdout(now.ID, a.Holdout, now.Holdout)
 	each(a.Boosts, now.Boosts, func(b *rules.CampaignBoost) string { return b.ID }, func(id string, x, y *rules.CampaignBoost) {
 		s.instead("boost "+id, campaignBoost(v, x), campaignBoost(w, y))
 	})

@@ -30,6 +30,7 @@ type explainOptions struct {
 	items        string
 	before       []string
 	activated    bool
+	account      string
 }
 
 func newOffersExplainCommand(deps offersDeps) *cobra.Command {
@@ -46,10 +47,12 @@ where only one offer has it. The purchase is made up, for a member who is made u
 too, and worked out by the rules that decide real ones; nothing is booked. What
 isn't stated is unknown, and a condition on something unknown doesn't hold.
 
-Budgets are taken to be full, but for what the purchases of --before use.`,
+Budgets are taken to be full, but for what the purchases of --before use. Who is
+held out follows from the account id: --account tells it for one account.`,
 		Example: `  ristourne offers explain cafe-du-coin/everyday --catalog offers/ --purchase "84.50 EUR" --at 2026-11-25T17:30
   ristourne offers explain everyday --catalog offers/ --purchase "20 EUR" --level loyal --before "60 EUR on 2026-11-02"
   ristourne offers explain basket --catalog offers/ --purchase "11 EUR" --items "bread 4.00 EUR, cheese 6.00 EUR"
+  ristourne offers explain everyday --catalog offers/ --purchase "20 EUR" --account acc-17
   ristourne offers explain programme/groceries --config ristourne.yaml --purchase "35 EUR" --mcc 5411`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
@@ -86,6 +89,7 @@ func (o *explainOptions) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.segments, "segment", nil, "a segment that the member is in; again for each")
 	f.StringVar(&o.enrolled, "enrolled", "", "when the member enrolled, such as 2026-01-31; a year before where it is missing")
 	f.BoolVar(&o.activated, "activated", false, "the member has activated the offer")
+	f.StringVar(&o.account, "account", "", "whose purchase it is, where accounts are held out; one who isn't where it is missing")
 	f.StringVar(&o.items, "items", "", "the articles by category, such as \"bread 4.00 EUR, cheese 6.00 EUR\"")
 	f.StringArrayVar(&o.before, "before", nil, "an earlier purchase there, such as \"60 EUR on 2026-11-02\"; again for each")
 	outputFlag(cmd, &o.output)

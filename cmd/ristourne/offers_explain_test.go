@@ -9,6 +9,7 @@ import (
 const (
 	offersFolder  = "testdata/offers"
 	changedFolder = "testdata/offers-changed"
+	asksFolder    = "testdata/asks/" // what offers ask, and whom they hold out
 )
 
 // The texts under testdata/explain are what a programme manager reads.
@@ -38,6 +39,20 @@ func TestExplainOffer(t *testing.T) {
 			}
 			checkGolden(t, "testdata/explain/"+name+".txt", stdout)
 		})
+	}
+}
+
+func TestExplainForAnAccount(t *testing.T) {
+	for name, flags := range map[string][]string{
+		"not-held-out":         {"held-more", "--purchase", "50 EUR"},
+		"held-out":             {"held-more", "--purchase", "50 EUR", "--account", "acc-30"},
+		"held-out-of-campaign": {"held-more", "--purchase", "50 EUR", "--account", "acc-8"},
+	} {
+		stdout, stderr, code := command(t, "", append([]string{"offers", "explain", "--catalog", asksFolder + "new", "--at", "2026-11-25T17:30"}, flags...)...)
+		if code != 0 || stderr != "" {
+			t.Fatalf("exits %d: %s", code, stderr)
+		}
+		checkGolden(t, "testdata/explain/"+name+".txt", stdout)
 	}
 }
 
@@ -114,7 +129,10 @@ func TestExplainAndCompareWhatIsPublished(t *testing.T) {
 }
 
 func TestCompareFolders(t *testing.T) {
-	for name, folders := range map[string][]string{"changed": {offersFolder, changedFolder}, "back": {changedFolder, offersFolder}, "same": {offersFolder, offersFolder}} {
+	for name, folders := range map[string][]string{
+		"changed": {offersFolder, changedFolder}, "back": {changedFolder, offersFolder}, "same": {offersFolder, offersFolder},
+		"asks": {asksFolder + "old", asksFolder + "new"}, "asks-back": {asksFolder + "new", asksFolder + "old"},
+	} {
 		stdout, stderr, code := command(t, "", append([]string{"offers", "diff"}, folders...)...)
 		if code != 0 || stderr != "" {
 			t.Fatalf("%s exits %d: %s", name, code, stderr)

@@ -25,7 +25,16 @@ type programmeDoc struct {
 	ceiling         int64 // millionths; 0: not written
 	cardTokenRanges []rules.TokenRange
 	points          known[pointsDoc]
+	holdout         holdoutDoc
+	sepa            bool
 	offers          []offerDoc
+}
+
+// holdoutDoc is whom an offer, a campaign or a programme holds out.
+type holdoutDoc struct {
+	millionths int64
+	salt       string // empty: not written
+	none       bool   // of an offer: the programme's doesn't reach it
 }
 
 // pointsDoc is the points of a programme. No code: it gives none.
@@ -98,14 +107,17 @@ const (
 
 // The values in one word.
 var (
-	idText       = scalar[string]{form: "an id of a-z 0-9 - _ .", pattern: idForm, parse: parseID, bare: true}
-	plainText    = scalar[string]{form: "a text", pattern: textForm, parse: parseText, bare: true}
-	midText      = scalar[string]{form: "a merchant id as card messages carry it", pattern: keyPartForm, parse: parseMID, bare: true}
-	keyText      = scalar[string]{form: "an id as card messages carry it", pattern: keyPartForm, parse: parseKeyText, bare: true}
-	currencyCode = scalar[money.Currency]{form: "a currency such as EUR", pattern: currencyForm, parse: parseCurrency}
-	zoneName     = scalar[*time.Location]{form: "a time zone such as Europe/Paris", pattern: zoneForm, parse: parseZone}
-	anAmount     = scalar[amount]{form: "an amount such as 12.50 EUR", pattern: amountForm, parse: parseAmount}
-	aRate        = scalar[int64]{form: "a rate such as 3%", pattern: rateForm, parse: parseRate}
+	idText           = scalar[string]{form: "an id of a-z 0-9 - _ .", pattern: idForm, parse: parseID, bare: true}
+	plainText        = scalar[string]{form: "a text", pattern: textForm, parse: parseText, bare: true}
+	midText          = scalar[string]{form: "a merchant id as card messages carry it", pattern: keyPartForm, parse: parseMID, bare: true}
+	keyText          = scalar[string]{form: "an id as card messages carry it", pattern: keyPartForm, parse: parseKeyText, bare: true}
+	currencyCode     = scalar[money.Currency]{form: "a currency such as EUR", pattern: currencyForm, parse: parseCurrency}
+	zoneName         = scalar[*time.Location]{form: "a time zone such as Europe/Paris", pattern: zoneForm, parse: parseZone}
+	anAmount         = scalar[amount]{form: "an amount such as 12.50 EUR", pattern: amountForm, parse: parseAmount}
+	aRate            = scalar[int64]{form: "a rate such as 3%", pattern: rateForm, parse: parseRate}
+	aShareOfAccounts = scalar[int64]{form: "a share of all accounts such as 10%", pattern: shareOfAccountsForm, parse: parseShareOfAccounts, choice: schemaNode{
+		"type": []string{"string", "number"}, "minimum": 0, "maximum": 100, "pattern": shareOfAccountsForm.String(),
+	}}
 	aCeiling     = scalar[int64]{form: "a rate such as 50%", pattern: rateForm, parse: parseCeiling}
 	wallClock    = scalar[rules.LocalTime]{form: "a date such as 2026-01-31", pattern: dateForm, parse: parseWallClock}
 	effectiveAt  = scalar[effective]{form: "a date such as 2026-01-31", pattern: instantForm, parse: parseEffective}
@@ -119,9 +131,10 @@ var (
 	enrolments = oneOf(map[string]rules.Enrolment{
 		"explicit": rules.EnrolmentExplicit, "automatic": rules.EnrolmentAutomatic,
 	}, "explicit", "automatic")
-	cards = oneOf(map[string]bool{"linked": false, "all": true}, "linked", "all")
-	owed  = oneOf(map[string]owing{"award": {rules.OnAward, true}, "sale": {rules.OnSale, true}}, "award", "sale")
-	payer = oneOf(map[string]funding{
+	letters = oneOf(map[string]bool{"any": false, "sepa": true}, "any", "sepa")
+	cards   = oneOf(map[string]bool{"linked": false, "all": true}, "linked", "all")
+	owed    = oneOf(map[string]owing{"award": {rules.OnAward, true}, "sale": {rules.OnSale, true}}, "award", "sale")
+	payer   = oneOf(map[string]funding{
 		"commission": {rules.FundedByCommission, true}, "programme": {rules.FundedByProgramme, true},
 	}, "commission", "programme")
 )
@@ -145,10 +158,37 @@ var programmeKeys = mapping[programmeDoc]{what: "the programme", fields: []field
 	key("ceiling", aCeiling, func(d *programmeDoc) *int64 { return &d.ceiling }, "the most that a purchase earns, as a share of it"),
 	key("card_token_ranges", list[rules.TokenRange]{what: "a list of token ranges", max: maxTokenRanges, of: tokenRangeKeys},
 		func(d *programmeDoc) *[]rules.TokenRange { return &d.cardTokenRanges }, "card tokens that look like card numbers and are none"),
+	key("statement_text", letters, func(d *programmeDoc) *bool { return &d.sepa }, "sepa: what cardholders read on statements is written in the letters that every bank of SEPA takes"),
+	key("holdout", aHoldout, func(d *programmeDoc) *holdoutDoc { return &d.holdout }, "whom all offers but those that say `holdout: none` hold out, such as 5%"),
 	key("points", whetherKnown[pointsDoc]{pointsKeys}, func(d *programmeDoc) *known[pointsDoc] { return &d.points }, "the points that it gives, such as {code: MILES, value: 0.005 EUR}"),
 	key("offers", list[offerDoc]{what: "a list of the programme's own offers", max: maxOffers, of: ownOfferKeys},
 		func(d *programmeDoc) *[]offerDoc { return &d.offers }, "what the programme itself gives, at a partner's store or not"),
 }}
+
+var holdoutKeys = mapping[holdoutDoc]{what: "a holdout", fields: []field[holdoutDoc]{
+	key("percent", aShareOfAccounts, func(h *holdoutDoc) *int64 { return &h.millionths }, "how many of all accounts get nothing of it, such as 10%").must(),
+	key("salt", plainText, func(h *holdoutDoc) *string { return &h.salt }, "what decides with the account id who they are; the id of what holds them out where none is written"),
+}}
+
+var (
+	holdoutPhrase = scalar[holdoutDoc]{
+		form: "a share of all accounts such as 10%, or {percent: 10%, salt: autumn}", pattern: shareOfAccountsForm,
+		parse: func(text string) (holdoutDoc, error) {
+			millionths, err := parseShareOfAccounts(text)
+			return holdoutDoc{millionths: millionths}, err
+		},
+	}
+	aHoldout      = either[holdoutDoc]{holdoutPhrase, holdoutKeys}
+	offersHoldout = either[holdoutDoc]{scalar[holdoutDoc]{
+		form: "a share of all accounts such as 10%, {percent: 10%, salt: autumn}, or none", pattern: offersHoldoutForm,
+		parse: func(text string) (holdoutDoc, error) {
+			if text == noHoldout {
+				return holdoutDoc{none: true}, nil
+			}
+			return holdoutPhrase.parse(text)
+		},
+	}, holdoutKeys}
+)
 
 var pointsKeys = mapping[pointsDoc]{what: "points", fields: []field[pointsDoc]{
 	key("code", pointsCode, func(p *pointsDoc) *string { return &p.code }, "the unit of the points, such as MILES").must(),

@@ -23,6 +23,7 @@ type campaignDoc struct {
 	when        whenDoc
 	audience    rules.Audience
 	budget      *budgetDoc
+	holdout     holdoutDoc
 	boosts      []boostDoc
 }
 
@@ -84,6 +85,7 @@ var campaignKeys = mapping[campaignDoc]{what: "a campaign", fields: []field[camp
 	key("for", everyMember, func(d *campaignDoc) *rules.Audience { return &d.audience }, "for which members, such as {levels: [loyal]}"),
 	key("budget", ifWritten[budgetDoc]{either[budgetDoc]{budgetPhrase, campaignBudgetKeys}}, func(d *campaignDoc) **budgetDoc { return &d.budget },
 		"the most that it adds to all awards together, such as 5000 EUR"),
+	key("holdout", aHoldout, func(d *campaignDoc) *holdoutDoc { return &d.holdout }, "for whom its boosts don't apply, so that its effect can be measured, such as 10% of all accounts"),
 	key("boosts", list[boostDoc]{what: "a list of boosts", max: maxBoostsPerCampaign, of: campaignBoostKeys, filled: true},
 		func(d *campaignDoc) *[]boostDoc { return &d.boosts }, "what it raises, such as [{id: double, offers: [bookshop/*], multiply: 2}]").must(),
 }}

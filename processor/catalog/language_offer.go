@@ -25,6 +25,7 @@ type offerDoc struct {
 	group      string
 	priority   int
 	activation activation
+	holdout    holdoutDoc
 	fundedBy   funding
 	commission known[commission]
 	sponsor    *sponsorDoc
@@ -347,6 +348,8 @@ var offerKeys = mapping[offerDoc]{
 		key("priority", number(-maxPriority, maxPriority), func(o *offerDoc) *int { return &o.priority }, "which of two equal awards wins: the higher"),
 		key("activation", activations, func(o *offerDoc) *activation { return &o.activation },
 			"shared: offers of several partners have this id, and a member who activates the id activates all of them"),
+		key("holdout", offersHoldout, func(o *offerDoc) *holdoutDoc { return &o.holdout },
+			"who gets nothing of it, so that its effect can be measured, such as 10% of all accounts; none: the programme's doesn't reach it"),
 		key("funded_by", payer, func(o *offerDoc) *funding { return &o.fundedBy }, "commission, or programme where the bank itself pays"),
 		key("commission", whetherKnown[commission]{either[commission]{commissionPhrase, offerCommissionKeys}},
 			func(o *offerDoc) *known[commission] { return &o.commission }, "what the partner owes for this offer beside its terms, such as 2%"),

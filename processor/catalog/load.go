@@ -418,6 +418,7 @@ func (c *checker) catalogue(documents []*document) *rules.Catalogue {
 	c.checkLevels(documents)
 	c.checkReferences(documents, catalogue)
 	c.checkActivations(documents, catalogue)
+	c.warnOfSalts(documents, catalogue)
 	return catalogue
 }
 
@@ -434,7 +435,7 @@ func (c *checker) programme(d *document) rules.Programme {
 	p.HorizonDays = cmp.Or(doc.horizonDays, rules.DefaultHorizonDays)
 	p.UnlinkedRefundDays = doc.unlinkedRefunds
 	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
-	p.Points = doc.points.value.toRules()
+	p.Points, p.Holdout, p.SEPAStatements = doc.points.value.toRules(), doc.holdout.toRules(), doc.sepa
 	p.Offers = offersToRules(doc.offers, &p)
 	c.checkProgramme(d, &p)
 	c.warnOfProgramme(d, &p)

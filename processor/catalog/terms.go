@@ -15,7 +15,7 @@ func (o *offerDoc) toRules(in *rules.Programme) rules.Offer {
 		ID: o.id, Name: cmp.Or(o.name, o.id), Stores: o.stores, From: o.from, Until: o.until,
 		Currency: cmp.Or(o.currency, in.Currency), Reward: o.reward.value.toRules(decimals),
 		Conditions: o.conditionsDoc.toRules(), Caps: capsToRules(o.caps, decimals),
-		Group: cmp.Or(o.group, rules.DefaultGroup), Priority: o.priority, ActivationShared: bool(o.activation), FundedBy: o.fundedBy.by,
+		Group: cmp.Or(o.group, rules.DefaultGroup), Priority: o.priority, ActivationShared: bool(o.activation), Holdout: o.holdout.toRules(), NotOfProgrammes: o.holdout.none, FundedBy: o.fundedBy.by,
 		Commission: o.commission.value.toRules(),
 	}
 	if offer.Reward.Kind == rules.Cash && o.pays != 0 {
@@ -191,6 +191,10 @@ func (c *commission) toRules() rules.Commission {
 	return rules.Commission{RateMillionths: c.rateMillionths, FixedMinor: c.fixed.minor, On: c.on.on}
 }
 
+func (h *holdoutDoc) toRules() rules.Holdout {
+	return rules.Holdout{Millionths: h.millionths, Salt: h.salt}
+}
+
 func (p *pointsDoc) toRules() rules.PointsUnit {
 	return rules.PointsUnit{Code: p.code, Decimals: p.decimals, ValueMillionths: p.value.millionths}
 }
@@ -198,7 +202,7 @@ func (p *pointsDoc) toRules() rules.PointsUnit {
 func (d *campaignDoc) toRules(in *rules.Programme) rules.Campaign {
 	c := rules.Campaign{
 		Programme: in.ID, Name: cmp.Or(d.name, d.id), From: d.from, Until: d.until,
-		When: d.when.toRules(), Audience: d.audience,
+		When: d.when.toRules(), Audience: d.audience, Holdout: d.holdout.toRules(),
 	}
 	if d.budget != nil {
 		c.Budget = d.budget.toRules(in.Points.Decimals)

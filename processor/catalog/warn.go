@@ -28,6 +28,7 @@ func (c *checker) warnOfProgramme(d *document, p *rules.Programme) {
 			p.UnlinkedRefundDays, usualReturnDays)
 	}
 	w := warner{checker: c, doc: d, zones: []*time.Location{p.Zone}, points: p.Points}
+	w.holdout(path{"holdout"}, "programme "+p.ID, p.Holdout)
 	for i := range p.Offers {
 		w.offer(path{"offers", i}, &p.Offers[i])
 	}
@@ -54,6 +55,7 @@ func (c *checker) warnOfCampaign(d *document, campaign *rules.Campaign, in *rule
 	times := span{campaign.From, campaign.Until}
 	w.times(path{}, "campaign "+d.subject.ID, times, &campaign.When)
 	w.audience(path{"for"}, "campaign "+d.subject.ID, times, &campaign.Audience)
+	w.holdout(path{"holdout"}, "campaign "+d.subject.ID, campaign.Holdout)
 	boosts := make([]rules.Boost, len(campaign.Boosts))
 	for i := range campaign.Boosts {
 		boosts[i] = campaign.Boosts[i].Boost

@@ -23,6 +23,7 @@ func (w *warner) offer(at path, o *rules.Offer) {
 	w.margin(at, o)
 	w.boosts(at.to("boosts"), o.Boosts, times, func(int, int) bool { return true })
 	w.idleBoosts(at.to("boosts"), o)
+	w.holdout(at.to("holdout"), what, o.Holdout)
 }
 
 // conditions warns of those that no purchase fulfils together.

@@ -29,17 +29,19 @@ func (a amount) String() string { return money.FormatMinor(a.minor, a.currency) 
 const wholeMillionths = money.One
 
 var (
-	amountForm   = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?([A-Z]{3})$`)
-	rateForm     = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?%$`)
-	commaInside  = regexp.MustCompile(`^-?\d+,\d+`)
-	bareNumber   = regexp.MustCompile(`^\d+(\.\d+)?$`)
-	currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
-	idForm       = regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)
-	textForm     = regexp.MustCompile(`\S`)
-	keyPartForm  = regexp.MustCompile(`^.*\S`)
-	zoneForm     = regexp.MustCompile(`^[A-Za-z0-9_+/-]+$`)
-	dateForm     = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]0+)?)?)?$`)
-	instantForm  = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(?:T\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:\d{2}))?$`)
+	amountForm          = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?([A-Z]{3})$`)
+	rateForm            = regexp.MustCompile(`^(\d+(?:\.\d+)?) ?%$`)
+	commaInside         = regexp.MustCompile(`^-?\d+,\d+`)
+	shareOfAccountsForm = regexp.MustCompile(`^\d+(?:\.\d+)?(?: ?%)?$`)
+	offersHoldoutForm   = regexp.MustCompile(`^(?:\d+(?:\.\d+)?(?: ?%)?|none)$`)
+	bareNumber          = regexp.MustCompile(`^\d+(\.\d+)?$`)
+	currencyForm        = regexp.MustCompile(`^[A-Z]{3}$`)
+	idForm              = regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)
+	textForm            = regexp.MustCompile(`\S`)
+	keyPartForm         = regexp.MustCompile(`^.*\S`)
+	zoneForm            = regexp.MustCompile(`^[A-Za-z0-9_+/-]+$`)
+	dateForm            = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(?:[ T]\d{1,2}:\d{2}(?::\d{2}(?:[.,]0+)?)?)?$`)
+	instantForm         = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}(?:T\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:\d{2}))?$`)
 )
 
 func parseAmount(text string) (amount, error) {
@@ -94,6 +96,24 @@ func parseCeiling(text string) (int64, error) {
 		return 0, fmt.Errorf("a ceiling of %q is not over 0%% and up to 100%% of the purchase: write one that is, or drop the key", text)
 	}
 	return rate, err
+}
+
+// noHoldout is what an offer says that the programme's holdout doesn't reach.
+const noHoldout = "none"
+
+// parseShareOfAccounts reads `10%` or `10`.
+func parseShareOfAccounts(text string) (int64, error) {
+	switch {
+	case bareNumber.MatchString(text):
+		text += "%"
+	case !rateForm.MatchString(text):
+		return 0, fmt.Errorf("%q is no share of all accounts: write it such as 10%%", clip(text))
+	}
+	share, err := parseRate(text)
+	if err == nil && share > wholeMillionths {
+		return 0, fmt.Errorf("%s is more than all accounts: write 0%% to 100%%", text)
+	}
+	return share, err
 }
 
 func parseCurrency(text string) (money.Currency, error) {

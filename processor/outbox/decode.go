@@ -12,8 +12,9 @@ import (
 // blob has room for is refused before memory is taken for them.
 const (
 	minAccount     = 4
-	minSetRow      = 22
+	minSetRow      = 23
 	minRefund      = 6
+	minHoldout     = 2
 	minResult      = 12
 	minAccrual     = 52
 	minInstruction = 18
@@ -258,6 +259,7 @@ func (r *decoder) setRow(s *rules.SetRow) {
 		PartnerID:     r.word(),
 		StoreID:       r.word(),
 		Refunds:       rows(r, nil, minRefund, r.refund),
+		Holdouts:      rows(r, nil, minHoldout, r.holdout),
 		Payload:       r.bytes(),
 	}
 }
@@ -271,6 +273,10 @@ func (r *decoder) refund(c *rules.RefundChange) {
 		AmountMinor: r.int(),
 		Currency:    r.currency(),
 	}
+}
+
+func (r *decoder) holdout(d *rules.HoldoutDraw) {
+	*d = rules.HoldoutDraw{ID: r.word(), Held: r.enum(1) == 1}
 }
 
 func (r *decoder) result(row *rules.ResultRow) {

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	version  = 4
+	version  = 5
 	crcBytes = 4
 )
 
@@ -279,7 +279,19 @@ func (e *encoder) setRow(s *rules.SetRow) {
 	for i := range s.Refunds {
 		e.refund(&s.Refunds[i])
 	}
+	e.uint(uint64(len(s.Holdouts)))
+	for i := range s.Holdouts {
+		e.word(s.Holdouts[i].ID)
+		e.byte(held(s.Holdouts[i]))
+	}
 	e.bytes(s.Payload)
+}
+
+func held(d rules.HoldoutDraw) byte {
+	if d.Held {
+		return 1
+	}
+	return 0
 }
 
 func (e *encoder) refund(c *rules.RefundChange) {

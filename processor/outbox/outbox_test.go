@@ -69,6 +69,8 @@ func fill(v reflect.Value) {
 		}
 	case reflect.String:
 		v.SetString("text of " + v.Type().Name())
+	case reflect.Bool:
+		v.SetBool(true)
 	case reflect.Int32, reflect.Int64:
 		v.SetInt(1)
 	case reflect.Uint8, reflect.Uint64:
@@ -336,10 +338,12 @@ func drawDecision(t *rapid.T) *rules.Decision {
 				MatchedTo: str(), AmountMinor: num(), Currency: currency(),
 			})
 		})
+		var holdouts []rules.HoldoutDraw
+		some(func() { holdouts = append(holdouts, rules.HoldoutDraw{ID: str(), Held: enum(1) == 1}) })
 		d.Set = append(d.Set, rules.SetRow{
 			Seq: uint64(num()), AccountRef: ref(), Cause: cause(), Fate: rules.Fate(enum(int(rules.NumFates) - 1)), Type: str(),
 			TransactionID: str(), AmountMinor: num(), Currency: currency(), OccurredAt: instant(), MerchantID: str(), MCC: str(),
-			PartnerID: str(), StoreID: str(), Refunds: refunds, Payload: payload.Draw(t, "payload"),
+			PartnerID: str(), StoreID: str(), Refunds: refunds, Holdouts: holdouts, Payload: payload.Draw(t, "payload"),
 		})
 	})
 	some(func() {

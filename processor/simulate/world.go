@@ -141,7 +141,7 @@ func (w *World) hand(at Place) error {
 	if err := w.deliver(at); err != nil {
 		return err
 	}
-	if len(w.out.Accruals)+len(w.out.Instructions)+len(w.out.Referrals)+len(w.out.Grants)+len(w.out.Refunds) > 0 {
+	if len(w.out.Accruals)+len(w.out.Instructions)+len(w.out.Referrals)+len(w.out.Grants)+len(w.out.Refunds)+len(w.out.Holdouts) > 0 {
 		w.Lines(&w.out)
 		w.out.Reset()
 	}

@@ -36,6 +36,11 @@ func Difference(want, got Result) string {
 			fmt.Fprintf(&b, "record %d tells sponsors: want %+v, got %+v\n", i, want.Tells[i], got.Tells[i])
 		}
 	}
+	for i := range min(len(want.Draws), len(got.Draws)) {
+		if !maps.Equal(want.Draws[i], got.Draws[i]) {
+			fmt.Fprintf(&b, "record %d is under holdouts: want %v, got %v\n", i, want.Draws[i], got.Draws[i])
+		}
+	}
 	for _, fault := range slices.Concat(want.Faults, got.Faults) {
 		fmt.Fprintf(&b, "budgets: %s\n", fault)
 	}
@@ -131,6 +136,14 @@ func smallerCatalogues(cat *rules.Catalogue) []*rules.Catalogue {
 			})
 		}
 	}
+	for i := range cat.Programmes {
+		if cat.Programmes[i].Holdout != (rules.Holdout{}) {
+			with(func(c *rules.Catalogue) {
+				c.Programmes = slices.Clone(c.Programmes)
+				c.Programmes[i].Holdout = rules.Holdout{}
+			})
+		}
+	}
 	for i := range cat.Partners {
 		for _, p := range smallerPartners(cat.Partners[i]) {
 			with(func(c *rules.Catalogue) {
@@ -192,6 +205,7 @@ func smallerCampaigns(c rules.Campaign) []rules.Campaign {
 	for _, change := range []func(*rules.Campaign){
 		func(c *rules.Campaign) { c.Budget, c.Unit = rules.Budget{}, "" },
 		func(c *rules.Campaign) { c.When = rules.When{} },
+		func(c *rules.Campaign) { c.Holdout = rules.Holdout{} },
 		func(c *rules.Campaign) { c.Audience = rules.Audience{} },
 		func(c *rules.Campaign) { c.From, c.Until = rules.LocalTime{}, rules.LocalTime{} },
 	} {
@@ -230,6 +244,7 @@ func smallerOffers(o rules.Offer) []rules.Offer {
 		func(o *rules.Offer) { o.Audience = rules.Audience{} },
 		func(o *rules.Offer) { o.FirstPurchase, o.LapsedDays = false, 0 },
 		func(o *rules.Offer) { o.Every, o.Goal = rules.Every{}, rules.Goal{} },
+		func(o *rules.Offer) { o.Holdout, o.NotOfProgrammes = rules.Holdout{}, false },
 		func(o *rules.Offer) { o.Boosts = nil },
 		func(o *rules.Offer) { o.Budgets = nil },
 		func(o *rules.Offer) { o.Commission = rules.Commission{} },

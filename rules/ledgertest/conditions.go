@@ -17,6 +17,8 @@ type sale struct {
 	place  place
 	opener *rules.Event
 	member member
+	// account is its id.
+	account string
 }
 
 // offerRuns reports whether the offer is for this store at this time.

@@ -136,6 +136,11 @@ func (b *books) apply(r Record, reload bool) error {
 		fate = rules.DeadLettered
 	}
 	b.Fates = append(b.Fates, fate)
+	draws := map[string]bool{}
+	for _, d := range b.out.Holdouts {
+		draws[d.ID] = d.Held
+	}
+	b.Draws = append(b.Draws, draws)
 	b.grants = append(b.grants, slices.Clone(b.out.Grants))
 	if err := b.tell(offset); err != nil {
 		return err
@@ -308,7 +313,7 @@ func disagreement(cat *rules.Catalogue, records []Record, h how) (difference str
 	}
 	// First decided, first served; and all mail has arrived.
 	ideal := Oracle(cat, records)
-	ideal.Fates, ideal.Steps, ideal.Tells = nil, nil, nil
+	ideal.Fates, ideal.Steps, ideal.Tells, ideal.Draws = nil, nil, nil, nil
 	if d := Difference(ideal, b.Result); d != "" {
 		return "in the end: " + d
 	}
@@ -390,7 +395,7 @@ func TestEngineGivesOneLedgerInAnyOrder(t *testing.T) {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			if !maps.Equal(want.Sums, got.Sums) || !maps.Equal(want.Instructed, got.Instructed) {
-				got.Fates, got.Steps, got.Tells = nil, nil, nil
+				got.Fates, got.Steps, got.Tells, got.Draws = nil, nil, nil, nil
 				t.Fatalf("seed %d: the order of arrival changes the sums:\n%s", seed, Difference(want, got.Result))
 			}
 		}

@@ -95,6 +95,7 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 	g.cat = o.Catalogue
 	if g.cat == nil {
 		g.cat = g.makeCatalogue()
+		holdOut(rand.New(rand.NewPCG(seed, 0x401d)), g.o.Language, g.cat)
 	}
 	g.oracle = newOracle(g.cat)
 	g.edges = g.boundaries(g.cat)

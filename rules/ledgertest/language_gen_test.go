@@ -3,6 +3,7 @@ package ledgertest
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"ristourne/rules"
@@ -41,6 +42,12 @@ func TestTheGeneratorSpeaksTheWholeLanguage(t *testing.T) {
 				}
 			}
 		}
+		for _, draws := range r.Draws {
+			for id, held := range draws {
+				kind := strings.TrimRight(strings.Split(id, "/")[0], "0123456789")
+				seen[fmt.Sprintf("%s holds out %t", kind, held)]++
+			}
+		}
 		watchOutcomes(g.Catalogue(), records, seen)
 	}
 	for _, line := range []string{
@@ -54,6 +61,9 @@ func TestTheGeneratorSpeaksTheWholeLanguage(t *testing.T) {
 	want(t, seen, "own commission", "programme's own", "points with a cost", "referral taken back", "short", "granted", "boost",
 		"campaign", "budgeted campaign", "lost its group", "visit not its turn", "visit its turn", "goal not reached", "goal reached",
 		"no sponsor any more", "sponsor alone", "scaled articles", "late visit")
+	for _, who := range []string{"partner", "programme", "campaign", programmeID} {
+		want(t, seen, who+" holds out true", who+" holds out false")
+	}
 }
 
 // watchOutcomes counts what happens on the way.
@@ -73,13 +83,13 @@ func watchOutcomes(cat *rules.Catalogue, records []Record, seen map[string]int) 
 		}
 		for _, r := range b.oracle.bothWorlds(a, b.oracle.purchases(a), nil)[expectedWorld] {
 			if r.final != nil {
-				watchOutcome(b.oracle, r, seen)
+				watchOutcome(b.oracle, a, r, seen)
 			}
 		}
 	}
 }
 
-func watchOutcome(o oracle, r result, seen map[string]int) {
+func watchOutcome(o oracle, a *account, r result, seen map[string]int) {
 	x := r.final
 	for _, v := range x.visits {
 		offer := offerOf(x, v.key)
@@ -106,7 +116,7 @@ func watchOutcome(o oracle, r result, seen map[string]int) {
 		if aw.minor > 0 {
 			seen[fmt.Sprintf("form %d earns", aw.offer.Reward.Form)]++
 		}
-		s := sale{at: x.view.time, zone: x.member.programme.Zone, place: x.view.at, opener: x.view.opener, member: x.member}
+		s := o.saleOf(a, x.view, x.member)
 		free, budgeted := o.boostsFor(s, aw.offer, aw.key.partner, aw.unit)
 		for _, b := range free {
 			seen[map[bool]string{true: "boost", false: "campaign"}[b.campaign == nil]]++
@@ -146,7 +156,7 @@ func TestTheWholeLanguageHasOneLedger(t *testing.T) {
 		first := Oracle(g.Catalogue(), records)
 		rng := rand.New(rand.NewPCG(seed, 1))
 		other := Oracle(g.Catalogue(), Duplicate(rng, Shuffle(rng, records), 20))
-		other.Fates, other.Steps, other.Tells = nil, nil, nil
+		other.Fates, other.Steps, other.Tells, other.Draws = nil, nil, nil, nil
 		if d := Difference(first, other); d != "" {
 			t.Fatalf("seed %d: the order of arrival changes the sums:\n%s", seed, d)
 		}

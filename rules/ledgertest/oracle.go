@@ -150,6 +150,9 @@ type Result struct {
 	// Tells has for each record the referrals that it changes, as Substance
 	// has them.
 	Tells []map[ReferralKey]rules.Referral
+	// Draws has for each record the holdouts that its purchase is under then, and
+	// whether they hold its account out.
+	Draws []map[string]bool
 	// Faults are what can't be of the grants that were given.
 	Faults []string
 }
@@ -175,7 +178,7 @@ func OracleGiven(cat *rules.Catalogue, records []Record, grants [][]rules.Grant)
 }
 
 // OracleAtEnd is what all records come to, whatever was in between: its Fates,
-// Steps and Tells are empty. grants are the newest of each budget, account and
+// Steps, Tells and Draws are empty. grants are the newest of each budget, account and
 // transaction. Referrals are with the sponsors.
 func OracleAtEnd(cat *rules.Catalogue, records []Record, grants []rules.Grant) Result {
 	b := newLedgers(cat, [][]rules.Grant{grants})
@@ -192,7 +195,7 @@ func OracleAtEnd(cat *rules.Catalogue, records []Record, grants []rules.Grant) R
 		}
 	}
 	res := b.result()
-	res.Fates, res.Steps, res.Tells = nil, nil, nil
+	res.Fates, res.Steps, res.Tells, res.Draws = nil, nil, nil, nil
 	return res
 }
 
@@ -244,12 +247,16 @@ func (b *ledgers) take(i int, r Record) {
 	before := a.ledger
 	step, tells := map[Payee]int64{}, map[ReferralKey]rules.Referral{}
 	fate := b.oracle.arrive(a, r)
+	var draws map[string]bool
 	if fate.InSet() {
 		purchases := b.oracle.purchases(a)
 		first := b.oracle.bothWorlds(a, purchases, nil)
 		b.purse.decide(i, a, b.oracle.asks(first))
 		b.oracle.settle(a, purchases, first)
 		tells = changes(a.told, a.last)
+		if r.Event != nil {
+			draws = b.oracle.drawsOf(a, purchases, r.Event)
+		}
 	} else if b.purse.told != nil && len(b.purse.told[i]) > 0 {
 		b.purse.fault("record %d is %s and grants %+v", i, fate, b.purse.told[i])
 	}
@@ -262,6 +269,7 @@ func (b *ledgers) take(i int, r Record) {
 		b.deliver(tells, step)
 	}
 	b.Fates, b.Steps, b.Tells = append(b.Fates, fate), append(b.Steps, step), append(b.Tells, tells)
+	b.Draws = append(b.Draws, draws)
 }
 
 // deliver hands to the sponsors what was told.

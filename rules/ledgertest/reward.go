@@ -22,6 +22,23 @@ func (o oracle) boostsFor(s sale, offer *rules.Offer, partnerID, unit string) (f
 			free = append(free, boost{b, nil})
 		}
 	}
+	for _, its := range o.campaignBoosts(s, offer, partnerID, unit) {
+		c := its[0].campaign
+		switch {
+		case drawsUnder(c.Holdout, c.ID, s.account):
+		case c.Budget.AmountMinor > 0:
+			budgeted = append(budgeted, its)
+		default:
+			free = append(free, its...)
+		}
+	}
+	return free, budgeted
+}
+
+// campaignBoosts are those of campaigns that hold for the offer now, whoever is
+// held out, campaign by campaign.
+func (o oracle) campaignBoosts(s sale, offer *rules.Offer, partnerID, unit string) [][]boost {
+	var all [][]boost
 	for _, c := range o.campaignsAt(s.at) {
 		holds := c.Programme == s.member.programme.ID && s.within(c.From, c.Until) && s.when(c.When) && s.audience(c.Audience)
 		hasBudget := c.Budget.AmountMinor > 0
@@ -37,13 +54,11 @@ func (o oracle) boostsFor(s sale, offer *rules.Offer, partnerID, unit string) (f
 				its = append(its, boost{&c.Boosts[i].Boost, c})
 			}
 		}
-		if hasBudget && len(its) > 0 {
-			budgeted = append(budgeted, its)
-		} else {
-			free = append(free, its...)
+		if len(its) > 0 {
+			all = append(all, its)
 		}
 	}
-	return free, budgeted
+	return all
 }
 
 // boosts reports whether the boost is in force and of the offer's unit.

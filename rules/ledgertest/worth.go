@@ -111,10 +111,7 @@ func (o oracle) worth(w world, a *account, id string, v view, h history, limits 
 	if !ok {
 		return nil
 	}
-	s := sale{at: v.time, zone: m.programme.Zone, place: v.at, opener: v.opener, member: m}
-	if v.at.store != nil {
-		s.zone = o.zoneOf(v.at, v.time)
-	}
+	s := o.saleOf(a, v, m)
 	x := &outcome{id: id, view: v, member: m, world: w, referred: map[offerKey]bool{}, early: map[offerKey]bool{}, told: map[offerKey]told{}}
 	for _, c := range candidates(s) {
 		o.try(w, x, s, c, h)
@@ -135,6 +132,14 @@ func (o oracle) worth(w world, a *account, id string, v view, h history, limits 
 	x.tell(w, a, h, s)
 	x.book(a, owed)
 	return x
+}
+
+func (o oracle) saleOf(a *account, v view, m member) sale {
+	s := sale{at: v.time, zone: m.programme.Zone, place: v.at, opener: v.opener, member: m, account: a.id}
+	if v.at.store != nil {
+		s.zone = o.zoneOf(v.at, v.time)
+	}
+	return s
 }
 
 // candidate is an offer within reach of a purchase.
@@ -177,7 +182,7 @@ func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
 	offer, programme, key := c.offer, s.member.programme, c.key()
 	currency := or(offer.Currency, programme.Currency)
 	basis, ok := x.view.basis(w, currency)
-	if !ok || basis == 0 || !s.offerRuns(offer) || !s.holds(offer.Conditions, basis, key) {
+	if !ok || basis == 0 || !s.offerRuns(offer) || !s.holds(offer.Conditions, basis, key) || s.heldOut(c) {
 		return
 	}
 	bought := h.customerBefore(s, key.partner, currency)

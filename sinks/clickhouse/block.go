@@ -245,7 +245,8 @@ type setBlock struct {
 	payload                       *column
 
 	unlinkedEvents, unlinkedStates, unlinkedTo *wordsColumn
-	scratch                                    [3][]string // of a row
+	holdouts, heldOut                          *wordsColumn
+	scratch                                    [5][]string // of a row
 }
 
 func newSetBlock() *setBlock {
@@ -259,6 +260,7 @@ func newSetBlock() *setBlock {
 		mcc:        c.dict("mcc"), partnerID: c.dict("partner_id"), storeID: c.dict("store_id"),
 		payload:        c.text("payload"),
 		unlinkedEvents: c.words("unlinked_events"), unlinkedStates: c.words("unlinked_states"), unlinkedTo: c.words("unlinked_to"),
+		holdouts: c.words("holdouts"), heldOut: c.words("held_out"),
 	}
 	b.block = c.into("set_log")
 	return b
@@ -289,7 +291,15 @@ func (b *setBlock) append(d *rules.Decision, r *rules.SetRow) {
 	b.unlinkedEvents.append(events)
 	b.unlinkedStates.append(states)
 	b.unlinkedTo.append(to)
-	b.scratch = [...][]string{events, states, to}
+	under, held := b.scratch[3][:0], b.scratch[4][:0]
+	for _, h := range r.Holdouts {
+		if under = append(under, h.ID); h.Held {
+			held = append(held, h.ID)
+		}
+	}
+	b.holdouts.append(under)
+	b.heldOut.append(held)
+	b.scratch = [...][]string{events, states, to, under, held}
 }
 
 type instructionsBlock struct {

@@ -23,7 +23,7 @@ import (
 // Of the budget of the campaign T1 had 1.00 and gave 0.40 back, T3 has 0.20; of
 // the offer's own T2 gave all back. Each purchase would have 0.05 more.
 //
-// Two refunds at the bakery name no purchase: Alice's of 30.00 waited and was
+// Two refunds at the bakery name no purchase: Alice's of 30.00, under T2, waited and was
 // matched to T1, Dave's of 7.00 waits. Bob's of 9.00 at the cinema was matched,
 // until its own purchase was known.
 func sales(t *testing.T, w world) {
@@ -53,6 +53,11 @@ func sales(t *testing.T, w world) {
 		d := decision(uint64(n+1), sale.account, sale.transaction, sale.partner, 1)
 		d.Set[0].Cause.RecordedAt = at(sale.recorded).Sec * 1000
 		d.Accruals = purchase(sale.account, sale.transaction, sale.partner, sale.basisMinor, at(sale.purchased), sale.stage, d.Set[0].Cause)
+		row := &d.Set[0]
+		row.AmountMinor, row.OccurredAt, row.Holdouts = sale.basisMinor, at(sale.purchased), drawsOf(sale.account, sale.partner)
+		if sale.basisMinor < 0 {
+			row.Type, row.AmountMinor = "refund", -sale.basisMinor
+		}
 		member := &d.Accruals[0]
 		refund := func(minor int64, is rules.RefundState, to string) {
 			d.Set[0].Type, d.Set[0].AmountMinor, d.Set[0].OccurredAt = "refund", minor, at("2026-03-25T10:00:00Z")
@@ -88,6 +93,15 @@ func sales(t *testing.T, w world) {
 		}
 		w.book(t, d)
 		w.book(t, d)
+	}
+}
+
+// drawsOf are the holdouts of a purchase: of the partner's offer, which holds
+// Dave and Carol out, and of the campaign, which holds out Carol.
+func drawsOf(account, partner string) []rules.HoldoutDraw {
+	return []rules.HoldoutDraw{
+		{ID: partner + "/" + partner + "-offer", Held: account == "dave" || account == "carol"},
+		{ID: "spring", Held: account == "carol"},
 	}
 }
 
@@ -135,6 +149,11 @@ func TestEachReportAnswersItsQuestion(t *testing.T) {
 			month currency rewards_confirmed rewards_expected commission_confirmed commission_expected margin_confirmed margin_expected
 			2026-03-01 EUR 1180 0 2300 0 1095 0
 			2026-04-01 EUR 0 240 0 400 0 160`}},
+		"holdouts": {{march, `
+			holdout currency held_members other_members held_percent held_purchases other_purchases held_turnover other_turnover
+			bakery/bakery-offer EUR 1 1 50 1 2 -700 3000
+			cinema/cinema-offer EUR 1 1 50 1 1 5000 -900
+			spring EUR 1 3 25 1 4 5000 1400`}},
 		"unlinked_refunds": {{march, `
 			partner_id currency waiting_refunds waiting oldest matched_refunds matched linked dropped
 			bakery EUR 1 700 2026-03-25T10:00:00Z 1 3000 0 0
