@@ -120,6 +120,12 @@ func BenchmarkDecide(b *testing.B) {
 		{"authorization, 3 purchases, 1 offer", 3, parseEvent(rules.Authorization, []string{"new", "4200", "d2"}, nil, 1), offers(percentOffer("everyday", 30_000))},
 		{"authorization, 3 purchases, 5 offers", 3, parseEvent(rules.Authorization, []string{"new", "4200", "d2"}, nil, 1), fiveOffers()},
 		{"clearing, 3 purchases, 5 offers", 3, parseEvent(rules.Clearing, []string{"new", "4200", "d2"}, nil, 1), fiveOffers()},
+		{"authorization, 3 purchases, 5 offers, 2 with a holdout", 3, parseEvent(rules.Authorization, []string{"new", "4200", "d2"}, nil, 1), func(c *rules.Catalogue) {
+			fiveOffers()(c)
+			for i := range c.Partners[0].Offers[:2] {
+				c.Partners[0].Offers[i].Holdout = rules.Holdout{Millionths: 100_000}
+			}
+		}},
 		{"newest of 1000 purchases under a cap", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d28"}, nil, 1), fiveOffers()},
 		{"oldest of 1000 purchases under a cap", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d1"}, nil, 1), fiveOffers()},
 		{"newest of 1000 purchases under a rolling cap", 1000, parseEvent(rules.Authorization, []string{"new", "4200", "d28"}, nil, 1), offers(percentOffer("everyday", 30_000, func(o *rules.Offer) {

@@ -195,6 +195,19 @@ func TestCheckRefuses(t *testing.T) {
 		}}, "programme", "unknown programme"},
 		{"a campaign on nothing", []change{campaign("c", "", on(plus("x", 1), rules.OfferRef{Partner: "cafe", Offer: "everyday"}))}, []change{campaign("c", "", on(plus("x", 1), rules.OfferRef{Partner: "cafe", Offer: "weekly"}))}, "boosts[0].offers[0]", "no such offer"},
 		{"a campaign in another unit", []change{campaign("c", "", on(plus("x", 1), rules.OfferRef{Partner: "cafe"})), budgeted("EUR", 1)}, []change{campaign("c", "", on(plus("x", 1), rules.OfferRef{Partner: "cafe"})), budgeted("USD", 1)}, "boosts[0].offers[0]", "budget is in USD"},
+		{"an offer that holds out more than all", []change{offers(heldOut(money.One))}, []change{offers(heldOut(money.One + 1))}, "offers[0].holdout", "100%"},
+		{"an offer that holds out less than none", []change{offers(heldOut(0))}, []change{offers(heldOut(-1))}, "offers[0].holdout", "100%"},
+		{
+			"an offer under a holdout and outside of the programme's", []change{offers(percentOffer("a", 1, notOfProgrammes))},
+			[]change{offers(percentOffer("a", 1, notOfProgrammes, func(o *rules.Offer) { o.Holdout.Millionths = 1 }))}, "offers[0].holdout", "keep one",
+		},
+		{
+			"a programme's salt", []change{programme(func(p *rules.Programme) { p.Holdout = rules.Holdout{Millionths: 1, Salt: strings.Repeat("s", 256)} })},
+			[]change{programme(func(p *rules.Programme) { p.Holdout = rules.Holdout{Millionths: 1, Salt: strings.Repeat("s", 257)} })}, "holdout", "256 bytes",
+		},
+		{
+			"a campaign's salt", []change{campaign("c", ""), salted("é")}, []change{campaign("c", ""), salted("a\x00b")}, "holdout", "zero byte",
+		},
 		{"a campaign in no unit", nil, []change{campaign("c", "", on(plus("x", 1))), budgeted("MILES", 1)}, "budget", "neither a currency"},
 		{"two campaigns at one time", []change{campaign("c", "d0"), campaign("c", "d1")}, []change{campaign("c", ""), campaign("c", "")}, "effective_from", "two versions"},
 	} {
@@ -211,6 +224,16 @@ func TestCheckRefuses(t *testing.T) {
 			t.Errorf("no fault at %s with %q in %v", c.path, c.want, faults)
 		})
 	}
+}
+
+func heldOut(millionths int64) rules.Offer {
+	return percentOffer("a", 1, func(o *rules.Offer) { o.Holdout.Millionths = millionths })
+}
+
+func notOfProgrammes(o *rules.Offer) { o.NotOfProgrammes = true }
+
+func salted(salt string) func(*rules.Catalogue) {
+	return func(c *rules.Catalogue) { c.Campaigns[0].Holdout = rules.Holdout{Millionths: 1, Salt: salt} }
 }
 
 // grouped is so many offers, each in a group of its own.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -32,7 +33,7 @@ func (d *decision) statedAt() Instant {
 func (s *Snapshot) inLettersOf(programmeID string, t Instant, text string) string {
 	if i, ok := s.programmeIndex[programmeID]; ok {
 		if v := s.programmeAt(i, t); v != nil && v.SEPAStatements {
-			return SEPALetters(text)
+			return cmp.Or(SEPALetters(text), defaultProgrammeName)
 		}
 	}
 	return text

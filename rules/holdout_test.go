@@ -1,0 +1,94 @@
+package rules
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"ristourne/rules/money"
+)
+
+// twoShops is a programme with two partners, of which the second holds accounts
+// out of its offer.
+func twoShops(percent int64, salt string) *Catalogue {
+	euro := money.Currency([]byte("EUR"))
+	shop := func(id string, h Holdout) Partner {
+		return Partner{
+			ID: id, Version: Version{ID: id, From: MinInstant}, Programme: "p", Currency: euro, Commission: Commission{RateMillionths: 80_000},
+			Stores: []Store{{ID: "s", Zone: time.UTC, Keys: []Key{{MID: id, From: MinInstant, Until: MaxInstant}}}},
+			Offers: []Offer{{ID: "o", Currency: euro, Holdout: h, Reward: Reward{Form: RateReward, RateMillionths: 30_000}}},
+		}
+	}
+	return &Catalogue{
+		Programmes: []Programme{{
+			ID: "p", Version: Version{ID: "p", From: MinInstant}, Currency: euro, Zone: time.UTC, HorizonDays: 400, CeilingMillionths: money.One,
+			Enrolment: EnrolmentAutomatic,
+		}},
+		Partners: []Partner{shop("plain", Holdout{}), shop("held", Holdout{percent * 10_000, salt})},
+	}
+}
+
+func boughtAt(shop string, n int) *Event {
+	return &Event{
+		ID: fmt.Sprint("e", n), Type: Clearing, TransactionID: fmt.Sprint("t", n), CardToken: "c", AmountMinor: 10_000,
+		Currency: money.Currency([]byte("EUR")), OccurredAt: Instant{Sec: 1_700_000_000 + int64(n)}, Merchant: Merchant{ID: shop},
+	}
+}
+
+// A hash costs as much as all else of a decision: it must not be worked out where
+// nobody can be held out, and once where somebody can.
+func TestDrawsOnlyWhereAHoldoutIsAgreed(t *testing.T) {
+	snapshot, err := Compile(twoShops(50, "autumn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, a, n := NewEngine(snapshot), NewAccount("acc-17"), 0
+	buy := func(shop string) Output {
+		t.Helper()
+		n++
+		var out Output
+		if _, err := e.ApplyEvent(a, boughtAt(shop, n), Cause{Kind: CauseEvent, ID: fmt.Sprint("e", n)}, &out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for range 3 {
+		if out := buy("plain"); len(a.draws) != 0 || len(out.Holdouts) != 0 {
+			t.Fatalf("%v are drawn and %v told of a purchase that is under no holdout", a.draws, out.Holdouts)
+		}
+	}
+	for range 3 {
+		out := buy("held")
+		if len(a.draws) != 1 || int64(a.draws[0].millionths) != Draw("autumn", "acc-17") {
+			t.Fatalf("drawn are %v, want %d once", a.draws, Draw("autumn", "acc-17"))
+		}
+		if len(out.Holdouts) != 1 || out.Holdouts[0] != (HoldoutDraw{"held/o", false}) { // 675964 is not under 50 %
+			t.Fatalf("told are %v", out.Holdouts)
+		}
+	}
+}
+
+// Draws are remembered by a number that means another salt in another snapshot.
+func TestDrawsOfAnotherCatalogueAreForgotten(t *testing.T) {
+	e, a := (*Engine)(nil), NewAccount("acc-17") // draws 675964 under autumn, 564068 under cafe/everyday
+	for n, c := range []struct {
+		salt string
+		held bool
+	}{{"autumn", false}, {"cafe/everyday", true}, {"autumn", false}} {
+		snapshot, err := Compile(twoShops(60, c.salt))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e == nil {
+			e = NewEngine(snapshot)
+		}
+		e.Use(snapshot)
+		var out Output
+		if _, err := e.ApplyEvent(a, boughtAt("held", n), Cause{Kind: CauseEvent, ID: fmt.Sprint("e", n)}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Holdouts) != 1 || out.Holdouts[0].Held != c.held {
+			t.Errorf("under salt %q told are %v, want held %t", c.salt, out.Holdouts, c.held)
+		}
+	}
+}
