@@ -20,7 +20,7 @@ type finding struct {
 func (b *books) check() []finding {
 	return []finding{
 		b.checkRecords(), b.checkFates(), b.checkAccruals(), b.checkMargin(), b.checkCredits(),
-		b.checkRefunds(), b.checkBudgets(), b.checkSponsors(), b.checkOneAmount(), b.checkOneContent(), b.checkDeadLetters(),
+		b.checkRefunds(), b.checkHoldouts(), b.checkBudgets(), b.checkSponsors(), b.checkOneAmount(), b.checkOneContent(), b.checkDeadLetters(),
 	}
 }
 

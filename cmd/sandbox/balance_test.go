@@ -48,6 +48,9 @@ func goodBooks() *books {
 			{ID: "1", Direction: rules.Credit, AccountID: "a", AmountMinor: 500, Currency: eur},
 		},
 		letters: []rules.DeadLetter{{Reason: "json"}},
+		// Under j "a" draws 990513, "c" 195097.
+		holdouts: map[string]rules.Holdout{"p/h": {Millionths: 500_000, Salt: "j"}},
+		held:     []heldRow{{"a", "e1", []string{"p/h"}, nil}, {"c", "e2", []string{"p/h"}, []string{"p/h"}}},
 	}
 	b.fates[rules.Booked], b.fates[rules.NoChange], b.fates[rules.Unmatched], b.fates[rules.DeadLettered] = 1, 1, 1, 1
 	// The engine saw the fact first: then the event booked what the fact did here.
@@ -75,6 +78,10 @@ func TestEachFaultIsFoundAndNamed(t *testing.T) {
 		"a line is missing":         {func(b *books) { spoilReward(b, func(rules.Sums) rules.Sums { return rules.Sums{} }) }, "accruals", "purchase t, p/o"},
 		"a line twice":              {func(b *books) { spoilReward(b, func(s rules.Sums) rules.Sums { s.RewardMinor *= 2; return s }) }, "accruals", "ClickHouse has reward 6.00"},
 		"a line too many":           {func(b *books) { b.booked[rules.LineKey{AccountID: "z"}] = rules.Sums{CostMinor: 1} }, "accruals", "account z"},
+		"another draw":              {func(b *books) { b.held[0].held = []string{"p/h"} }, "who is held out", "event e1 of account a"},
+		"a draw that isn't there":   {func(b *books) { b.held[1].held = nil }, "who is held out", "event e2 of account c"},
+		"an unknown holdout":        {func(b *books) { b.held[0].holdouts = []string{"p/x"} }, "who is held out", "p/x"},
+		"an award in spite of it":   {func(b *books) { b.holdouts["p/o"] = rules.Holdout{Millionths: 1_000_000, Salt: "o"} }, "who is held out", "purchase t, p/o"},
 		"a margin":                  {func(b *books) { b.totals[1].CommissionMinor = 801 }, "margin", "ClickHouse has 5.01 EUR, the pure engine 5.00"},
 		"a loss":                    {loss, "margin", "costs 1.00 EUR more than p owes"},
 		"a budget is overdrawn":     {func(b *books) { b.limits["campaign/x"] = limit{99, "EUR"} }, "no budget", "campaign/x gave 1.00 of 0.99 EUR"},

@@ -46,6 +46,9 @@ type books struct {
 	grants []rules.Grant    // in ClickHouse: what each purchase has of each budget now; ChangeMinor is all it got, less all it gave back
 	told   []rules.Referral // what holds of programme.referrals: the newest of each purchase and offer
 
+	holdouts map[string]rules.Holdout // that are agreed, by id
+	held     []heldRow                // in ClickHouse
+
 	world      *simulate.World // the pure engine, with all that was sent
 	purchases  map[purchaseID]bool
 	refunds    map[string]unlinkedRefund // without a link, by event id, in ClickHouse
@@ -81,8 +84,9 @@ func (s *sandbox) readBooks(ctx context.Context) (*books, error) {
 		recordsIn: map[string]int64{}, deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, refunds: map[string]unlinkedRefund{}, refundsDue: map[string]unlinkedRefund{}, granted: map[string]bool{},
 	}
 	b.readAgreed(s.loaded.Catalogue)
+	b.readAgreedHoldouts(s.loaded.Catalogue)
 	for _, read := range []func(context.Context, *books) error{
-		s.readInput, s.readGrants, s.readRefunds, s.readFates, s.readLedger, s.readInstructions, s.readDeadLetters,
+		s.readInput, s.readGrants, s.readRefunds, s.readHoldouts, s.readFates, s.readLedger, s.readInstructions, s.readDeadLetters,
 	} {
 		if err := read(ctx, b); err != nil {
 			return nil, err

@@ -91,6 +91,7 @@ var (
 		{"lapsed", "back after some time"},
 		{"visit", "every nth visit"},
 		{"goal", "a sum reached"},
+		{"holdout", "not to be held out"},
 	}
 	boostNames = map[rules.BoostOp]string{rules.SetRate: "sets a rate", rules.MultiplyRate: "multiplies", rules.AddRate: "adds to the rate"}
 	capNames   = [...][2]string{
