@@ -198,12 +198,16 @@ func TestCheckRefuses(t *testing.T) {
 		{"an offer that holds out more than all", []change{offers(heldOut(money.One))}, []change{offers(heldOut(money.One + 1))}, "offers[0].holdout", "100%"},
 		{"an offer that holds out less than none", []change{offers(heldOut(0))}, []change{offers(heldOut(-1))}, "offers[0].holdout", "100%"},
 		{
-			"an offer under a holdout and outside of the programme's", []change{offers(percentOffer("a", 1, notOfProgrammes))},
-			[]change{offers(percentOffer("a", 1, notOfProgrammes, func(o *rules.Offer) { o.Holdout.Millionths = 1 }))}, "offers[0].holdout", "keep one",
+			"an offer under a holdout and outside of the programme's",
+			[]change{offers(percentOffer("a", 1, notOfProgrammes))},
+			[]change{offers(percentOffer("a", 1, notOfProgrammes, func(o *rules.Offer) { o.Holdout.Millionths = 1 }))},
+			"offers[0].holdout", "keep one",
 		},
 		{
-			"a programme's salt", []change{programme(func(p *rules.Programme) { p.Holdout = rules.Holdout{Millionths: 1, Salt: strings.Repeat("s", 256)} })},
-			[]change{programme(func(p *rules.Programme) { p.Holdout = rules.Holdout{Millionths: 1, Salt: strings.Repeat("s", 257)} })}, "holdout", "256 bytes",
+			"a programme's salt",
+			[]change{programme(func(p *rules.Programme) { p.Holdout = rules.Holdout{Millionths: 1, Salt: strings.Repeat("s", 256)} })},
+			[]change{programme(func(p *rules.Programme) { p.Holdout = rules.Holdout{Millionths: 1, Salt: strings.Repeat("s", 257)} })},
+			"holdout", "256 bytes",
 		},
 		{
 			"a campaign's salt", []change{campaign("c", ""), salted("é")}, []change{campaign("c", ""), salted("a\x00b")}, "holdout", "zero byte",
