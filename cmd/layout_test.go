@@ -4,6 +4,11 @@ package cmd_test
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"io"
 	"os"
 	"os/exec"
@@ -100,6 +105,45 @@ func TestRulesImportNothingThatTouchesTheWorld(t *testing.T) {
 			}
 			if strings.Contains(to, ".") && to != "github.com/shopspring/decimal" {
 				t.Errorf("%s imports %s: the standard library and decimal alone", p.ImportPath, to)
+			}
+		}
+	}
+}
+
+// worldly are the functions of allowed packages that look at the world all the same:
+// a decision that depends on when or where it is made can't be made again.
+var worldly = map[string][]string{
+	"time":    {"Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Sleep", "Local"},
+	"runtime": {"NumCPU", "NumGoroutine", "GOMAXPROCS", "ReadMemStats"},
+}
+
+// The rules ask for no clock, zone of the machine or environment, not by another
+// name either.
+func TestRulesAskTheWorldNothing(t *testing.T) {
+	for _, dir := range []string{"../rules", "../rules/money"} {
+		files, code := token.NewFileSet(), []*ast.File(nil)
+		names, err := filepath.Glob(dir + "/*.go")
+		if err != nil || len(names) == 0 {
+			t.Fatal(dir, names, err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(files, name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code = append(code, file)
+		}
+		info := types.Info{Uses: map[*ast.Ident]types.Object{}}
+		check := types.Config{Importer: importer.ForCompiler(files, "source", nil)}
+		if _, err := check.Check(dir, files, code, &info); err != nil {
+			t.Fatal(err)
+		}
+		for name, used := range info.Uses {
+			if used.Pkg() != nil && slices.Contains(worldly[used.Pkg().Path()], used.Name()) && used.Parent() == used.Pkg().Scope() {
+				t.Errorf("%s: %s.%s: what is decided would depend on when or where", files.Position(name.Pos()), used.Pkg().Path(), used.Name())
 			}
 		}
 	}
