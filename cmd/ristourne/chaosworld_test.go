@@ -69,6 +69,7 @@ func newChaosWorld(t *testing.T, seed uint64) *chaosWorld {
 	w := &chaosWorld{shards: 1, prefix: "chaos", rng: rand.New(rand.NewPCG(seed, 5)), options: processor.DefaultOptions(), metrics: processor.NewMetrics(prometheus.NewRegistry())}
 	w.options.AccountRefKey = []byte("a secret of the test, 32 bytes +")
 	w.options.MaxAccounts, w.options.MaxStateBytes = 1+w.rng.IntN(4), 300+w.rng.IntN(2000)
+	w.options.LookInterval = time.Millisecond // so that whoever waits looks again and again whether Redis has what it saved
 	w.options.CommitInterval, w.options.RetryMax, w.options.DrainTimeout = 5*time.Millisecond, 20*time.Millisecond, 50*time.Millisecond
 
 	generator := ledgertest.NewGenerator(seed, ledgertest.GenOptions{

@@ -409,6 +409,7 @@ func TestRebuild(t *testing.T) {
 		marker := rules.Marker{Shard: shard12, Batch: 1, Heads: w.batch(1).After, LastSeq: 2}
 		w.must(w.store.FinishRebuild(ctx, shard12, epoch, marker))
 		w.must(w.store.FinishRebuild(ctx, shard12, epoch, marker)) // the answer was lost
+		w.must(w.store.Intact(ctx, shard12, epoch, marker.Heads, marker.Batch))
 
 		if got := w.load("a", "b", "c"); !slices.Equal(got, []string{"a1", "b1", ""}) {
 			w.Errorf("states are %q", got)
