@@ -65,7 +65,7 @@ type Account struct {
 	snapshot  *Snapshot // that terms of purchases were looked up in
 	arena     []string  // behind the card tokens and segments of decoded facts
 	codec     *dictionary
-	draws     []draw // of the holdouts of snapshot that were looked at
+	draws     draws // under snapshot
 }
 
 // setEvent is what the ledger needs of one event of the set.
@@ -220,8 +220,9 @@ func (a *Account) Reset(id string) {
 	*a = Account{
 		id: id, facts: a.facts[:0], purchases: a.purchases[:0], events: a.events[:0], lines: a.lines[:0],
 		dropped: a.dropped[:0], grants: a.grants[:0], told: a.told[:0], standings: a.standings[:0], referrals: a.referrals[:0],
-		cash: a.cash[:0], arena: a.arena[:0], draws: a.draws[:0], codec: a.codec, free: -1, factLines: -1, newest: MinInstant,
+		cash: a.cash[:0], arena: a.arena[:0], draws: a.draws, codec: a.codec, free: -1, factLines: -1, newest: MinInstant,
 	}
+	a.draws.reset()
 }
 
 // ID is the account's id.

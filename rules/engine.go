@@ -301,7 +301,8 @@ func (e *Engine) adopt(a *Account) {
 	if a.snapshot == e.snapshot {
 		return
 	}
-	a.snapshot, a.draws = e.snapshot, a.draws[:0]
+	a.snapshot = e.snapshot
+	a.draws.reset()
 	for i := range a.purchases {
 		a.purchases[i].placed = false
 	}

@@ -117,7 +117,8 @@ func withOffers(change ...func(*rules.Catalogue)) func(testing.TB, int) *rules.C
 	return func(t testing.TB, _ int) *rules.Catalogue { return cafe(t, change...) }
 }
 
-// manyPartners are n, whose offers ask for what came before and are capped.
+// manyPartners are n, whose offers ask for what came before, are capped, and hold
+// somebody out.
 func manyPartners(t testing.TB, n int) *rules.Catalogue {
 	return cafe(t, func(c *rules.Catalogue) {
 		for i := range n {
@@ -126,6 +127,7 @@ func manyPartners(t testing.TB, n int) *rules.Catalogue {
 			p.Stores = []rules.Store{{ID: "store", Zone: paris(t), Keys: []rules.Key{mid(fmt.Sprintf("SHOP%06d", i))}}}
 			p.Offers = []rules.Offer{percentOffer("hello", 30_000, func(o *rules.Offer) {
 				o.FirstPurchase = true
+				o.Holdout = rules.Holdout{Millionths: 1}
 				o.Caps = []rules.Cap{{Per: rules.PerRolling, Days: 30, AmountMinor: 5000}}
 			})}
 			c.Partners = append(c.Partners, p)

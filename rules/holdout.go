@@ -60,24 +60,28 @@ func (k *compiler) holdout(id string, agreed Holdout) *holdout {
 	return h
 }
 
-// draw is what the account has drawn under one salt of its snapshot.
-type draw struct {
-	salt       int32
-	millionths int32
+// draws are what an account has drawn under the salts of its snapshot that were
+// looked at.
+type draws struct {
+	salts      numbering[int32]
+	millionths []int32
+}
+
+func (d *draws) reset() {
+	d.salts.reset()
+	d.millionths = d.millionths[:0]
 }
 
 // drawOf draws once for each account and salt: a hash costs more than all other
 // conditions of an offer together.
 func (e *Engine) drawOf(a *Account, h *holdout) int64 {
-	for i := range a.draws {
-		if a.draws[i].salt == h.number {
-			return int64(a.draws[i].millionths)
-		}
+	i, known := a.draws.salts.of(h.number)
+	if !known {
+		var millionths int64
+		millionths, e.buf = appendDraw(e.buf[:0], h.salt, a.id)
+		a.draws.millionths = append(a.draws.millionths, int32(millionths))
 	}
-	millionths, buf := appendDraw(e.buf[:0], h.salt, a.id)
-	e.buf = buf
-	a.draws = append(a.draws, draw{h.number, int32(millionths)})
-	return millionths
+	return int64(a.draws.millionths[i])
 }
 
 func (e *Engine) holdsOut(a *Account, h *holdout) bool { return e.drawOf(a, h) < h.millionths }

@@ -53,14 +53,14 @@ func TestDrawsOnlyWhereAHoldoutIsAgreed(t *testing.T) {
 		return out
 	}
 	for range 3 {
-		if out := buy("plain"); len(a.draws) != 0 || len(out.Holdouts) != 0 {
-			t.Fatalf("%v are drawn and %v told of a purchase that is under no holdout", a.draws, out.Holdouts)
+		if out := buy("plain"); len(a.draws.millionths) != 0 || len(out.Holdouts) != 0 {
+			t.Fatalf("%v are drawn and %v told of a purchase that is under no holdout", a.draws.millionths, out.Holdouts)
 		}
 	}
 	for range 3 {
 		out := buy("held")
-		if len(a.draws) != 1 || int64(a.draws[0].millionths) != Draw("autumn", "acc-17") {
-			t.Fatalf("drawn are %v, want %d once", a.draws, Draw("autumn", "acc-17"))
+		if len(a.draws.millionths) != 1 || int64(a.draws.millionths[0]) != Draw("autumn", "acc-17") {
+			t.Fatalf("drawn are %v, want %d once", a.draws.millionths, Draw("autumn", "acc-17"))
 		}
 		if len(out.Holdouts) != 1 || out.Holdouts[0] != (HoldoutDraw{"held/o", false}) { // 675964 is not under 50 %
 			t.Fatalf("told are %v", out.Holdouts)
