@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,34 +32,42 @@ type LedgerLayout interface {
 // history are. partitions 0: the topics differ, so that they can't be the first; the
 // answer is 0 where nothing is held.
 func HoldLayout(ctx context.Context, store RedisLayout, ledger LedgerLayout, partitions int) (shards int, err error) {
-	booked, err := ledger.Layouts(ctx)
-	if err != nil {
+	known, inLedger, err := knownLayout(ctx, store, ledger)
+	if shards = cmp.Or(known, partitions); err != nil || shards == 0 {
 		return 0, err
-	}
-	held, err := store.Shards(ctx)
-	if err != nil {
-		return 0, err
-	}
-	switch {
-	case len(booked) > 1:
-		return 0, fmt.Errorf("%w: the ledger has %d numbers of them, %d and %d among them: two processors have started first at once, while partitions were added. "+
-			"Delete from layout_log the one that Redis does not hold, %d", ErrLayout, len(booked), booked[0], booked[1], held)
-	case len(booked) == 1 && held != 0 && held != booked[0]:
-		return 0, fmt.Errorf("%w: over %d as the ledger has it, over %d as Redis holds it: were they restored from two systems?", ErrLayout, booked[0], held)
-	case len(booked) == 1:
-		shards = booked[0]
-	case held != 0:
-		shards = held
-	case partitions != 0:
-		shards = partitions
-	default:
-		return 0, nil
 	}
 	if err := store.HoldShards(ctx, shards); err != nil {
 		return 0, err
 	}
-	if len(booked) == 0 {
+	if !inLedger {
 		return shards, ledger.BeginLayout(ctx, shards)
 	}
 	return shards, nil
+}
+
+// KnownLayout is HoldLayout for who only reads; 0: nothing is held.
+func KnownLayout(ctx context.Context, store RedisLayout, ledger LedgerLayout) (shards int, err error) {
+	shards, _, err = knownLayout(ctx, store, ledger)
+	return shards, err
+}
+
+func knownLayout(ctx context.Context, store RedisLayout, ledger LedgerLayout) (shards int, inLedger bool, err error) {
+	booked, err := ledger.Layouts(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	held, err := store.Shards(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	switch {
+	case len(booked) > 1:
+		return 0, false, fmt.Errorf("%w: the ledger has %d numbers of them, %d and %d among them: two processors have started first at once, while partitions were added. "+
+			"Delete from layout_log the one that Redis does not hold, %d", ErrLayout, len(booked), booked[0], booked[1], held)
+	case len(booked) == 1 && held != 0 && held != booked[0]:
+		return 0, false, fmt.Errorf("%w: over %d as the ledger has it, over %d as Redis holds it: were they restored from two systems?", ErrLayout, booked[0], held)
+	case len(booked) == 1:
+		return booked[0], true, nil
+	}
+	return held, false, nil
 }

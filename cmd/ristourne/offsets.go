@@ -127,8 +127,8 @@ func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offset
 	}
 	defer ledger.Close()
 	feedConfig.HoldShards = func(ctx context.Context, partitions int) (int, error) {
-		held, err := store.Shards(ctx)
-		return cmp.Or(held, partitions), err
+		shards, err := processor.KnownLayout(ctx, store, ledger)
+		return cmp.Or(shards, partitions), err
 	}
 	shards, err := feed.Shards(ctx, feedConfig)
 	if err != nil {

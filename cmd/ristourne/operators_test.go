@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	sqlclient "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/alicebob/miniredis/v2"
 	"github.com/segmentio/kafka-go"
 
@@ -62,8 +63,8 @@ func (b *bank) waitDelivered(t *testing.T) {
 	})
 }
 
-// execute runs statements in the bank's database.
-func (b *bank) execute(t *testing.T, statements ...string) {
+// query opens a connection to the bank's database, for as long as the test lasts.
+func (b *bank) query(t *testing.T) driver.Conn {
 	t.Helper()
 	o, err := b.c.ClickHouse.options()
 	if err != nil {
@@ -73,12 +74,28 @@ func (b *bank) execute(t *testing.T, statements ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// execute runs statements in the bank's database.
+func (b *bank) execute(t *testing.T, statements ...string) {
+	t.Helper()
+	conn := b.query(t)
 	for _, statement := range statements {
 		if err := conn.Exec(t.Context(), statement+" SETTINGS mutations_sync = 2"); err != nil {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}
+}
+
+// number asks the bank's database for one.
+func (b *bank) number(t *testing.T, query string) (n uint64) {
+	t.Helper()
+	if err := b.query(t).QueryRow(t.Context(), query).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
 }
 
 // instructed is what the topic of instructions holds, each once, in order.

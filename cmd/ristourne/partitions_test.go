@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	sqlclient "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/segmentio/kafka-go"
 
 	"ristourne/processor/feed"
@@ -32,24 +31,6 @@ func (b *bank) addPartitions(t *testing.T, count int, topics ...int) {
 			t.Fatalf("%s: %v", topic, err)
 		}
 	}
-}
-
-// number asks ClickHouse for one.
-func (b *bank) number(t *testing.T, query string) (n uint64) {
-	t.Helper()
-	o, err := b.c.ClickHouse.options()
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := sqlclient.Open(&sqlclient.Options{Addr: o.Addresses, Auth: sqlclient.Auth{Database: o.Database, Username: o.User, Password: o.Password}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.QueryRow(t.Context(), query).Scan(&n); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	return n
 }
 
 // scattered are accounts and where their records go: by the layout, and by a
@@ -146,6 +127,7 @@ func TestAPartitionIsAdded(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.run(t, "offers", "restore")
+	wantText(t, b.run(t, "offsets", "show"), "no shard reads it")
 	s.buy(t, b)
 	b.start(t)
 	b.waitForTaken(t, int64(len(s.right)+len(s.wrong))) // fates were lost with Redis
