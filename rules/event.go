@@ -61,7 +61,7 @@ func ParseChannel(s string) (Channel, bool) { return parseName[Channel](s, chann
 
 // Merchant is the acceptor as the card message names it.
 type Merchant struct {
-	ID                string // card acceptor id, ISO 8583 field 42, 1 to 15 bytes, trailing spaces dropped
+	ID                string // card acceptor id, 1 to 64 characters (15 in ISO 8583 field 42), trailing spaces dropped
 	AcquirerID        string
 	Network           string
 	NetworkMerchantID string

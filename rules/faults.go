@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"ristourne/rules/money"
 )
@@ -87,7 +88,7 @@ const (
 	maxFixedMinor        = 1_000_000_000_000 // of a fixed reward or commission
 	maxCeilingMillionths = 8 * money.One
 	maxHorizonDays       = 3660
-	maxMerchantID        = 15
+	maxMerchantID        = 64 // characters
 	maxIDLength          = 64
 	maxStoresPerPartner  = 1_000_000
 	maxOffersPerPartner  = 10_000
@@ -353,8 +354,8 @@ func (c checker) key(path string, k *Key) {
 		c.fault(path, "a key names a sub-merchant or a terminal of its mid, not both; write two keys")
 	case k.MID != "" && k.Network != "":
 		c.fault(path, "a network goes with a network merchant id, not with a mid")
-	case len(strings.TrimRight(k.MID, " ")) > maxMerchantID:
-		c.fault(path, "mid %q is longer than %d bytes", k.MID, maxMerchantID)
+	case utf8.RuneCountInString(strings.TrimRight(k.MID, " ")) > maxMerchantID:
+		c.fault(path, "mid %q is longer than %d characters", k.MID, maxMerchantID)
 	case strings.ContainsRune(k.MID, 0) || (k.MID != "" && strings.TrimRight(k.MID, " ") == ""):
 		c.fault(path, "mid %q names nothing", k.MID)
 	}

@@ -124,6 +124,7 @@ func find(places []place, qualifier string, t Instant) *place {
 // filter of bits that fits in the processor's cache and turns most events away
 // with one load.
 type midTable struct {
+	long   map[string][]place // of more bytes than are packed
 	filter []uint64
 	slots  []midSlot
 	places []place
@@ -134,15 +135,16 @@ type midSlot struct {
 	start, end uint32 // in places
 }
 
+// maxPackedMID is how many bytes ISO 8583 has in field 42. What issuer processors
+// put there may be longer.
+const maxPackedMID = 15
+
 // packMID makes a MID of at most 15 bytes two words: its bytes, then its
-// length in the last one. Longer ones, which no event may carry, give 0, 0.
+// length in the last one.
 func packMID(mid string) (lo, hi uint64) {
 	n := len(mid)
-	if n >= 8 && n <= maxMerchantID {
+	if n >= 8 {
 		return load8(mid), load8(mid[n-8:])>>(8*(16-n)) | uint64(n)<<56
-	}
-	if n > maxMerchantID {
-		return 0, 0
 	}
 	for i := n - 1; i >= 0; i-- {
 		lo = lo<<8 | uint64(mid[i])
@@ -164,6 +166,10 @@ func hashMID(lo, hi uint64) uint64 {
 // find gives the places of a MID, and whether it is in the table. Filter and
 // slots have sizes of a power of two; a table without keys has neither.
 func (t *midTable) find(mid string) (places []place, known bool) {
+	if len(mid) > maxPackedMID {
+		places, known = t.long[mid]
+		return places, known
+	}
 	if len(t.filter) == 0 {
 		return nil, false
 	}
@@ -193,6 +199,13 @@ func newMIDTable(byMID map[string][]place) midTable {
 	slots := 1 << bits.Len(uint(len(byMID))*2-1)
 	t := midTable{filter: make([]uint64, max(1, slots/8)), slots: make([]midSlot, slots)}
 	for mid, places := range byMID {
+		if len(mid) > maxPackedMID {
+			if t.long == nil {
+				t.long = map[string][]place{}
+			}
+			t.long[mid] = places
+			continue
+		}
 		lo, hi := packMID(mid)
 		h := hashMID(lo, hi)
 		t.filter[h>>38&uint64(len(t.filter)-1)] |= 1 << (h >> 32 & 63)

@@ -105,7 +105,7 @@ func TestMatchLooksAtPurchaseTime(t *testing.T) {
 func TestEachMIDIsItself(t *testing.T) {
 	c := cafe(t, partner(func(p *rules.Partner) { p.Stores = nil }))
 	var mids []string
-	for n := 1; n <= 15; n++ {
+	for n := 1; n <= 64; n++ {
 		for _, letter := range []string{"a", "b", "0", "\xff"} {
 			mids = append(mids, strings.Repeat(letter, n))
 			if n > 1 {
@@ -159,7 +159,7 @@ func TestCompileFindsEveryFault(t *testing.T) {
 		{"no zone", partner(func(p *rules.Partner) { p.Stores[1].Zone = nil }), "stores[1].zone", "time zone"},
 		{"empty key", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].MID = "" }), "stores[1].keys[0]", "names a mid"},
 		{"key with too much", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].NetworkMerchantID = "N" }), "stores[1].keys[0]", "not both"},
-		{"mid too long", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].MID = "1234567890123456" }), "stores[1].keys[0]", "longer"},
+		{"mid too long", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].MID = strings.Repeat("é", 65) }), "stores[1].keys[0]", "longer"},
 		{"key backwards", partner(func(p *rules.Partner) { p.Stores[1].Keys[0].Until = rules.MinInstant }), "stores[1].keys[0]", "ends before"},
 		{"two stores with one key at one time", partner(func(p *rules.Partner) { p.Stores[1].Keys = append(p.Stores[1].Keys, mid("CAFE1")) }), "stores[1].keys[1]", "same key"},
 		{"H of 0", programme(func(p *rules.Programme) { p.HorizonDays = 0 }), "horizon_days", "not within"},

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 	_ "time/tzdata" // zones mean the same on every machine
+	"unicode/utf8"
 
 	"ristourne/rules"
 	"ristourne/rules/money"
@@ -151,22 +152,15 @@ func parseText(text string) (string, error) {
 
 func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
-// parseMID reads a card acceptor id: what a card message carries in ISO 8583
-// field 42, where trailing spaces are filling.
-func parseMID(text string) (string, error) { return parseKeyPart(text, maxMIDBytes) }
+// maxKeyPart bounds the parts of a key, in characters: as an event's.
+const maxKeyPart = 64
 
-// maxMIDBytes is what ISO 8583 field 42 holds.
-const maxMIDBytes = 15
-
-// maxKeyPartBytes bounds the other parts of a key.
-const maxKeyPartBytes = 64
-
-func parseKeyText(text string) (string, error) { return parseKeyPart(text, maxKeyPartBytes) }
-
-func parseKeyPart(text string, most int) (string, error) {
+// parseKeyText reads a part of a key, such as a card acceptor id: in ISO 8583
+// field 42 trailing spaces are filling.
+func parseKeyText(text string) (string, error) {
 	text = strings.TrimRight(text, " ")
-	if text == "" || len(text) > most || strings.ContainsFunc(text, isControl) {
-		return "", fmt.Errorf("%q can't be in a card message: write 1 to %d characters, exactly as the acquirer states them", clip(text), most)
+	if text == "" || utf8.RuneCountInString(text) > maxKeyPart || strings.ContainsFunc(text, isControl) {
+		return "", fmt.Errorf("%q can't be in a card message: write 1 to %d characters, exactly as the acquirer states them", clip(text), maxKeyPart)
 	}
 	return text, nil
 }
