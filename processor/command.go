@@ -160,9 +160,14 @@ func (s *Shard) recordSkip(ctx context.Context, skip *Skip, from int64) error {
 	if err != nil {
 		return err
 	}
+	return s.record(ctx, "offsets skipped", skip.By, skip.Reason, 0, string(details))
+}
+
+// record keeps in the audit trail what a person has decided.
+func (s *Shard) record(ctx context.Context, action, by, reason string, number int64, details string) error {
 	return s.retry(ctx, "audit trail", func(ctx context.Context) error {
 		return s.edges.Ledger.RecordAction(ctx, &rules.OperatorAction{
-			At: s.edges.Now().UnixMilli(), Action: "offsets skipped", Shard: s.source.Shard(), By: skip.By, Reason: skip.Reason, Details: string(details),
+			At: s.edges.Now().UnixMilli(), Action: action, Shard: s.source.Shard(), Number: number, By: by, Reason: reason, Details: details,
 		})
 	})
 }

@@ -86,7 +86,7 @@ func (s *Shard) accept(ctx context.Context, holes []rules.Hole, all bool) error 
 		return err
 	}
 	s.log.Error("the ledger is not whole, and a person goes on over it", "holes", toldHoles(holes), "by", s.accepting.repair.By, "reason", s.accepting.repair.Reason)
-	return s.record(ctx, s.accepting.repair, "holes accepted", 0, string(details))
+	return s.record(ctx, "holes accepted", s.accepting.repair.By, s.accepting.repair.Reason, 0, string(details))
 }
 
 // checkFollows refuses a ledger that lacks batches before the first of the

@@ -46,6 +46,13 @@ func (s *Shard) rebuild(ctx context.Context, differ func(*Difference) error) err
 		return err
 	}
 	committed := rules.Heads(s.source.Committed())
+	// What this owner found to be decided is settled by now, so that it need not be
+	// read again. Heads of a Redis that fell back may be of other topics, before a
+	// move.
+	found := s.heads
+	if s.batch < r.marker.Batch {
+		found = rules.NoHeads
+	}
 	if err := s.retry(ctx, "begin rebuild", func(ctx context.Context) error {
 		return s.edges.Accounts.BeginRebuild(ctx, s.source.Shard(), s.epoch)
 	}); err != nil {
@@ -63,9 +70,7 @@ func (s *Shard) rebuild(ctx context.Context, differ func(*Difference) error) err
 	if err := r.settleTail(ctx, committed); err != nil {
 		return err
 	}
-	// What this owner found to be decided is settled by now, so that it need not
-	// be read again; NoHeads where it could not be trusted.
-	if err := r.finish(ctx, headsAfter(headsAfter(r.marker.Heads, feed.Offsets(committed)), feed.Offsets(s.heads))); err != nil {
+	if err := r.finish(ctx, headsAfter(headsAfter(r.marker.Heads, feed.Offsets(committed)), feed.Offsets(found))); err != nil {
 		return err
 	}
 	s.engine.SetBudgets(s.purse)

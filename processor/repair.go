@@ -280,15 +280,7 @@ func (s *Shard) recordRepair(ctx context.Context, o *Repair, found *Repaired, ac
 	if err != nil {
 		return err
 	}
-	return s.record(ctx, o, action, found.Number, string(details))
-}
-
-func (s *Shard) record(ctx context.Context, o *Repair, action string, number int64, details string) error {
-	return s.retry(ctx, "audit trail", func(ctx context.Context) error {
-		return s.edges.Ledger.RecordAction(ctx, &rules.OperatorAction{
-			At: s.edges.Now().UnixMilli(), Action: action, Shard: s.source.Shard(), Number: number, By: o.By, Reason: o.Reason, Details: details,
-		})
-	})
+	return s.record(ctx, action, o.By, o.Reason, found.Number, string(details))
 }
 
 // repairSome repairs the first accounts of rest, and says how many.

@@ -9,6 +9,18 @@ type Source struct {
 	TopicIDs  [NumTopics]string // of KIP-516, hexadecimal; empty: the broker gives none
 }
 
+// Moved tells which topics are others than before, so that offsets of the former
+// mean nothing in them.
+func (s *Source) Moved(before *Source) (moved [NumTopics]bool) {
+	for t := range moved {
+		one, was := Source{ClusterID: s.ClusterID}, Source{ClusterID: before.ClusterID}
+		one.Topics[t], one.TopicIDs[t] = s.Topics[t], s.TopicIDs[t]
+		was.Topics[t], was.TopicIDs[t] = before.Topics[t], before.TopicIDs[t]
+		moved[t] = one.Differs(&was) != ""
+	}
+	return moved
+}
+
 // Differs tells in words what is another one than before; empty: nothing. What
 // one of them doesn't tell is taken for the same.
 func (s *Source) Differs(before *Source) string {

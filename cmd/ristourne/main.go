@@ -91,6 +91,7 @@ To see it at work on one machine, run the sandbox: make sandbox`,
 		newOffsetsCommand(),
 		newOutboxCommand(),
 		newCheckCommand(),
+		newMoveCommand(),
 		newConfigCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -177,8 +178,8 @@ func (b *bank) wantSound(t *testing.T) {
 	b.rebuildAll(t)
 	before, _ := b.taken(t)
 	b.start(t)
-	b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(`{"event_id":"sound-%[1]d","type":"clearing","transaction_id":"sound-%[1]d","account_id":"acc-1",
-		"card_token":"tok-a","amount_minor":1000,"currency":"EUR","occurred_at":"2026-06-20T10:00:00Z","merchant":{"id":"0003172853"}}`, before))
+	b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(`{"event_id":"sound-%[1]s","type":"clearing","transaction_id":"sound-%[1]s","account_id":"acc-1",
+		"card_token":"tok-a","amount_minor":1000,"currency":"EUR","occurred_at":"2026-06-20T10:00:00Z","merchant":{"id":"0003172853"}}`, rand.Text()))
 	b.waitForTaken(t, before+1)
 	b.stopIdle(t)
 	wantText(t, b.run(t, "check"), "the ledger is whole")

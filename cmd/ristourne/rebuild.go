@@ -136,7 +136,8 @@ type openedShards struct {
 	*openedEdges
 	config  *config
 	feed    feed.Config
-	numbers []int32 // of the shards that are meant
+	shards  int     // how many there are
+	numbers []int32 // of those that are meant
 	log     *slog.Logger
 	stop    context.CancelFunc
 }
@@ -147,17 +148,30 @@ func (w *openedShards) close() {
 }
 
 // holdSource makes sure that the topics are those that the ledger was booked from.
-func (w *openedShards) holdSource(ctx context.Context, partitions int) error {
+func (w *openedShards) holdSource(ctx context.Context) error {
 	source, err := feed.Identity(ctx, w.feed)
 	if err != nil {
 		return err
 	}
-	return holdSource(ctx, w.config, w.ledger, source, partitions, w.log)
+	return holdSource(ctx, w.config, w.ledger, source, w.shards, w.log)
 }
 
 // openShards connects to everything, and holds the shard, or all of them, against
 // the topics.
 func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (*openedShards, error) {
+	w, err := connectShards(ctx, c, shard, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.holdSource(ctx); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// connectShards is openShards for topics that may be others than before.
+func connectShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (*openedShards, error) {
 	feedConfig, err := c.Kafka.feed(log)
 	if err != nil {
 		return nil, err
@@ -175,12 +189,13 @@ func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (
 		err = usageError{fmt.Errorf("--shard %d: the topics have the shards 0 to %d", shard, shards-1)}
 	}
 	if err == nil {
-		err = errors.Join(w.holdSource(ctx, shards), e.watcher.Wait(ctx))
+		err = e.watcher.Wait(ctx)
 	}
 	if err != nil {
 		w.close()
 		return nil, err
 	}
+	w.shards = shards
 	if shard == everyShard {
 		w.numbers = w.numbers[:0]
 		for n := range shards {
@@ -195,8 +210,11 @@ func (w *openedShards) shard(ctx context.Context, number int32) (*processor.Shar
 	if err != nil {
 		return nil, err
 	}
-	return processor.NewShard(idleSource{number, committed, elsewhere}, w.edges(), w.config.processorOptions(),
-		processor.NewMetrics(prometheus.NewRegistry()), w.log), nil
+	return w.idle(idleSource{number, committed, elsewhere}), nil
+}
+
+func (w *openedShards) idle(source idleSource) *processor.Shard {
+	return processor.NewShard(source, w.edges(), w.config.processorOptions(), processor.NewMetrics(prometheus.NewRegistry()), w.log)
 }
 
 // idleSource is a shard that nobody reads: what a rebuild needs of the feed.

@@ -287,8 +287,8 @@ func holdSource(ctx context.Context, c *config, ledger *clickhouse.Ledger, sourc
 	return waitFor(ctx, c, log, "ClickHouse", c.ClickHouse.Addresses, func() error {
 		err := ledger.HoldSource(ctx, shards, source)
 		if errors.Is(err, clickhouse.ErrOtherSource) {
-			return backoff.Permanent(fmt.Errorf("%w. Nothing was read. Correct kafka.brokers and kafka.topics, or bring the former topics back; to begin with these, "+
-				"start with an empty redis.prefix and clickhouse.database and produce all records anew", err))
+			return backoff.Permanent(fmt.Errorf("%w. Nothing was read. Correct kafka.brokers and kafka.topics, or bring the former topics back. "+
+				"Where records come in these from now on, say so: `ristourne move`", err))
 		}
 		return err
 	})

@@ -92,6 +92,51 @@ func (c *client) commit(ctx context.Context, g *kafka.Generation, offsets map[st
 	return nil
 }
 
+// ErrGroupRuns says that the group has members: they alone may commit.
+var ErrGroupRuns = errors.New("processors of the group run, or have ended less than a session ago")
+
+// SetCommitted commits offsets for a group that has no member; -1: none of that
+// topic.
+func SetCommitted(ctx context.Context, c Config, shard int32, offsets Offsets) error {
+	cl := newClient(c, c.Topics[:]...)
+	defer cl.close()
+	commits := make(map[string]map[int]int64, NumTopics)
+	for t, topic := range c.Topics {
+		if offsets[t] >= 0 {
+			commits[topic] = map[int]int64{int(shard): offsets[t]}
+		}
+	}
+	if len(commits) == 0 {
+		return nil
+	}
+	err := cl.commit(ctx, &kafka.Generation{ID: -1, GroupID: c.GroupID}, commits)
+	if errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.RebalanceInProgress) {
+		return fmt.Errorf("%w: stop those of %s, wait a moment, and say it again (%w)", ErrGroupRuns, c.GroupID, err)
+	}
+	return err
+}
+
+// Since gives for each topic's partition the offset of the first record at or after
+// an instant in milliseconds by Kafka's timestamps; its end, where none is.
+func Since(ctx context.Context, c Config, shard int32, milli int64) (from Offsets, err error) {
+	cl := newClient(c, c.Topics[:]...)
+	defer cl.close()
+	found, err := cl.ends(ctx, milli, shard, c.Topics[:]...)
+	if err != nil {
+		return from, err
+	}
+	last, err := cl.ends(ctx, kafka.LastOffset, shard, c.Topics[:]...)
+	if err != nil {
+		return from, err
+	}
+	for t := range from {
+		if from[t] = found[t]; from[t] < 0 {
+			from[t] = last[t]
+		}
+	}
+	return from, nil
+}
+
 // Ends are the oldest and the next offset of each topic's partition.
 func Ends(ctx context.Context, c Config, shard int32) (start, end Offsets, err error) {
 	cl := newClient(c, c.Topics[:]...)

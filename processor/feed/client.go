@@ -53,7 +53,8 @@ func (c *client) exchange(ctx context.Context, f *fetch) error {
 }
 
 // ends asks for the first or the last offset (kafka.FirstOffset, kafka.LastOffset;
-// the last stable one) of one partition number in some topics.
+// the last stable one) of one partition number in some topics, or for the first of
+// records at or after an instant in milliseconds, -1: none.
 func (c *client) ends(ctx context.Context, which int64, partition int32, topics ...string) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -75,9 +76,16 @@ func (c *client) ends(ctx context.Context, which int64, partition int32, topics 
 		if err := found[0].Error; err != nil {
 			return nil, fmt.Errorf("list offsets of partition %d of %s: %w", partition, topic, err)
 		}
-		offsets[i] = found[0].LastOffset
-		if which == kafka.FirstOffset {
+		switch which {
+		case kafka.FirstOffset:
 			offsets[i] = found[0].FirstOffset
+		case kafka.LastOffset:
+			offsets[i] = found[0].LastOffset
+		default:
+			offsets[i] = -1
+			for offset := range found[0].Offsets {
+				offsets[i] = offset
+			}
 		}
 	}
 	return offsets, nil

@@ -107,17 +107,8 @@ func (l *Ledger) count(ctx context.Context, t *tallyTable, m *mark) (tally, erro
 // countBehind digests those that come after it, of the set only up to a row: few,
 // so that repeats are found without reading all that came before. Where the mark
 // is not counted, it is all there are.
-//
-// Of a table with strays it is none: their records are read again, and what comes
-// of them is counted then.
 func (l *Ledger) countBehind(ctx context.Context, t *tallyTable, m *mark, upToSeq uint64) (tally, error) {
 	behind := t.behind
-	switch {
-	case t.strays && m.counted:
-		return tally{}, nil
-	case t.strays:
-		return l.count(ctx, t, m)
-	}
 	if !m.counted {
 		behind = "1"
 	}
@@ -276,7 +267,7 @@ func (l *Ledger) holesOf(ctx context.Context, t *tallyTable, m *mark, thorough b
 		if key.table != t.name {
 			continue
 		}
-		if what := differs(m.tally[key], have[key], thorough, t.strays); what != "" {
+		if what := differs(m.tally[key], have[key], thorough); what != "" {
 			holes = append(holes, rules.Hole{
 				Table: t.name, Shard: m.Shard, Month: key.month, WantRows: m.tally[key].rows, HaveRows: have[key].rows, What: what,
 			})
@@ -286,13 +277,11 @@ func (l *Ledger) holesOf(ctx context.Context, t *tallyTable, m *mark, thorough b
 }
 
 // differs says in words what is wrong; empty: nothing.
-func differs(want, have tallied, thorough, strays bool) string {
+func differs(want, have tallied, thorough bool) string {
 	switch {
 	case have.rows < want.rows:
 		return fmt.Sprintf("%d of %d rows are gone", want.rows-have.rows, want.rows)
 	case !thorough:
-		return ""
-	case have.rows > want.rows && strays:
 		return ""
 	case have.rows > want.rows:
 		return fmt.Sprintf("%d rows are there and %d were booked: some come from elsewhere", have.rows, want.rows)

@@ -425,12 +425,13 @@ func instructedStream() *stream {
 
 // InstructionsFrom streams the instructions of the shard whose cause stands at
 // or behind from in its topic, in the order of their causes: those that may not
-// have been paid yet. They are byte for byte what was booked.
+// have been paid yet. They are byte for byte what was booked. Those of batches
+// before a move are paid, and their offsets mean nothing now.
 func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Instruction) error) (err error) {
 	query := `
 		SELECT ` + instructionColumns + `
 		FROM instructions_log AS i FINAL LEFT ANY JOIN accounts AS a ON a.account_ref = i.account_ref
-		WHERE i.shard = $1 AND i.cause_offset >= transform(toInt8(i.cause_topic), [0, 1, 2, 3], [$2, $3, $4, $5], toInt64(0))
+		WHERE i.shard = $1 AND i.cause_offset >= transform(toInt8(i.cause_topic), [0, 1, 2, 3], [$2, $3, $4, $5], toInt64(0)) AND ` + sinceMove("i.batch") + `
 		ORDER BY i.cause_topic, i.cause_offset, i.instruction_id`
 	rows, err := l.reads.Query(ctx, query, shard, from[rules.TopicFacts], from[rules.TopicReferrals], from[rules.TopicResults], from[rules.TopicTransactions])
 	if err != nil {
@@ -454,15 +455,15 @@ func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.H
 
 // ReferralsFrom streams the referrals of the shard whose cause stands at or
 // behind from in its topic: those that may not have been told yet. Telling one
-// again changes nothing. The newer of a key comes later where one topic made
-// both; their numbers tell in any case. An erased buyer's have no
+// again changes nothing, and those of batches before a move are told. The newer of
+// a key comes later where one topic made both; their numbers tell in any case. An erased buyer's have no
 // BuyerAccountID.
 func (l *Ledger) ReferralsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Referral) error) (err error) {
 	rows, err := l.reads.Query(ctx, `
 		SELECT `+referralColumns+`, account_id
 		FROM referrals_told_log AS r FINAL
 		LEFT ANY JOIN (SELECT account_ref, account_id FROM accounts_log FINAL WHERE shard = $1) AS a USING (account_ref)
-		WHERE shard = $1 AND cause_offset >= transform(toInt8(cause_kind), [1, 2, 3, 4], [$2, $3, $4, $5], toInt64(0))
+		WHERE shard = $1 AND cause_offset >= transform(toInt8(cause_kind), [1, 2, 3, 4], [$2, $3, $4, $5], toInt64(0)) AND `+sinceMove("batch")+`
 		ORDER BY cause_kind, cause_offset, `+referralKey+`, number
 		SETTINGS do_not_merge_across_partitions_select_final = 1`,
 		shard, from[rules.TopicTransactions], from[rules.TopicFacts], from[rules.TopicResults], from[rules.TopicReferrals])

@@ -59,6 +59,46 @@ func sameSource(shard int32, source *rules.Source, held []rules.Source) error {
 	return nil
 }
 
+// sinceMove is the condition that a row was decided from records of the topics that
+// the offsets of its shard are of now.
+func sinceMove(batch string) string {
+	return `(` + batch + ` > ` + lastMove + ` OR ` + lastMove + ` = 0)`
+}
+
+const lastMove = `(SELECT max(after_batch) FROM sources_log WHERE shard = $1)`
+
+// Sources gives of which topics the offsets of each shard are; none where nothing
+// was read yet. It is an error where that is not known.
+func (l *Ledger) Sources(ctx context.Context) (map[int32]rules.Source, error) {
+	held, err := l.heldSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sources := make(map[int32]rules.Source, len(held))
+	for shard, of := range held {
+		for i := range of {
+			if err := sameSource(shard, &of[i], of[:1]); err != nil {
+				return nil, err
+			}
+		}
+		sources[shard] = of[0]
+	}
+	return sources, nil
+}
+
+// MoveSource says that the offsets of the shard are of other topics from now on:
+// what was decided up to a batch came from those before.
+func (l *Ledger) MoveSource(ctx context.Context, shard int32, source *rules.Source, afterBatch uint64) error {
+	err := l.reads.Exec(ctx, `
+		INSERT INTO sources_log (shard, number, cluster_id, topics, topic_ids, after_batch)
+		SELECT $1, 1 + (SELECT max(number) FROM sources_log WHERE shard = $1), $2, $3, $4, $5`,
+		shard, source.ClusterID, source.Topics[:], source.TopicIDs[:], afterBatch)
+	if err != nil {
+		return fmt.Errorf("write the topics of shard %d: %w", shard, explain(err))
+	}
+	return nil
+}
+
 // heldSources are those of the highest number of each shard: one, unless two came
 // first at once.
 func (l *Ledger) heldSources(ctx context.Context) (map[int32][]rules.Source, error) {

@@ -83,13 +83,13 @@ func (t tally) sortedKeys() []tallyKey {
 // tallyTable is a table that is counted, and how the server digests its rows:
 // text is what the digest is of. The functions below digest the same rows on
 // their way there, field by field.
+//
+// What the bank said of instructions is not counted: nothing is restored from it,
+// and a result that is read again, in other topics, replaces its row.
 type tallyTable struct {
 	name   string
 	behind string // condition of rows that come after the marker: its parameters are $2, batch, and $3, last_seq
 	fields []string
-	// strays may hold rows that are not counted: decided, booked in part, lost by
-	// Redis, and decided anew in another batch.
-	strays bool
 }
 
 // What the server writes of a field. Every one ends by itself, so that two rows
@@ -121,10 +121,6 @@ var tallyTables = []tallyTable{
 	{name: "instructions_log", behind: behindBatch, fields: []string{
 		sqlText("instruction_id"), sqlUUID("account_ref"), sqlEnum("direction"), sqlInt("amount_minor"), sqlText("currency"),
 		sqlText("programme"), sqlText("cycle"),
-	}},
-	{name: "results_log", behind: behindBatch, strays: true, fields: []string{
-		sqlText("instruction_id"), sqlUUID("account_ref"), sqlEnum("status"), sqlText("reason"), sqlInt("at_sec"), sqlInt("at_nsec"),
-		sqlInt("cause_partition"), sqlInt("cause_offset"),
 	}},
 	{name: "grants_log", behind: behindBatch, fields: []string{
 		sqlText("budget"), sqlUUID("account_ref"), sqlText("transaction_id"), sqlText("unit"),
@@ -226,9 +222,6 @@ func (d *digester) tally(t tally, of *rules.Decision) {
 	for i := range of.Instructions {
 		d.instruction(t, &of.Instructions[i])
 	}
-	for i := range of.Results {
-		d.result(t, &of.Results[i])
-	}
 	for i := range of.Grants {
 		d.grant(t, of, i)
 	}
@@ -281,18 +274,6 @@ func (d *digester) instruction(t tally, n *rules.Instruction) {
 	d.str(n.Programme)
 	d.str(n.Cycle)
 	d.end(t, "instructions_log", n.CreatedAt)
-}
-
-func (d *digester) result(t tally, r *rules.ResultRow) {
-	d.str(r.Result.InstructionID)
-	d.ref(r.AccountRef)
-	d.int(int64(r.Result.Status))
-	d.str(r.Result.Reason)
-	d.int(r.Result.At.Sec)
-	d.int(int64(r.Result.At.Nsec))
-	d.int(int64(r.Cause.Partition))
-	d.int(r.Cause.Offset)
-	d.end(t, "results_log", r.Cause.RecordedAt)
 }
 
 func (d *digester) grant(t tally, of *rules.Decision, place int) {
