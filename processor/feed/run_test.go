@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 )
@@ -223,6 +224,23 @@ func addPartitions(t *testing.T, c Config, count int, topics ...string) {
 	}
 }
 
+// deleteRecords empties a partition up to an offset, as kafka-delete-records does.
+func deleteRecords(t *testing.T, c Config, topic string, partition int32, offset int64) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	of := kmsg.NewDeleteRecordsRequestTopicPartition()
+	of.Partition, of.Offset = partition, offset
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	request.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: topic, Partitions: []kmsg.DeleteRecordsRequestTopicPartition{of}}}
+	if _, err := request.RequestWith(t.Context(), client); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // hold is HoldShards of an installation that began with so many.
 func hold(shards int) func(context.Context, int) (int, error) {
 	return func(context.Context, int) (int, error) { return shards, nil }
@@ -278,6 +296,8 @@ func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
 	addPartitions(t, c, 3, c.Topics[Referrals], c.Topics[Results], c.Topics[Transactions])
 	await([]Unread{{c.Topics[Facts], 2, 0, 7}, {c.Topics[Referrals], 2, 0, 0}, {c.Topics[Results], 2, 0, 0}, {c.Topics[Transactions], 2, 0, 0}})
 	m.await(map[string]int{"b": 2})
+	deleteRecords(t, c, c.Topics[Facts], 2, 7)
+	await([]Unread{{c.Topics[Facts], 2, 7, 7}, {c.Topics[Referrals], 2, 0, 0}, {c.Topics[Results], 2, 0, 0}, {c.Topics[Transactions], 2, 0, 0}})
 	if committed, err := Committed(t.Context(), c, 2); err != nil || committed != fromFirst {
 		t.Errorf("of the added partition %v is committed, %v", committed, err)
 	}
