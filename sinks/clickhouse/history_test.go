@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"reflect"
@@ -156,6 +157,12 @@ func compareHistories(tb fataler, got, want map[string]*rules.AccountHistory) {
 }
 
 func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T) {
+	// Each check makes parts that nothing merges, for all that come after it.
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
+		if err := checks.Value.Set("25"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w := newWorld(t)
 	stopMerges(t, w)
 	shard := int32(0)
