@@ -140,7 +140,8 @@ func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, heads rul
 		}
 	}
 	return fmt.Errorf("%w: shard %d was booked up to batch %d, and the ledger has it up to batch %d: missing are %s. ClickHouse was restored from a backup, "+
-		"or this replica lags. Restore what is missing, or let the replica catch up; Redis alone still knows of it, so don't empty it",
+		"or this replica lags. Restore what is missing, or let the replica catch up; Redis alone still knows of it, so don't empty it. "+
+		"This can't be accepted by a repair",
 		ErrIncomplete, s.source.Shard(), batch, marker.Batch, strings.Join(missing, "; "))
 }
 

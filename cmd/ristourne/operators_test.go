@@ -263,11 +263,138 @@ func TestLostLinesAreBookedByARepairAlone(t *testing.T) {
 		actions[1].Action != "repair approved" || actions[1].Number == 0 {
 		t.Errorf("audit trail: %+v, %v", actions, err)
 	}
+	b.wantOneContent(t)
+	b.wantSound(t)
+}
+
+// Recomputing without events that are gone takes back what they gave. A repair over
+// their hole lists it and asks; nothing is accepted, and nothing decided, before.
+func TestLostEventsTakeNothingBackByThemselves(t *testing.T) {
+	b := newWorkedBank(t)
+	given := b.instructed(t)
+	lines := b.number(t, "SELECT count() FROM accruals_log FINAL")
+	b.execute(t, "ALTER TABLE set_log DELETE WHERE type = 'clearing'")
+	b.wantHolesRefused(t, "set_log")
+	approve := []string{"repair", "--approve", "--by", "ada", "--reason", "cut by age", "--accept-holes"}
+	listed, stderr := b.fails(t, exitFailed, approve...)
+	wantText(t, listed, "would debit")
+	wantText(t, stderr, "say --pay-repairs if it is right")
+
+	b.wantHolesRefused(t, "set_log")
+	b.start(t)
+	taken, _ := b.taken(t)
+	b.send(t, rules.TopicTransactions, "acc-1", `{"event_id":"after","type":"clearing","transaction_id":"after","account_id":"acc-1",
+		"card_token":"tok-a","amount_minor":1000,"currency":"EUR","occurred_at":"2026-06-20T10:00:00Z","merchant":{"id":"0003172853"}}`)
+	waitUntil(t, "the processor says what is lost", func() bool { return strings.Contains(b.log.String(), "the ledger is not whole: set_log") })
+	b.halt(t)
+	if now, _ := b.taken(t); now != taken {
+		t.Errorf("%d records are decided over a hole", now-taken)
+	}
+	if now := b.number(t, "SELECT count() FROM accruals_log FINAL"); now != lines {
+		t.Errorf("%d lines are booked over a hole", now-lines)
+	}
+	if now := b.instructed(t); !slices.Equal(now, given) {
+		t.Errorf("over a hole the bank is given %d instructions, before %d", len(now), len(given))
+	}
+	wantText(t, b.run(t, append(approve, "--pay-repairs")...), "and told the bank to debit")
+	wantText(t, b.run(t, "check"), "the ledger is whole")
+	b.wantOneContent(t)
+}
+
+// wantOneContent makes sure that no id has two contents.
+func (b *bank) wantOneContent(t *testing.T) {
+	t.Helper()
+	ledger, err := lookIntoLedger(t.Context(), b.c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
 	conflicts, err := ledger.Conflicts(t.Context())
 	if err != nil || len(conflicts) > 0 {
 		t.Errorf("one id with two contents: %+v, %v", conflicts, err)
 	}
+}
+
+// ledgerTables are what a backup of the ledger is of.
+var ledgerTables = []string{
+	"markers_log", "set_log", "accruals_log", "instructions_log", "results_log", "grants_log", "referrals_told_log", "accounts_log",
+}
+
+// backUp keeps the ledger's tables as they are now under a name.
+func (b *bank) backUp(t *testing.T, name string) {
+	t.Helper()
+	for _, table := range ledgerTables {
+		b.execute(t, "CREATE TABLE "+name+"_"+table+" AS "+table, "INSERT INTO "+name+"_"+table+" SELECT * FROM "+table)
+	}
+}
+
+// restoreBackup brings them back.
+func (b *bank) restoreBackup(t *testing.T, name string) {
+	t.Helper()
+	for _, table := range ledgerTables {
+		b.execute(t, "TRUNCATE TABLE "+table, "INSERT INTO "+table+" SELECT * FROM "+name+"_"+table)
+	}
+}
+
+// A ledger that came back from a backup is behind what Redis knows was booked, or
+// lacks what its next marker counts: either is seen before anything follows from it,
+// also once Redis is lost.
+func TestALedgerFromABackupIsRefused(t *testing.T) {
+	b := newWorkedBank(t)
+	b.backUp(t, "old")
+	b.wantSound(t) // one purchase more
+	b.backUp(t, "new")
+
+	b.restoreBackup(t, "old")
+	wantText(t, b.reported(t, "check"), "markers_log, shard ", "Redis knows that they were booked")
+	lost := fmt.Sprint(b.lostShards(t, rules.MarkersTable)[0])
+	for _, arguments := range [][]string{
+		{"rebuild", "--shard", lost},
+		{"repair", "--shard", lost, "--approve", "--by", "ada", "--reason", "a backup", "--accept-holes"},
+	} {
+		_, stderr := b.fails(t, exitFailed, arguments...)
+		wantText(t, stderr, "the ledger is not whole: shard "+lost+" was booked up to batch ", "events and facts", "This can't be accepted by a repair")
+	}
+	wantText(t, b.reported(t, "rebuild", "--dry-run"), "lost: markers_log, shard "+lost)
+	b.restoreBackup(t, "new")
 	b.wantSound(t)
+
+	// Restored below a processor that runs, and goes on; then Redis is lost.
+	taken, _ := b.taken(t)
+	b.start(t)
+	event := `{"event_id":"below-%[1]d","type":"clearing","transaction_id":"below-%[1]d","account_id":"acc-1","card_token":"tok-a","amount_minor":1000,"currency":"EUR","occurred_at":"2026-06-20T10:00:00Z","merchant":{"id":"0003172853"}}`
+	b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(event, 1))
+	b.waitForTaken(t, taken+1)
+	b.waitDelivered(t)
+	b.restoreBackup(t, "old")
+	b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(event, 2))
+	b.waitForTaken(t, taken+2)
+	b.stopIdle(t)
+	told := len(b.instructed(t))
+	client, err := b.c.Redis.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	b.run(t, "offers", "restore")
+	b.log.reset()
+	b.start(t)
+	waitUntil(t, "the processor says what is lost", func() bool { return strings.Contains(b.log.String(), "the ledger is not whole: ") })
+	b.halt(t)
+	wantText(t, b.reported(t, "check"), "accruals_log, shard ", "set_log, shard ")
+	if now := len(b.instructed(t)); now != told {
+		t.Errorf("a ledger from a backup pays: %d instructions, before %d", now, told)
+	}
+}
+
+// reported runs a command that must find something, and gives what it tells.
+func (b *bank) reported(t *testing.T, arguments ...string) string {
+	t.Helper()
+	stdout, _ := b.fails(t, exitFailed, arguments...)
+	return stdout
 }
 
 // Where no topic tells that the bank was given them, a repair asks before it
