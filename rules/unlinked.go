@@ -468,7 +468,9 @@ func (e *Engine) moveRefunds(a *Account) {
 	for i := range m.refunds {
 		r := &m.refunds[i]
 		x := &a.events[r.event]
-		x.moves = r.now != r.then && (r.then >= 0 || x.matched)
+		x.moves = r.now != r.then && (r.then >= 0 || x.matched) ||
+			// A link says that where it was matched to is its own purchase.
+			x.matched && r.now == r.then && a.purchases[r.then].id == m.ownPurchase(x)
 	}
 	// All that move are taken out first: what waits again may need a purchase
 	// that is made for it, behind the known ones.
