@@ -33,6 +33,7 @@ type Metrics struct {
 	budgetHeld           *prometheus.GaugeVec
 	refused              *prometheus.CounterVec
 	refunds              *prometheus.CounterVec
+	holdouts             *prometheus.CounterVec // by holdout and whether it holds the account out
 
 	unknownProgrammes prometheus.Counter
 }
@@ -42,8 +43,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "ristourne", Name: name, Help: help})
 	}
-	vector := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ristourne", Name: name, Help: help}, []string{label})
+	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ristourne", Name: name, Help: help}, labels)
 	}
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ristourne", Name: name, Help: help}, labels)
@@ -80,6 +81,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Namespace: "ristourne", Name: "unlinked_refunds_minor_total",
 			Help: "Money of refunds at partners' stores that name no known purchase, in minor units, by what became of them: each change of it counts.",
 		}, []string{"was", "is", "currency"}),
+		holdouts: vector("holdout_events_total", "Events of purchases that are under a holdout, by whether it holds their account out.", "holdout", "held"),
 	}
 	m.unknownProgrammes = counter("unknown_programme_enrolments_total", "Enrolments in a programme that the catalogue doesn't have. Their members earn nothing.")
 	registry.MustRegister(m.unknownProgrammes)
@@ -87,7 +89,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
 	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.shardFailures, m.outboxesFound, m.rebuilds, m.differences, m.repairs, m.restored, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
-	registry.MustRegister(m.stampAge, m.stampsOff, m.refunds)
+	registry.MustRegister(m.stampAge, m.stampsOff, m.refunds, m.holdouts)
 	return m
 }
 
@@ -108,6 +110,15 @@ func (m *Metrics) countRefunds(set []rules.SetRow) {
 	for i := range set {
 		for _, c := range set[i].Refunds {
 			m.refunds.WithLabelValues(c.Was.String(), c.Is.String(), c.Currency.String()).Add(float64(c.AmountMinor))
+		}
+	}
+}
+
+// countHoldouts counts the events of purchases under each holdout.
+func (m *Metrics) countHoldouts(set []rules.SetRow) {
+	for i := range set {
+		for _, d := range set[i].Holdouts {
+			m.holdouts.WithLabelValues(d.ID, strconv.FormatBool(d.Held)).Inc()
 		}
 	}
 }

@@ -588,6 +588,7 @@ func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
 	s.metrics.countFates(&w.fates)
 	s.warnOfStrangers(w.strangers)
 	s.metrics.countRefunds(w.decision.Set)
+	s.metrics.countHoldouts(w.decision.Set)
 	s.purse.saved(s.source.Shard())
 	return settlement, nil
 }
