@@ -140,6 +140,12 @@ func (f *offerFiles) programme(id string) {
 			"code": pickOf(f.chancer, "MILES", "AB", "P_2345678901"), "decimals": f.points, "value": f.money(f.currency, pickOf[int64](f.chancer, 0, 1, 10, 1_000_000)),
 		}})
 	}
+	if f.in(30) {
+		things = append(things, thing{"holdout", f.holdout()})
+	}
+	if f.in(50) {
+		things = append(things, thing{"statement_text", "sepa"})
+	}
 	body = f.add(name, body, things)
 	f.programmes = append(f.programmes, id)
 	f.offers(name, body, true)
@@ -375,6 +381,7 @@ func (f *offerFiles) condition(own bool) thing {
 		{"budgets", []any{f.budget(), f.budget()}},
 		{"group", pickOf(f.chancer, "g", "h")},
 		{"priority", pickOf(f.chancer, -1_000_000, 0, 1, 1_000_000)},
+		{"holdout", pickOf(f.chancer, any("none"), any("0%"), f.holdout())},
 		{"pays", pickOf(f.chancer, "wallet", "voucher")},
 		{"commission", f.commission(false)},
 		{"sponsor", f.sponsor()},
@@ -420,5 +427,16 @@ func (f *offerFiles) campaign(id string) {
 	if f.in(30) {
 		things = append(things, thing{"for", object{"levels": f.levels}}, thing{"when", f.when()})
 	}
+	if f.in(40) {
+		things = append(things, thing{"holdout", f.holdout()})
+	}
 	f.add(name, body, things)
+}
+
+func (f *offerFiles) holdout() any {
+	percent := pickOf(f.chancer, "0.0001%", "10%", "50%", "99.9999%")
+	if f.in(50) {
+		return percent
+	}
+	return object{"percent": percent, "salt": f.textOfBytes(200)}
 }
