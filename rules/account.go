@@ -40,7 +40,7 @@ type Account struct {
 	events    []setEvent // of all purchases, chained by next
 	removed   int        // how many of events are no longer in a chain
 	matched   int        // how many of events are refunds that are matched to their purchase
-	dropped   []droppedRefund
+	dropped   []droppedEvent
 	lines     []line // booked, of all purchases, chained by next
 	free      int32  // first unused line, chained by next; -1: none
 
@@ -85,7 +85,7 @@ type setEvent struct {
 	late          bool // dated more than H days after its purchase
 	listsItems    bool
 	matched       bool      // a refund that names another purchase, which is unknown, or none
-	onceMatched   bool      // it was so when a record was decided
+	counted       bool      // it was part of a purchase, matched or not, when a record was decided, and may be no more
 	moves         bool      // while refunds are matched
 	items         []itemSum // by category; of all events but authorizations that match nothing
 	// Only of events that open a purchase at a merchant that matches, and of

@@ -127,8 +127,8 @@ const (
 	eventItems        = 1 << 6 // it lists items
 	eventUnlinked     = 1 << 7 // a third byte follows
 
-	eventMatched     = 1 << 0
-	eventOnceMatched = 1 << 1
+	eventMatched = 1 << 0
+	eventCounted = 1 << 1
 )
 
 func (e *encoder) setEvent(x *setEvent, purchaseID string) {
@@ -147,11 +147,11 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 	set(&second, eventOwn, x.matchesOwn)
 	set(&second, eventStore, x.atStore())
 	set(&second, eventItems, x.listsItems)
-	set(&second, eventUnlinked, x.matched || x.onceMatched)
+	set(&second, eventUnlinked, x.matched || x.counted)
 	e.byte(first)
 	e.byte(second)
 	if second&eventUnlinked != 0 {
-		e.byte(mark(x.matched)*eventMatched | mark(x.onceMatched)*eventOnceMatched)
+		e.byte(mark(x.matched)*eventMatched | mark(x.counted)*eventCounted)
 	}
 	e.unique(x.id)
 	e.hash(x.hash)
@@ -275,7 +275,7 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 		a.cash = append(a.cash, cashTotal{currency: r.currency(), confirmedMinor: r.int(), instructedMinor: r.int()})
 	}
 	for range r.count(minDroppedBytes) {
-		a.dropped = append(a.dropped, droppedRefund{r.unique(), r.hash()})
+		a.dropped = append(a.dropped, droppedEvent{r.unique(), r.hash()})
 	}
 	err := r.done()
 	if err != nil {
@@ -426,7 +426,7 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 	}
 	if second&eventUnlinked != 0 {
 		third := d.byte()
-		x.matched, x.onceMatched = third&eventMatched != 0, third&eventOnceMatched != 0
+		x.matched, x.counted = third&eventMatched != 0, third&eventCounted != 0
 	}
 	x.id, x.hash = d.unique(), d.hash()
 	if first&eventOwnID != 0 {
@@ -456,7 +456,7 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 		x.card, x.mcc, x.country, x.cardProduct = d.string(), d.string(), d.string(), d.string()
 	case x.isStoreRefund():
 		x.card = d.string()
-	case x.atStore(), x.matchesOwn, x.matched, x.onceMatched:
+	case x.atStore(), x.matchesOwn, x.matched:
 		d.fail("bad match")
 	}
 	if x.atStore() != (second&eventStore != 0) {

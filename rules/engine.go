@@ -102,7 +102,8 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	if ev.Declined {
 		return Verdict{Fate: Declined}, nil
 	}
-	if !e.snapshot.takesEvents(a, ev.PurchaseTime()) {
+	member := e.snapshot.takesEvents(a, ev.PurchaseTime())
+	if !member && len(a.purchases) == 0 {
 		return Verdict{Fate: NoMember}, nil
 	}
 	if hash, known := a.hashByID(ev.ID); known {
@@ -111,7 +112,10 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	purchaseID := a.resolve(ev.TransactionID, ev.OriginalTransactionID, link{})
 	known := a.knowsWith(ev, purchaseID)
 	m, matches := e.matchOf(ev)
-	fate := e.admit(a, ev, known, matches)
+	fate := NoMember // but for what changes a purchase of when the account was one
+	if member || known {
+		fate = e.admit(a, ev, known, matches)
+	}
 	mayMatch := ev.Type == Refund && matches && !known
 	if !fate.InSet() && !mayMatch {
 		return Verdict{Fate: fate}, nil
@@ -159,7 +163,7 @@ func (e *Engine) whetherMatched(a *Account, fate Fate) Fate {
 	switch {
 	case a.events[last].matched:
 		return NoChange
-	case fate == TooLate:
+	case !fate.InSet():
 		e.removeEvent(a, last)
 		e.matchRefunds(a)
 	}

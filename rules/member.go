@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -85,23 +84,25 @@ func cardLinkedIn(facts []Fact, card string) bool {
 	return linked
 }
 
-// horizonDays is H at t: that of the version in force then, of the programme
-// of the latest enrolment up to t, else of the first enrolment, else of the
-// programme that takes everyone.
+// horizonDays is H at t: that of the settings in force then.
 func (s *Snapshot) horizonDays(a *Account, t Instant) int {
-	if v := s.settingsAt(cmp.Or(a.standingAt(t).programme, a.firstProgramme()), t); v != nil {
+	if v := s.settingsAt(a, a.standingAt(t).programme, t); v != nil {
 		return v.HorizonDays
 	}
 	return DefaultHorizonDays
 }
 
-// settingsAt is the version in force at t of a programme by name, or where there
-// is no name of the one that takes everyone; nil: none.
-func (s *Snapshot) settingsAt(programme string, t Instant) *programmeVersion {
-	if programme == "" {
-		return s.automaticAt(t)
+// settingsAt is the version in force at t of the programme whose settings hold for
+// the account then, be it a member or not: that of its latest enrolment up to t,
+// else the one that takes everyone, else that of its first enrolment; nil: none.
+func (s *Snapshot) settingsAt(a *Account, enrolledIn string, t Instant) *programmeVersion {
+	if enrolledIn == "" {
+		if v := s.automaticAt(t); v != nil {
+			return v
+		}
+		enrolledIn = a.firstProgramme()
 	}
-	if i, ok := s.programmeIndex[programme]; ok {
+	if i, ok := s.programmeIndex[enrolledIn]; ok {
 		return s.programmeAt(i, t)
 	}
 	return nil
@@ -109,8 +110,8 @@ func (s *Snapshot) settingsAt(programme string, t Instant) *programmeVersion {
 
 // refundDays is for how many days before t the programme looks for the purchase
 // of an unlinked refund; 0: it doesn't.
-func (s *Snapshot) refundDays(programme string, t Instant) int {
-	if v := s.settingsAt(programme, t); v != nil {
+func (s *Snapshot) refundDays(a *Account, enrolledIn string, t Instant) int {
+	if v := s.settingsAt(a, enrolledIn, t); v != nil {
 		return v.UnlinkedRefundDays
 	}
 	return 0

@@ -256,6 +256,7 @@ func (e *Engine) relink(a *Account, transactionID string) {
 			}
 			*at = event.next
 			event.next, moved = moved, n
+			event.counted = event.counted || p.known() // where it goes may be unknown
 			if len(left) == 0 || left[len(left)-1] != p.id {
 				left = append(left, p.id)
 			}
@@ -298,6 +299,11 @@ func (e *Engine) settle(a *Account, i int) {
 		return
 	}
 	p.placed = false
+	if before.known() && !p.known() {
+		for i := p.events; i >= 0; i = a.events[i].next {
+			a.events[i].counted = true
+		}
+	}
 	settled := *p
 	a.purchases = slices.Delete(a.purchases, i, i+1)
 	n := a.insertPurchase(settled)
@@ -424,8 +430,8 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 			removed := a.events[event]
 			a.events[event] = setEvent{next: -1}
 			a.removed++
-			if removed.onceMatched {
-				a.dropped = append(a.dropped, droppedRefund{removed.id, removed.hash})
+			if removed.counted {
+				a.dropped = append(a.dropped, droppedEvent{removed.id, removed.hash})
 			}
 			a.volume -= max(removed.amountMinor, removed.billingMinor)
 			a.items -= len(removed.items)

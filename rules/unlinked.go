@@ -236,16 +236,16 @@ func (m *refundMatcher) plan(s *Snapshot, a *Account) {
 
 // askGroups finds how far each refund looks back, and the groups it asks.
 func (m *refundMatcher) askGroups(s *Snapshot, a *Account) {
-	programme, facts := a.firstProgramme(), 0
+	enrolledIn, facts := "", 0
 	for i := range m.refunds {
 		r := &m.refunds[i]
 		x := &a.events[r.event]
 		for ; facts < len(a.facts) && !a.facts[facts].At.After(x.occurredAt); facts++ {
 			if a.facts[facts].Type == Enrolled {
-				programme = a.facts[facts].Programme
+				enrolledIn = a.facts[facts].Programme
 			}
 		}
-		if r.days = s.refundDays(programme, x.occurredAt); r.days == 0 {
+		if r.days = s.refundDays(a, enrolledIn, x.occurredAt); r.days == 0 {
 			continue
 		}
 		for tier, key := range groupKeys(x.currency, x.match, x.card) {
@@ -532,18 +532,19 @@ func (e *Engine) putRefund(a *Account, r *unlinkedRefund) {
 }
 
 // rememberMatched notes of the refunds that are matched that they have changed
-// sums: their ids stay known, even where they are dropped.
+// sums: their ids stay known, even where they are dropped. So do those of events
+// that leave a purchase that is known.
 func (a *Account) rememberMatched() {
 	if a.matched == 0 {
 		return
 	}
 	for i := range a.events {
-		a.events[i].onceMatched = a.events[i].onceMatched || a.events[i].matched
+		a.events[i].counted = a.events[i].counted || a.events[i].matched
 	}
 }
 
-// droppedRefund is what stays known of a refund that was once matched.
-type droppedRefund struct {
+// droppedEvent is what stays known of an event that once counted.
+type droppedEvent struct {
 	id   string
 	hash uint64
 }

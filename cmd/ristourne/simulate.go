@@ -64,7 +64,8 @@ timestamp, where it is left out, is the latest instant in the value. What a
 purchase gives a sponsor reaches them directly after the record that caused it.
 
 Accruals go to standard output, one a line, or with --summary their sums, or with
---instructions the credit instructions in place of them, as JSON.
+--instructions the credit instructions in place of them. With --records and for
+instructions that is JSON, where --output doesn't say otherwise.
 Records that broke a rule, as FILE:LINE, and how many records had which fate go
 to standard error; they are no failure: exit code 0.`,
 		Example: `  ristourne simulate --catalog testdata/catalogue/lyon --facts facts.jsonl events.jsonl
@@ -73,6 +74,9 @@ to standard error; they are no failure: exit code 0.`,
 		RunE: func(cmd *cobra.Command, events []string) error {
 			if err := o.validate(events); err != nil {
 				return err
+			}
+			if o.records != "" && !cmd.Flags().Changed("output") {
+				o.output = "json" // as the records are
 			}
 			return runSimulate(cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr(), o, events)
 		},

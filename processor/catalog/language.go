@@ -109,7 +109,7 @@ const (
 var (
 	idText           = scalar[string]{form: "an id of a-z 0-9 - _ .", pattern: idForm, parse: parseID, bare: true}
 	plainText        = scalar[string]{form: "a text", pattern: textForm, parse: parseText, bare: true}
-	midText          = scalar[string]{form: "a merchant id as card messages carry it", pattern: keyPartForm, parse: parseKeyText, bare: true}
+	midText          = scalar[string]{form: "a merchant id as card messages carry it", pattern: keyPartForm, parse: parseMID, bare: true}
 	keyText          = scalar[string]{form: "an id as card messages carry it", pattern: keyPartForm, parse: parseKeyText, bare: true}
 	currencyCode     = scalar[money.Currency]{form: "a currency such as EUR", pattern: currencyForm, parse: parseCurrency}
 	zoneName         = scalar[*time.Location]{form: "a time zone such as Europe/Paris", pattern: zoneForm, parse: parseZone}

@@ -155,10 +155,13 @@ func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 // maxKeyPart bounds the parts of a key, in characters: as an event's.
 const maxKeyPart = 64
 
-// parseKeyText reads a part of a key, such as a card acceptor id: in ISO 8583
-// field 42 trailing spaces are filling.
+// parseMID reads a card acceptor id: in ISO 8583 field 42 trailing spaces are
+// filling, and events' are dropped too.
+func parseMID(text string) (string, error) { return parseKeyText(strings.TrimRight(text, " ")) }
+
+// parseKeyText reads another part of a key, such as a terminal id, exactly as
+// events have it.
 func parseKeyText(text string) (string, error) {
-	text = strings.TrimRight(text, " ")
 	if text == "" || utf8.RuneCountInString(text) > maxKeyPart || strings.ContainsFunc(text, isControl) {
 		return "", fmt.Errorf("%q can't be in a card message: write 1 to %d characters, exactly as the acquirer states them", clip(text), maxKeyPart)
 	}

@@ -87,7 +87,7 @@ func setsOf(o oracle, records []Record) map[string]*account {
 	accounts := map[string]*account{}
 	for _, r := range records {
 		if accounts[r.AccountID()] == nil {
-			accounts[r.AccountID()] = &account{id: r.AccountID(), matched: map[*rules.Event]bool{}, kept: map[string]uint64{}}
+			accounts[r.AccountID()] = &account{id: r.AccountID(), counted: map[*rules.Event]bool{}, kept: map[string]uint64{}}
 		}
 		o.arrive(accounts[r.AccountID()], r)
 	}

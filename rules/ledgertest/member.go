@@ -33,16 +33,23 @@ func (o oracle) horizon(a *account, t rules.Instant) int { return o.programmeOf(
 // programmeOf is the version of the account's programme whose settings hold for
 // what is dated t, be the account a member then or not.
 func (o oracle) programmeOf(a *account, t rules.Instant) rules.Programme {
-	programme := ""
+	programme, first := "", ""
 	for _, f := range inOrder(a.facts) {
-		if f.Type == rules.Enrolled && (programme == "" || !f.At.After(t)) {
+		if f.Type != rules.Enrolled {
+			continue
+		}
+		if first == "" {
+			first = f.Programme
+		}
+		if !f.At.After(t) {
 			programme = f.Programme
 		}
 	}
+	if p, ok := o.automaticAt(t); ok && programme == "" {
+		programme = p.ID
+	}
 	if programme == "" {
-		if p, ok := o.automaticAt(t); ok {
-			programme = p.ID
-		}
+		programme = first
 	}
 	if p, ok := o.programmeAt(programme, t); ok {
 		return *p

@@ -40,7 +40,8 @@ package ledgertest
 //     its amount.
 // 14. H is that of the programme's version in force at the date that is looked
 //     at (the event's purchase time, the fact's date); the programme is the
-//     one of the last enrolment not after it, else of the first.
+//     one of the last enrolment not after it, else the one that takes everyone
+//     then, else the one of the first.
 // 15. A partner's offers and terms serve only members of its own programme;
 //     its keys match for everyone.
 // 16. A local time that the clock never shows is the moment after the gap: the
@@ -218,7 +219,7 @@ func (b *ledgers) account(id string) *account {
 	if b.accounts[id] == nil {
 		b.accounts[id] = &account{
 			id: id, grants: map[grantKey]grant{}, referrals: map[ReferralKey]*rules.Referral{},
-			told: map[ReferralKey]rules.Referral{}, matched: map[*rules.Event]bool{}, kept: map[string]uint64{},
+			told: map[ReferralKey]rules.Referral{}, counted: map[*rules.Event]bool{}, kept: map[string]uint64{},
 		}
 	}
 	return b.accounts[id]
@@ -360,7 +361,7 @@ func newOracle(cat *rules.Catalogue) oracle {
 type account struct {
 	id        string
 	events    []*rules.Event
-	matched   map[*rules.Event]bool // refunds of the set that were ever given to a purchase that isn't their own
+	counted   map[*rules.Event]bool // of the set, that were ever part of a purchase that was known
 	kept      map[string]uint64     // contents of such that were dropped
 	facts     []*rules.Fact
 	referrals map[ReferralKey]*rules.Referral // of the members whom it referred: the newest of each
@@ -397,9 +398,6 @@ func (o oracle) arriveEvent(a *account, e *rules.Event) rules.Fate {
 	if e.Declined {
 		return rules.Declined
 	}
-	if !o.knownMember(a, e.PurchaseTime()) {
-		return rules.NoMember
-	}
 	for _, x := range a.events {
 		if x.ID == e.ID {
 			return sameID(x.ContentHash, e.ContentHash)
@@ -412,6 +410,10 @@ func (o oracle) arriveEvent(a *account, e *rules.Event) rules.Fate {
 	known := o.known(purchaseOf(e, with), a.events, with)
 	newest, any := newestOf(a.events)
 
+	_, given := o.matchesOf(a, with)[e]
+	if !o.knownMember(a, e.PurchaseTime()) && !known && !given {
+		return rules.NoMember
+	}
 	if e.Type.Opens() && !known {
 		if _, matches := o.match(e); !matches {
 			return rules.Unmatched
@@ -421,7 +423,7 @@ func (o oracle) arriveEvent(a *account, e *rules.Event) rules.Fate {
 		}
 	}
 	fate := rules.NoChange
-	if _, given := o.matchesOf(a, with)[e]; !e.Type.Opens() && !known && !given {
+	if !e.Type.Opens() && !known && !given {
 		if any && moreThanDaysBefore(e.OccurredAt, waitingDays, newest) {
 			return rules.TooLate
 		}
@@ -429,7 +431,7 @@ func (o oracle) arriveEvent(a *account, e *rules.Event) rules.Fate {
 	}
 	a.events = with
 	o.dropWaiting(a)
-	o.noteMatched(a)
+	o.noteCounted(a)
 	return fate
 }
 
@@ -445,7 +447,7 @@ func (o oracle) arriveFact(a *account, f *rules.Fact) rules.Fate {
 	}
 	a.facts = append(a.facts, f)
 	o.dropWaiting(a)
-	o.noteMatched(a)
+	o.noteCounted(a)
 	return rules.NoChange
 }
 
@@ -489,16 +491,25 @@ func (o oracle) dropWaiting(a *account) {
 			return
 		}
 		a.events = slices.DeleteFunc(slices.Clone(a.events), func(e *rules.Event) bool { return e == oldest })
-		if a.matched[oldest] {
+		if a.counted[oldest] {
 			a.kept[oldest.ID] = oldest.ContentHash
 		}
 	}
 }
 
-// noteMatched notes which refunds change sums of purchases that aren't theirs.
-func (o oracle) noteMatched(a *account) {
+// noteCounted notes which events count in a purchase: what once did keeps its id.
+func (o oracle) noteCounted(a *account) {
 	for e := range o.matchesOf(a, a.events) {
-		a.matched[e] = true
+		a.counted[e] = true
+	}
+	known := map[string]bool{}
+	for _, e := range a.events {
+		if _, matches := o.match(e); e.Type.Opens() && matches {
+			known[purchaseOf(e, a.events)] = true
+		}
+	}
+	for _, e := range a.events {
+		a.counted[e] = a.counted[e] || known[purchaseOf(e, a.events)]
 	}
 }
 
