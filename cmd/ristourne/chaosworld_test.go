@@ -29,7 +29,7 @@ import (
 )
 
 // chaosRecords is how many records a run takes, before duplicates.
-const chaosRecords = 160
+const chaosRecords = 240
 
 // chaosWorld is a pipeline on parts of its own, the records it is given, and
 // the ledger that must come out.
