@@ -20,8 +20,9 @@ const (
 	smallAccount = 100
 	timesLarger  = 10
 	mostTimes    = 35 // between the 10 of a line and the 100 of a square
-	// unnoticed is what no shard notices, whatever it is many times of.
-	unnoticed = 300 * time.Microsecond
+	// unnoticed is what no shard notices, whatever it is many times of: so little is
+	// mostly what caches and the race detector make of it.
+	unnoticed = time.Millisecond
 )
 
 // shape is a kind of account that grows, and under what it is decided. Its records
