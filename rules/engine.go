@@ -125,10 +125,11 @@ func (e *Engine) ApplyEvent(a *Account, ev *Event, c Cause, out *Output) (Verdic
 	}
 	e.adopt(a)
 	e.noteRefunds(a)
-	at := int32(len(a.events))
+	at, newest := int32(len(a.events)), a.newest
 	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
 	if e.matchRefunds(a); mayMatch {
 		if fate = e.whetherMatched(a, fate); !fate.InSet() {
+			a.newest = newest
 			return Verdict{Fate: fate}, nil
 		}
 	}

@@ -56,3 +56,24 @@ func TestWhyTellsWhatRefundsAreMatchedTo(t *testing.T) {
 		}
 	}
 }
+
+// A refund that is looked at and not kept leaves no trace, not even its date: an
+// account that is kept in memory must be the one that is read back.
+func TestARefundThatIsNotKeptLeavesNoTrace(t *testing.T) {
+	s := newScene(t, cafe(t, programme(func(p *rules.Programme) { p.Enrolment, p.UnlinkedRefundDays = rules.EnrolmentAutomatic, 30 }), func(c *rules.Catalogue) {
+		later := c.Programmes[0]
+		later.Version, later.Enrolment = rules.Version{ID: "r2", From: when("d10")}, rules.EnrolmentExplicit
+		c.Programmes = append(c.Programmes, later)
+	}))
+	apply := func(text, fate string) {
+		t.Helper()
+		s.n++
+		if v, err := s.apply(parseRecord(text, s.n)); err != nil || v.Fate.String() != fate {
+			t.Errorf("%s: %s, %v; want %s", text, v.Fate, err, fate)
+		}
+	}
+	apply("clearing P1 10000 d1", "booked")
+	apply("refund P1 1000 d12", "booked") // whatever the programme has become
+	apply("refund R1 1000 d900", "no_member")
+	apply("enrolled d20 cards=card", "no_change") // not too late
+}
