@@ -58,15 +58,11 @@ func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, outpu
 		return err
 	}
 	defer ledger.Close()
-	client, err := c.Redis.connect()
+	store, closeStore, err := c.Redis.accounts()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	store, err := accounts.New(client, c.Redis.Prefix)
-	if err != nil {
-		return err
-	}
+	defer closeStore()
 	shards, err := shardsOf(ctx, store, ledger)
 	if err != nil {
 		return err

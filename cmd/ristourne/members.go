@@ -21,7 +21,6 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
-	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
@@ -171,15 +170,11 @@ func placing(ctx context.Context, stderr io.Writer, c *config) kafka.Balancer {
 func heldShards(ctx context.Context, c *config) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	client, err := c.Redis.connect()
+	store, closeStore, err := c.Redis.accounts()
 	if err != nil {
 		return 0, err
 	}
-	defer client.Close()
-	store, err := accounts.New(client, c.Redis.Prefix)
-	if err != nil {
-		return 0, err
-	}
+	defer closeStore()
 	return store.Shards(ctx)
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
 	"ristourne/sinks/clickhouse"
 )
@@ -43,15 +42,11 @@ func offersConnections() offersDeps {
 // holdLedger makes sure that the ledger is of the installation whose catalogue
 // is written to both.
 func holdLedger(ctx context.Context, c *config, ledger *clickhouse.Ledger) error {
-	client, err := c.Redis.connect()
+	store, closeStore, err := c.Redis.accounts()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	store, err := accounts.New(client, c.Redis.Prefix)
-	if err != nil {
-		return err
-	}
+	defer closeStore()
 	_, err = holdInstallation(ctx, c, store, ledger, slog.Default())
 	return err
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor"
-	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
 	"ristourne/rules"
 )
@@ -112,15 +111,11 @@ func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offset
 	if err != nil {
 		return nil, err
 	}
-	client, err := c.Redis.connect()
+	store, closeStore, err := c.Redis.accounts()
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
-	store, err := accounts.New(client, c.Redis.Prefix)
-	if err != nil {
-		return nil, err
-	}
+	defer closeStore()
 	ledger, err := lookIntoLedger(ctx, c)
 	if err != nil {
 		return nil, err

@@ -241,6 +241,18 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	return e, nil
 }
 
+// accounts opens the states of accounts for a look; closeStore ends the connection.
+func (r *redisConfig) accounts() (store *accounts.Store, closeStore func() error, err error) {
+	client, err := r.connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	if store, err = accounts.New(client, r.Prefix); err != nil {
+		return nil, nil, errors.Join(err, client.Close())
+	}
+	return store, client.Close, nil
+}
+
 func (r *redisConfig) connect() (redis.UniversalClient, error) {
 	o, err := r.options()
 	if err != nil {

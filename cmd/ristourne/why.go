@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor"
-	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
 	"ristourne/rules"
 	"ristourne/rules/money"
@@ -137,15 +136,11 @@ func lookIntoLedger(ctx context.Context, c *config) (*clickhouse.Ledger, error) 
 
 // checkInstallation refuses to tell of one bank's ledger by another's catalogue.
 func checkInstallation(ctx context.Context, c *config, ledger *clickhouse.Ledger) error {
-	client, err := c.Redis.connect()
+	store, closeStore, err := c.Redis.accounts()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	store, err := accounts.New(client, c.Redis.Prefix)
-	if err != nil {
-		return err
-	}
+	defer closeStore()
 	return processor.CheckInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.reveal()))
 }
 
