@@ -83,7 +83,10 @@ func (x *offerExplainer) explainRate(told *ExplainedOffer) {
 	}
 	if aw.goals > 1 {
 		if once, _, err := x.rewardOnce(x.account, x.purchase, aw, aw.boosts); err == nil && once > 0 {
-			told.Times = aw.roundedMinor / once
+			told.Times = aw.goals
+			if aw.roundedMinor < beyondMoney {
+				told.Times = aw.roundedMinor / once
+			}
 		}
 	}
 	if len(aw.boosts) > 0 && reward.Form == RateReward {

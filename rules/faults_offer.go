@@ -461,6 +461,10 @@ func (c checker) peaks(path string, o *Offer, in *agreed) int64 {
 // account's volume times that is within 64 bits, and so is eight times the cost.
 const maxWeight = 128 * money.One
 
+// repeatedWeight is what points weigh that are given for each full target: half of
+// all, whatever they are worth for once.
+const repeatedWeight = maxWeight / 2
+
 // weight is the most that the offer gives for each minor unit, in millionths of
 // a unit, or eight times what that costs, whichever is more. Fixed amounts weigh
 // nothing: they don't grow with the purchase.
@@ -483,7 +487,7 @@ func (p *peak) weight(o *Offer, programmes []*Programme) int64 {
 		return maxWeight
 	}
 	if o.Goal.Again && o.Reward.Kind == Points {
-		return max(weight.Int64(), maxRepeatedCost*8*money.One)
+		return max(weight.Int64(), repeatedWeight)
 	}
 	return min(weight.Int64(), maxWeight)
 }
@@ -520,6 +524,9 @@ func (p *peak) tooMuch(o *Offer, programmes []*Programme) string {
 		if points && p.worthTooMuch(o, in.Points) {
 			return fmt.Sprintf("its points could be worth more than %s of the purchase, or a fortune", money.FormatPercent(maxMoneyRateMillionths))
 		}
+		if points && o.Goal.Again && p.repeatsTooMuch(o, &in.Points) {
+			return fmt.Sprintf("its points, given again and again, could leave all bounds with a purchase of %d minor units; cap their amount, or raise the goal", int64(repeatsWithin))
+		}
 	}
 	return ""
 }
@@ -535,6 +542,26 @@ func (p *peak) worthTooMuch(o *Offer, u PointsUnit) bool {
 		return over(fixed, []int64{maxMoneyRateMillionths, money.One, o.Reward.PerMinor, scale})
 	}
 	return over([]int64{p.rate(o.Reward.highestRate()), u.ValueMillionths}, []int64{maxMoneyRateMillionths, money.One, scale})
+}
+
+// repeatsTooMuch reports that points given for each full target could come to
+// their bound with a purchase of repeatsWithin, unless a cap holds them. A fixed
+// amount for each grows with what is bought, a rate with its square.
+func (p *peak) repeatsTooMuch(o *Offer, u *PointsUnit) bool {
+	most, target := mostRepeated(u, repeatsWithin), max(o.Goal.AmountMinor, 1)
+	for _, limit := range o.Caps {
+		if limit.AmountMinor > 0 && limit.AmountMinor <= most {
+			return false
+		}
+	}
+	times := repeatsWithin/target + 1
+	switch o.Reward.Form {
+	case FixedReward:
+		return over([]int64{o.Reward.FixedMinor, p.factorMillionths, times}, []int64{most, money.One})
+	case PerFullReward:
+		return over([]int64{o.Reward.FixedMinor, p.factorMillionths, repeatsWithin, times}, []int64{most, money.One, max(o.Reward.PerMinor, 1)})
+	}
+	return over([]int64{p.rate(o.Reward.highestRate()), repeatsWithin, times}, []int64{most, money.One})
 }
 
 // over compares two products exactly.

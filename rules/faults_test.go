@@ -26,6 +26,16 @@ func pointsOffer(rate int64) rules.Offer {
 	return percentOffer("a", rate, func(o *rules.Offer) { o.Reward.Kind = rules.Points })
 }
 
+// repeating gives points for each full target, again and again.
+func repeating(rate, target int64, changes ...func(*rules.Offer)) rules.Offer {
+	o := pointsOffer(rate)
+	o.Goal = rules.Goal{AmountMinor: target, Per: rules.PerLife, Again: true}
+	for _, f := range changes {
+		f(&o)
+	}
+	return o
+}
+
 func boosted(boosts ...rules.Boost) func(*rules.Offer) {
 	return func(o *rules.Offer) { o.Boosts = boosts }
 }
@@ -110,6 +120,8 @@ func TestCheckRefuses(t *testing.T) {
 		},
 		{"per full amounts", []change{offers(perFull(100, 100, boosted(times("x", 8*money.One))))}, []change{offers(perFull(100, 100, boosted(times("x", 8*money.One+1))))}, "offers[0].reward", "8 times"},
 		{"groups that add up", []change{offers(grouped(16, percentOffer("", 100*percent, boosted(times("x", 8*money.One))))...)}, []change{offers(grouped(17, percentOffer("", 100*percent, boosted(times("x", 8*money.One))))...)}, "offers", "128 times"},
+		{"points again and again", []change{miles(0, 8*money.One), offers(repeating(money.One, 182))}, []change{miles(0, 8*money.One), offers(repeating(money.One, 181))}, "offers[0].reward", "again and again"},
+		{"points again and again that are capped", []change{miles(0, 8*money.One), offers(repeating(money.One, 1, caps(rules.Cap{Per: rules.PerLife, AmountMinor: 1 << 39})))}, []change{miles(0, 8*money.One), offers(repeating(money.One, 1, caps(rules.Cap{Per: rules.PerLife, AmountMinor: 1<<39 + 1})))}, "offers[0].reward", "again and again"},
 		{"groups of points that cost", []change{miles(0, 8*money.One), offers(grouped(2, pointsOffer(money.One))...)}, []change{miles(0, 8*money.One), offers(grouped(3, pointsOffer(money.One))...)}, "offers", "128 times"},
 		{"points without end", []change{miles(0, 0), offers(pointsOffer(128 * money.One))}, []change{miles(0, 0), offers(pointsOffer(128*money.One + 1))}, "offers[0].reward", "128"},
 		{"boosted points", []change{miles(0, 0), offers(pointsOffer(64 * money.One)), campaign("c", "", on(times("x", 2*money.One)))}, []change{miles(0, 0), offers(pointsOffer(64 * money.One)), campaign("c", "", on(times("x", 2*money.One+1)))}, "offers[0].reward", "128"},
@@ -317,4 +329,42 @@ func most(o *rules.Offer, factor, added int64, volume *big.Int) *big.Int {
 	rate.Add(rate, new(big.Int).Mul(big.NewInt(added), one))
 	units := rate.Mul(rate, volume)
 	return units.Quo(units, new(big.Int).Mul(one, one))
+}
+
+// TestPointsGivenAgainAreGivenWhole works out what an offer that passes gives for
+// each full target of a purchase: nothing of it is left out.
+func TestPointsGivenAgainAreGivenWhole(t *testing.T) {
+	passed, large := 0, 0
+	rapid.Check(t, func(r *rapid.T) {
+		unit := rapid.SampledFrom([]int64{1, 9, 64, 5_000, 1_000_000}).Draw(r, "units")
+		target := rapid.SampledFrom([]int64{1, 100, 3_333, 10_000, 1_000_000}).Draw(r, "target")
+		value := rapid.SampledFrom([]int64{0, 1, 5_000, money.One, 8 * money.One}).Draw(r, "value")
+		spent := rapid.Int64Range(1, 10_000_000).Draw(r, "spent")
+		offer := repeating(unit*money.One, target)
+		each := unit * spent
+		if rapid.Bool().Draw(r, "fixed") {
+			offer.Reward = rules.Reward{Form: rules.FixedReward, Kind: rules.Points, FixedMinor: unit}
+			each = unit
+		}
+		c := cafe(t, miles(rapid.IntRange(0, 4).Draw(r, "decimals"), value), offers(offer))
+		if len(rules.Check(c)) > 0 {
+			return
+		}
+		passed++
+		want := new(big.Int).Mul(big.NewInt(each), big.NewInt(spent/target))
+		s := newScene(t, c).play("enrolled d0 cards=card\nclearing P1 " + strconv.FormatInt(spent, 10) + " d1")
+		got := int64(0)
+		for _, line := range s.out.Accruals {
+			got += line.RewardMinor
+		}
+		if want.Cmp(big.NewInt(got)) != 0 {
+			r.Fatalf("%d units for each %d of %d are %s, not %d", each, target, spent, want, got)
+		}
+		if got > 128*spent {
+			large++
+		}
+	})
+	if passed == 0 || large == 0 {
+		t.Errorf("%d offers passed, %d of them gave much", passed, large)
+	}
 }

@@ -13,30 +13,61 @@ const one = money.One
 func (e *Engine) rewardOf(a *Account, p *purchase, aw *award, boosts []activeBoost) (units int64, there bool, err error) {
 	units, there, err = e.rewardOnce(a, p, aw, boosts)
 	if aw.goals > 1 && units > 0 {
-		units *= min(aw.goals, e.mostTimes(aw, units))
+		units = e.repeated(aw, units)
 	}
 	return units, there, err
 }
 
-// The most that an award comes to which is given several times for one
-// purchase, for each minor unit of the basis: units, and of points what they
-// cost in minor units. So sums stay within 64 bits, whatever is bought.
+// beyondMoney stands for an award of money that is given so often that it leaves
+// 64 bits. It is above all purchases of an account together, above each cap, and
+// above whatever else is worth something: what is left of it is cut to the basis
+// all the same. Only which of two such awards is worth more needs them whole.
+const beyondMoney = 1 << 60
+
+// The most that an award of points comes to which is given for each full target,
+// since at a rate it grows with the square of the purchase: units, and what they
+// cost in minor units. What grows with the purchase alone, and not faster than by
+// the second pair for each minor unit, has no bound. No offer passes that could
+// come to one with less than repeatsWithin minor units. Two groups of those, on all
+// purchases that an account can have, are within 64 bits, and so is eight times
+// the cost.
 const (
-	maxRepeatedUnits = 128
-	maxRepeatedCost  = 8
+	maxRepeatedUnits = 1 << 45
+	maxRepeatedCost  = 1 << 42
+	maxUnitsEach     = 64
+	maxCostEach      = 8
+	repeatsWithin    = 10_000_000
 )
 
-// mostTimes is how often an award can be given for one purchase.
-func (e *Engine) mostTimes(aw *award, units int64) int64 {
-	most := new(big.Int).Mul(big.NewInt(aw.basisMinor), big.NewInt(maxRepeatedUnits))
-	if points := &e.terms.programme.Points; aw.offer.kind == Points && points.ValueMillionths > 0 {
-		affordable := product([]int64{aw.basisMinor, maxRepeatedCost, one, scaleOf(*points)})
-		if affordable.Quo(affordable, big.NewInt(points.ValueMillionths)); affordable.Cmp(most) < 0 {
-			most = affordable
+// repeated is so many units given each time that the goal is reached.
+func (e *Engine) repeated(aw *award, units int64) int64 {
+	all, err := money.Times(units, aw.goals)
+	if aw.offer.kind != Points {
+		if err != nil || all > beyondMoney {
+			return beyondMoney
 		}
+		return all
 	}
-	most.Quo(most, big.NewInt(units)) // within 2^62
-	return max(1, most.Int64())
+	if most := mostRepeated(&e.terms.programme.Points, aw.basisMinor); err != nil || all > most {
+		aw.why |= whyCapPurchase
+		return most
+	}
+	return all
+}
+
+// mostRepeated is the most that points given for each full target of the basis
+// come to.
+func mostRepeated(u *PointsUnit, basisMinor int64) int64 {
+	least := func(units, cost int64) int64 {
+		if u.ValueMillionths > 0 {
+			affordable := product([]int64{cost, one, scaleOf(*u)})
+			if affordable.Quo(affordable, big.NewInt(u.ValueMillionths)); affordable.IsInt64() {
+				return min(units, affordable.Int64())
+			}
+		}
+		return units
+	}
+	return max(least(maxRepeatedUnits, maxRepeatedCost), least(basisMinor*maxUnitsEach, basisMinor*maxCostEach))
 }
 
 // rewardOnce is what the offer's form gives for the basis under these boosts,

@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"math"
+	"math/big"
 
 	"ristourne/rules/money"
 )
@@ -142,7 +143,7 @@ func (e *Engine) workIn(w world, a *Account, p *purchase) error {
 	if err := e.rateAndCap(w, a, p); err != nil {
 		return err
 	}
-	if err := e.chooseInGroups(w); err != nil {
+	if err := e.chooseInGroups(w, a, p); err != nil {
 		return err
 	}
 	if err := e.commissionsOf(w, a, p); err != nil {
@@ -220,7 +221,7 @@ func (e *Engine) takeBasis(w world, a *Account, p *purchase) {
 
 // chooseInGroups is the first half of step 6: in each group the award worth
 // most wins. Awards are in order of strength, so the first of equals does.
-func (e *Engine) chooseInGroups(w world) error {
+func (e *Engine) chooseInGroups(w world, a *Account, p *purchase) error {
 	awards := e.worth[w].awards
 	e.newGroups()
 	for i := range awards {
@@ -241,7 +242,7 @@ func (e *Engine) chooseInGroups(w world) error {
 		switch {
 		case *best < 0:
 			*best, aw.won = int32(i), true
-		case worthMore(aw, &awards[*best]):
+		case e.worthMore(a, p, aw, &awards[*best]):
 			awards[*best].lose()
 			*best, aw.won = int32(i), true
 		default:
@@ -261,8 +262,24 @@ func (aw *award) lose() { aw.won, aw.why = false, aw.why|whyGroup }
 
 // worthMore compares what two awards are worth of the purchase. In two
 // currencies its own two amounts are the rate between them.
-func worthMore(aw, than *award) bool {
-	return money.CompareShares(aw.costMinor, aw.basisMinor, than.costMinor, than.basisMinor) > 0
+func (e *Engine) worthMore(a *Account, p *purchase, aw, than *award) bool {
+	if aw.costMinor < beyondMoney && than.costMinor < beyondMoney {
+		return money.CompareShares(aw.costMinor, aw.basisMinor, than.costMinor, than.basisMinor) > 0
+	}
+	left, right := e.wholeCost(a, p, aw), e.wholeCost(a, p, than)
+	return left.Mul(left, big.NewInt(than.basisMinor)).Cmp(right.Mul(right, big.NewInt(aw.basisMinor))) > 0
+}
+
+// wholeCost is what an award costs, also where that leaves 64 bits.
+func (e *Engine) wholeCost(a *Account, p *purchase, aw *award) *big.Int {
+	if aw.costMinor < beyondMoney {
+		return big.NewInt(aw.costMinor)
+	}
+	units, _, err := e.rewardOnce(a, p, aw, aw.boosts)
+	if err != nil { // it was worked out just now
+		return big.NewInt(aw.costMinor)
+	}
+	return product([]int64{units, aw.goals})
 }
 
 // groupBest is the index of the award that leads a group; of an older turn:

@@ -228,7 +228,7 @@ func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
 		if exact.Sign() <= 0 {
 			return
 		}
-		step := given(round(exact, programme.Rounding), v.times, aw, programme)
+		step := given(round(exact, programme.Rounding), v.times)
 		if most, capped := h.room(s, aw); capped {
 			step = min(step, most)
 		}
@@ -241,27 +241,14 @@ func (o oracle) try(w world, x *outcome, s sale, c candidate, h history) {
 	x.awards = append(x.awards, aw)
 }
 
-// given is one rounded award so many times. What is given several times is held
-// to 128 units for each minor unit of the basis, and points to a cost of eight
-// times the basis: a bound that Ristourne states, no part of the contract.
-func given(one, n int64, aw *award, p *rules.Programme) int64 {
-	if n == 1 || one == 0 {
-		return one
+// given is one rounded award so many times, however much that is: no history of
+// the generator's comes near to what 64 bits hold.
+func given(one, n int64) int64 {
+	all := new(big.Int).Mul(big.NewInt(one), big.NewInt(n))
+	if !all.IsInt64() {
+		panic("an award given again leaves 64 bits")
 	}
-	most := new(big.Rat).Quo(big.NewRat(128*aw.basis, 1), whole(one))
-	if value := p.Points.ValueMillionths; aw.offer.Reward.Kind == rules.Points && value > 0 {
-		cost := times(millionths(value), whole(one))
-		for range p.Points.Decimals {
-			cost.Quo(cost, whole(10))
-		}
-		if affordable := new(big.Rat).Quo(whole(8*aw.basis), cost); affordable.Cmp(most) < 0 {
-			most = affordable
-		}
-	}
-	for n > 1 && whole(n).Cmp(most) > 0 {
-		n--
-	}
-	return one * n
+	return all.Int64()
 }
 
 func or(c, otherwise money.Currency) money.Currency {
