@@ -46,7 +46,7 @@ fuzz: ## Fuzz every decoder for FUZZTIME (default 30s) each
 
 .PHONY: soak
 soak: ## Send and configure whatever is accepted, at random, the whole way for SOAK (default 1h; SEED=17 begins with that round)
-	go test ./cmd/ristourne -run '^TestNothingThatIsSentOrConfiguredStopsAShard$$' -count=1 -v -timeout 0 \
+	go test ./cmd/pipelinetest -run '^TestNothingThatIsSentOrConfiguredStopsAShard$$' -count=1 -v -timeout 0 \
 		-wholeway.duration $(or $(SOAK),1h) -wholeway.seed $(or $(SEED),1)
 
 ##@ Measure

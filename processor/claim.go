@@ -52,6 +52,7 @@ func (s *Shard) Claim(ctx context.Context) error {
 	s.window.reset(progress{heads: s.heads})
 	s.lastSave = s.edges.Now()
 	s.source.Seek(feed.Offsets(s.heads))
+	s.metrics.epoch.WithLabelValues(strconv.Itoa(int(s.source.Shard()))).Set(float64(s.epoch))
 	s.log.Info("shard claimed", "epoch", s.epoch, "heads", s.heads, "batch", s.batch, "members", s.members.count, "known_ids", s.known.count)
 	return nil
 }

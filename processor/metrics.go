@@ -20,6 +20,7 @@ type Metrics struct {
 	stepSeconds    *prometheus.HistogramVec
 	shardFailures  *prometheus.CounterVec
 	outboxesFound  prometheus.Counter
+	epoch          *prometheus.GaugeVec
 	rebuilds       prometheus.Counter
 	differences    prometheus.Counter
 	repairs        prometheus.Counter
@@ -63,6 +64,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help: "Shards that stopped, or that wait for a person to act, by reason. The others go on.",
 		}, []string{"shard", "reason"}),
 		outboxesFound:  counter("outboxes_found_total", "Batches of a former owner that were settled on claim."),
+		epoch:          gauge("shard_epoch", "Epoch by which this process has claimed a shard, until it lets it go. The owner is whoever has the highest.", "shard"),
 		rebuilds:       counter("rebuilds_total", "Shards rebuilt from the ledger."),
 		differences:    counter("rebuild_differences_total", "Accounts of which recomputing would change what is booked, found by a rebuild, which changes nothing of it. Look into each."),
 		repairs:        counter("repairs_total", "Accounts that a repair, approved by a person, has changed."),
@@ -89,7 +91,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
 	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.shardFailures, m.outboxesFound, m.rebuilds, m.differences, m.repairs, m.restored, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
-	registry.MustRegister(m.stampAge, m.stampsOff, m.refunds, m.holdouts)
+	registry.MustRegister(m.stampAge, m.stampsOff, m.epoch, m.refunds, m.holdouts)
 	return m
 }
 
@@ -145,6 +147,7 @@ func (m *Metrics) countGrants(shard int32, t *pot) {
 // letGo takes what a shard holds out of the gauges.
 func (m *Metrics) letGo(shard int32) {
 	m.budgetHeld.DeletePartialMatch(prometheus.Labels{"shard": strconv.Itoa(int(shard))})
+	m.epoch.DeleteLabelValues(strconv.Itoa(int(shard)))
 	m.stampAge.DeletePartialMatch(prometheus.Labels{"shard": strconv.Itoa(int(shard))})
 }
 

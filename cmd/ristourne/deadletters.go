@@ -15,7 +15,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/feed"
@@ -87,7 +86,7 @@ func listDeadLetters(ctx context.Context, stdout io.Writer, c *config, o deadLet
 	}
 	letters := newestLetters{limit: o.limit}
 	err = feed.ReadTopic(ctx, config, topic, func(partition int32, r feed.Record) error {
-		message, err := messageOf(&r)
+		message, err := r.Message()
 		if err != nil {
 			return err
 		}
@@ -109,12 +108,6 @@ func listDeadLetters(ctx context.Context, stdout io.Writer, c *config, o deadLet
 		return printLettersJSON(stdout, letters.kept)
 	}
 	return printLetters(stdout, letters.kept)
-}
-
-// messageOf is a record as kafka-go has it; it is valid as long as the record.
-func messageOf(r *feed.Record) (kafka.Message, error) {
-	headers, err := r.Headers()
-	return kafka.Message{Key: r.Key, Value: r.Value, Headers: headers, Time: time.UnixMilli(r.Time)}, err
 }
 
 type listedLetter struct {

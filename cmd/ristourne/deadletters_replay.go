@@ -132,7 +132,7 @@ func replayDeadLetters(ctx context.Context, stdout, stderr io.Writer, c *config,
 	replay := deadletters.Replay{Topics: topics[:], Selection: selection, Rekey: o.rekey, Limit: o.limit}
 	replay.Read = func(ctx context.Context, each func(kafka.Message) error) error {
 		return feed.ReadTopic(ctx, config, letters, func(_ int32, r feed.Record) error {
-			message, err := messageOf(&r)
+			message, err := r.Message()
 			if err != nil {
 				return err
 			}

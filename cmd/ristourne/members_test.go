@@ -20,8 +20,14 @@ const membersDir = "../../testdata/members"
 func writeConfig(t *testing.T, text string) string {
 	t.Helper()
 	t.Setenv("GOOD_SECRET", goodSecret)
-	path := filepath.Join(t.TempDir(), "ristourne.yaml")
-	if err := os.WriteFile(path, []byte(text+"\nprivacy: {account_ref_key: {env: GOOD_SECRET}}\n"), 0o600); err != nil {
+	return writeFile(t, "ristourne.yaml", "%s\nprivacy: {account_ref_key: {env: GOOD_SECRET}}\n", text)
+}
+
+// writeFile makes a file of the test and gives its path.
+func writeFile(t *testing.T, name, format string, args ...any) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, fmt.Appendf(nil, format, args...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -446,7 +446,7 @@ func (b *bank) setForward(t *testing.T, shard int32, topic string, to int64) {
 	transport := &kafka.Transport{}
 	defer transport.CloseIdleConnections()
 	client := kafka.Client{Addr: kafka.TCP(b.c.Kafka.Brokers...), Transport: transport}
-	eventually(t, "the group has ended and takes an offset", func() bool {
+	waitUntil(t, "the group has ended and takes an offset", func() bool {
 		answer, err := client.OffsetCommit(t.Context(), &kafka.OffsetCommitRequest{
 			GroupID: b.c.Kafka.Group, GenerationID: -1,
 			Topics: map[string][]kafka.OffsetCommit{topic: {{Partition: int(shard), Offset: to}}},

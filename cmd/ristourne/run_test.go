@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"regexp"
@@ -47,20 +48,19 @@ func (b *syncBuffer) String() string {
 	return b.text.String()
 }
 
-// waitUntil looks again and again, and gives up after two minutes.
+// waitUntil looks again and again, and fails the test where it was in vain.
 func waitUntil(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	limit := time.After(2 * time.Minute)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
+	partstest.WaitUntil(t, what, is)
 }
+
+// head is the first lines of a text.
+func head(text string, lines int) string {
+	all := strings.SplitN(text, "\n", lines+1)
+	return strings.Join(all[:min(len(all), lines)], "\n")
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 const bankShards = 2
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"ristourne/deploy/parts/partstest"
 	"ristourne/rules"
 )
 
@@ -66,7 +67,7 @@ func TestAMoveKeepsStatesAndLeavesNothingOut(t *testing.T) {
 	defer client.Close()
 	topics := b.c.Kafka.Topics.inputs()
 	b.makeAnew(t, topics[rules.TopicFacts], topics[rules.TopicReferrals], topics[rules.TopicTransactions])
-	before := dumpRedis(t, client)
+	before := partstest.DumpRedis(t, client)
 	wantRefused(t, "Where records come in these from now on, say so: `ristourne move`", "run", "--config", b.config)
 
 	wantText(t, b.run(t, "move", "--dry-run"), "shard 0 would begin in "+topics[rules.TopicTransactions]+" at offset 0", "shard 1 goes on in "+topics[rules.TopicResults])
@@ -75,7 +76,7 @@ func TestAMoveKeepsStatesAndLeavesNothingOut(t *testing.T) {
 	_, stderr = b.fails(t, exitUsage, "move", "--dry-run", "--since", "yesterday")
 	wantText(t, stderr, "it must be an instant of RFC 3339")
 	wantRefused(t, "was deleted and made anew", "run", "--config", b.config)
-	eventually(t, "the group has ended", func() bool {
+	waitUntil(t, "the group has ended", func() bool {
 		stdout, _, code := command(t, "", "move", "--by", "ada", "--reason", "new topics", "--config", b.config)
 		return code == 0 && strings.Contains(stdout, "shard 0 begins in "+topics[rules.TopicFacts]+" at offset 0")
 	})
@@ -83,7 +84,7 @@ func TestAMoveKeepsStatesAndLeavesNothingOut(t *testing.T) {
 
 	// Redis falls back to the former offsets, which are of other topics. Everything
 	// comes once more, and one purchase that is new.
-	restoreRedis(t, client, before)
+	partstest.RestoreRedis(t, client, before)
 	taken, _ := b.taken(t)
 	b.start(t)
 	again := b.sendFile(t, rules.TopicFacts, simulateDir+"/facts.jsonl")

@@ -42,3 +42,13 @@ func freePorts(n int) ([]int, error) {
 func localAddr(port int) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
+
+// FreeAddr is an address on this machine on which nobody listens. Another process
+// may take it first: start with another one then.
+func FreeAddr() (string, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return "", err
+	}
+	return localAddr(ports[0]), nil
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -243,6 +244,12 @@ func (s *recordSet) record(r *Record) error {
 		s.next = offset + 1
 	}
 	return nil
+}
+
+// Message is the record as kafka-go has it; it is valid as long as the record.
+func (r *Record) Message() (kafka.Message, error) {
+	headers, err := r.Headers()
+	return kafka.Message{Key: r.Key, Value: r.Value, Headers: headers, Time: time.UnixMilli(r.Time)}, err
 }
 
 // Headers are the record's headers. The stream has no use for them; who reads

@@ -1,4 +1,4 @@
-package main
+package pipelinetest
 
 import (
 	"context"
@@ -289,58 +289,20 @@ func (w *chaosWorld) maybeLoseRedis(t *testing.T) {
 	if w.emptyOnce {
 		w.emptyOnce = false
 		w.losses++
-		restoreRedis(t, w.redis, nil)
+		partstest.RestoreRedis(t, w.redis, nil)
 	}
 	if !w.loseRedis {
 		return
 	}
 	switch w.rng.IntN(6) {
 	case 0, 1:
-		w.dump = dumpRedis(t, w.redis)
+		w.dump = partstest.DumpRedis(t, w.redis)
 	case 2:
 		w.losses++
-		restoreRedis(t, w.redis, w.dump)
+		partstest.RestoreRedis(t, w.redis, w.dump)
 	case 3:
 		w.losses++
-		restoreRedis(t, w.redis, nil)
-	}
-}
-
-func dumpRedis(t *testing.T, client redis.UniversalClient) map[string]any {
-	t.Helper()
-	ctx := t.Context()
-	dump := make(map[string]any)
-	for _, key := range client.Keys(ctx, "*").Val() {
-		switch kind := client.Type(ctx, key).Val(); kind {
-		case "string":
-			dump[key] = client.Get(ctx, key).Val()
-		case "hash":
-			dump[key] = client.HGetAll(ctx, key).Val()
-		case "none": // deleted meanwhile, by a zombie
-		default:
-			t.Fatalf("key %q is a %s: the test does not know how to set it back", key, kind)
-		}
-	}
-	return dump
-}
-
-func restoreRedis(t *testing.T, client redis.UniversalClient, dump map[string]any) {
-	t.Helper()
-	ctx := t.Context()
-	if err := client.FlushAll(ctx).Err(); err != nil {
-		t.Fatal(err)
-	}
-	for key, value := range dump {
-		var err error
-		switch value := value.(type) {
-		case string:
-			err = client.Set(ctx, key, value, 0).Err()
-		case map[string]string:
-			err = client.HSet(ctx, key, value).Err()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		partstest.RestoreRedis(t, w.redis, nil)
 	}
 }
 
@@ -436,7 +398,7 @@ func (w *chaosWorld) checkSums(t *testing.T, histories []*rules.AccountHistory) 
 	}
 	want := ledgertest.Result{Sums: w.want.Sums, Instructed: w.want.Instructed}
 	if difference := ledgertest.Difference(want, ledgertest.Result{Sums: got, Instructed: w.want.Instructed}); difference != "" {
-		t.Errorf("the ledger is not that of one clean pass:\n%s", head(difference, 20))
+		t.Errorf("the ledger is not that of one clean pass:\n%.4000s", difference)
 	}
 }
 
@@ -473,12 +435,12 @@ func (w *chaosWorld) checkInstructions(t *testing.T) {
 	}
 }
 
-// checkDeadLetters: each bad record is set aside, perhaps more than once.
-func (w *chaosWorld) checkDeadLetters(t *testing.T) {
+// letterIDs are those of the dead letters in the topic, each once.
+func (w *chaosWorld) letterIDs(t *testing.T) map[string]bool {
 	t.Helper()
 	ids := make(map[string]bool)
 	err := feed.ReadTopic(t.Context(), w.feed, w.deadLetters, func(_ int32, r feed.Record) error {
-		message, err := messageOf(&r)
+		message, err := r.Message()
 		if err != nil {
 			return err
 		}
@@ -491,7 +453,13 @@ func (w *chaosWorld) checkDeadLetters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(ids) != w.poison {
+	return ids
+}
+
+// checkDeadLetters: each bad record is set aside, perhaps more than once.
+func (w *chaosWorld) checkDeadLetters(t *testing.T) {
+	t.Helper()
+	if ids := w.letterIDs(t); len(ids) != w.poison {
 		t.Errorf("%d dead letters of %d bad records", len(ids), w.poison)
 	}
 }
@@ -499,32 +467,31 @@ func (w *chaosWorld) checkDeadLetters(t *testing.T) {
 // checkFates: every record that came in has exactly one fate.
 func (w *chaosWorld) checkFates(t *testing.T) {
 	t.Helper()
-	store, err := accounts.New(w.redis, w.prefix)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fates [rules.NumFates]int64
-	var sum, in int64
-	for shard := range w.shards {
-		ofShard, err := store.Fates(t.Context(), shard)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for fate, n := range ofShard {
-			fates[fate] += n
-			sum += n
-		}
-	}
+	var in int64
 	for _, end := range w.ends {
 		in += end
 	}
-	if sum != in {
+	if sum, fates := w.taken(t); sum != in {
 		t.Errorf("%d records came in, %d have a fate: %v", in, sum, fates)
 	}
 }
 
-// head is the first lines of a text.
-func head(text string, lines int) string {
-	all := strings.SplitN(text, "\n", lines+1)
-	return strings.Join(all[:min(len(all), lines)], "\n")
+// taken is how many records have a fate, all shards together.
+func (w *chaosWorld) taken(t *testing.T) (n int64, fates [rules.NumFates]int64) {
+	t.Helper()
+	store, err := accounts.New(w.redis, w.prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for shard := range w.shards {
+		of, err := store.Fates(t.Context(), shard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for fate, count := range of {
+			fates[fate] += count
+			n += count
+		}
+	}
+	return n, fates
 }

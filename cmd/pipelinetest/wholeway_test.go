@@ -1,10 +1,12 @@
-package main
+package pipelinetest
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,11 +14,11 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"ristourne/processor/catalog"
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
 	"ristourne/sinks/credits"
-	"ristourne/sinks/deadletters"
 )
 
 // A failure names its seed: -wholeway.seed 17 runs that round first.
@@ -27,6 +29,7 @@ var (
 
 const (
 	wholeWayRounds   = 2 // at least
+	wholeWayShards   = 2
 	wholeWayPortions = 3
 	wholeWayPortion  = 250 // records
 	// wholeWayStall is how long a round may stand still; it never does on an idle
@@ -53,8 +56,8 @@ func TestNothingThatIsSentOrConfiguredStopsAShard(t *testing.T) {
 // wholeWay is one round.
 type wholeWay struct {
 	chancer
-	*bank
-	feed    feed.Config
+	*failoverWorld
+	process *instance
 	offers  *offerFiles
 	maker   *recordMaker
 	sources map[place][]byte // the bytes that were produced, by where they stand
@@ -74,21 +77,18 @@ func newWholeWay(t *testing.T, seed uint64) *wholeWay {
 	t.Helper()
 	c := chancer{rand.New(rand.NewPCG(seed, 11))}
 	now := time.Now()
-	w := &wholeWay{chancer: c, bank: newBank(t), offers: newOfferFiles(c, now), rebuild: c.in(25)}
+	w := &wholeWay{chancer: c, offers: newOfferFiles(c, now), rebuild: c.in(25)}
 	w.maker = newRecordMaker(c, now, w.offers)
-	w.c.Processor.MaxAccounts = c.between(1, 20)
-	var err error
-	if w.feed, err = w.c.Kafka.feed(quiet()); err != nil {
-		t.Fatal(err)
-	}
+	parts := &chaosWorld{shards: wholeWayShards, prefix: "wholeway", rng: c.Rand}
+	w.failoverWorld = newProcesses(t, parts, fmt.Sprintf("commit_interval: 50ms, max_accounts: %d", c.between(1, 20)))
 	return w
 }
 
 func (w *wholeWay) run(t *testing.T) {
 	dir := t.TempDir()
 	w.offers.write(t, dir)
-	w.bank.run(t, "offers", "publish", dir)
-	w.start(t)
+	w.publish(t, dir)
+	w.process = w.start(t, "whole-way")
 	w.produce(t, w.maker.first())
 	for portion := range wholeWayPortions {
 		w.maker.now = time.Now()
@@ -96,18 +96,15 @@ func (w *wholeWay) run(t *testing.T) {
 		w.settle(t)
 		w.readInstructions(t)
 		if portion == 0 && w.rebuild {
-			for shard := range bankShards {
-				w.bank.run(t, "rebuild", "--shard", fmt.Sprint(shard))
+			for shard := range w.shards {
+				runProgram(t, w.binary, "rebuild", "--shard", fmt.Sprint(shard), "--config", w.config)
 			}
 		}
 	}
-	w.checkLog(t)
 	w.checkDeadLetters(t)
 	w.checkLedger(t)
-	w.stop()
-	if err := <-w.stopped; err != nil {
-		t.Errorf("the processor ended with: %v", err)
-	}
+	w.process.terminate(t)
+	w.checkLog(t)
 }
 
 func (w *wholeWay) produce(t *testing.T, records []madeRecord) {
@@ -115,7 +112,7 @@ func (w *wholeWay) produce(t *testing.T, records []madeRecord) {
 	transport := &kafka.Transport{} // the shared one may not know the topics yet
 	defer transport.CloseIdleConnections()
 	writer := &kafka.Writer{
-		Transport: transport, Addr: kafka.TCP(w.c.Kafka.Brokers...), Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll,
+		Transport: transport, Addr: kafka.TCP(w.brokers...), Balancer: kafka.Murmur2Balancer{}, RequiredAcks: kafka.RequireAll,
 		BatchTimeout: time.Millisecond, BatchSize: 20, Compression: kafka.Lz4,
 	}
 	defer writer.Close()
@@ -172,7 +169,7 @@ func (w *wholeWay) readTopics(t *testing.T) (in int64) {
 
 func (w *wholeWay) committed(t *testing.T) (n int64) {
 	t.Helper()
-	for shard := range int32(bankShards) {
+	for shard := range w.shards {
 		offsets, err := feed.Committed(t.Context(), w.feed, shard)
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +187,7 @@ func (w *wholeWay) readInstructions(t *testing.T) {
 	t.Helper()
 	known := map[string]rules.Instruction{}
 	w.maker.instructions = w.maker.instructions[:0]
-	err := feed.ReadTopic(t.Context(), w.feed, w.c.Kafka.Topics.Instructions, func(_ int32, r feed.Record) error {
+	err := feed.ReadTopic(t.Context(), w.feed, w.instructions, func(_ int32, r feed.Record) error {
 		i, err := credits.Decode(r.Value)
 		if err != nil {
 			return err
@@ -211,7 +208,11 @@ func (w *wholeWay) readInstructions(t *testing.T) {
 // is no failure.
 func (w *wholeWay) checkLog(t *testing.T) {
 	t.Helper()
-	for line := range strings.Lines(w.log.String()) {
+	log, err := os.ReadFile(w.process.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(log)) {
 		var entry struct{ Level string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Errorf("a line of the log is no JSON: %s", line)
@@ -225,21 +226,7 @@ func (w *wholeWay) checkLog(t *testing.T) {
 // checkDeadLetters: each that is counted is there and can be read.
 func (w *wholeWay) checkDeadLetters(t *testing.T) {
 	t.Helper()
-	ids := map[string]bool{}
-	err := feed.ReadTopic(t.Context(), w.feed, w.c.Kafka.Topics.DeadLetters, func(_ int32, r feed.Record) error {
-		message, err := messageOf(&r)
-		if err != nil {
-			return err
-		}
-		letter, err := deadletters.Decode(message)
-		if err == nil {
-			ids[deadletters.ID(&letter)] = true
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ids := w.letterIDs(t)
 	if _, fates := w.taken(t); int64(len(ids)) != fates[rules.DeadLettered] {
 		t.Errorf("%d dead letters of %d that are counted", len(ids), fates[rules.DeadLettered])
 	}
@@ -249,26 +236,24 @@ func (w *wholeWay) checkDeadLetters(t *testing.T) {
 // makes of the same records, in the order in which they were decided.
 func (w *wholeWay) checkLedger(t *testing.T) {
 	t.Helper()
-	snapshot, err := catalogueNow(t.Context(), w.c, quiet())
-	if err != nil {
+	watcher := catalog.NewWatcher(w.redis, catalog.WatcherOptions{Prefix: w.prefix, Log: quiet()})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go watcher.Run(ctx) //nolint:errcheck // Wait gives its error
+	if err := watcher.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
-	ledger, err := lookIntoLedger(t.Context(), w.c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ledger.Close()
-	engine := rules.NewEngine(snapshot)
+	engine := rules.NewEngine(watcher.Current().Snapshot)
 	engine.SetBudgets(spent{})
-	for shard := range int32(bankShards) {
-		if err := ledger.Histories(t.Context(), shard, func(h *rules.AccountHistory) error {
+	for shard := range w.shards {
+		if err := w.ledger.Histories(t.Context(), shard, func(h *rules.AccountHistory) error {
 			w.checkAccount(t, engine, shard, h)
 			return nil
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	conflicts, err := ledger.Conflicts(t.Context())
+	conflicts, err := w.ledger.Conflicts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package pipelinetest
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package main
+package pipelinetest
 
 import (
 	"math/rand/v2"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
 	"ristourne/processor/feed"
@@ -36,18 +37,17 @@ func TestProcessesHandTheirShardsOn(t *testing.T) {
 
 	t.Log("a is killed between decided and settled: b settles what it finds")
 	shard := w.freezeInFlight(t, a)
-	b.lookAway(t)
+	found := b.outboxesFound(t)
 	a.kill(t)
-	w.awaitTakenOver(t, shard, b)
+	w.awaitTakenOver(t, shard, b, found)
 
 	t.Log("c starts late, b is stopped until its session is over, and wakes up")
 	c := w.start(t, "c")
 	w.awaitShared(t, b, c)
 	shard = w.freezeInFlight(t, b)
-	c.lookAway(t)
-	w.awaitTakenOver(t, shard, c)
+	w.awaitTakenOver(t, shard, c, c.outboxesFound(t))
 	b.signal(t, syscall.SIGCONT) // what it does now comes too late
-	w.awaitShared(t, b, c)       // in a generation that is new to it
+	w.awaitShared(t, b, c)       // by epochs that are new to it
 
 	t.Log("c is told to end in mid-flight, d starts late")
 	w.freezeInFlight(t, c)
@@ -58,7 +58,7 @@ func TestProcessesHandTheirShardsOn(t *testing.T) {
 	for len(w.supply) > 0 {
 		w.produceMore(t)
 	}
-	eventually(t, "every record is committed", func() bool { return w.finished(t.Context(), t) })
+	partstest.WaitUntil(t, "every record is committed", func() bool { return w.finished(t.Context(), t) })
 
 	b.terminate(t)
 	d.terminate(t)
@@ -70,6 +70,7 @@ func TestProcessesHandTheirShardsOn(t *testing.T) {
 type failoverWorld struct {
 	*chaosWorld
 	binary, config string
+	processor      string // settings of the processes
 	store          *accounts.Store
 	supply         []ledgertest.Record
 }
@@ -81,15 +82,21 @@ func newFailoverWorld(t *testing.T) *failoverWorld {
 	return w
 }
 
-// newFailoverParts has the catalogue published, and no records.
+// newFailoverParts has the catalogue published, and no records. Its processes have
+// small batches: much is in flight then.
 func newFailoverParts(t *testing.T, catalogueDir string) *failoverWorld {
 	t.Helper()
-	w := &failoverWorld{binary: buildProgram(t), chaosWorld: &chaosWorld{
-		shards: failoverShards, prefix: "failover", rng: rand.New(rand.NewPCG(11, 5)),
-	}}
+	w := newProcesses(t, &chaosWorld{shards: failoverShards, prefix: "failover", rng: rand.New(rand.NewPCG(11, 5))}, "max_accounts: 10, commit_interval: 100ms")
+	w.publish(t, catalogueDir)
+	return w
+}
+
+// newProcesses starts parts for processes with these settings.
+func newProcesses(t *testing.T, parts *chaosWorld, processor string) *failoverWorld {
+	t.Helper()
+	w := &failoverWorld{binary: buildProgram(t), chaosWorld: parts, processor: processor}
 	w.startParts(t)
-	w.config = w.writeConfig(t)
-	runProgram(t, w.binary, "offers", "publish", catalogueDir, "--config", w.config)
+	w.config = w.writeConfig(t, "127.0.0.1:0")
 	var err error
 	if w.store, err = accounts.New(w.redis, w.prefix); err != nil {
 		t.Fatal(err)
@@ -97,8 +104,13 @@ func newFailoverParts(t *testing.T, catalogueDir string) *failoverWorld {
 	return w
 }
 
-// writeConfig has short sessions and small batches: much is in flight then.
-func (w *failoverWorld) writeConfig(t *testing.T) string {
+func (w *failoverWorld) publish(t *testing.T, catalogueDir string) {
+	t.Helper()
+	runProgram(t, w.binary, "offers", "publish", catalogueDir, "--config", w.config)
+}
+
+// writeConfig has short sessions, so that a process that stopped is missed soon.
+func (w *failoverWorld) writeConfig(t *testing.T, listen string) string {
 	t.Helper()
 	return writeFile(t, "ristourne.yaml", `
 kafka:
@@ -109,8 +121,8 @@ kafka:
 redis: {addresses: [%q], prefix: %s}
 clickhouse: {addresses: [%q], database: %q, user: %q, password: {file: %q}}
 privacy: {account_ref_key: {file: %q}}
-processor: {max_accounts: 10, commit_interval: 100ms}
-http: {listen: "127.0.0.1:0"}
+processor: {%s}
+http: {listen: %q}
 log: {format: json}
 `, w.brokers[0], w.feed.GroupID, failoverSession,
 		w.feed.Topics[feed.Facts], w.feed.Topics[feed.Referrals], w.feed.Topics[feed.Results], w.feed.Topics[feed.Transactions],
@@ -118,7 +130,8 @@ log: {format: json}
 		w.redis.(*redis.Client).Options().Addr, w.prefix,
 		w.ledgerOptions.Addresses[0], w.ledgerOptions.Database, w.ledgerOptions.User,
 		writeFile(t, "clickhouse.secret", "%s", w.ledgerOptions.Password),
-		writeFile(t, "account-ref-key.secret", "a secret of the test, 32 bytes +"))
+		writeFile(t, "account-ref-key.secret", "a secret of the test, 32 bytes +"),
+		w.processor, listen)
 }
 
 // makeRecords makes up what is written by and by, and the ledger that must come
@@ -181,38 +194,53 @@ func (w *failoverWorld) produceMore(t *testing.T) {
 	w.supply = w.supply[n:]
 }
 
+// start starts a process and waits until it answers. An address that was free may
+// be gone when the process asks for it: the next try has another.
 func (w *failoverWorld) start(t *testing.T, name string) *instance {
 	t.Helper()
-	return runInstance(t, w.binary, name, "run", "--config", w.config)
+	const tries = 5
+	for range tries {
+		address := freeAddress(t)
+		p := runInstance(t, w.binary, name, address, "run", "--config", w.writeConfig(t, address))
+		partstest.WaitUntil(t, "process "+name+" answers", func() bool { return p.hasExited() || p.metrics() != "" })
+		if !p.hasExited() {
+			return p
+		}
+	}
+	t.Fatalf("process %s ended %d times as soon as it was started", name, tries)
+	return nil
 }
 
 // awaitShared waits until each process has claimed a part of the shards, and
-// together they have all, in one generation.
+// together they have all, none by an epoch that is over.
 func (w *failoverWorld) awaitShared(t *testing.T, processes ...*instance) {
 	t.Helper()
-	eventually(t, "the processes share all shards", func() bool {
-		var all []int32
-		generations := make(map[int32]bool)
+	partstest.WaitUntil(t, "the processes share all shards", func() bool {
+		owned := 0
 		for _, p := range processes {
-			shards, generation, whole := p.claimed(t)
-			if len(shards) == 0 || !whole {
+			claims := p.claims(t)
+			if len(claims) == 0 {
 				return false
 			}
-			all, generations[generation] = append(all, shards...), true
+			for shard, epoch := range claims {
+				if w.head(t, shard).Epoch != epoch {
+					return false
+				}
+			}
+			owned += len(claims)
 		}
-		return len(all) == failoverShards && len(generations) == 1
+		return owned == failoverShards
 	})
 }
 
-// awaitTakenOver waits until p has found what the former owner of the shard had
-// decided and not settled, and goes on from there.
-func (w *failoverWorld) awaitTakenOver(t *testing.T, shard int32, p *instance) {
+// awaitTakenOver waits until p owns the shard, and has settled what former owners
+// had decided and not settled beyond the batches that it had found before.
+func (w *failoverWorld) awaitTakenOver(t *testing.T, shard int32, p *instance, before float64) {
 	t.Helper()
-	for _, message := range []string{saysSettled, saysClaimed} {
-		eventually(t, p.name+" says: "+message, func() bool {
-			return p.said(t, func(l logLine) bool { return l.Message == message && l.Shard == shard })
-		})
-	}
+	partstest.WaitUntil(t, p.name+" takes over", func() bool {
+		epoch, owns := p.claims(t)[shard]
+		return owns && w.head(t, shard).Epoch == epoch && p.outboxesFound(t) > before
+	})
 }
 
 // freezeInFlight stops a process (it stays stopped) at a moment when one of its
@@ -220,17 +248,17 @@ func (w *failoverWorld) awaitTakenOver(t *testing.T, shard int32, p *instance) {
 // are committed. It gives that shard.
 func (w *failoverWorld) freezeInFlight(t *testing.T, p *instance) (shard int32) {
 	t.Helper()
-	eventually(t, "process "+p.name+" is in mid-flight", func() (found bool) {
+	partstest.WaitUntil(t, "process "+p.name+" is in mid-flight", func() (found bool) {
 		if w.allDecided(t) {
 			if len(w.supply) == 0 {
 				t.Fatalf("all records went through before process %s was met in mid-flight", p.name)
 			}
 			w.produceMore(t)
 		}
+		claims := p.claims(t)
 		p.signal(t, syscall.SIGSTOP)
-		shards, _, _ := p.claimed(t)
-		for _, shard = range shards {
-			if w.inFlight(t, shard) {
+		for of, epoch := range claims {
+			if shard = of; w.head(t, of).Epoch == epoch && w.inFlight(t, of) {
 				return true
 			}
 		}
