@@ -13,7 +13,7 @@ import (
 // within the volume and a fixed amount a purchase. They keep its state within what one script can save: some
 // 4 MB, and 40 MB where every id is as long as it may be.
 const (
-	maxAccountVolumeMinor = 1 << 55
+	maxAccountVolumeMinor = MaxAmountMinor
 	maxAccountEvents      = 1 << 15
 	maxAccountItems       = 1 << 16 // categories of all events' items
 	maxItemLists          = 1 << 8  // events of one purchase that list items: they are added up as fractions
@@ -313,4 +313,12 @@ func (a *Account) cashIn(c money.Currency) *cashTotal {
 	}
 	a.cash = append(a.cash, cashTotal{currency: c})
 	return &a.cash[len(a.cash)-1]
+}
+
+func (a *Account) factBytes() int {
+	n := 0
+	for i := range a.facts {
+		n += a.facts[i].bytes()
+	}
+	return n
 }

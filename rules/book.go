@@ -241,7 +241,7 @@ func (e *Engine) accrualID(x *Accrual, d decision) AccrualID {
 	for _, s := range [...]string{
 		x.AccountID, x.TransactionID, x.OfferID, x.OfferVersion, x.PartnerID, x.StoreID, x.BeneficiaryID, x.Unit, x.Programme, x.Cause.ID,
 	} {
-		b = appendString(b, s)
+		b = AppendString(b, s)
 	}
 	b = d.appendRepair(append(b, byte(x.Role), byte(x.Kind), byte(x.Stage), byte(x.Cause.Kind)))
 	e.buf = b
@@ -263,11 +263,6 @@ func mark(set bool) byte {
 		return 1
 	}
 	return 0
-}
-
-func appendString(b []byte, s string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
 }
 
 // bookFacts books the lines that facts deserve by themselves. Their sums are

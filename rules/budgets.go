@@ -11,8 +11,3 @@ type Budgets interface {
 	// GiveBack returns what was taken before; later decisions may have it.
 	GiveBack(key BudgetKey, minor int64)
 }
-
-// SetBudgets gives the engine the budgets to ask. Nil is for replaying what was
-// decided before: no budget is asked and none limits anything, and what is
-// booked so must be replaced by the ledger's word (AdoptBooked, AdoptGrants).
-func (e *Engine) SetBudgets(b Budgets) { e.budgets = b }

@@ -510,3 +510,83 @@ func HoldoutID(partnerID, offerID string) string {
 // OfferRef names an offer: of a partner, or where Partner is empty the
 // programme's own. An empty Offer is all of them.
 type OfferRef struct{ Partner, Offer string }
+
+// of is the commission on a basis; 0 where it follows from what rewards cost.
+func (c *Commission) of(basisMinor int64, rounding money.Rounding) (int64, error) {
+	switch c.Form {
+	case ShareCommission:
+		return money.Share(basisMinor, c.RateMillionths, c.FixedMinor, rounding)
+	case TieredCommission:
+		for i := len(c.Tiers) - 1; i >= 0; i-- {
+			if t := &c.Tiers[i]; basisMinor >= t.FromMinor {
+				return money.Share(basisMinor, t.RateMillionths, t.FixedMinor, rounding)
+			}
+		}
+	case CostPlusCommission:
+	}
+	return 0, nil
+}
+
+// asksMCC reports that the merchant's category matters.
+func (c *Conditions) asksMCC() bool { return len(c.MCCs)+len(c.NotMCCs) > 0 }
+
+// takesMCC reports whether the merchant category code, four digits or empty,
+// is one that is asked for, and none that is excluded. Of an unknown one nobody
+// can say that.
+func (c *Conditions) takesMCC(mcc string) bool {
+	if !c.asksMCC() {
+		return true
+	}
+	if len(mcc) != 4 {
+		return false
+	}
+	code := uint16(0)
+	for i := range 4 {
+		if mcc[i] < '0' || mcc[i] > '9' {
+			return false
+		}
+		code = code*10 + uint16(mcc[i]-'0')
+	}
+	return (len(c.MCCs) == 0 || inRanges(c.MCCs, code)) && !inRanges(c.NotMCCs, code)
+}
+
+// reachedWith is how often a goal is reached with a purchase: where it isn't
+// given again, once for good from the target on.
+func (g *Goal) reachedWith(beforeMinor, basisMinor int64) int64 {
+	if !g.Again {
+		if beforeMinor+basisMinor < g.AmountMinor {
+			return 0
+		}
+		return 1
+	}
+	return (beforeMinor+basisMinor)/g.AmountMinor - beforeMinor/g.AmountMinor
+}
+
+func (u *PointsUnit) cost(units int64, rounding money.Rounding) (int64, error) {
+	perUnit := u.ValueMillionths * money.One // of 10^-12
+	for range u.Decimals {
+		perUnit /= 10
+	}
+	exact, err := money.Exact{}.Plus(units, perUnit)
+	if err != nil {
+		return 0, err
+	}
+	return exact.Round(rounding)
+}
+
+// UnitOf is what the offer gives: the code of the programme's points, or a currency.
+func (o *Offer) UnitOf(pointsCode string) string {
+	if o.Reward.Kind == Points {
+		return pointsCode
+	}
+	return o.Currency.String()
+}
+
+func inRanges(ranges []MCCRange, code uint16) bool {
+	for _, r := range ranges {
+		if code >= r.From && code <= r.To {
+			return true
+		}
+	}
+	return false
+}

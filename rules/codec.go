@@ -9,18 +9,8 @@ import (
 	"ristourne/rules/money"
 )
 
-// The binary forms. Each begins with a version byte: one that this engine
-// doesn't know is an error, never a guess: the stream makes that account anew
-// from the ledger (processor/restore.go).
-const (
-	accountFormat  = 3
-	eventFormat    = 1
-	factFormat     = 1
-	referralFormat = 2
-	// referralFormatWithoutLate is that of ledgers whose sponsors' caps knew
-	// nothing of late events.
-	referralFormatWithoutLate = 1
-)
+// MaxAmountMinor bounds each amount that is written, and the sum of an account's.
+const MaxAmountMinor = 1 << 55
 
 // ErrCorrupt is a binary form that can't have been written by AppendBinary.
 var ErrCorrupt = errors.New("corrupt binary form")
@@ -79,7 +69,7 @@ func (e *encoder) uint(v uint64)      { e.b = binary.AppendUvarint(e.b, v) }
 func (e *encoder) int(v int64)        { e.b = binary.AppendVarint(e.b, v) }
 func (e *encoder) count(n int)        { e.uint(uint64(n)) }
 func (e *encoder) hash(v uint64)      { e.b = binary.LittleEndian.AppendUint64(e.b, v) }
-func (e *encoder) unique(s string)    { e.b = appendString(e.b, s) }
+func (e *encoder) unique(s string)    { e.b = AppendString(e.b, s) }
 func (e *encoder) amount(minor int64) { e.int(minor) }
 
 // string writes a string that may repeat.
@@ -111,16 +101,17 @@ func (e *encoder) currency(c money.Currency) {
 	e.b = append(e.b, c[:]...)
 }
 
-func (e *encoder) instant(t Instant) {
-	distance := t.Sec - e.last
-	e.last = t.Sec
+// instant writes seconds since 1970 and nanoseconds.
+func (e *encoder) instant(sec int64, nsec int32) {
+	distance := sec - e.last
+	e.last = sec
 	zigzag := uint64(distance<<1) ^ uint64(distance>>63)
-	if t.Nsec == 0 {
+	if nsec == 0 {
 		e.uint(zigzag << 1)
 		return
 	}
 	e.uint(zigzag<<1 | 1)
-	e.uint(uint64(t.Nsec))
+	e.uint(uint64(nsec))
 }
 
 // decoder reads what encoder wrote. After the first fault it reads zeros; err
@@ -183,7 +174,7 @@ func (d *decoder) count(size int) int {
 // amount reads an amount that is not negative.
 func (d *decoder) amount() int64 {
 	minor := d.int()
-	if minor < 0 || minor > maxAccountVolumeMinor {
+	if minor < 0 || minor > MaxAmountMinor {
 		d.fail("bad amount")
 		return 0
 	}
@@ -255,24 +246,23 @@ func (d *decoder) currency() money.Currency {
 	return c
 }
 
-func (d *decoder) instant() Instant {
+func (d *decoder) instant() (sec int64, nsec int32) {
 	v := d.uint()
 	zigzag := v >> 1
 	d.last += int64(zigzag>>1) ^ -int64(zigzag&1)
-	t := Instant{Sec: d.last}
 	if v&1 != 0 {
-		nsec := d.uint()
-		if nsec > 999_999_999 {
+		n := d.uint()
+		if n > 999_999_999 {
 			d.fail("bad instant")
-			return Instant{}
+			return 0, 0
 		}
-		t.Nsec = int32(nsec)
+		nsec = int32(n)
 	}
-	if t.Sec < minWrittenSec || t.Sec > maxWrittenSec {
+	if d.last < minWrittenSec || d.last > maxWrittenSec {
 		d.fail("bad instant")
-		return Instant{}
+		return 0, 0
 	}
-	return t
+	return d.last, nsec
 }
 
 // RFC 3339 holds the years 0000 to 9999; a day more on each side for offsets.
@@ -295,4 +285,32 @@ func (d *decoder) done() error {
 		d.fail("bytes left over")
 	}
 	return d.err
+}
+
+// AppendString appends a string with its length, so that no two lists of strings
+// give the same bytes.
+func AppendString(b []byte, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func (e *encoder) list(list []string) {
+	e.count(len(list))
+	for _, s := range list {
+		e.string(s)
+	}
+}
+
+// list reads strings into the arena. Lists that were cut from it before keep
+// what they have when it grows.
+func (d *decoder) list(arena *[]string) []string {
+	n := d.count(1)
+	if n == 0 {
+		return nil
+	}
+	start := len(*arena)
+	for range n {
+		*arena = append(*arena, d.string())
+	}
+	return (*arena)[start:len(*arena):len(*arena)]
 }

@@ -1,5 +1,16 @@
 package rules
 
+// accountFormat is the version byte of an account's state: one that this engine
+// doesn't know is an error, and the stream makes the account anew from the ledger
+// (processor/restore.go).
+const accountFormat = 3
+
+// stateEncoder writes the parts of an account's state.
+type stateEncoder struct{ encoder }
+
+// stateDecoder reads them.
+type stateDecoder struct{ decoder }
+
 // AppendBinary appends the account's state: its version byte, then facts,
 // purchases with their events and booked lines, and totals. The account id is
 // not in it: it is the name under which the state is kept.
@@ -8,11 +19,11 @@ func (a *Account) AppendBinary(dst []byte) []byte {
 		a.codec = new(dictionary)
 	}
 	a.codec.reset()
-	w := encoder{b: append(dst, accountFormat), dictionary: a.codec}
+	w := stateEncoder{encoder{b: append(dst, accountFormat), dictionary: a.codec}}
 	w.byte(mark(a.unsettled))
 	w.count(len(a.facts))
 	for i := range a.facts {
-		w.fact(&a.facts[i])
+		a.facts[i].encode(&w.encoder)
 	}
 	w.count(len(a.purchases))
 	for i := range a.purchases {
@@ -21,7 +32,7 @@ func (a *Account) AppendBinary(dst []byte) []byte {
 	w.count(len(a.referrals))
 	for i := range a.referrals {
 		r := &a.referrals[i]
-		w.referral(&r.Referral)
+		r.encode(&w.encoder)
 		w.lines(a, r.lines, Match{r.PartnerID, r.StoreID})
 	}
 	w.lines(a, a.factLines, Match{})
@@ -44,7 +55,7 @@ const (
 	purchaseBound
 )
 
-func (e *encoder) purchase(a *Account, p *purchase) {
+func (e *stateEncoder) purchase(a *Account, p *purchase) {
 	e.unique(p.id)
 	var flags byte
 	if p.expired {
@@ -72,7 +83,7 @@ func (e *encoder) purchase(a *Account, p *purchase) {
 	e.told(a, p)
 }
 
-func (e *encoder) grants(a *Account, p *purchase) {
+func (e *stateEncoder) grants(a *Account, p *purchase) {
 	n := 0
 	for i := p.grants; i >= 0; i = a.grants[i].next {
 		n++
@@ -87,7 +98,7 @@ func (e *encoder) grants(a *Account, p *purchase) {
 	}
 }
 
-func (e *encoder) told(a *Account, p *purchase) {
+func (e *stateEncoder) told(a *Account, p *purchase) {
 	n := 0
 	for i := p.told; i >= 0; i = a.told[i].next {
 		n++
@@ -99,7 +110,7 @@ func (e *encoder) told(a *Account, p *purchase) {
 			e.string(s)
 		}
 		e.byte(byte(t.channel))
-		e.instant(t.at)
+		e.instant(t.at.Parts())
 		e.uint(uint64(t.number))
 		e.currency(t.currency)
 		for w := range numWorlds {
@@ -131,7 +142,7 @@ const (
 	eventCounted = 1 << 1
 )
 
-func (e *encoder) setEvent(x *setEvent, purchaseID string) {
+func (e *stateEncoder) setEvent(x *setEvent, purchaseID string) {
 	first, second := byte(x.typ), byte(x.channel)<<eventChannelShift
 	set := func(flags *byte, flag byte, is bool) {
 		if is {
@@ -161,9 +172,9 @@ func (e *encoder) setEvent(x *setEvent, purchaseID string) {
 	if first&eventOriginalID != 0 {
 		e.unique(x.originalID)
 	}
-	e.instant(x.occurredAt)
+	e.instant(x.occurredAt.Parts())
 	if first&eventPurchasedAt != 0 {
-		e.instant(x.purchasedAt)
+		e.instant(x.purchasedAt.Parts())
 	}
 	e.amount(x.amountMinor)
 	e.currency(x.currency)
@@ -204,7 +215,7 @@ const (
 	lineCampaigns              // it names campaigns
 )
 
-func (e *encoder) lines(a *Account, head int32, place Match) {
+func (e *stateEncoder) lines(a *Account, head int32, place Match) {
 	n := 0
 	for i := head; i >= 0; i = a.lines[i].next {
 		n++
@@ -217,7 +228,7 @@ func (e *encoder) lines(a *Account, head int32, place Match) {
 	}
 }
 
-func (e *encoder) line(l *line, place Match, basisMinor int64) {
+func (e *stateEncoder) line(l *line, place Match, basisMinor int64) {
 	var flags byte
 	set := func(flag byte, is bool) {
 		if is {
@@ -262,7 +273,7 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 		a.codec = new(dictionary)
 	}
 	a.codec.reset()
-	r := decoder{b: src, dictionary: a.codec}
+	r := stateDecoder{decoder{b: src, dictionary: a.codec}}
 	if r.byte() != accountFormat {
 		r.fail("account state of an unknown format")
 	}
@@ -296,9 +307,9 @@ const (
 	minLineBytes     = 6
 )
 
-func (d *decoder) facts(a *Account) {
+func (d *stateDecoder) facts(a *Account) {
 	for i := range d.count(minFactBytes) {
-		f := d.fact(&a.arena)
+		f := decodeFact(&d.decoder, &a.arena)
 		if i > 0 && !factBefore(&a.facts[i-1], &f) {
 			d.fail("facts out of order")
 		}
@@ -311,7 +322,7 @@ func (d *decoder) facts(a *Account) {
 	}
 }
 
-func (d *decoder) volume(a *Account, minor int64) {
+func (d *stateDecoder) volume(a *Account, minor int64) {
 	if minor > maxAccountVolumeMinor-a.volume {
 		d.fail("amounts beyond the account's limit")
 		return
@@ -319,7 +330,7 @@ func (d *decoder) volume(a *Account, minor int64) {
 	a.volume += minor
 }
 
-func (d *decoder) purchases(a *Account) {
+func (d *stateDecoder) purchases(a *Account) {
 	for i := range d.count(minPurchaseBytes) {
 		p := unknownPurchase(d.unique())
 		flags := d.byte()
@@ -349,7 +360,7 @@ func (d *decoder) purchases(a *Account) {
 	}
 }
 
-func (d *decoder) grants(a *Account, p *purchase) {
+func (d *stateDecoder) grants(a *Account, p *purchase) {
 	tail := &p.grants
 	for range d.count(minGrantBytes) {
 		g := grantState{budget: BudgetKey(d.string()), unit: d.string(), targetMinor: d.int(), grantedMinor: d.int(), next: -1}
@@ -362,14 +373,14 @@ func (d *decoder) grants(a *Account, p *purchase) {
 	}
 }
 
-func (d *decoder) told(a *Account, p *purchase) {
+func (d *stateDecoder) told(a *Account, p *purchase) {
 	tail := &p.told
 	for range d.count(minToldBytes) {
 		t := toldState{next: -1}
 		for _, s := range [...]*string{&t.sponsor, &t.partner, &t.store, &t.offer, &t.version, &t.programme, &t.mcc} {
 			*s = d.string()
 		}
-		t.channel, t.at = Channel(d.enum(d.byte(), 0, byte(OtherChannel), "bad channel")), d.instant()
+		t.channel, t.at = Channel(d.enum(d.byte(), 0, byte(OtherChannel), "bad channel")), InstantAt(d.instant())
 		t.number, t.currency = int64(d.uint()), d.currency()
 		for w := range numWorlds {
 			t.basisMinor[w], t.rewardMinor[w], t.lateMinor[w] = d.int(), d.int(), d.int()
@@ -380,9 +391,9 @@ func (d *decoder) told(a *Account, p *purchase) {
 	}
 }
 
-func (d *decoder) referrals(a *Account) {
+func (d *stateDecoder) referrals(a *Account) {
 	for i := range d.count(minReferralBytes) {
-		r := referralState{Referral: d.referral(referralFormat)}
+		r := referralState{Referral: decodeReferral(&d.decoder)}
 		d.volume(a, r.volume())
 		r.lines = d.lines(a, Match{r.PartnerID, r.StoreID})
 		if i > 0 && sponsorsOrder(&a.referrals[i-1], &r) >= 0 {
@@ -395,7 +406,7 @@ func (d *decoder) referrals(a *Account) {
 	}
 }
 
-func (d *decoder) events(a *Account, p *purchase) {
+func (d *stateDecoder) events(a *Account, p *purchase) {
 	tail := &p.events
 	for range d.count(minEventBytes) {
 		x := d.setEvent(p.id)
@@ -417,7 +428,7 @@ func (d *decoder) events(a *Account, p *purchase) {
 	}
 }
 
-func (d *decoder) setEvent(purchaseID string) setEvent {
+func (d *stateDecoder) setEvent(purchaseID string) setEvent {
 	first, second := d.byte(), d.byte()
 	x := setEvent{
 		typ:     EventType(d.enum(first&eventTypeMask, byte(Authorization), byte(NumEventTypes-1), "bad event type")),
@@ -438,10 +449,10 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 	if first&eventOriginalID != 0 {
 		x.originalID = d.unique()
 	}
-	x.occurredAt = d.instant()
+	x.occurredAt = InstantAt(d.instant())
 	x.purchasedAt = x.occurredAt
 	if first&eventPurchasedAt != 0 {
-		x.purchasedAt = d.instant()
+		x.purchasedAt = InstantAt(d.instant())
 	}
 	x.amountMinor, x.currency = d.amount(), d.currency()
 	if second&eventBilling != 0 {
@@ -472,7 +483,7 @@ func (d *decoder) setEvent(purchaseID string) setEvent {
 }
 
 // lines reads a chain of booked lines and gives its head.
-func (d *decoder) lines(a *Account, place Match) int32 {
+func (d *stateDecoder) lines(a *Account, place Match) int32 {
 	head := int32(-1)
 	tail := &head
 	basisMinor := int64(0)
@@ -489,7 +500,7 @@ func (d *decoder) lines(a *Account, place Match) int32 {
 	return head
 }
 
-func (d *decoder) line(place Match, basisMinor int64) line {
+func (d *stateDecoder) line(place Match, basisMinor int64) line {
 	l := line{next: -1}
 	b, flags := d.byte(), d.byte()
 	l.role = Role(d.enum(b>>5, byte(RoleMember), byte(RolePartner), "bad role"))

@@ -2,6 +2,16 @@ package rules
 
 import "ristourne/rules/money"
 
+// The binary forms of what a set holds. Each begins with a version byte.
+const (
+	eventFormat    = 1
+	factFormat     = 1
+	referralFormat = 2
+	// referralFormatWithoutLate is that of ledgers whose sponsors' caps knew
+	// nothing of late events.
+	referralFormatWithoutLate = 1
+)
+
 const maxItems = 200
 
 // AppendBinary appends the set's own form of the event: all of it but the
@@ -16,9 +26,9 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 	w.currency(e.Currency)
 	w.amount(e.BillingAmountMinor)
 	w.currency(e.BillingCurrency)
-	w.instant(e.OccurredAt)
+	w.instant(e.OccurredAt.Parts())
 	if e.HasPurchasedAt {
-		w.instant(e.PurchasedAt)
+		w.instant(e.PurchasedAt.Parts())
 	}
 	for _, s := range e.Merchant.fields() {
 		w.unique(*s)
@@ -74,9 +84,9 @@ func (e *Event) UnmarshalBinary(src []byte) error {
 	e.ID, e.TransactionID, e.OriginalTransactionID, e.CardToken = r.unique(), r.unique(), r.unique(), r.unique()
 	e.AmountMinor, e.Currency = r.amount(), r.currency()
 	e.BillingAmountMinor, e.BillingCurrency = r.amount(), r.currency()
-	e.OccurredAt = r.instant()
+	e.OccurredAt = InstantAt(r.instant())
 	if e.HasPurchasedAt {
-		e.PurchasedAt = r.instant()
+		e.PurchasedAt = InstantAt(r.instant())
 	}
 	for _, s := range e.Merchant.fields() {
 		*s = r.unique()
@@ -101,7 +111,7 @@ func (e *Event) UnmarshalBinary(src []byte) error {
 // account id, content hash included.
 func (f *Fact) AppendBinary(dst []byte) []byte {
 	w := encoder{b: append(dst, factFormat)}
-	w.fact(f)
+	f.encode(&w)
 	return w.b
 }
 
@@ -113,7 +123,7 @@ func (f *Fact) UnmarshalBinary(src []byte) error {
 		r.fail("fact of an unknown format")
 	}
 	var arena []string
-	*f = r.fact(&arena)
+	*f = decodeFact(&r, &arena)
 	return r.done()
 }
 
@@ -151,10 +161,10 @@ func factFields(t FactType) uint64 {
 	return 0
 }
 
-func (e *encoder) fact(f *Fact) {
+func (f *Fact) encode(e *encoder) {
 	e.byte(byte(f.Type))
 	e.unique(f.ID)
-	e.instant(f.At)
+	e.instant(f.At.Parts())
 	fields := factFields(f.Type)
 	if fields&factMember != 0 {
 		e.string(f.MemberID)
@@ -192,11 +202,11 @@ func (e *encoder) fact(f *Fact) {
 	e.hash(f.ContentHash)
 }
 
-func (d *decoder) fact(arena *[]string) Fact {
+func decodeFact(d *decoder, arena *[]string) Fact {
 	var f Fact
 	f.Type = FactType(d.enum(d.byte(), byte(Enrolled), byte(Erased), "bad fact type"))
 	f.ID = d.unique()
-	f.At = d.instant()
+	f.At = InstantAt(d.instant())
 	fields := factFields(f.Type)
 	if fields&factMember != 0 {
 		f.MemberID, f.Level, f.SponsorAccountID = d.string(), d.string(), d.string()
@@ -228,25 +238,4 @@ func (d *decoder) fact(arena *[]string) Fact {
 	}
 	f.ContentHash = d.hash()
 	return f
-}
-
-func (e *encoder) list(list []string) {
-	e.count(len(list))
-	for _, s := range list {
-		e.string(s)
-	}
-}
-
-// list reads strings into the arena. Lists that were cut from it before keep
-// what they have when it grows.
-func (d *decoder) list(arena *[]string) []string {
-	n := d.count(1)
-	if n == 0 {
-		return nil
-	}
-	start := len(*arena)
-	for range n {
-		*arena = append(*arena, d.string())
-	}
-	return (*arena)[start:len(*arena):len(*arena)]
 }

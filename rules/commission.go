@@ -56,19 +56,3 @@ func (e *Engine) owe(w world, a *Account, p *purchase, o *offer, deal *Commissio
 	e.worth[w].commissions = append(e.worth[w].commissions, c)
 	return err
 }
-
-// of is the commission on a basis; 0 where it follows from what rewards cost.
-func (c *Commission) of(basisMinor int64, rounding money.Rounding) (int64, error) {
-	switch c.Form {
-	case ShareCommission:
-		return money.Share(basisMinor, c.RateMillionths, c.FixedMinor, rounding)
-	case TieredCommission:
-		for i := len(c.Tiers) - 1; i >= 0; i-- {
-			if t := &c.Tiers[i]; basisMinor >= t.FromMinor {
-				return money.Share(basisMinor, t.RateMillionths, t.FixedMinor, rounding)
-			}
-		}
-	case CostPlusCommission:
-	}
-	return 0, nil
-}

@@ -118,7 +118,7 @@ func newCompiler(s *Snapshot, c *Catalogue) *compiler {
 		p := &c.Programmes[i]
 		k.addZone(p.Zone)
 		for n := range p.Offers {
-			k.nameCounters(ownScope(p.ID), &p.Offers[n], unitOf(&p.Offers[n], p.Points.Code))
+			k.nameCounters(ownScope(p.ID), &p.Offers[n], p.Offers[n].UnitOf(p.Points.Code))
 		}
 	}
 	for i := range c.Partners {
@@ -127,7 +127,7 @@ func newCompiler(s *Snapshot, c *Catalogue) *compiler {
 			k.addZone(p.Stores[n].Zone)
 		}
 		for n := range p.Offers {
-			k.nameCounters(p.ID, &p.Offers[n], unitOf(&p.Offers[n], s.pointsCode(p)))
+			k.nameCounters(p.ID, &p.Offers[n], p.Offers[n].UnitOf(s.pointsCode(p)))
 		}
 	}
 	k.addCampaigns(c)
@@ -154,13 +154,6 @@ func (s *Snapshot) pointsCode(p *Partner) string {
 		}
 	}
 	return ""
-}
-
-func unitOf(o *Offer, pointsCode string) string {
-	if o.Reward.Kind == Points {
-		return pointsCode
-	}
-	return o.Currency.String()
 }
 
 // nameCounters notes what one version of an offer counts.
@@ -261,7 +254,7 @@ func (k *compiler) addCampaigns(c *Catalogue) {
 func (k *compiler) boostsOf(o *offer, programmeID string, version span) []*boost {
 	var boosts []*boost
 	for _, list := range [...][]*boost{
-		k.boosts[OfferRef{o.partner, o.ID}], k.boosts[OfferRef{Partner: o.partner}], k.toEverything,
+		k.boosts[OfferRef{Partner: o.partner, Offer: o.ID}], k.boosts[OfferRef{Partner: o.partner}], k.toEverything,
 	} {
 		for _, b := range list {
 			inForce := b.within(version)
@@ -380,7 +373,7 @@ func ownScope(programmeID string) string { return "@" + programmeID }
 
 func (k *compiler) offer(partnerID, scope string, stated *Offer, version, pointsCode string) offer {
 	o := offer{
-		Offer: stated, partner: partnerID, kind: cmp.Or(stated.Reward.Kind, Cash), unit: unitOf(stated, pointsCode), version: version,
+		Offer: stated, partner: partnerID, kind: cmp.Or(stated.Reward.Kind, Cash), unit: stated.UnitOf(pointsCode), version: version,
 		group: k.group(cmp.Or(stated.Group, DefaultGroup)), every: -1, goal: -1, once: -1,
 	}
 	o.holdout = k.holdout(HoldoutID(partnerID, o.ID), stated.Holdout)

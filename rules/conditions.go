@@ -116,38 +116,6 @@ func (e *Engine) whyNotFor(a *Account, p *purchase, asked *Audience) reasons {
 	return 0
 }
 
-// asksMCC reports that the merchant's category matters.
-func (c *Conditions) asksMCC() bool { return len(c.MCCs)+len(c.NotMCCs) > 0 }
-
-// takesMCC reports whether the merchant category code, four digits or empty,
-// is one that is asked for, and none that is excluded. Of an unknown one nobody
-// can say that.
-func (c *Conditions) takesMCC(mcc string) bool {
-	if !c.asksMCC() {
-		return true
-	}
-	if len(mcc) != 4 {
-		return false
-	}
-	code := uint16(0)
-	for i := range 4 {
-		if mcc[i] < '0' || mcc[i] > '9' {
-			return false
-		}
-		code = code*10 + uint16(mcc[i]-'0')
-	}
-	return (len(c.MCCs) == 0 || inRanges(c.MCCs, code)) && !inRanges(c.NotMCCs, code)
-}
-
-func inRanges(ranges []MCCRange, code uint16) bool {
-	for _, r := range ranges {
-		if code >= r.From && code <= r.To {
-			return true
-		}
-	}
-	return false
-}
-
 // rank is the rest of step 2: the conditions that depend on the purchases
 // before. Events more than H days after the purchase leave them as they were
 // without them.
@@ -185,15 +153,6 @@ func (e *Engine) rank(w world, a *Account, p *purchase) {
 			aw.why |= whyGoal
 		}
 	}
-}
-
-// reachedWith is how often a goal is reached with a purchase: where it isn't
-// given again, once for good from the target on.
-func (g *Goal) reachedWith(beforeMinor, basisMinor int64) int64 {
-	if !g.Again {
-		return oneIf(beforeMinor+basisMinor >= g.AmountMinor)
-	}
-	return (beforeMinor+basisMinor)/g.AmountMinor - beforeMinor/g.AmountMinor
 }
 
 func (e *Engine) rankAsRecorded(w world, p *purchase, aw *award) {

@@ -110,10 +110,10 @@ var instructionEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 // it: one id has one amount because the same cause, or the same repair, always
 // gives the same.
 func (e *Engine) instructionID(a *Account, n *net, d decision) string {
-	b := appendString(e.buf[:0], a.id)
-	b = appendString(b, n.programme)
+	b := AppendString(e.buf[:0], a.id)
+	b = AppendString(b, n.programme)
 	b = append(b, n.currency[:]...)
-	b = appendString(b, d.cause.ID)
+	b = AppendString(b, d.cause.ID)
 	b = d.appendRepair(append(b, byte(d.cause.Kind)))
 	e.buf = b
 	sum := sha256.Sum256(b)

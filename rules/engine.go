@@ -382,3 +382,8 @@ func (a *Account) factsSpan(t Instant) span {
 	}
 	return s
 }
+
+// SetBudgets gives the engine the budgets to ask. Nil is for replaying what was
+// decided before: no budget is asked and none limits anything, and what is
+// booked so must be replaced by the ledger's word (AdoptBooked, AdoptGrants).
+func (e *Engine) SetBudgets(b Budgets) { e.budgets = b }

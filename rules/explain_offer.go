@@ -90,10 +90,10 @@ func (x *offerExplainer) explainRate(told *ExplainedOffer) {
 		}
 	}
 	if len(aw.boosts) > 0 && reward.Form == RateReward {
-		told.BoostedRate = x.wording().rate(raiseOf(aw.boosts).rate(reward.RateMillionths))
+		told.BoostedRate = x.wording().preciseRate(raiseOf(aw.boosts).rate(reward.RateMillionths))
 	}
 	if r := raiseOf(aw.boosts); len(aw.boosts) > 0 {
-		told.Raised = x.wording().raised(r, reward.RateMillionths)
+		told.Raised = raisedText(x.wording(), r, reward.RateMillionths)
 	}
 	switch reward.Form {
 	case TieredReward:
@@ -108,8 +108,8 @@ func (x *offerExplainer) explainRate(told *ExplainedOffer) {
 	}
 }
 
-// raised says what boosts do together: "set to 6%, times 2, plus 1%".
-func (w Wording) raised(r raise, baseMillionths int64) string {
+// raisedText says what boosts do together: "set to 6%, times 2, plus 1%".
+func raisedText(w Wording, r raise, baseMillionths int64) string {
 	var parts []string
 	if r.setMillionths > baseMillionths {
 		parts = append(parts, "set to "+w.Rate(r.setMillionths))
@@ -135,7 +135,7 @@ func (x *offerExplainer) line(told *ExplainedOffer, rate *int64, of string) {
 		return
 	}
 	r := raiseOf(x.award.boosts)
-	line := ExplainedLine{Of: of, BasisMinor: inIt, Rate: x.wording().rate(r.rate(*rate))}
+	line := ExplainedLine{Of: of, BasisMinor: inIt, Rate: x.wording().preciseRate(r.rate(*rate))}
 	if gives := x.alone(rate, *rate, x.award.boosts); !gives.IsZero() {
 		line.Exact = gives.String()
 	}
@@ -211,7 +211,7 @@ func (x *offerExplainer) conditions() []ExplainedCondition {
 	if text := Window(o.From, o.Until); text != "" {
 		add(whyWindow, text, "it was "+x.localTime(x.purchase.at, time.DateOnly+" 15:04:05"), c.holds(x.purchase.at))
 	}
-	for _, asked := range x.wording().conditions(&o.Conditions) {
+	for _, asked := range x.wording().requirements(&o.Conditions) {
 		ranked := asked.why&(whyVisit|whyGoal) != 0
 		if ranked && !aw.visit && !x.terms.tally.withLate && !x.notFirstToday() {
 			all = append(all, ExplainedCondition{
@@ -243,7 +243,7 @@ func (x *offerExplainer) holdouts() []*holdout {
 }
 
 // holds reports whether one condition does, as if the offer asked no other.
-func (x *offerExplainer) holds(asked *asked, c *candidate) bool {
+func (x *offerExplainer) holds(asked *requirement, c *candidate) bool {
 	aw := x.award
 	switch asked.why {
 	case whyMinimum:

@@ -598,3 +598,48 @@ func orNone(s string) string {
 	}
 	return s
 }
+
+func (u *ExplainedUnlinked) text(b *strings.Builder, currency string) {
+	switch {
+	case u == nil:
+		return
+	case u.WithinDays == 0:
+		fmt.Fprintf(b, "    It names %s, of which nothing is known, and the programme matches no refunds to other purchases (unlinked_refunds).\n", u.NamedTransactionID)
+		return
+	case len(u.Options) == 0:
+		fmt.Fprintf(b, "    It names %s, of which nothing is known. No purchase at %s in the %d days before it is cleared in %s with so much left of it.\n",
+			u.NamedTransactionID, u.PartnerID, u.WithinDays, currency)
+		return
+	}
+	chosen := u.Options[0]
+	fmt.Fprintf(b, "    It names %s, of which nothing is known. Of what was bought at %s in the %d days before it, it is matched to %s: %s%s.\n",
+		u.NamedTransactionID, u.PartnerID, u.WithinDays, chosen.TransactionID, chosen.nearness(currency), decided(u.DecidedBy))
+	for _, o := range u.Options[1:] {
+		fmt.Fprintf(b, "    It could have been %s of %s: %s.\n", o.TransactionID, o.PurchasedAt, o.nearness(currency))
+	}
+	if u.MoreOptions > 0 {
+		fmt.Fprintf(b, "    It could have been %d more.\n", u.MoreOptions)
+	}
+}
+
+func (o *ExplainedRefundOption) nearness(currency string) string {
+	store, card, left := "another store ("+o.StoreID+")", "another card", inUnit(o.LeftMinor, currency)+" left"
+	if o.SameStore {
+		store = "the same store"
+	}
+	if o.SameCard {
+		card = "the same card"
+	}
+	if o.ExactAmount {
+		left = "exactly its amount left"
+	}
+	return store + ", " + card + ", " + left
+}
+
+// decided says by what the purchase goes before the next best.
+func decided(by string) string {
+	return map[string]string{
+		"only": "; there was no other", "store": "; the store decided", "card": "; the card decided",
+		"amount": "; the amount decided", "time": "; it was made last", "id": "; of one time, the larger id",
+	}[by]
+}

@@ -2,41 +2,8 @@ package rules
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 )
-
-// ExplainedUnlinked is what became of a refund that names no purchase that is
-// known.
-type ExplainedUnlinked struct {
-	NamedTransactionID string `json:"named_transaction_id"`
-	StoreID            string `json:"store_id"`
-	PartnerID          string `json:"partner_id"`
-	// WithinDays is how far back the programme looked at the refund's own date;
-	// 0: it matches no such refunds.
-	WithinDays int `json:"within_days"`
-	// DecidedBy is the first of the reasons, in their order, by which the
-	// purchase goes before the next best one: "store", "card", "amount", "time",
-	// "id", or "only" where there was no other.
-	DecidedBy string `json:"decided_by,omitempty"`
-	// Options are the purchases that it could be matched to, the best first: it
-	// is matched to the first of them. Where it is matched to none, there is none.
-	Options     []ExplainedRefundOption `json:"options,omitempty"`
-	MoreOptions int                     `json:"more_options,omitempty"` // that are not listed
-}
-
-// ExplainedRefundOption is a purchase that an unlinked refund could be matched
-// to, as it was when its turn came.
-type ExplainedRefundOption struct {
-	TransactionID string `json:"transaction_id"`
-	PurchasedAt   string `json:"purchased_at"`
-	StoreID       string `json:"store_id"`
-	SameStore     bool   `json:"same_store"`
-	SameCard      bool   `json:"same_card"`
-	LeftMinor     int64  `json:"left_minor"`
-	ExactAmount   bool   `json:"exact_amount"` // of which exactly the refund was left
-}
 
 // maxRefundOptions is how many purchases an explanation lists.
 const maxRefundOptions = 10
@@ -108,7 +75,8 @@ func (e *Engine) explainUnlinked(a *Account, event int32) *ExplainedUnlinked {
 	for _, o := range m.options[:min(len(m.options), maxRefundOptions)] {
 		p := &a.purchases[o.purchase]
 		u.Options = append(u.Options, ExplainedRefundOption{
-			p.id, p.at.String(), a.events[p.giver].match.StoreID, o.store, o.card, o.leftMinor, o.exact,
+			TransactionID: p.id, PurchasedAt: p.at.String(), StoreID: a.events[p.giver].match.StoreID, SameStore: o.store, SameCard: o.card,
+			LeftMinor: o.leftMinor, ExactAmount: o.exact,
 		})
 	}
 	u.MoreOptions = len(m.options) - len(u.Options)
@@ -120,49 +88,4 @@ func (e *Engine) explainUnlinked(a *Account, event int32) *ExplainedUnlinked {
 		_, u.DecidedBy = a.prefer(&m.options[0], &m.options[1])
 	}
 	return u
-}
-
-func (u *ExplainedUnlinked) text(b *strings.Builder, currency string) {
-	switch {
-	case u == nil:
-		return
-	case u.WithinDays == 0:
-		fmt.Fprintf(b, "    It names %s, of which nothing is known, and the programme matches no refunds to other purchases (unlinked_refunds).\n", u.NamedTransactionID)
-		return
-	case len(u.Options) == 0:
-		fmt.Fprintf(b, "    It names %s, of which nothing is known. No purchase at %s in the %d days before it is cleared in %s with so much left of it.\n",
-			u.NamedTransactionID, u.PartnerID, u.WithinDays, currency)
-		return
-	}
-	chosen := u.Options[0]
-	fmt.Fprintf(b, "    It names %s, of which nothing is known. Of what was bought at %s in the %d days before it, it is matched to %s: %s%s.\n",
-		u.NamedTransactionID, u.PartnerID, u.WithinDays, chosen.TransactionID, chosen.nearness(currency), decided(u.DecidedBy))
-	for _, o := range u.Options[1:] {
-		fmt.Fprintf(b, "    It could have been %s of %s: %s.\n", o.TransactionID, o.PurchasedAt, o.nearness(currency))
-	}
-	if u.MoreOptions > 0 {
-		fmt.Fprintf(b, "    It could have been %d more.\n", u.MoreOptions)
-	}
-}
-
-func (o *ExplainedRefundOption) nearness(currency string) string {
-	store, card, left := "another store ("+o.StoreID+")", "another card", inUnit(o.LeftMinor, currency)+" left"
-	if o.SameStore {
-		store = "the same store"
-	}
-	if o.SameCard {
-		card = "the same card"
-	}
-	if o.ExactAmount {
-		left = "exactly its amount left"
-	}
-	return store + ", " + card + ", " + left
-}
-
-// decided says by what the purchase goes before the next best.
-func decided(by string) string {
-	return map[string]string{
-		"only": "; there was no other", "store": "; the store decided", "card": "; the card decided",
-		"amount": "; the amount decided", "time": "; it was made last", "id": "; of one time, the larger id",
-	}[by]
 }

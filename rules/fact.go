@@ -107,10 +107,5 @@ func (f *Fact) bytes() int {
 	return n
 }
 
-func (a *Account) factBytes() int {
-	n := 0
-	for i := range a.facts {
-		n += a.facts[i].bytes()
-	}
-	return n
-}
+// ProgrammeWord stands for the programme where an offer is named with its partner.
+const ProgrammeWord = "programme"

@@ -64,7 +64,8 @@ func (f Faults) Unwrap() []error {
 	return errs
 }
 
-func (f *Faults) add(fault Fault) {
+// Add takes one more, as far as MaxFaults allows.
+func (f *Faults) Add(fault Fault) {
 	if len(*f) < MaxFaults {
 		*f = append(*f, fault)
 	}
@@ -79,7 +80,7 @@ type checker struct {
 func (c checker) fault(path, format string, args ...any) {
 	fault := c.at
 	fault.Path, fault.Message = path, fmt.Sprintf(format, args...)
-	c.faults.add(fault)
+	c.faults.Add(fault)
 }
 
 // Bounds of the catalogue's settings. With them no sum over an account within
@@ -213,26 +214,6 @@ func (c checker) identity(id string, version Version, seen map[versionName]bool)
 		c.fault("effective_from", "two versions come into force at %s; give one of them another date", version.From)
 	}
 	seen[name] = true
-}
-
-// checkAutomatic refuses two programmes that take every account at one time:
-// an account is in one programme at a time.
-func checkAutomatic(s *Snapshot, c *Catalogue, faults *Faults) {
-	for i := range c.Programmes {
-		p := &c.Programmes[i]
-		if p.Version.Ended || p.Enrolment != EnrolmentAutomatic {
-			continue
-		}
-		for n := range s.programmes {
-			other := s.programmeAt(int32(n), p.Version.From)
-			if other != nil && other.ID != p.ID && other.Enrolment == EnrolmentAutomatic {
-				faults.add(Fault{
-					Subject: SubjectProgramme, Index: i, ID: p.ID, Path: "enrolment",
-					Message: fmt.Sprintf("programme %s enrols every account at that time too; only one can", other.ID),
-				})
-			}
-		}
-	}
 }
 
 func checkPartners(c *Catalogue, faults *Faults) {

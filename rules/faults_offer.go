@@ -586,3 +586,33 @@ func (r *Reward) highestRate() int64 {
 	}
 	return highest
 }
+
+// The most that an award of points comes to which is given for each full target,
+// since at a rate it grows with the square of the purchase: units, and what they
+// cost in minor units. What grows with the purchase alone, and not faster than by
+// the second pair for each minor unit, has no bound. No offer passes that could
+// come to one with less than repeatsWithin minor units. Two groups of those, on all
+// purchases that an account can have, are within 64 bits, and so is eight times
+// the cost.
+const (
+	maxRepeatedUnits = 1 << 45
+	maxRepeatedCost  = 1 << 42
+	maxUnitsEach     = 64
+	maxCostEach      = 8
+	repeatsWithin    = 10_000_000
+)
+
+// mostRepeated is the most that points given for each full target of the basis
+// come to.
+func mostRepeated(u *PointsUnit, basisMinor int64) int64 {
+	least := func(units, cost int64) int64 {
+		if u.ValueMillionths > 0 {
+			affordable := product([]int64{cost, money.One, scaleOf(*u)})
+			if affordable.Quo(affordable, big.NewInt(u.ValueMillionths)); affordable.IsInt64() {
+				return min(units, affordable.Int64())
+			}
+		}
+		return units
+	}
+	return max(least(maxRepeatedUnits, maxRepeatedCost), least(basisMinor*maxUnitsEach, basisMinor*maxCostEach))
+}

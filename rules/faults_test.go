@@ -12,30 +12,6 @@ import (
 	"ristourne/rules/money"
 )
 
-const percent = money.One / 100
-
-// miles gives the programme points and the partner terms that pay for them.
-func miles(decimals int, valueMillionths int64) func(*rules.Catalogue) {
-	return func(c *rules.Catalogue) {
-		c.Programmes[0].Points = rules.PointsUnit{Code: "MILES", Decimals: decimals, ValueMillionths: valueMillionths}
-		c.Partners[0].Commission = rules.Commission{Form: rules.CostPlusCommission, CostMillionths: money.One}
-	}
-}
-
-func pointsOffer(rate int64) rules.Offer {
-	return percentOffer("a", rate, func(o *rules.Offer) { o.Reward.Kind = rules.Points })
-}
-
-// repeating gives points for each full target, again and again.
-func repeating(rate, target int64, changes ...func(*rules.Offer)) rules.Offer {
-	o := pointsOffer(rate)
-	o.Goal = rules.Goal{AmountMinor: target, Per: rules.PerLife, Again: true}
-	for _, f := range changes {
-		f(&o)
-	}
-	return o
-}
-
 func boosted(boosts ...rules.Boost) func(*rules.Offer) {
 	return func(o *rules.Offer) { o.Boosts = boosts }
 }
@@ -329,42 +305,4 @@ func most(o *rules.Offer, factor, added int64, volume *big.Int) *big.Int {
 	rate.Add(rate, new(big.Int).Mul(big.NewInt(added), one))
 	units := rate.Mul(rate, volume)
 	return units.Quo(units, new(big.Int).Mul(one, one))
-}
-
-// TestPointsGivenAgainAreGivenWhole works out what an offer that passes gives for
-// each full target of a purchase: nothing of it is left out.
-func TestPointsGivenAgainAreGivenWhole(t *testing.T) {
-	passed, large := 0, 0
-	rapid.Check(t, func(r *rapid.T) {
-		unit := rapid.SampledFrom([]int64{1, 9, 64, 5_000, 1_000_000}).Draw(r, "units")
-		target := rapid.SampledFrom([]int64{1, 100, 3_333, 10_000, 1_000_000}).Draw(r, "target")
-		value := rapid.SampledFrom([]int64{0, 1, 5_000, money.One, 8 * money.One}).Draw(r, "value")
-		spent := rapid.Int64Range(1, 10_000_000).Draw(r, "spent")
-		offer := repeating(unit*money.One, target)
-		each := unit * spent
-		if rapid.Bool().Draw(r, "fixed") {
-			offer.Reward = rules.Reward{Form: rules.FixedReward, Kind: rules.Points, FixedMinor: unit}
-			each = unit
-		}
-		c := cafe(t, miles(rapid.IntRange(0, 4).Draw(r, "decimals"), value), offers(offer))
-		if len(rules.Check(c)) > 0 {
-			return
-		}
-		passed++
-		want := new(big.Int).Mul(big.NewInt(each), big.NewInt(spent/target))
-		s := newScene(t, c).play("enrolled d0 cards=card\nclearing P1 " + strconv.FormatInt(spent, 10) + " d1")
-		got := int64(0)
-		for _, line := range s.out.Accruals {
-			got += line.RewardMinor
-		}
-		if want.Cmp(big.NewInt(got)) != 0 {
-			r.Fatalf("%d units for each %d of %d are %s, not %d", each, target, spent, want, got)
-		}
-		if got > 128*spent {
-			large++
-		}
-	})
-	if passed == 0 || large == 0 {
-		t.Errorf("%d offers passed, %d of them gave much", passed, large)
-	}
 }

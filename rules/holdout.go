@@ -13,13 +13,6 @@ import (
 // programme. It follows from the salt and the account id alone, so that an
 // auditor can draw again and no order of records changes it.
 
-// HoldoutDraw is one holdout that a purchase is under, and whether its account
-// is held out by it.
-type HoldoutDraw struct {
-	ID   string // "partner/offer", "programme/offer", or that of the campaign or programme
-	Held bool
-}
-
 // Draw is what an account draws under a salt, in millionths: it is held out
 // where that is under the holdout's share of all accounts.
 func Draw(salt, accountID string) int64 {
@@ -152,7 +145,7 @@ func (e *Engine) isEligible(a *Account, p *purchase, x *offered) bool {
 func (e *Engine) tellHoldoutsOf(a *Account, p *purchase, x *offered) {
 	tell := func(h *holdout) {
 		if h != nil {
-			e.held = append(e.held, HoldoutDraw{h.id, e.holdsOut(a, h)})
+			e.held = append(e.held, HoldoutDraw{ID: h.id, Held: e.holdsOut(a, h)})
 		}
 	}
 	tell(x.offer.holdout)

@@ -24,7 +24,7 @@ func twoShops(percent int64, salt string) *Catalogue {
 			ID: "p", Version: Version{ID: "p", From: MinInstant}, Currency: euro, Zone: time.UTC, HorizonDays: 400, CeilingMillionths: money.One,
 			Enrolment: EnrolmentAutomatic,
 		}},
-		Partners: []Partner{shop("plain", Holdout{}), shop("held", Holdout{percent * 10_000, salt})},
+		Partners: []Partner{shop("plain", Holdout{}), shop("held", Holdout{Millionths: percent * 10_000, Salt: salt})},
 	}
 }
 
@@ -62,7 +62,7 @@ func TestDrawsOnlyWhereAHoldoutIsAgreed(t *testing.T) {
 		if len(a.draws.millionths) != 1 || int64(a.draws.millionths[0]) != Draw("autumn", "acc-17") {
 			t.Fatalf("drawn are %v, want %d once", a.draws.millionths, Draw("autumn", "acc-17"))
 		}
-		if len(out.Holdouts) != 1 || out.Holdouts[0] != (HoldoutDraw{"held/o", false}) { // 675964 is not under 50 %
+		if len(out.Holdouts) != 1 || out.Holdouts[0] != (HoldoutDraw{ID: "held/o"}) { // 675964 is not under 50 %
 			t.Fatalf("told are %v", out.Holdouts)
 		}
 	}

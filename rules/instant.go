@@ -19,6 +19,12 @@ var (
 	MaxInstant = Instant{Sec: 1 << 62}
 )
 
+// InstantAt is the instant of so many seconds and nanoseconds.
+func InstantAt(sec int64, nsec int32) Instant { return Instant{Sec: sec, Nsec: nsec} }
+
+// Parts are the seconds and nanoseconds.
+func (i Instant) Parts() (sec int64, nsec int32) { return i.Sec, i.Nsec }
+
 // InstantOf drops the zone and the monotonic clock of t.
 func InstantOf(t time.Time) Instant {
 	return Instant{Sec: t.Unix(), Nsec: int32(t.Nanosecond())}
@@ -63,3 +69,19 @@ func (i Instant) Time() time.Time { return time.Unix(i.Sec, int64(i.Nsec)).UTC()
 
 // String is RFC 3339 in UTC with as many fractional digits as are needed.
 func (i Instant) String() string { return i.Time().Format(time.RFC3339Nano) }
+
+// later is the later of two.
+func later(a, b Instant) Instant {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// earlier is the earlier of two.
+func earlier(a, b Instant) Instant {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

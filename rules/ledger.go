@@ -207,38 +207,6 @@ type DeadLetter struct {
 	KeyWithheld, ValueWithheld bool
 }
 
-// Referral is what one purchase gives the sponsor of its buyer by one offer: a
-// target, not a difference. The buyer's account tells it; the sponsor's books
-// it. Of one (buyer, transaction, partner, offer, sponsor) the highest number
-// holds.
-type Referral struct {
-	ID               string // the fact_id: follows from its key and number
-	Number           int64  // from 1
-	SponsorAccountID string // whose fact it is
-	BuyerAccountID   string
-	BuyerRef         AccountRef
-	TransactionID    string // of the purchase
-	PartnerID        string // empty: an offer of the programme's own
-	StoreID          string
-	OfferID          string
-	OfferVersion     string
-	Programme        string
-	Currency         money.Currency
-	PurchasedAt      Instant
-	At               Instant // of its cause: the occurred_at of an event, the at of a fact
-	Channel          Channel
-	MCC              string
-	// In each world the basis and the sponsor's award on it, before the caps
-	// that his account keeps. Both 0: no longer deserved.
-	ConfirmedBasisMinor, ConfirmedRewardMinor int64
-	ExpectedBasisMinor, ExpectedRewardMinor   int64
-	// How much of the awards the purchase's late events bring; negative: take
-	// away. Without them the sponsor's caps fill in order; with them the purchase
-	// has the room that all others leave.
-	LateConfirmedRewardMinor, LateExpectedRewardMinor int64
-	Cause                                             Cause // the buyer's record that made it; no part of the fact
-}
-
 // Grant is what one purchase has of one budget after a decision. Grants are
 // part of what an account's awards follow from: they are kept for ever.
 type Grant struct {
@@ -279,3 +247,37 @@ func (o *Output) Reset() {
 	o.Refunds = o.Refunds[:0]
 	o.Holdouts = o.Holdouts[:0]
 }
+
+// RefundChange is what a record has changed of one such refund.
+type RefundChange struct {
+	EventID     string
+	Was, Is     RefundState
+	MatchedTo   string // the purchase, while matched
+	AmountMinor int64
+	Currency    money.Currency
+}
+
+// HoldoutDraw is one holdout that a purchase is under, and whether its account
+// is held out by it.
+type HoldoutDraw struct {
+	ID   string // "partner/offer", "programme/offer", or that of the campaign or programme
+	Held bool
+}
+
+// RefundState is what has become of a refund at a partner's store that names no
+// purchase that is known.
+type RefundState uint8
+
+// The states. Their names are kept in ClickHouse: rename none.
+const (
+	RefundNew     RefundState = iota // not seen before
+	RefundWaiting                    // matched to no purchase
+	RefundMatched                    // to a purchase that isn't its own
+	RefundLinked                     // its own purchase is known
+	RefundDropped                    // waited too long, or was one too many
+	NumRefundStates
+)
+
+var refundStateNames = [...]string{"new", "waiting", "matched", "linked", "dropped"}
+
+func (s RefundState) String() string { return refundStateNames[s] }

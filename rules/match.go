@@ -289,7 +289,7 @@ func placesOf[K comparable](stated map[K][]statedKey, c *Catalogue, faults *Faul
 			for _, other := range active {
 				sameRank := other.qualifier == k.qualifier || oneRank && (other.qualifier == "" || k.qualifier == "")
 				if sameRank && other.Match != k.Match {
-					faults.add(Fault{
+					faults.Add(Fault{
 						Subject: SubjectPartner, Index: k.partnerIndex, ID: k.PartnerID, Path: k.path,
 						Message: fmt.Sprintf("store %s of partner %s has the same key at the same time (from %s); end one of them with until", other.StoreID, other.PartnerID, k.from),
 					})
@@ -303,18 +303,4 @@ func placesOf[K comparable](stated map[K][]statedKey, c *Catalogue, faults *Faul
 		}
 	}
 	return places
-}
-
-func later(a, b Instant) Instant {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
-func earlier(a, b Instant) Instant {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -189,9 +189,6 @@ func inSegmentOf(facts []Fact, segment string) bool {
 	return in
 }
 
-// ProgrammeWord stands for the programme where an offer is named with its partner.
-const ProgrammeWord = "programme"
-
 // namesOffer reports whether a fact that says so means the offer: by its id, or as
 // partner/offer.
 func namesOffer(said, partnerID, offerID string) bool {

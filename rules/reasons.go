@@ -79,12 +79,6 @@ const whyNoAward = whyNoBasis | whyCurrency | whyMinimum | whyWindow | whyMaximu
 // after their purchase leave them as they were.
 const whyRanked = whyFirst | whyLapsed | whyVisit | whyGoal
 
-// whyCap is the reason of a cap's period.
-var whyCap = [...]reasons{
-	PerPurchase: whyCapPurchase, PerDay: whyCapDay, PerWeek: whyCapWeek, PerMonth: whyCapMonth, PerQuarter: whyCapQuarter,
-	PerYear: whyCapYear, PerRolling: whyCapRolling, PerLife: whyCapLife,
-}
-
 // names are the codes of the set, in a fixed order.
 func (r reasons) names() []string {
 	if r == 0 {

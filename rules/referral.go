@@ -17,13 +17,6 @@ const (
 	maxAccountReferralBytes = 24 << 20
 )
 
-// bytes is at least what the referral takes in the account's state.
-func (r *Referral) bytes() int {
-	const numbers = 64
-	return numbers + len(r.ID) + len(r.BuyerAccountID) + len(r.TransactionID) + len(r.PartnerID) + len(r.StoreID) +
-		len(r.OfferID) + len(r.OfferVersion) + len(r.Programme) + len(r.MCC)
-}
-
 func (a *Account) referralBytes() int {
 	n := 0
 	for i := range a.referrals {
@@ -37,13 +30,6 @@ func (a *Account) referralBytes() int {
 type referralState struct {
 	Referral
 	lines int32 // booked: the head of a chain
-}
-
-// sameTarget reports that two referrals are about one target: the higher
-// number holds.
-func (r *Referral) sameTarget(o *Referral) bool {
-	return r.BuyerAccountID == o.BuyerAccountID && r.TransactionID == o.TransactionID &&
-		r.PartnerID == o.PartnerID && r.OfferID == o.OfferID
 }
 
 // sponsorsOrder is the order in which a sponsor's caps fill.
@@ -84,12 +70,6 @@ func (e *Engine) ApplyReferral(a *Account, r *Referral, c Cause, out *Output) (V
 		return Verdict{Fate: Booked}, err
 	}
 	return Verdict{Fate: NoChange}, err
-}
-
-// volume is the most that the referral can add to a sum.
-func (r *Referral) volume() int64 {
-	late := max(0, -r.LateConfirmedRewardMinor, -r.LateExpectedRewardMinor)
-	return max(r.ConfirmedRewardMinor, r.ExpectedRewardMinor) + late
 }
 
 // takeReferral puts r in the place of the older one at i (-1: none) and where
@@ -152,11 +132,6 @@ func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
 	}
 }
 
-// isLate reports that late events of the purchase change what it gives.
-func (r *Referral) isLate() bool {
-	return r.LateConfirmedRewardMinor != 0 || r.LateExpectedRewardMinor != 0
-}
-
 // placeReferral finds the terms under which a referral is looked at.
 func (e *Engine) placeReferral(a *Account, r *Referral) sponsoredAward {
 	if last := &e.lastPlace; !last.holds(r.PurchasedAt) || last.partnerID != "" {
@@ -172,9 +147,9 @@ func (e *Engine) placeReferral(a *Account, r *Referral) sponsoredAward {
 	return s
 }
 
-// inWorlds are what the referral tells: the awards and how much of them is by
+// inWorlds are what a referral tells: the awards and how much of them is by
 // late events.
-func (r *Referral) inWorlds() (basisMinor, rewardMinor, lateMinor [numWorlds]int64) {
+func inWorlds(r *Referral) (basisMinor, rewardMinor, lateMinor [numWorlds]int64) {
 	return [numWorlds]int64{confirmedWorld: r.ConfirmedBasisMinor, expectedWorld: r.ExpectedBasisMinor},
 		[numWorlds]int64{confirmedWorld: r.ConfirmedRewardMinor, expectedWorld: r.ExpectedRewardMinor},
 		[numWorlds]int64{confirmedWorld: r.LateConfirmedRewardMinor, expectedWorld: r.LateExpectedRewardMinor}
@@ -186,7 +161,7 @@ func (e *Engine) valueReferral(r *Referral, s *sponsoredAward) {
 	if s.programme == nil {
 		return
 	}
-	_, reward, late := r.inWorlds()
+	_, reward, late := inWorlds(r)
 	for w := range numWorlds {
 		units := max(0, reward[w]-late[w])
 		if s.offer != nil && s.offer.sponsorship != nil {
@@ -203,7 +178,7 @@ func (e *Engine) valueLateReferral(r *Referral, s *sponsoredAward) {
 	if s.programme == nil {
 		return
 	}
-	_, reward, late := r.inWorlds()
+	_, reward, late := inWorlds(r)
 	for w := range numWorlds {
 		if late[w] == 0 {
 			continue
@@ -221,7 +196,7 @@ func (e *Engine) valueLateReferral(r *Referral, s *sponsoredAward) {
 
 // deserveReferral is what one referral's lines should sum up to.
 func (e *Engine) deserveReferral(r *referralState, s *sponsoredAward) {
-	basis, _, _ := r.inWorlds()
+	basis, _, _ := inWorlds(&r.Referral)
 	var final [numWorlds]sums
 	for w := range numWorlds {
 		if units := s.finalMinor[w]; units > 0 {
@@ -285,73 +260,4 @@ func (s *Snapshot) sponsoringOffer(r *Referral, v *programmeVersion) *offer {
 		offers = p.offers
 	}
 	return offerNamed(offers, r.OfferID)
-}
-
-// AppendBinary appends the set's own form of the referral: all of it but the
-// sponsor's account id and the cause.
-func (r *Referral) AppendBinary(dst []byte) []byte {
-	w := encoder{b: append(dst, referralFormat)}
-	w.referral(r)
-	w.b = append(w.b, r.BuyerRef[:]...)
-	return w.b
-}
-
-// UnmarshalBinary reads what AppendBinary wrote. SponsorAccountID and Cause
-// stay empty; strings point into src, which must not be changed afterwards.
-func (r *Referral) UnmarshalBinary(src []byte) error {
-	d := decoder{b: src}
-	format := d.byte()
-	if format != referralFormat && format != referralFormatWithoutLate {
-		d.fail("referral of an unknown format")
-	}
-	*r = d.referral(format)
-	if r.Number < 1 {
-		d.fail("bad number of a referral")
-	}
-	if len(d.b) < len(r.BuyerRef) {
-		d.fail("too short")
-		return d.done()
-	}
-	copy(r.BuyerRef[:], d.b)
-	d.b = d.b[len(r.BuyerRef):]
-	return d.done()
-}
-
-func (e *encoder) referral(r *Referral) {
-	e.unique(r.ID)
-	e.uint(uint64(r.Number))
-	e.string(r.BuyerAccountID)
-	e.unique(r.TransactionID)
-	for _, s := range [...]string{r.PartnerID, r.StoreID, r.OfferID, r.OfferVersion, r.Programme, r.MCC} {
-		e.string(s)
-	}
-	e.byte(byte(r.Channel))
-	e.currency(r.Currency)
-	e.instant(r.PurchasedAt)
-	e.instant(r.At)
-	for _, minor := range [...]int64{r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.ExpectedBasisMinor, r.ExpectedRewardMinor} {
-		e.amount(minor)
-	}
-	e.int(r.LateConfirmedRewardMinor)
-	e.int(r.LateExpectedRewardMinor)
-}
-
-// referral reads one as it is written in the format.
-func (d *decoder) referral(format byte) Referral {
-	r := Referral{ID: d.unique(), Number: int64(d.uint()), BuyerAccountID: d.string(), TransactionID: d.unique()}
-	for _, s := range [...]*string{&r.PartnerID, &r.StoreID, &r.OfferID, &r.OfferVersion, &r.Programme, &r.MCC} {
-		*s = d.string()
-	}
-	r.Channel = Channel(d.enum(d.byte(), 0, byte(OtherChannel), "bad channel"))
-	r.Currency, r.PurchasedAt, r.At = d.currency(), d.instant(), d.instant()
-	for _, minor := range [...]*int64{&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor} {
-		*minor = d.amount()
-	}
-	if format != referralFormatWithoutLate {
-		r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor = d.int(), d.int()
-	}
-	if r.LateConfirmedRewardMinor > r.ConfirmedRewardMinor || r.LateExpectedRewardMinor > r.ExpectedRewardMinor {
-		d.fail("late events of a purchase bring more than it gives")
-	}
-	return r
 }

@@ -24,21 +24,6 @@ func (e *Engine) rewardOf(a *Account, p *purchase, aw *award, boosts []activeBoo
 // all the same. Only which of two such awards is worth more needs them whole.
 const beyondMoney = 1 << 60
 
-// The most that an award of points comes to which is given for each full target,
-// since at a rate it grows with the square of the purchase: units, and what they
-// cost in minor units. What grows with the purchase alone, and not faster than by
-// the second pair for each minor unit, has no bound. No offer passes that could
-// come to one with less than repeatsWithin minor units. Two groups of those, on all
-// purchases that an account can have, are within 64 bits, and so is eight times
-// the cost.
-const (
-	maxRepeatedUnits = 1 << 45
-	maxRepeatedCost  = 1 << 42
-	maxUnitsEach     = 64
-	maxCostEach      = 8
-	repeatsWithin    = 10_000_000
-)
-
 // repeated is so many units given each time that the goal is reached.
 func (e *Engine) repeated(aw *award, units int64) int64 {
 	all, err := money.Times(units, aw.goals)
@@ -53,21 +38,6 @@ func (e *Engine) repeated(aw *award, units int64) int64 {
 		return most
 	}
 	return all
-}
-
-// mostRepeated is the most that points given for each full target of the basis
-// come to.
-func mostRepeated(u *PointsUnit, basisMinor int64) int64 {
-	least := func(units, cost int64) int64 {
-		if u.ValueMillionths > 0 {
-			affordable := product([]int64{cost, one, scaleOf(*u)})
-			if affordable.Quo(affordable, big.NewInt(u.ValueMillionths)); affordable.IsInt64() {
-				return min(units, affordable.Int64())
-			}
-		}
-		return units
-	}
-	return max(least(maxRepeatedUnits, maxRepeatedCost), least(basisMinor*maxUnitsEach, basisMinor*maxCostEach))
 }
 
 // rewardOnce is what the offer's form gives for the basis under these boosts,
@@ -88,7 +58,7 @@ func (e *Engine) rewardOnce(a *Account, p *purchase, aw *award, boosts []activeB
 			exact, err = exact.Plus(full, r.factorMillionths*one)
 		}
 	case TieredReward:
-		exact, err = reward.tiered(aw.basisMinor, r)
+		exact, err = tieredReward(reward, aw.basisMinor, r)
 	case CategoryReward:
 		return e.byCategory(a, p, aw, r)
 	default: // an offer for sponsors alone
@@ -100,26 +70,6 @@ func (e *Engine) rewardOnce(a *Account, p *purchase, aw *award, boosts []activeB
 	aw.exact = exact
 	units, err = exact.Round(rounding)
 	return units, !exact.IsZero(), err
-}
-
-// tiered gives the rate of the highest tier reached for the whole basis, or
-// each tier's for the part above its threshold.
-func (r *Reward) tiered(basisMinor int64, raised raise) (exact money.Exact, err error) {
-	above := basisMinor
-	for i := len(r.Tiers) - 1; i >= 0; i-- {
-		t := &r.Tiers[i]
-		if basisMinor < t.FromMinor {
-			continue
-		}
-		if !r.Marginal {
-			return exact.Plus(basisMinor, raised.rate(t.RateMillionths))
-		}
-		if exact, err = exact.Plus(above-t.FromMinor, raised.rate(t.RateMillionths)); err != nil {
-			return exact, err
-		}
-		above = t.FromMinor
-	}
-	return exact, nil
 }
 
 // categorySum is what a purchase's items of one category come to in one
@@ -301,4 +251,24 @@ func (c *categorySums) at(category string) *categorySum {
 	}
 	c.sums = append(c.sums, categorySum{category: category})
 	return &c.sums[len(c.sums)-1]
+}
+
+// tieredReward gives the rate of the highest tier reached for the whole basis, or
+// each tier's for the part above its threshold.
+func tieredReward(r *Reward, basisMinor int64, raised raise) (exact money.Exact, err error) {
+	above := basisMinor
+	for i := len(r.Tiers) - 1; i >= 0; i-- {
+		t := &r.Tiers[i]
+		if basisMinor < t.FromMinor {
+			continue
+		}
+		if !r.Marginal {
+			return exact.Plus(basisMinor, raised.rate(t.RateMillionths))
+		}
+		if exact, err = exact.Plus(above-t.FromMinor, raised.rate(t.RateMillionths)); err != nil {
+			return exact, err
+		}
+		above = t.FromMinor
+	}
+	return exact, nil
 }

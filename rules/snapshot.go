@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -198,10 +199,7 @@ func (s *Snapshot) automaticAt(t Instant) *programmeVersion {
 // Compile checks a catalogue and makes its snapshot. The error is a Faults
 // with everything that is wrong, not only the first of it.
 func Compile(c *Catalogue) (*Snapshot, error) {
-	var faults Faults
-	checkProgrammes(c, &faults)
-	checkPartners(c, &faults)
-	checkCampaigns(c, &faults)
+	faults := Check(c)
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -269,4 +267,24 @@ func (s *Snapshot) programmeName(i int32, t Instant) string {
 		return v.Name
 	}
 	return defaultProgrammeName
+}
+
+// checkAutomatic refuses two programmes that take every account at one time:
+// an account is in one programme at a time.
+func checkAutomatic(s *Snapshot, c *Catalogue, faults *Faults) {
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		if p.Version.Ended || p.Enrolment != EnrolmentAutomatic {
+			continue
+		}
+		for n := range s.programmes {
+			other := s.programmeAt(int32(n), p.Version.From)
+			if other != nil && other.ID != p.ID && other.Enrolment == EnrolmentAutomatic {
+				faults.Add(Fault{
+					Subject: SubjectProgramme, Index: i, ID: p.ID, Path: "enrolment",
+					Message: fmt.Sprintf("programme %s enrols every account at that time too; only one can", other.ID),
+				})
+			}
+		}
+	}
 }

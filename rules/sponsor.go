@@ -176,7 +176,7 @@ func (e *Engine) tellOne(a *Account, p *purchase, t *toldState, now toldState, d
 func (e *Engine) referralID(r *Referral) string {
 	b := e.buf[:0]
 	for _, s := range [...]string{r.BuyerAccountID, r.SponsorAccountID, r.TransactionID, r.PartnerID, r.OfferID} {
-		b = appendString(b, s)
+		b = AppendString(b, s)
 	}
 	b = binary.AppendVarint(b, r.Number)
 	e.buf = b

@@ -1,34 +1,5 @@
 package rules
 
-import "ristourne/rules/money"
-
-// RefundState is what has become of a refund at a partner's store that names no
-// purchase that is known.
-type RefundState uint8
-
-// The states. Their names are kept in ClickHouse: rename none.
-const (
-	RefundNew     RefundState = iota // not seen before
-	RefundWaiting                    // matched to no purchase
-	RefundMatched                    // to a purchase that isn't its own
-	RefundLinked                     // its own purchase is known
-	RefundDropped                    // waited too long, or was one too many
-	NumRefundStates
-)
-
-var refundStateNames = [...]string{"new", "waiting", "matched", "linked", "dropped"}
-
-func (s RefundState) String() string { return refundStateNames[s] }
-
-// RefundChange is what a record has changed of one such refund.
-type RefundChange struct {
-	EventID     string
-	Was, Is     RefundState
-	MatchedTo   string // the purchase, while matched
-	AmountMinor int64
-	Currency    money.Currency
-}
-
 // refundNote is a refund as it was before a record.
 type refundNote struct {
 	event  int32

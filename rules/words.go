@@ -23,7 +23,7 @@ type Wording struct {
 // WordingOf is how the amounts of an offer are written where the programme
 // gives these points.
 func WordingOf(o *Offer, points PointsUnit) Wording {
-	return Wording{Currency: o.Currency, Unit: unitOf(o, points.Code), Decimals: points.Decimals}
+	return Wording{Currency: o.Currency, Unit: o.UnitOf(points.Code), Decimals: points.Decimals}
 }
 
 // Money writes an amount in the offer's currency: "12.50 EUR".
@@ -40,9 +40,9 @@ func FormatUnits(units int64, unit string, decimals int) string {
 	return decimal.New(units, -int32(decimals)).String() + " " + unit
 }
 
-// rate writes a rate in 10^-12 units for each minor unit of the basis: "3%", or
+// preciseRate writes a rate in 10^-12 units for each minor unit of the basis: "3%", or
 // "2 MILES per EUR".
-func (w Wording) rate(trillionths int64) string {
+func (w Wording) preciseRate(trillionths int64) string {
 	if w.Unit == w.Currency.String() {
 		return decimal.New(trillionths, -10).String() + "%"
 	}
@@ -51,7 +51,7 @@ func (w Wording) rate(trillionths int64) string {
 }
 
 // Rate writes a rate in millionths.
-func (w Wording) Rate(millionths int64) string { return w.rate(millionths * one) }
+func (w Wording) Rate(millionths int64) string { return w.preciseRate(millionths * money.One) }
 
 // Reward says what an offer gives: "3% of the purchase".
 func (w Wording) Reward(r *Reward) string {
@@ -249,7 +249,7 @@ type ConditionText struct{ Code, Text string }
 // Conditions says what an offer asks, one by one, beside its window.
 func (w Wording) Conditions(c *Conditions) []ConditionText {
 	var all []ConditionText
-	for _, asked := range w.conditions(c) {
+	for _, asked := range w.requirements(c) {
 		code := asked.why.names()[0]
 		switch {
 		case asked.why == whyEnrolled: // three kinds share it
@@ -262,19 +262,19 @@ func (w Wording) Conditions(c *Conditions) []ConditionText {
 	return all
 }
 
-// asked is one condition by itself: the code for which an offer doesn't apply
+// requirement is one condition by itself: the code for which an offer doesn't apply
 // without it, in words, and as the conditions of an offer that asks nothing else.
-type asked struct {
+type requirement struct {
 	why  reasons
 	text string
 	only Conditions
 }
 
-func (w Wording) conditions(c *Conditions) []asked {
-	var all []asked
+func (w Wording) requirements(c *Conditions) []requirement {
+	var all []requirement
 	add := func(is bool, why reasons, only Conditions, format string, args ...any) {
 		if is {
-			all = append(all, asked{why, fmt.Sprintf(format, args...), only})
+			all = append(all, requirement{why, fmt.Sprintf(format, args...), only})
 		}
 	}
 	when := c.When.String()
@@ -286,29 +286,29 @@ func (w Wording) conditions(c *Conditions) []asked {
 	add(len(c.NotMCCs) > 0, whyMCC, Conditions{NotMCCs: c.NotMCCs}, "at a merchant of another category than %s", rangesText(c.NotMCCs))
 	add(len(c.Countries) > 0, whyCountry, Conditions{Countries: c.Countries}, "at a merchant in %s", joined(c.Countries, "or"))
 	add(len(c.PaidIn) > 0, whyPaidIn, Conditions{PaidIn: c.PaidIn}, "paid in %s", currenciesText(c.PaidIn))
-	all = append(all, audienceConditions(&c.Audience)...)
+	all = append(all, audienceRequirements(&c.Audience)...)
 	add(c.FirstPurchase, whyFirst, Conditions{FirstPurchase: true}, "the first purchase there")
 	add(c.LapsedDays > 0, whyLapsed, Conditions{LapsedDays: c.LapsedDays}, "bought there before, but not for %s", days(c.LapsedDays))
-	add(c.Every.N > 0, whyVisit, Conditions{Every: c.Every}, "every %s visit%s%s", ordinal(c.Every.N), within(c.Every.Per), known(c.Every.OnceADay, ", at most one a day", ""))
+	add(c.Every.N > 0, whyVisit, Conditions{Every: c.Every}, "every %s visit%s%s", ordinal(c.Every.N), within(c.Every.Per), ifSo(c.Every.OnceADay, ", at most one a day"))
 	add(c.Goal.AmountMinor > 0, whyGoal, Conditions{Goal: c.Goal}, "the visit with which %s are spent%s%s", w.Money(c.Goal.AmountMinor),
-		strings.Replace(within(c.Goal.Per), "of", "in", 1), known(c.Goal.Again, ", and each further "+w.Money(c.Goal.AmountMinor), ""))
+		strings.Replace(within(c.Goal.Per), "of", "in", 1), ifSo(c.Goal.Again, ", and each further "+w.Money(c.Goal.AmountMinor)))
 	return all
 }
 
 // String says for whom: "members of level loyal"; empty: all.
 func (a *Audience) String() string {
 	var parts []string
-	for _, asked := range audienceConditions(a) {
+	for _, asked := range audienceRequirements(a) {
 		parts = append(parts, asked.text)
 	}
 	return strings.Join(parts, ", ")
 }
 
-func audienceConditions(a *Audience) []asked {
-	var all []asked
+func audienceRequirements(a *Audience) []requirement {
+	var all []requirement
 	add := func(is bool, why reasons, only Audience, format string, args ...any) {
 		if is {
-			all = append(all, asked{why, fmt.Sprintf(format, args...), Conditions{Audience: only}})
+			all = append(all, requirement{why, fmt.Sprintf(format, args...), Conditions{Audience: only}})
 		}
 	}
 	add(len(a.Levels) > 0, whyLevel, Audience{Levels: a.Levels}, "members of level %s", joined(a.Levels, "or"))
@@ -481,4 +481,18 @@ func (w Wording) Sponsor(s *Sponsor) string {
 		text += ", " + cash.Cap(&s.Caps[i])
 	}
 	return text
+}
+
+// ifSo is the text where is holds, and empty elsewhere.
+func ifSo(is bool, text string) string {
+	if is {
+		return text
+	}
+	return ""
+}
+
+// whyCap is the reason of a cap's period.
+var whyCap = [...]reasons{
+	PerPurchase: whyCapPurchase, PerDay: whyCapDay, PerWeek: whyCapWeek, PerMonth: whyCapMonth, PerQuarter: whyCapQuarter,
+	PerYear: whyCapYear, PerRolling: whyCapRolling, PerLife: whyCapLife,
 }

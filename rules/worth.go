@@ -318,18 +318,6 @@ func (e *Engine) costOf(aw *award, units int64) (int64, error) {
 	return e.terms.programme.Points.cost(units, e.terms.programme.Rounding)
 }
 
-func (u *PointsUnit) cost(units int64, rounding money.Rounding) (int64, error) {
-	perUnit := u.ValueMillionths * money.One // of 10^-12
-	for range u.Decimals {
-		perUnit /= 10
-	}
-	exact, err := money.Exact{}.Plus(units, perUnit)
-	if err != nil {
-		return 0, err
-	}
-	return exact.Round(rounding)
-}
-
 // costs gives each award its cost as it is in the end, and then a commission
 // that is agreed as cost-plus its amount.
 func (e *Engine) costs(w world, a *Account, p *purchase) error {
