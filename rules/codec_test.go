@@ -170,7 +170,7 @@ func FuzzEvent(f *testing.F) {
 func FuzzReferral(f *testing.F) {
 	f.Add((&rules.Referral{
 		ID: "RF-1", Number: 2, BuyerAccountID: "buyer", TransactionID: "P", OfferID: "friends", Programme: "ristourne", Currency: eur,
-		PurchasedAt: when("d1"), At: when("d2"), Channel: rules.Online, ConfirmedBasisMinor: 100, ConfirmedRewardMinor: 5,
+		PurchasedAt: when("d1"), At: when("d2"), Channel: rules.Online, ConfirmedBasisMinor: 100, ConfirmedRewardMinor: 5, MatchedRefund: true,
 	}).AppendBinary(nil))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		var x, again rules.Referral

@@ -119,7 +119,7 @@ func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
 		r, s := &a.referrals[i], &e.sponsored[i]
 		standing := &a.standings[s.standing]
 		e.deserved = e.deserved[:0]
-		worked := workedPurchase{memberID: standing.memberID, level: standing.level, why: whyReferral}
+		worked := workedPurchase{memberID: standing.memberID, level: standing.level, why: r.why()}
 		if s.programme != nil {
 			worked.statement = e.snapshot.programmeTitle(s.programme.ID, r.PurchasedAt)
 			e.deserveReferral(r, s)
@@ -130,6 +130,14 @@ func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
 		}
 		e.bookChain(a, &r.lines, e.deserved, &about, &worked, d, out)
 	}
+}
+
+// why is what the referral itself has to do with its lines being as they are.
+func (r *Referral) why() reasons {
+	if r.MatchedRefund {
+		return whyReferral | whyMatchedRefund
+	}
+	return whyReferral
 }
 
 // placeReferral finds the terms under which a referral is looked at.
@@ -207,7 +215,7 @@ func (e *Engine) deserveReferral(r *referralState, s *sponsoredAward) {
 		partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion, unit: r.Currency.String(),
 		role: RoleSponsor, kind: Cash,
 	}
-	why := whyReferral | s.why[confirmedWorld] | s.why[expectedWorld]
+	why := r.why() | s.why[confirmedWorld] | s.why[expectedWorld]
 	if r.isLate() {
 		why |= whyLate
 	}

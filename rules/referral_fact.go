@@ -31,7 +31,9 @@ type Referral struct {
 	// away. Without them the sponsor's caps fill in order; with them the purchase
 	// has the room that all others leave.
 	LateConfirmedRewardMinor, LateExpectedRewardMinor int64
-	Cause                                             Cause // the buyer's record that made it; no part of the fact
+	// A refund that named no purchase is matched to it, as the purchase is told.
+	MatchedRefund bool
+	Cause         Cause // the buyer's record that made it; no part of the fact
 }
 
 // bytes is at least what the referral takes in the account's state.
@@ -89,6 +91,10 @@ func (r *Referral) UnmarshalBinary(src []byte) error {
 	return d.done()
 }
 
+// referralMatched marks, beside the channel, a referral of a purchase to which a
+// refund is matched: what was written without it is read as of none.
+const referralMatched = 1 << 7
+
 func (r *Referral) encode(e *encoder) {
 	e.unique(r.ID)
 	e.uint(uint64(r.Number))
@@ -97,7 +103,11 @@ func (r *Referral) encode(e *encoder) {
 	for _, s := range [...]string{r.PartnerID, r.StoreID, r.OfferID, r.OfferVersion, r.Programme, r.MCC} {
 		e.string(s)
 	}
-	e.byte(byte(r.Channel))
+	channel := byte(r.Channel)
+	if r.MatchedRefund {
+		channel |= referralMatched
+	}
+	e.byte(channel)
 	e.currency(r.Currency)
 	e.instant(r.PurchasedAt.Parts())
 	e.instant(r.At.Parts())
@@ -116,7 +126,9 @@ func decodeReferralAs(d *decoder, format byte) Referral {
 	for _, s := range [...]*string{&r.PartnerID, &r.StoreID, &r.OfferID, &r.OfferVersion, &r.Programme, &r.MCC} {
 		*s = d.string()
 	}
-	r.Channel = Channel(d.enum(d.byte(), 0, byte(OtherChannel), "bad channel"))
+	channel := d.byte()
+	r.MatchedRefund = channel&referralMatched != 0
+	r.Channel = Channel(d.enum(channel&^referralMatched, 0, byte(OtherChannel), "bad channel"))
 	r.Currency, r.PurchasedAt, r.At = d.currency(), InstantAt(d.instant()), InstantAt(d.instant())
 	for _, minor := range [...]*int64{&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor} {
 		*minor = d.amount()

@@ -166,6 +166,7 @@ func (e *Engine) tellOne(a *Account, p *purchase, t *toldState, now toldState, d
 		ConfirmedBasisMinor: t.basisMinor[confirmedWorld], ConfirmedRewardMinor: t.rewardMinor[confirmedWorld],
 		ExpectedBasisMinor: t.basisMinor[expectedWorld], ExpectedRewardMinor: t.rewardMinor[expectedWorld],
 		LateConfirmedRewardMinor: t.lateMinor[confirmedWorld], LateExpectedRewardMinor: t.lateMinor[expectedWorld],
+		MatchedRefund: a.matched > 0 && a.tallyOf(p, true).matched,
 	}
 	r.ID = e.referralID(&r)
 	out.Referrals = append(out.Referrals, r)

@@ -353,6 +353,7 @@ func (r *decoder) instruction(i *rules.Instruction) {
 }
 
 func (r *decoder) referral(f *rules.Referral) {
+	var matched bool
 	*f = rules.Referral{
 		ID:                   r.string(),
 		Number:               r.int(),
@@ -368,7 +369,7 @@ func (r *decoder) referral(f *rules.Referral) {
 		Currency:             r.currency(),
 		PurchasedAt:          r.instant(),
 		At:                   r.instant(),
-		Channel:              rules.Channel(r.enum(byte(rules.OtherChannel))),
+		Channel:              r.referralChannel(&matched),
 		MCC:                  r.word(),
 		ConfirmedBasisMinor:  r.int(),
 		ConfirmedRewardMinor: r.int(),
@@ -380,6 +381,18 @@ func (r *decoder) referral(f *rules.Referral) {
 
 		Cause: r.cause(),
 	}
+	f.MatchedRefund = matched
+}
+
+// referralChannel reads a channel, and whether a refund is matched.
+func (r *decoder) referralChannel(matched *bool) rules.Channel {
+	b := r.byte()
+	*matched = b&matchedRefund != 0
+	if b &^= matchedRefund; b > byte(rules.OtherChannel) {
+		r.fail()
+		return 0
+	}
+	return rules.Channel(b)
 }
 
 func (r *decoder) grant(g *rules.Grant) {

@@ -361,6 +361,10 @@ func (e *encoder) instruction(i *rules.Instruction) {
 	e.cause(&i.Cause)
 }
 
+// matchedRefund marks, beside the channel, a referral of a purchase to which a
+// refund is matched: a blob that was written without it is read as of none.
+const matchedRefund = 1 << 7
+
 func (e *encoder) referral(r *rules.Referral) {
 	e.text(r.ID)
 	e.int(r.Number)
@@ -376,7 +380,11 @@ func (e *encoder) referral(r *rules.Referral) {
 	e.currency(r.Currency)
 	e.instant(r.PurchasedAt)
 	e.instant(r.At)
-	e.byte(byte(r.Channel))
+	channel := byte(r.Channel)
+	if r.MatchedRefund {
+		channel |= matchedRefund
+	}
+	e.byte(channel)
 	e.word(r.MCC)
 	e.int(r.ConfirmedBasisMinor)
 	e.int(r.ConfirmedRewardMinor)

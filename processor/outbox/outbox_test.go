@@ -373,7 +373,7 @@ func drawDecision(t *rapid.T) *rules.Decision {
 			PartnerID: str(), StoreID: str(), OfferID: str(), OfferVersion: str(), Programme: str(), Currency: currency(),
 			PurchasedAt: instant(), At: instant(), Channel: rules.Channel(enum(3)), MCC: str(), ConfirmedBasisMinor: num(),
 			ConfirmedRewardMinor: num(), ExpectedBasisMinor: num(), ExpectedRewardMinor: num(),
-			LateConfirmedRewardMinor: num(), LateExpectedRewardMinor: num(), Cause: cause(),
+			LateConfirmedRewardMinor: num(), LateExpectedRewardMinor: num(), MatchedRefund: enum(1) == 1, Cause: cause(),
 		})
 	})
 	some(func() {

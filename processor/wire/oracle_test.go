@@ -163,6 +163,7 @@ func slowReferral(t fataler, value []byte) rules.Referral {
 	f.At, _ = s.instant(t, "at")
 	f.PurchasedAt, _ = s.instant(t, "purchased_at")
 	f.Channel, _ = rules.ParseChannel(s.text("channel"))
+	f.MatchedRefund, _ = s["matched_refund"].(bool)
 	return f
 }
 

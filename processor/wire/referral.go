@@ -28,6 +28,7 @@ const (
 	referralExpectedReward
 	referralLateConfirmed
 	referralLateExpected
+	referralMatchedRefund
 )
 
 // referralTypeName is the type of the facts of which Ristourne itself is the
@@ -63,6 +64,7 @@ func newReferralRecord() *record {
 		referralExpectedReward:  sum("expected_reward_minor"),
 		referralLateConfirmed:   {name: "late_confirmed_reward_minor", min: -maxSumMinor, max: maxSumMinor},
 		referralLateExpected:    {name: "late_expected_reward_minor", min: -maxSumMinor, max: maxSumMinor},
+		referralMatchedRefund:   {name: "matched_refund"},
 	})
 }
 
@@ -96,6 +98,7 @@ func (d *Decoder) Referral(value, key []byte, kafkaMillis int64, f *rules.Referr
 	f.ExpectedRewardMinor = d.integer(r, referralExpectedReward)
 	f.LateConfirmedRewardMinor = d.late(r, referralLateConfirmed, f.ConfirmedRewardMinor)
 	f.LateExpectedRewardMinor = d.late(r, referralLateExpected, f.ExpectedRewardMinor)
+	f.MatchedRefund = d.has(r, referralMatchedRefund, boolean) && r.token(referralMatchedRefund).odd
 	return d.verdict()
 }
 

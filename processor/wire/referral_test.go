@@ -13,7 +13,7 @@ const canonicalReferral = `{"fact_id":"rf-1","type":"referral","account_id":"a1"
 	"offer_version":"2025-01-01-abcdef","programme":"lyon","currency":"EUR","purchased_at":"2025-11-20T10:00:00.5+01:00",
 	"channel":"in_store","mcc":"5812","confirmed_basis_minor":1250,"confirmed_reward_minor":63,
 	"expected_basis_minor":5000,"expected_reward_minor":250,
-	"late_confirmed_reward_minor":-40,"late_expected_reward_minor":-1}`
+	"late_confirmed_reward_minor":-40,"late_expected_reward_minor":-1,"matched_refund":true}`
 
 func TestReferral(t *testing.T) {
 	d := NewDecoder(Options{})
@@ -27,7 +27,7 @@ func TestReferral(t *testing.T) {
 		Currency: money.Currency{'E', 'U', 'R'}, At: rules.Instant{Sec: 1763800280},
 		PurchasedAt: rules.Instant{Sec: 1763629200, Nsec: 500_000_000}, Channel: rules.InStore, MCC: "5812",
 		ConfirmedBasisMinor: 1250, ConfirmedRewardMinor: 63, ExpectedBasisMinor: 5000, ExpectedRewardMinor: 250,
-		LateConfirmedRewardMinor: -40, LateExpectedRewardMinor: -1,
+		LateConfirmedRewardMinor: -40, LateExpectedRewardMinor: -1, MatchedRefund: true,
 	})
 }
 
@@ -35,7 +35,7 @@ func TestReferral(t *testing.T) {
 func TestReferralNeeds(t *testing.T) {
 	optional := map[string]bool{
 		"partner_id": true, "store_id": true, "channel": true, "mcc": true,
-		"late_confirmed_reward_minor": true, "late_expected_reward_minor": true,
+		"late_confirmed_reward_minor": true, "late_expected_reward_minor": true, "matched_refund": true,
 	}
 	base := parseObject(t, canonicalReferral)
 	d := NewDecoder(Options{})

@@ -438,6 +438,7 @@ type referralsBlock struct {
 	confirmedBasisMinor, confirmedRewardMinor *column
 	expectedBasisMinor, expectedRewardMinor   *column
 	lateConfirmedMinor, lateExpectedMinor     *column
+	matchedRefund                             *column
 	cause                                     cause
 }
 
@@ -454,7 +455,8 @@ func newReferralsBlock() *referralsBlock {
 		confirmedBasisMinor: c.int64("confirmed_basis_minor"), confirmedRewardMinor: c.int64("confirmed_reward_minor"),
 		expectedBasisMinor: c.int64("expected_basis_minor"), expectedRewardMinor: c.int64("expected_reward_minor"),
 		lateConfirmedMinor: c.int64("late_confirmed_reward_minor"), lateExpectedMinor: c.int64("late_expected_reward_minor"),
-		cause: c.causeOfKind(),
+		matchedRefund: c.add("matched_refund", proto.ColumnTypeUInt8),
+		cause:         c.causeOfKind(),
 	}
 	b.block = c.into("referrals_told_log")
 	return b
@@ -484,6 +486,11 @@ func (b *referralsBlock) append(d *rules.Decision, r *rules.Referral) {
 	b.expectedRewardMinor.appendInt64(r.ExpectedRewardMinor)
 	b.lateConfirmedMinor.appendInt64(r.LateConfirmedRewardMinor)
 	b.lateExpectedMinor.appendInt64(r.LateExpectedRewardMinor)
+	matched := int8(0)
+	if r.MatchedRefund {
+		matched = 1
+	}
+	b.matchedRefund.appendInt8(matched)
 	b.cause.append(&r.Cause)
 }
 

@@ -175,7 +175,7 @@ func referral(d *rules.Decision, sponsor string, number, rewardMinor int64) rule
 		Currency: eur, PurchasedAt: line.PurchasedAt, At: rules.Instant{Sec: base, Nsec: 999_999_999}, Channel: line.Channel, MCC: line.MCC,
 		ConfirmedBasisMinor: 100 * rewardMinor, ConfirmedRewardMinor: rewardMinor,
 		ExpectedBasisMinor: 200 * rewardMinor, ExpectedRewardMinor: 2 * rewardMinor,
-		LateConfirmedRewardMinor: -rewardMinor, LateExpectedRewardMinor: rewardMinor, Cause: line.Cause,
+		LateConfirmedRewardMinor: -rewardMinor, LateExpectedRewardMinor: rewardMinor, MatchedRefund: true, Cause: line.Cause,
 	}
 }
 

@@ -337,7 +337,7 @@ const referralKey = `account_ref, transaction_id, partner_id, offer_id, sponsor_
 const referralColumns = referralKey + `, number, fact_id, store_id, offer_version, programme, currency,
 	purchased_sec, purchased_nsec, at_sec, at_nsec, toInt8(channel), mcc,
 	confirmed_basis_minor, confirmed_reward_minor, expected_basis_minor, expected_reward_minor,
-	late_confirmed_reward_minor, late_expected_reward_minor,
+	late_confirmed_reward_minor, late_expected_reward_minor, matched_refund,
 	toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms`
 
 // scanReferral leaves the buyer's account id empty; it reads more columns into
@@ -345,16 +345,17 @@ const referralColumns = referralKey + `, number, fact_id, store_id, offer_versio
 func scanReferral(rows driver.Rows, r *rules.Referral, more ...any) (buyer uuid.UUID, err error) {
 	*r = rules.Referral{}
 	var channel, kind int8
+	var matched uint8
 	var currency string
 	err = rows.Scan(append([]any{
 		&buyer, &r.TransactionID, &r.PartnerID, &r.OfferID, &r.SponsorAccountID, &r.Number, &r.ID, &r.StoreID, &r.OfferVersion, &r.Programme, &currency,
 		&r.PurchasedAt.Sec, &r.PurchasedAt.Nsec, &r.At.Sec, &r.At.Nsec, &channel, &r.MCC,
 		&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor,
-		&r.LateConfirmedRewardMinor, &r.LateExpectedRewardMinor,
+		&r.LateConfirmedRewardMinor, &r.LateExpectedRewardMinor, &matched,
 		&kind, &r.Cause.ID, &r.Cause.Partition, &r.Cause.Offset, &r.Cause.RecordedAt,
 	}, more...)...)
 	r.BuyerRef, r.Currency = rules.AccountRef(buyer), currencyOf(currency)
-	r.Channel, r.Cause.Kind = rules.Channel(channel), rules.CauseKind(kind)
+	r.Channel, r.Cause.Kind, r.MatchedRefund = rules.Channel(channel), rules.CauseKind(kind), matched == 1
 	return buyer, err
 }
 

@@ -45,6 +45,7 @@ func edge() rules.Referral {
 func late() rules.Referral {
 	r := friend()
 	r.ConfirmedRewardMinor, r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor = 0, -63, 250
+	r.MatchedRefund = true
 	return r
 }
 
@@ -89,6 +90,7 @@ func decode(t interface{ Fatal(...any) }, value []byte) rules.Referral {
 		ExpectedRewardMinor  int64     `json:"expected_reward_minor"`
 		LateConfirmed        *int64    `json:"late_confirmed_reward_minor"`
 		LateExpected         *int64    `json:"late_expected_reward_minor"`
+		MatchedRefund        *bool     `json:"matched_refund"`
 	}
 	d := json.NewDecoder(strings.NewReader(string(value)))
 	d.DisallowUnknownFields()
@@ -123,6 +125,10 @@ func decode(t interface{ Fatal(...any) }, value []byte) rules.Referral {
 		ConfirmedBasisMinor: v.ConfirmedBasisMinor, ConfirmedRewardMinor: v.ConfirmedRewardMinor,
 		ExpectedBasisMinor: v.ExpectedBasisMinor, ExpectedRewardMinor: v.ExpectedRewardMinor,
 		LateConfirmedRewardMinor: minor(v.LateConfirmed), LateExpectedRewardMinor: minor(v.LateExpected),
+		MatchedRefund: v.MatchedRefund != nil,
+	}
+	if v.MatchedRefund != nil && !*v.MatchedRefund {
+		t.Fatal("false is written, not left out")
 	}
 	copy(r.Currency[:], v.Currency)
 	if channel := text(v.Channel); channel != "" {
@@ -149,6 +155,7 @@ func TestEveryFieldCrosses(t *testing.T) {
 			ConfirmedBasisMinor: amount.Draw(t, "confirmed basis"), ConfirmedRewardMinor: amount.Draw(t, "confirmed reward"),
 			ExpectedBasisMinor: amount.Draw(t, "expected basis"), ExpectedRewardMinor: amount.Draw(t, "expected reward"),
 		}
+		want.MatchedRefund = rapid.Bool().Draw(t, "matched")
 		late := rapid.Int64Range(-maxAmountMinor, 0)
 		if rapid.Bool().Draw(t, "late") {
 			want.LateConfirmedRewardMinor = max(want.ConfirmedRewardMinor-maxAmountMinor, late.Draw(t, "late confirmed"))

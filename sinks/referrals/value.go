@@ -47,6 +47,9 @@ func Append(dst []byte, r *rules.Referral) []byte {
 	if r.LateExpectedRewardMinor != 0 {
 		dst = appendInt(dst, `,"late_expected_reward_minor":`, r.LateExpectedRewardMinor)
 	}
+	if r.MatchedRefund {
+		dst = append(dst, `,"matched_refund":true`...)
+	}
 	return append(dst, '}')
 }
 
