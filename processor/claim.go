@@ -45,7 +45,7 @@ func (s *Shard) Claim(ctx context.Context) error {
 	// All that was decided is settled by now, though it may not be committed:
 	// the former owner may have been stopped just before.
 	if rules.Heads(s.source.Committed()) != s.heads {
-		if err := s.commit(ctx, s.heads); err != nil {
+		if err := s.commit(ctx, s.heads, s.batch); err != nil {
 			return err
 		}
 	}
@@ -75,6 +75,9 @@ func (s *Shard) takeBy(ctx context.Context, claimIt func(context.Context) (Claim
 		return err
 	}
 	if err := s.checkWhole(ctx, false); err != nil {
+		return err
+	}
+	if err := s.checkCommitted(ctx); err != nil {
 		return err
 	}
 	if err := s.settleFound(ctx, claim.Outbox); err != nil {

@@ -18,7 +18,8 @@ import (
 // leaseTime is how long a lease lasts unless it is renewed.
 const leaseTime = time.Minute
 
-// leased claims the shard for a command, does its work, and gives the shard up.
+// leased claims the shard for a command, does its work, and gives the shard up. A
+// ledger that is behind the states is refused: they alone know the rest.
 // The work's ctx ends where the lease can't be kept.
 func (s *Shard) leased(ctx context.Context, by string, work func(context.Context) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -48,6 +49,9 @@ func (s *Shard) leased(ctx context.Context, by string, work func(context.Context
 		}
 	}()
 	if err != nil && !errors.Is(err, ErrHeadsFellBack) {
+		return err
+	}
+	if err := s.refuseBehind(ctx); err != nil {
 		return err
 	}
 	return work(ctx)
@@ -83,20 +87,15 @@ func (s *Shard) keepLease(ctx context.Context, epoch int64, lost context.CancelC
 }
 
 // ClaimAndRebuild rebuilds the account states though nothing says that they
-// are wrong. A ledger that is behind them is refused: they alone know the rest.
+// are wrong.
 func (s *Shard) ClaimAndRebuild(ctx context.Context, by string) error {
-	return s.leased(ctx, by, func(ctx context.Context) error {
-		if err := s.refuseBehind(ctx); err != nil {
-			return err
-		}
-		return s.Rebuild(ctx)
-	})
+	return s.leased(ctx, by, s.Rebuild)
 }
 
 // checkUndecided refuses a shard whose committed offsets are beyond all that was
 // decided, where somebody else than a processor has set them. A processor commits
 // what is decided alone; what it has committed and nobody knows any more were
-// records that changed nothing.
+// records that changed nothing, as no batch is missing (see checkCommitted).
 func (s *Shard) checkUndecided(ctx context.Context, marker *rules.Marker) error {
 	committed := rules.Heads(s.source.Committed())
 	known := headsAfter(marker.Heads, [rules.NumTopics]int64(s.heads))

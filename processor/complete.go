@@ -96,7 +96,34 @@ func (s *Shard) checkFollows(ctx context.Context, first *rules.Decision) error {
 	if err != nil || first.Batch <= marker.Batch+1 || s.accepting.lostMarker() {
 		return err
 	}
-	return s.errBehind(&marker, first.Batch-1, first.LastSeq-uint64(len(first.Set)), s.heads)
+	return s.errBehind(&marker, first.Batch-1, first.LastSeq-uint64(len(first.Set)), s.heads, knownByRedis)
+}
+
+// checkCommitted refuses a ledger that has less than the consumer group has committed
+// as booked, where Redis doesn't know of it any more: it was emptied, or set back, too.
+// Going on would decide anew what was paid, and leave out the records up to what is
+// committed. Where Redis knows as much, it is compared, and its outbox may have the rest.
+func (s *Shard) checkCommitted(ctx context.Context) error {
+	if s.accepting.lostMarker() {
+		return nil // the rows are there, and what they go up to is taken for booked
+	}
+	committed, err := s.committedBatch(ctx)
+	if err != nil || committed <= s.batch && s.heads != rules.NoHeads {
+		return err
+	}
+	marker, _, err := s.marker(ctx)
+	if err != nil || committed <= marker.Batch {
+		return err
+	}
+	return s.errBehind(&marker, committed, 0, rules.Heads(s.source.Committed()), knownByCommits)
+}
+
+func (s *Shard) committedBatch(ctx context.Context) (batch uint64, err error) {
+	err = s.retry(ctx, "read what is committed", func(ctx context.Context) (err error) {
+		batch, err = s.source.CommittedBatch(ctx)
+		return err
+	})
+	return batch, err
 }
 
 // checkNotBehind refuses a ledger that has less than Redis says was booked: it
@@ -109,10 +136,11 @@ func (s *Shard) checkNotBehind(marker *rules.Marker, bookedSeq uint64) error {
 	if s.batch <= marker.Batch && s.lastSeq <= max(marker.LastSeq, bookedSeq) {
 		return nil
 	}
-	return s.errBehind(marker, s.batch, s.lastSeq, s.heads)
+	return s.errBehind(marker, s.batch, s.lastSeq, s.heads, knownByRedis)
 }
 
-// refuseBehind is checkNotBehind for who is about to forget the states.
+// refuseBehind is checkNotBehind for commands, which forget the states, or book a
+// marker that would hide what is missing before it.
 func (s *Shard) refuseBehind(ctx context.Context) error {
 	marker, _, err := s.marker(ctx)
 	if err != nil {
@@ -128,8 +156,17 @@ func (s *Shard) refuseBehind(ctx context.Context) error {
 	return s.checkNotBehind(&marker, bookedSeq)
 }
 
+// What says that a ledger is behind, and what follows from that.
+const (
+	knownByRedis = "ClickHouse was restored from a backup, or this replica lags. Restore what is missing, or let the replica catch up; " +
+		"Redis alone still knows of it, so don't empty it"
+	knownByCommits = "The consumer group has committed so, and neither Redis nor ClickHouse knows it any more: ClickHouse was restored from a backup " +
+		"and Redis was emptied or set back, or this replica lags, or clickhouse.database, redis.prefix or kafka.group are of another installation. " +
+		"Restore what is missing from a newer backup or a replica, or correct the configuration; don't set the group's offsets, which alone still tell"
+)
+
 // errBehind lists what the ledger lacks.
-func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, heads rules.Heads) error {
+func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, heads rules.Heads, known string) error {
 	missing := []string{fmt.Sprintf("batches %d to %d", marker.Batch+1, batch)}
 	if lastSeq > marker.LastSeq {
 		missing = append(missing, fmt.Sprintf("events and facts %d to %d", marker.LastSeq+1, lastSeq))
@@ -139,10 +176,9 @@ func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, heads rul
 			missing = append(missing, fmt.Sprintf("what followed from %s, offsets %d to %d", s.options.Topics[topic], booked, head-1))
 		}
 	}
-	return fmt.Errorf("%w: shard %d was booked up to batch %d, and the ledger has it up to batch %d: missing are %s. ClickHouse was restored from a backup, "+
-		"or this replica lags. Restore what is missing, or let the replica catch up; Redis alone still knows of it, so don't empty it. "+
+	return fmt.Errorf("%w: shard %d was booked up to batch %d, and the ledger has it up to batch %d: missing are %s. %s. "+
 		"This can't be accepted by a repair",
-		ErrIncomplete, s.source.Shard(), batch, marker.Batch, strings.Join(missing, "; "))
+		ErrIncomplete, s.source.Shard(), batch, marker.Batch, strings.Join(missing, "; "), known)
 }
 
 // beginCounting counts a shard that an older version has booked, once.

@@ -111,7 +111,7 @@ func (r *refusing) Clear(context.Context, int32, int64, uint64) error { return n
 
 type committing struct{ shardZero }
 
-func (committing) Commit(context.Context, feed.Offsets) error { return nil }
+func (committing) Commit(context.Context, feed.Offsets, uint64) error { return nil }
 
 // A batch that a sink refuses for good is tried again, told as a failure once,
 // and carried when it is mended. Before each try Redis is asked anew: it may have

@@ -16,7 +16,7 @@ type Move struct {
 	From, To   rules.Source
 	// Commit sets the group's offsets, of the topics that have moved: older ones
 	// would be taken for the shard's own.
-	Commit func(ctx context.Context, heads rules.Heads) error
+	Commit func(ctx context.Context, heads rules.Heads, batch uint64) error
 	// Keep says which topics the shard's offsets are of from now on: what was decided
 	// up to a batch came from those before.
 	Keep func(ctx context.Context, afterBatch uint64) error
@@ -59,7 +59,7 @@ func (s *Shard) ClaimAndMove(ctx context.Context, m *Move) (before rules.Heads, 
 		if err := s.deliverApart(ctx, d); err != nil {
 			return err
 		}
-		if err := s.retry(ctx, "commit", func(ctx context.Context) error { return m.Commit(ctx, s.heads) }); err != nil {
+		if err := s.retry(ctx, "commit", func(ctx context.Context) error { return m.Commit(ctx, s.heads, d.Batch) }); err != nil {
 			return err
 		}
 		return s.retry(ctx, "keep the topics", func(ctx context.Context) error { return m.Keep(ctx, d.Batch) })

@@ -69,9 +69,12 @@ type Source interface {
 	// SetElsewhere tells which of the committed offsets no processor has
 	// committed: somebody has set them by other means.
 	SetElsewhere(ctx context.Context) ([feed.NumTopics]bool, error)
+	// CommittedBatch is the last batch that was settled when offsets were committed,
+	// whatever Redis and the ledger know of it; 0: none, or it wasn't said.
+	CommittedBatch(ctx context.Context) (uint64, error)
 	Seek(feed.Offsets)
 	Next(ctx context.Context, b *feed.Batch) error
-	Commit(ctx context.Context, o feed.Offsets) error
+	Commit(ctx context.Context, o feed.Offsets, batch uint64) error
 }
 
 // Claim is what an owner finds when it takes a shard.

@@ -109,6 +109,9 @@ func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
 		if s.accepting.lostMarker() && r.marker.LastSeq == 0 {
 			// What was booked in part is not known any more: all is taken for booked.
 			r.marker.LastSeq, r.marker.Heads = r.lastSeq, headsAfter(s.heads, s.source.Committed())
+			if r.marker.Batch, err = s.source.CommittedBatch(ctx); err != nil {
+				return err // a marker below it would be taken for one from a backup
+			}
 		}
 		if r.lastSeq <= r.marker.LastSeq {
 			return nil

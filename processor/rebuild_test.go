@@ -113,6 +113,8 @@ type uncommitted struct{ shardZero }
 
 func (uncommitted) Committed() feed.Offsets { return feed.Offsets(rules.NoHeads) }
 
+func (uncommitted) CommittedBatch(context.Context) (uint64, error) { return 0, nil }
+
 // decided are the decisions of a clean shard on the records, and what it saved.
 func decided(t *testing.T, s *saleShard, records ...feed.Record) *rules.Decision {
 	t.Helper()

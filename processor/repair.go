@@ -210,9 +210,6 @@ func (s *Shard) ClaimAndRepair(ctx context.Context, o *Repair) (*Repaired, error
 }
 
 func (s *Shard) repair(ctx context.Context, o *Repair, found *Repaired) error {
-	if err := s.refuseBehind(ctx); err != nil {
-		return err
-	}
 	if err := s.rebuild(ctx, func(d *Difference) error {
 		found.Differences = append(found.Differences, d)
 		return nil

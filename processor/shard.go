@@ -313,7 +313,7 @@ func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
 		return err
 	}
 	newest := batches[len(batches)-1]
-	if err := s.commit(ctx, newest.heads); err != nil {
+	if err := s.commit(ctx, newest.heads, newest.batch); err != nil {
 		return err
 	}
 	s.backlog.settles(len(batches))
@@ -401,9 +401,10 @@ func (s *Shard) checked(ctx context.Context, step string, holds check, do func(c
 	})
 }
 
-func (s *Shard) commit(ctx context.Context, heads rules.Heads) error {
+// commit is of what is booked: up to a batch that the ledger has the marker of.
+func (s *Shard) commit(ctx context.Context, heads rules.Heads, batch uint64) error {
 	return s.retry(ctx, "commit", func(ctx context.Context) error {
-		return s.source.Commit(ctx, feed.Offsets(heads))
+		return s.source.Commit(ctx, feed.Offsets(heads), batch)
 	})
 }
 

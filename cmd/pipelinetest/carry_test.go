@@ -137,7 +137,9 @@ func (*carrier) Committed() feed.Offsets                     { return feed.Offse
 
 func (*carrier) SetElsewhere(context.Context) (set [feed.NumTopics]bool, err error) { return set, nil }
 func (*carrier) Seek(feed.Offsets)                                                  {}
-func (*carrier) Commit(context.Context, feed.Offsets) error                         { return nil }
+func (*carrier) Commit(context.Context, feed.Offsets, uint64) error                 { return nil }
+func (*carrier) CommittedBatch(context.Context) (uint64, error)                     { return 0, nil }
+
 func (c *carrier) Next(_ context.Context, b *feed.Batch) error {
 	b.Records, b.Next = append(b.Records[:0], c.records...), feed.Offsets{-1, -1, -1, -1}
 	for _, r := range c.records {

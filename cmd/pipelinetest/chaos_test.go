@@ -231,12 +231,12 @@ func (s faultySource) Next(ctx context.Context, b *feed.Batch) error {
 	})
 }
 
-func (s faultySource) Commit(ctx context.Context, o feed.Offsets) error {
+func (s faultySource) Commit(ctx context.Context, o feed.Offsets, batch uint64) error {
 	return s.faults.call("commit", func() error {
 		if err := s.faults.session(); err != nil {
 			return err
 		}
-		return s.Source.Commit(ctx, o)
+		return s.Source.Commit(ctx, o, batch)
 	})
 }
 

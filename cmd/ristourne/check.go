@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"ristourne/processor"
 	"ristourne/processor/accounts"
+	"ristourne/processor/feed"
 	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 )
@@ -21,8 +23,8 @@ func newCheckCommand() *cobra.Command {
 		Use:   "check --config FILE",
 		Short: "Find what the ledger in ClickHouse has lost",
 		Long: `Find what the ledger in ClickHouse has lost: tables, months and rows that are
-gone, were changed or come from elsewhere, and batches that Redis knows were
-booked and ClickHouse doesn't have.
+gone, were changed or come from elsewhere, and batches that ClickHouse doesn't have
+though they were booked, as Redis or the consumer group's commits know.
 
 Each shard's marker counts what was booked, by table and month, with a sum of the
 rows' SHA-256. This reads every row and compares. It changes nothing, and may run
@@ -37,7 +39,7 @@ Exit code 0: whole. 1: holes, each told with its table, shard and month.`,
 			if err != nil {
 				return err
 			}
-			return checkLedger(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), c, output)
+			return checkLedger(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), c, output, warnings(cmd))
 		},
 	}
 	configFlag(cmd, &configPath)
@@ -52,7 +54,7 @@ type checkedJSON struct {
 	Holes      []rules.Hole `json:"holes"`
 }
 
-func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, output string) error {
+func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, output string, log *slog.Logger) error {
 	ledger, err := lookIntoLedger(ctx, c)
 	if err != nil {
 		return err
@@ -63,14 +65,15 @@ func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, outpu
 		return err
 	}
 	defer closeStore()
-	shards, err := shardsOf(ctx, store, ledger)
+	known, err := committedOf(ctx, c, store, ledger, log)
 	if err != nil {
 		return err
 	}
+	shards := len(known)
 	found := checkedJSON{Shards: shards, Holes: []rules.Hole{}}
 	began := time.Now()
 	for shard := range int32(shards) {
-		holes, counted, err := checkShard(ctx, store, ledger, shard)
+		holes, counted, err := checkShard(ctx, store, ledger, shard, &known[shard])
 		if err != nil {
 			return fmt.Errorf("check shard %d: %w", shard, err)
 		}
@@ -83,18 +86,33 @@ func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, outpu
 	return tellChecked(stdout, &found, output)
 }
 
-// shardsOf is how many shards there may be: of Redis, which may be emptied, or of
-// the ledger.
-func shardsOf(ctx context.Context, store *accounts.Store, ledger *clickhouse.Ledger) (int, error) {
-	inRedis, err := store.Shards(ctx)
+// committedOf is what the group has committed of each shard, before anything is read
+// that must be as new. Shards may be those of Redis, which may be emptied, of the
+// ledger, which may be another, or of the topics.
+func committedOf(ctx context.Context, c *config, store *accounts.Store, ledger *clickhouse.Ledger, log *slog.Logger) ([]feed.Commits, error) {
+	feedConfig, err := c.Kafka.feed(log)
 	if err != nil {
-		return 0, err
+		return nil, err
+	}
+	feedConfig.HoldShards = knownLayout(store, ledger)
+	inTopics, err := feed.Shards(ctx, feedConfig)
+	if err != nil {
+		return nil, err
 	}
 	inLedger, err := ledger.Shards(ctx)
-	return max(inRedis, inLedger), err
+	if err != nil {
+		return nil, err
+	}
+	known := make([]feed.Commits, max(inTopics, inLedger))
+	for shard := range known[:inTopics] {
+		if known[shard], err = feed.CommittedBy(ctx, feedConfig, int32(shard)); err != nil {
+			return nil, err
+		}
+	}
+	return known, nil
 }
 
-func checkShard(ctx context.Context, store *accounts.Store, ledger *clickhouse.Ledger, shard int32) (holes []rules.Hole, counted bool, err error) {
+func checkShard(ctx context.Context, store *accounts.Store, ledger *clickhouse.Ledger, shard int32, commits *feed.Commits) (holes []rules.Hole, counted bool, err error) {
 	// Redis first: what it says is booked must be in the ledger by then.
 	head, err := store.Head(ctx, shard)
 	if err != nil {
@@ -104,18 +122,23 @@ func checkShard(ctx context.Context, store *accounts.Store, ledger *clickhouse.L
 		return nil, counted, err
 	}
 	marker, _, err := ledger.Marker(ctx, shard)
-	return append(holes, holeBehind(shard, &head, &marker)...), counted, err
+	return append(holes, holeBehind(shard, &head, commits, &marker)...), counted, err
 }
 
-// holeBehind is what Redis says was booked and the marker doesn't have.
-func holeBehind(shard int32, head *accounts.Head, marker *rules.Marker) []rules.Hole {
+// holeBehind is what Redis, or the group's commits, say was booked and the marker
+// doesn't have.
+func holeBehind(shard int32, head *accounts.Head, commits *feed.Commits, marker *rules.Marker) []rules.Hole {
 	booked := head.Batch - min(head.Batch, uint64(head.Outbox))
+	who := "Redis knows"
+	if committed := commits.Batch(); committed > head.Batch {
+		booked, who = committed, "the consumer group's commits tell"
+	}
 	if booked <= marker.Batch {
 		return nil
 	}
 	return []rules.Hole{{
 		Table: rules.MarkersTable, Shard: shard, WantRows: booked, HaveRows: marker.Batch,
-		What: fmt.Sprintf("batches %d to %d are missing: Redis knows that they were booked. ClickHouse was restored from a backup, or this replica lags", marker.Batch+1, booked),
+		What: fmt.Sprintf("batches %d to %d are missing: %s that they were booked. ClickHouse was restored from a backup, or this replica lags", marker.Batch+1, booked, who),
 	}}
 }
 

@@ -138,14 +138,14 @@ func (w *openedShards) move(ctx context.Context, shard int32, m *processor.Move,
 		head, err := w.accounts.Head(ctx, shard)
 		return head.Heads, err
 	}
-	m.Commit = func(ctx context.Context, heads rules.Heads) error {
+	m.Commit = func(ctx context.Context, heads rules.Heads, batch uint64) error {
 		offsets := feed.Offsets(heads)
 		for topic, moved := range m.Moved {
 			if !moved {
 				offsets[topic] = -1
 			}
 		}
-		err := feed.SetCommitted(ctx, w.feed, shard, offsets)
+		err := feed.SetCommitted(ctx, w.feed, shard, offsets, batch)
 		if errors.Is(err, feed.ErrGroupRuns) {
 			return fmt.Errorf("%w: %w", processor.ErrStop, err)
 		}
@@ -154,9 +154,18 @@ func (w *openedShards) move(ctx context.Context, shard int32, m *processor.Move,
 	m.Keep = func(ctx context.Context, afterBatch uint64) error {
 		return w.ledger.MoveSource(ctx, shard, &m.To, afterBatch)
 	}
-	// What is committed is of the former topics, or of nobody.
-	none := idleSource{shard: shard, committed: feed.Offsets(rules.NoHeads)}
-	return w.idle(none).ClaimAndMove(ctx, m)
+	commits, err := feed.CommittedBy(ctx, w.feed, shard)
+	if err != nil {
+		return rules.NoHeads, err
+	}
+	// Of topics that have moved, what is committed is of the former ones, or of nobody.
+	for topic, moved := range m.Moved {
+		if moved {
+			commits.Batches[topic] = 0
+		}
+	}
+	commits.Offsets, commits.Foreign = feed.Offsets(rules.NoHeads), [feed.NumTopics]bool{}
+	return w.idle(idleSource{shard, commits}).ClaimAndMove(ctx, m)
 }
 
 func printMoved(out io.Writer, shard int32, m *processor.Move, heads rules.Heads, o *moveOptions) error {

@@ -13,8 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor"
+	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/sinks/clickhouse"
 )
 
 func newOffsetsCommand() *cobra.Command {
@@ -121,16 +123,13 @@ func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offset
 		return nil, err
 	}
 	defer ledger.Close()
-	feedConfig.HoldShards = func(ctx context.Context, partitions int) (int, error) {
-		shards, err := processor.KnownLayout(ctx, store, ledger)
-		return cmp.Or(shards, partitions), err
-	}
+	feedConfig.HoldShards = knownLayout(store, ledger)
 	shards, err := feed.Shards(ctx, feedConfig)
 	if err != nil {
 		return nil, err
 	}
 	for shard := range int32(shards) {
-		committed, elsewhere, err := feed.CommittedBy(ctx, feedConfig, shard)
+		commits, err := feed.CommittedBy(ctx, feedConfig, shard)
 		if err != nil {
 			return nil, err
 		}
@@ -151,7 +150,7 @@ func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offset
 		}
 		for topic, name := range feedConfig.Topics {
 			o := offsetsJSON{
-				Shard: shard, Topic: name, Committed: committed[topic], SetElsewhere: elsewhere[topic],
+				Shard: shard, Topic: name, Committed: commits.Offsets[topic], SetElsewhere: commits.Foreign[topic],
 				Head: head.Heads[topic], Marker: marker.Heads[topic], LogStart: start[topic], LogEnd: end[topic],
 			}
 			next := max(o.Head, o.Marker)
@@ -170,6 +169,15 @@ func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offset
 		})
 	}
 	return all, err
+}
+
+// knownLayout is how many shards there are, for who only looks: by the layout that is
+// held, or else by the topics.
+func knownLayout(store *accounts.Store, ledger *clickhouse.Ledger) func(context.Context, int) (int, error) {
+	return func(ctx context.Context, partitions int) (int, error) {
+		shards, err := processor.KnownLayout(ctx, store, ledger)
+		return cmp.Or(shards, partitions), err
+	}
 }
 
 type skipOptions struct {

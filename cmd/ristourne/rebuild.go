@@ -118,14 +118,19 @@ func compareShards(ctx context.Context, stdout io.Writer, c *config, o rebuildOp
 	return nil
 }
 
-// behind is what Redis knows to be booked and ClickHouse doesn't have.
+// behind is what Redis, or the group's commits, know to be booked and ClickHouse
+// doesn't have.
 func (w *openedShards) behind(ctx context.Context, shard int32) ([]rules.Hole, error) {
+	commits, err := feed.CommittedBy(ctx, w.feed, shard)
+	if err != nil {
+		return nil, err
+	}
 	head, err := w.accounts.Head(ctx, shard)
 	if err != nil {
 		return nil, err
 	}
 	marker, _, err := w.ledger.Marker(ctx, shard)
-	return holeBehind(shard, &head, &marker), err
+	return holeBehind(shard, &head, &commits, &marker), err
 }
 
 // everyShard stands for all shards, where a command can take all.
@@ -206,11 +211,11 @@ func connectShards(ctx context.Context, c *config, shard int32, log *slog.Logger
 }
 
 func (w *openedShards) shard(ctx context.Context, number int32) (*processor.Shard, error) {
-	committed, elsewhere, err := feed.CommittedBy(ctx, w.feed, number)
+	commits, err := feed.CommittedBy(ctx, w.feed, number)
 	if err != nil {
 		return nil, err
 	}
-	return w.idle(idleSource{number, committed, elsewhere}), nil
+	return w.idle(idleSource{number, commits}), nil
 }
 
 func (w *openedShards) idle(source idleSource) *processor.Shard {
@@ -219,16 +224,19 @@ func (w *openedShards) idle(source idleSource) *processor.Shard {
 
 // idleSource is a shard that nobody reads: what a rebuild needs of the feed.
 type idleSource struct {
-	shard     int32
-	committed feed.Offsets
-	elsewhere [feed.NumTopics]bool
+	shard   int32
+	commits feed.Commits
 }
 
 func (s idleSource) Shard() int32            { return s.shard }
-func (s idleSource) Committed() feed.Offsets { return s.committed }
+func (s idleSource) Committed() feed.Offsets { return s.commits.Offsets }
 func (s idleSource) SetElsewhere(context.Context) ([feed.NumTopics]bool, error) {
-	return s.elsewhere, nil
+	return s.commits.Foreign, nil
 }
-func (idleSource) Seek(feed.Offsets)                             {}
-func (idleSource) Next(ctx context.Context, _ *feed.Batch) error { <-ctx.Done(); return ctx.Err() }
-func (idleSource) Commit(context.Context, feed.Offsets) error    { return nil }
+
+func (s idleSource) CommittedBatch(context.Context) (uint64, error) {
+	return s.commits.Batch(), nil
+}
+func (idleSource) Seek(feed.Offsets)                                  {}
+func (idleSource) Next(ctx context.Context, _ *feed.Batch) error      { <-ctx.Done(); return ctx.Err() }
+func (idleSource) Commit(context.Context, feed.Offsets, uint64) error { return nil }

@@ -2,16 +2,25 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
 // wantTranscript holds what a command prints against what the README shows of it:
-// line by line, with "..." for any number of lines.
-func wantTranscript(t *testing.T, command, printed string) {
+// line by line, with "..." for any number of lines. What differs from run to run, as
+// volatile expressions match it, is only held to be there.
+func wantTranscript(t *testing.T, command, printed string, volatile ...string) {
 	t.Helper()
 	shown := transcript(t, command)
+	for _, pattern := range volatile {
+		expression := regexp.MustCompile(pattern)
+		printed = expression.ReplaceAllString(printed, "<...>")
+		for i := range shown {
+			shown[i] = expression.ReplaceAllString(shown[i], "<...>")
+		}
+	}
 	got := strings.Split(strings.TrimRight(printed, "\n"), "\n")
 	anywhere := false
 	for _, line := range shown {

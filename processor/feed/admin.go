@@ -4,25 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/segmentio/kafka-go"
 )
 
 // Committed asks what the group has committed for one shard, without joining it.
 func Committed(ctx context.Context, c Config, shard int32) (Offsets, error) {
-	committed, _, err := CommittedBy(ctx, c, shard)
-	return committed, err
+	commits, err := CommittedBy(ctx, c, shard)
+	return commits.Offsets, err
 }
 
-// CommittedBy tells too which offsets no processor has committed: somebody has set
-// them by other means.
-func CommittedBy(ctx context.Context, c Config, shard int32) (committed Offsets, foreign [NumTopics]bool, err error) {
+// Commits are what the group has committed for one shard, and what was said with it.
+type Commits struct {
+	Offsets Offsets
+	// Foreign are those that no processor has committed: somebody has set them by
+	// other means.
+	Foreign [NumTopics]bool
+	// Batches are of the last batch that was settled when a topic's offset was
+	// committed; 0: none, or it wasn't said.
+	Batches [NumTopics]uint64
+}
+
+// Batch is the highest of Batches.
+func (c *Commits) Batch() uint64 { return slices.Max(c.Batches[:]) }
+
+// CommittedBy tells too by whom, and up to which batch.
+func CommittedBy(ctx context.Context, c Config, shard int32) (Commits, error) {
 	cl := newClient(c, c.Topics[:]...)
 	defer cl.close()
 	return cl.committed(ctx, shard)
 }
 
-func (c *client) committed(ctx context.Context, shard int32) (committed Offsets, foreign [NumTopics]bool, err error) {
+func (c *client) committed(ctx context.Context, shard int32) (commits Commits, err error) {
 	ask := make(map[string][]int, NumTopics)
 	for _, topic := range c.config.Topics {
 		ask[topic] = []int{int(shard)}
@@ -42,34 +58,67 @@ func (c *client) committed(ctx context.Context, shard int32) (committed Offsets,
 		return answer.Error
 	})
 	if err != nil {
-		return committed, foreign, err
+		return commits, err
 	}
 	if answer.Error != nil {
-		return Offsets{-1, -1, -1, -1}, foreign, nil // there is no such group: nobody has committed yet
+		commits.Offsets = Offsets{-1, -1, -1, -1}
+		return commits, nil // there is no such group: nobody has committed yet
 	}
 	for t, topic := range c.config.Topics {
 		found := answer.Topics[topic]
 		if len(found) != 1 || found[0].Error != nil {
-			return committed, foreign, fmt.Errorf("read the committed offset of shard %d of %s: the broker gave none", shard, topic)
+			return commits, fmt.Errorf("read the committed offset of shard %d of %s: the broker gave none", shard, topic)
 		}
-		committed[t] = max(found[0].CommittedOffset, -1)
-		foreign[t] = committed[t] >= 0 && found[0].Metadata != commitMark
+		commits.Offsets[t] = max(found[0].CommittedOffset, -1)
+		if commits.Offsets[t] < 0 {
+			continue
+		}
+		batch, ours := parseCommitMark(found[0].Metadata)
+		commits.Foreign[t], commits.Batches[t] = !ours, batch
 	}
-	return committed, foreign, nil
+	return commits, nil
 }
 
-// commitMark is the metadata of the offsets that processors commit: what was set
-// by other means hasn't got it.
-const commitMark = "ristourne"
+// commitMark begins the metadata of the offsets that processors commit: what was set
+// by other means hasn't got it. The number of the last batch that was settled follows.
+// Each of those has a marker in the ledger; one that has none up to there has lost some,
+// and where Redis is lost too, nothing else tells.
+const (
+	commitMark      = "ristourne"
+	commitMarkBatch = commitMark + " batch "
+)
+
+func appendCommitMark(batch uint64) string {
+	return commitMarkBatch + strconv.FormatUint(batch, 10)
+}
+
+// parseCommitMark gives no batch of a mark from before they were said.
+func parseCommitMark(metadata string) (batch uint64, ours bool) {
+	if metadata == commitMark {
+		return 0, true
+	}
+	number, ours := strings.CutPrefix(metadata, commitMarkBatch)
+	if !ours {
+		return 0, false
+	}
+	batch, err := strconv.ParseUint(number, 10, 64)
+	return batch, err == nil
+}
+
+// commitment is what is committed of one partition.
+type commitment struct {
+	offset int64
+	batch  uint64
+}
 
 // commit commits for a member of a generation.
-func (c *client) commit(ctx context.Context, g *kafka.Generation, offsets map[string]map[int]int64) error {
+func (c *client) commit(ctx context.Context, g *kafka.Generation, offsets map[string]map[int]commitment) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	topics := make(map[string][]kafka.OffsetCommit, len(offsets))
 	for topic, partitions := range offsets {
-		for partition, offset := range partitions {
-			topics[topic] = append(topics[topic], kafka.OffsetCommit{Partition: partition, Offset: offset, Metadata: commitMark})
+		for partition, of := range partitions {
+			topics[topic] = append(topics[topic], kafka.OffsetCommit{Partition: partition, Offset: of.offset, Metadata: appendCommitMark(of.batch)})
 		}
 	}
 	kc := kafka.Client{Addr: c.addr, Transport: c.transport}
@@ -96,14 +145,14 @@ func (c *client) commit(ctx context.Context, g *kafka.Generation, offsets map[st
 var ErrGroupRuns = errors.New("processors of the group run, or have ended less than a session ago")
 
 // SetCommitted commits offsets for a group that has no member; -1: none of that
-// topic.
-func SetCommitted(ctx context.Context, c Config, shard int32, offsets Offsets) error {
+// topic. batch is the shard's last that is settled.
+func SetCommitted(ctx context.Context, c Config, shard int32, offsets Offsets, batch uint64) error {
 	cl := newClient(c, c.Topics[:]...)
 	defer cl.close()
-	commits := make(map[string]map[int]int64, NumTopics)
+	commits := make(map[string]map[int]commitment, NumTopics)
 	for t, topic := range c.Topics {
 		if offsets[t] >= 0 {
-			commits[topic] = map[int]int64{int(shard): offsets[t]}
+			commits[topic] = map[int]commitment{int(shard): {offsets[t], batch}}
 		}
 	}
 	if len(commits) == 0 {

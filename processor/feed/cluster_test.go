@@ -113,7 +113,7 @@ func numbers(from, to int) []string {
 func source(tb testing.TB, c Config, shard int32, from Offsets) *Source {
 	cl := newClient(c, c.Topics[:]...)
 	ctx, cancel := context.WithCancel(context.Background())
-	commits := newCommitQueue(c.Topics, func(map[string]map[int]int64) error { return nil })
+	commits := newCommitQueue(c.Topics, func(map[string]map[int]commitment) error { return nil })
 	s := newSource(ctx, cl, shard, from, commits)
 	tb.Cleanup(func() {
 		cancel()

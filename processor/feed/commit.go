@@ -10,7 +10,7 @@ import (
 // coordinator's connection.
 type commitQueue struct {
 	topics   [NumTopics]string
-	send     func(map[string]map[int]int64) error
+	send     func(map[string]map[int]commitment) error
 	requests chan commitRequest
 	closing  chan struct{}
 	closed   chan struct{}
@@ -19,10 +19,11 @@ type commitQueue struct {
 type commitRequest struct {
 	shard   int32
 	offsets Offsets
+	batch   uint64
 	done    chan<- error // has room for the answer
 }
 
-func newCommitQueue(topics [NumTopics]string, send func(map[string]map[int]int64) error) *commitQueue {
+func newCommitQueue(topics [NumTopics]string, send func(map[string]map[int]commitment) error) *commitQueue {
 	q := &commitQueue{
 		topics: topics, send: send,
 		requests: make(chan commitRequest), closing: make(chan struct{}), closed: make(chan struct{}),
@@ -37,10 +38,10 @@ func (q *commitQueue) close() {
 	<-q.closed
 }
 
-func (q *commitQueue) commit(ctx context.Context, shard int32, o Offsets) error {
+func (q *commitQueue) commit(ctx context.Context, shard int32, o Offsets, batch uint64) error {
 	done := make(chan error, 1)
 	select {
-	case q.requests <- commitRequest{shard, o, done}:
+	case q.requests <- commitRequest{shard, o, batch, done}:
 	case <-q.closing:
 		return ErrGenerationOver
 	case <-ctx.Done():
@@ -79,9 +80,10 @@ func (q *commitQueue) run() {
 	}
 }
 
-// merge keeps the furthest offset of each partition: a commit never goes back.
-func (q *commitQueue) merge(waiting []commitRequest) map[string]map[int]int64 {
-	merged := make(map[string]map[int]int64, NumTopics)
+// merge keeps the furthest offset and batch of each partition: a commit never goes
+// back.
+func (q *commitQueue) merge(waiting []commitRequest) map[string]map[int]commitment {
+	merged := make(map[string]map[int]commitment, NumTopics)
 	for _, r := range waiting {
 		for t, offset := range r.offsets {
 			if offset < 0 {
@@ -89,9 +91,10 @@ func (q *commitQueue) merge(waiting []commitRequest) map[string]map[int]int64 {
 			}
 			topic := q.topics[t]
 			if merged[topic] == nil {
-				merged[topic] = make(map[int]int64)
+				merged[topic] = make(map[int]commitment)
 			}
-			merged[topic][int(r.shard)] = max(merged[topic][int(r.shard)], offset)
+			former := merged[topic][int(r.shard)]
+			merged[topic][int(r.shard)] = commitment{max(former.offset, offset), max(former.batch, r.batch)}
 		}
 	}
 	return merged

@@ -193,7 +193,7 @@ func (m *member) generation(ctx, over context.Context, g *kafka.Generation) erro
 	}
 	m.config.Log.Info("kafka: own shards", "generation", g.ID, "shards", shardNumbers(shards))
 
-	commits := newCommitQueue(m.config.Topics, func(offsets map[string]map[int]int64) error {
+	commits := newCommitQueue(m.config.Topics, func(offsets map[string]map[int]commitment) error {
 		// Not ctx: what was decided is committed after the generation's end, too.
 		return m.client.commit(context.WithoutCancel(ctx), g, offsets)
 	})

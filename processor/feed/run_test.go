@@ -53,7 +53,7 @@ func TestAGenerationBeginsOnlyWhenTheFormerIsLetGo(t *testing.T) {
 		<-ctx.Done()
 		asked <- struct{}{}
 		<-holding // drains: books, pays, commits
-		if err := s.Commit(context.WithoutCancel(ctx), Offsets{0, 0, 0, 0}); err != nil {
+		if err := s.Commit(context.WithoutCancel(ctx), Offsets{0, 0, 0, 0}, 7); err != nil {
 			t.Errorf("commit while letting go: %v", err)
 		}
 		mutex.Lock()
@@ -85,8 +85,14 @@ func TestCommitsSurviveTheMember(t *testing.T) {
 		if s.Committed() != fromFirst {
 			t.Errorf("a new group has committed %v", s.Committed())
 		}
-		if err := s.Commit(ctx, Offsets{int64(s.Shard()), -1, 3, 4}); err != nil {
+		if batch, err := s.CommittedBatch(ctx); batch != 0 || err != nil {
+			t.Errorf("a new group has committed batch %d, %v", batch, err)
+		}
+		if err := s.Commit(ctx, Offsets{int64(s.Shard()), -1, 3, 4}, 7); err != nil {
 			t.Error(err)
+		}
+		if batch, err := s.CommittedBatch(ctx); batch != 7 || err != nil {
+			t.Errorf("committed is batch %d, %v", batch, err)
 		}
 		committed <- struct{}{}
 		return idle(ctx, s)
@@ -317,9 +323,9 @@ func TestATopicWithFewerPartitionsThanShardsIsRefused(t *testing.T) {
 
 func TestCommitsThatWaitTogetherGoInOneRequestAndNeverBack(t *testing.T) {
 	topics := [NumTopics]string{"f", "s", "r", "t"}
-	var sent []map[string]map[int]int64
+	var sent []map[string]map[int]commitment
 	sending, goOn := make(chan struct{}), make(chan struct{})
-	q := newCommitQueue(topics, func(o map[string]map[int]int64) error {
+	q := newCommitQueue(topics, func(o map[string]map[int]commitment) error {
 		sent = append(sent, o)
 		sending <- struct{}{}
 		<-goOn
@@ -328,7 +334,7 @@ func TestCommitsThatWaitTogetherGoInOneRequestAndNeverBack(t *testing.T) {
 	var waiting sync.WaitGroup
 	commit := func(shard int32, o Offsets) {
 		waiting.Go(func() {
-			if err := q.commit(testContext(t), shard, o); err != nil {
+			if err := q.commit(testContext(t), shard, o, 1); err != nil {
 				t.Error(err)
 			}
 		})
@@ -336,12 +342,12 @@ func TestCommitsThatWaitTogetherGoInOneRequestAndNeverBack(t *testing.T) {
 	commit(0, Offsets{1, -1, -1, 1})
 	<-sending
 	merged := q.merge([]commitRequest{
-		{shard: 0, offsets: Offsets{5, -1, -1, 9}}, {shard: 0, offsets: Offsets{4, -1, 2, 10}}, {shard: 3, offsets: Offsets{-1, -1, -1, 7}},
+		{shard: 0, offsets: Offsets{5, -1, -1, 9}, batch: 2}, {shard: 0, offsets: Offsets{4, -1, 2, 10}, batch: 3}, {shard: 3, offsets: Offsets{-1, -1, -1, 7}, batch: 1},
 	})
-	want := map[string]map[int]int64{"f": {0: 5}, "r": {0: 2}, "t": {0: 10, 3: 7}}
+	want := map[string]map[int]commitment{"f": {0: {5, 3}}, "r": {0: {2, 3}}, "t": {0: {10, 3}, 3: {7, 1}}}
 	for topic, partitions := range want {
-		for shard, offset := range partitions {
-			if merged[topic][shard] != offset || len(merged[topic]) != len(partitions) {
+		for shard, of := range partitions {
+			if merged[topic][shard] != of || len(merged[topic]) != len(partitions) {
 				t.Errorf("merged %v, want %v", merged, want)
 			}
 		}
@@ -352,11 +358,30 @@ func TestCommitsThatWaitTogetherGoInOneRequestAndNeverBack(t *testing.T) {
 	goOn <- struct{}{}
 	waiting.Wait()
 	q.close()
-	if err := q.commit(testContext(t), 0, Offsets{}); !errors.Is(err, ErrGenerationOver) {
+	if err := q.commit(testContext(t), 0, Offsets{}, 1); !errors.Is(err, ErrGenerationOver) {
 		t.Errorf("after the end: %v", err)
 	}
 	if len(sent) != 1 {
 		t.Errorf("%d requests", len(sent))
+	}
+}
+
+// Offsets that were committed before their mark held a batch are a processor's too;
+// what no processor writes is not.
+func TestCommitMarks(t *testing.T) {
+	for metadata, want := range map[string]struct {
+		batch uint64
+		ours  bool
+	}{
+		"ristourne": {0, true}, appendCommitMark(0): {0, true}, "ristourne batch 18446744073709551615": {1<<64 - 1, true},
+		"": {}, "ristourne batch": {}, "ristourne batch ": {}, "ristourne batch -1": {}, "ristourne batch 1x": {}, "other": {},
+	} {
+		if batch, ours := parseCommitMark(metadata); batch != want.batch || ours != want.ours {
+			t.Errorf("%q is of batch %d, of a processor: %t; want %+v", metadata, batch, ours, want)
+		}
+	}
+	if got := appendCommitMark(42); got != "ristourne batch 42" {
+		t.Errorf("the mark of batch 42 is %q", got)
 	}
 }
 
@@ -370,7 +395,7 @@ func TestAZombiesCommitIsRefused(t *testing.T) {
 		<-ctx.Done()
 		select {
 		case <-otherOwns:
-			err := s.Commit(context.WithoutCancel(ctx), Offsets{1, 1, 1, 1})
+			err := s.Commit(context.WithoutCancel(ctx), Offsets{1, 1, 1, 1}, 7)
 			select {
 			case refused <- err:
 			default: // a later generation

@@ -58,8 +58,15 @@ func (s *Source) Committed() Offsets {
 
 // SetElsewhere asks which of the committed offsets no processor has committed.
 func (s *Source) SetElsewhere(ctx context.Context) ([NumTopics]bool, error) {
-	_, foreign, err := s.client.committed(ctx, s.shard)
-	return foreign, err
+	commits, err := s.client.committed(ctx, s.shard)
+	return commits.Foreign, err
+}
+
+// CommittedBatch asks which batch was the last that was settled when offsets were
+// committed; 0: none, or it wasn't said.
+func (s *Source) CommittedBatch(ctx context.Context) (uint64, error) {
+	commits, err := s.client.committed(ctx, s.shard)
+	return commits.Batch(), err
 }
 
 // Seek says where Next reads on; -1 means the oldest record that is kept. Without
@@ -266,16 +273,16 @@ func (s *Source) ReadToEnd() [NumTopics]time.Time {
 }
 
 // Commit commits where the group reads on after a restart, -1 leaving a topic as it
-// is, and returns when the broker has acknowledged. Commits that wait together, of
+// is, with the number of the last batch that is settled, and returns when the broker has acknowledged. Commits that wait together, of
 // all shards of the generation, go in one request. Transient failures are retried
 // until ctx or the generation ends.
 //
 // After the generation's end it is tried once more, so that a shard can be let go
 // of cleanly: brokers take commits of the former owner until the next one has
 // joined. A commit that comes too late is ErrGenerationOver.
-func (s *Source) Commit(ctx context.Context, o Offsets) error {
+func (s *Source) Commit(ctx context.Context, o Offsets, batch uint64) error {
 	return retry(ctx, s.client.log, fmt.Sprintf("commit offsets of shard %d", s.shard), func() error {
-		err := s.commits.commit(ctx, s.shard, o)
+		err := s.commits.commit(ctx, s.shard, o, batch)
 		if err == nil {
 			s.noteCommitted(o)
 		}

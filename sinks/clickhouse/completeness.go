@@ -373,7 +373,7 @@ func (l *Ledger) BookRest(ctx context.Context, d *rules.Decision) (batch uint64,
 	if m.Batch >= d.Batch && m.Heads == d.Heads && m.LastSeq == d.LastSeq {
 		return m.Batch, true, nil // its answer was lost, once
 	}
-	if d.Batch != m.Batch+1 {
+	if d.Batch != m.Batch+1 && m.found {
 		return 0, false, fmt.Errorf("book the rest of shard %d: it is after batch %d, and the marker is at %d: somebody else has booked meanwhile", d.Shard, d.Batch-1, m.Batch)
 	}
 	if d.Empty() && d.LastSeq == m.LastSeq {

@@ -216,3 +216,19 @@ func TestCountingBeginsWithWhatIsThere(t *testing.T) {
 		t.Errorf("a dropped month: %v", found)
 	}
 }
+
+// Where the markers are lost, what is left is booked under a batch that others than
+// the ledger know to be the last: fewer would be taken for a ledger from a backup.
+func TestTheRestWithoutMarkersGoesOnFromAKnownBatch(t *testing.T) {
+	w := newWorld(t)
+	first := everyTable(0, 1, 0)
+	w.book(t, first)
+	w.exec(t, "TRUNCATE TABLE markers_log")
+	rest := &rules.Decision{Shard: 0, Batch: 10, Heads: first.Heads, LastSeq: first.LastSeq}
+	if batch, booked, err := w.ledger.BookRest(t.Context(), rest); err != nil || !booked || batch != 10 {
+		t.Fatalf("booked %v as batch %d, %v", booked, batch, err)
+	}
+	if found := holes(t, w, 0, true); len(found) > 0 {
+		t.Errorf("holes after the rest is booked: %v", found)
+	}
+}
