@@ -254,7 +254,7 @@ func (b *ledgers) take(i int, r Record) {
 		first := b.oracle.bothWorlds(a, purchases, nil)
 		b.purse.decide(i, a, b.oracle.asks(first))
 		b.oracle.settle(a, purchases, first)
-		tells = changes(a.told, a.last)
+		tells = b.oracle.withMatched(a, changes(a.told, a.last))
 		if r.Event != nil {
 			draws = b.oracle.drawsOf(a, purchases, r.Event)
 		}
@@ -318,6 +318,23 @@ func changes(now, before map[ReferralKey]rules.Referral) map[ReferralKey]rules.R
 		}
 	}
 	return changed
+}
+
+// withMatched says of each whether a refund is matched to its purchase: no change
+// of a referral by itself.
+func (o oracle) withMatched(a *account, tells map[ReferralKey]rules.Referral) map[ReferralKey]rules.Referral {
+	if len(tells) == 0 {
+		return tells
+	}
+	for _, id := range o.matchesOf(a, a.events) {
+		for key, r := range tells {
+			if r.TransactionID == id {
+				r.MatchedRefund = true
+				tells[key] = r
+			}
+		}
+	}
+	return tells
 }
 
 // noLonger is a referral of which nothing is left.
