@@ -94,10 +94,14 @@ func (s *Snapshot) horizonDays(a *Account, t Instant) int {
 
 // settingsAt is the version in force at t of the programme whose settings hold for
 // the account then, be it a member or not: that of its latest enrolment up to t,
-// else the one that takes everyone, else that of its first enrolment; nil: none.
+// else the one that takes everyone, or took everyone last before t, else that of
+// its first enrolment; nil: none.
 func (s *Snapshot) settingsAt(a *Account, enrolledIn string, t Instant) *programmeVersion {
 	if enrolledIn == "" {
 		if v := s.automaticAt(t); v != nil {
+			return v
+		}
+		if v := s.wasAutomatic(t); v != nil {
 			return v
 		}
 		enrolledIn = a.firstProgramme()

@@ -196,6 +196,28 @@ func (s *Snapshot) automaticAt(t Instant) *programmeVersion {
 	return nil
 }
 
+// wasAutomatic is the programme that took every account as a member last before
+// t, as it is at t; nil: none did, or it is no more.
+func (s *Snapshot) wasAutomatic(t Instant) *programmeVersion {
+	if !s.automatic {
+		return nil
+	}
+	of, until := -1, MinInstant
+	for i := range s.programmes {
+		versions := s.programmes[i].versions
+		for n := range versions {
+			v := &versions[n]
+			if v.Enrolment == EnrolmentAutomatic && !v.ended && !v.until.After(t) && v.until.After(until) {
+				of, until = i, v.until
+			}
+		}
+	}
+	if of < 0 {
+		return nil
+	}
+	return s.programmeAt(int32(of), t)
+}
+
 // Compile checks a catalogue and makes its snapshot. The error is a Faults
 // with everything that is wrong, not only the first of it.
 func Compile(c *Catalogue) (*Snapshot, error) {

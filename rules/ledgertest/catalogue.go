@@ -34,6 +34,24 @@ func (o oracle) automaticAt(t rules.Instant) (*rules.Programme, bool) {
 	return nil, false
 }
 
+// wasAutomatic is the programme that last took every account as a member before t;
+// empty: none did. The time at which one stopped is that of a later version.
+func (o oracle) wasAutomatic(t rules.Instant) string {
+	last, stopped := "", rules.MinInstant
+	for i := range o.cat.Programmes {
+		v := &o.cat.Programmes[i]
+		if v.Version.From.After(t) || v.Version.From == rules.MinInstant {
+			continue
+		}
+		just := rules.InstantOf(v.Version.From.Time().Add(-1))
+		before, ok := o.programmeAt(v.ID, just)
+		if ok && before.Enrolment == rules.EnrolmentAutomatic && v.Version.From.After(stopped) {
+			last, stopped = v.ID, v.Version.From
+		}
+	}
+	return last
+}
+
 // partnersAt is every partner's version in force at t.
 func (o oracle) partnersAt(t rules.Instant) []*rules.Partner {
 	inForce := map[string]*rules.Partner{}

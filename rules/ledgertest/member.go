@@ -48,6 +48,11 @@ func (o oracle) programmeOf(a *account, t rules.Instant) rules.Programme {
 	if p, ok := o.automaticAt(t); ok && programme == "" {
 		programme = p.ID
 	}
+	if last := o.wasAutomatic(t); programme == "" {
+		if _, ok := o.programmeAt(last, t); ok {
+			programme = last
+		}
+	}
 	if programme == "" {
 		programme = first
 	}
