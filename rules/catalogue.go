@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"time"
 
 	"ristourne/rules/money"
@@ -501,15 +502,15 @@ type Holdout struct {
 // HoldoutID is the id of an offer as a default salt and as what analysts read:
 // "partner/offer", of a programme's own "programme/offer".
 func HoldoutID(partnerID, offerID string) string {
-	if partnerID == "" {
-		partnerID = ProgrammeWord
-	}
-	return partnerID + "/" + offerID
+	return OfferRef{Partner: partnerID, Offer: offerID}.String()
 }
 
 // OfferRef names an offer: of a partner, or where Partner is empty the
 // programme's own. An empty Offer is all of them.
 type OfferRef struct{ Partner, Offer string }
+
+// String is "partner/offer", of a programme's own offer "programme/offer".
+func (r OfferRef) String() string { return cmp.Or(r.Partner, ProgrammeWord) + "/" + r.Offer }
 
 // of is the commission on a basis; 0 where it follows from what rewards cost.
 func (c *Commission) of(basisMinor int64, rounding money.Rounding) (int64, error) {

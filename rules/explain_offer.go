@@ -315,7 +315,7 @@ func (x *offerExplainer) foundGoal() string {
 	case n == 0 && !x.award.offer.Goal.Again && x.used(x.world, x.purchase, &goal.reached) > 0:
 		return spent + " are spent with this one, but it was reached before"
 	case n > 1:
-		return spent + " are spent with this one, so it is reached " + counted(n, "time")
+		return spent + " are spent with this one, so it is reached " + Counted(n, "time")
 	}
 	return spent + " are spent with this one"
 }

@@ -472,7 +472,7 @@ func (o *ExplainedOffer) rateRows(t *rows, rounding string) {
 		t.add("is worth", "%s on %s, rounded%s to %s", o.exact(o.Exact), inUnit(o.BasisMinor, o.Currency), inBrackets(rounding), o.units(once))
 	}
 	if o.Times > 1 {
-		t.add("given", "%s, as often as the goal is reached with it: %s", counted(o.Times, "time"), o.units(o.RoundedMinor))
+		t.add("given", "%s, as often as the goal is reached with it: %s", Counted(o.Times, "time"), o.units(o.RoundedMinor))
 	}
 }
 

@@ -116,9 +116,10 @@ func payment(r *Reward) string {
 	return ""
 }
 
-func days(n int) string { return counted(int64(n), "day") }
+func days(n int) string { return Counted(int64(n), "day") }
 
-func counted(n int64, what string) string {
+// Counted is "1 day", "2 days".
+func Counted[N int | int64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
@@ -402,7 +403,7 @@ func (w Wording) boostOp(b *Boost) string {
 
 // Cap says a limit: "at most 15.00 EUR per purchase".
 func (w Wording) Cap(c *Cap) string {
-	most := counted(c.Count, "award")
+	most := Counted(c.Count, "award")
 	if c.Count == 0 {
 		most = w.Units(c.AmountMinor)
 	}
@@ -471,7 +472,7 @@ func (w Wording) Sponsor(s *Sponsor) string {
 		text = w.Money(s.FixedMinor)
 	}
 	if s.FirstPurchases > 0 {
-		text += " on the first " + counted(int64(s.FirstPurchases), "purchase")
+		text += " on the first " + Counted(int64(s.FirstPurchases), "purchase")
 	}
 	if s.WithinDays > 0 {
 		text += " within " + days(s.WithinDays) + " of the enrolment"

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/catalog"
-	"ristourne/rules"
+	"ristourne/processor/catalog/changes"
 )
 
 func newCampaignsCommand(deps offersDeps) *cobra.Command {
@@ -33,117 +33,12 @@ func newCampaignsListCommand(deps offersDeps) *cobra.Command {
 	return cmd
 }
 
-// How a campaign stands.
-const (
-	campaignBoosts  = "boosts"    // offers, at this moment or at others of its times
-	campaignToCome  = "to come"   // it begins later
-	campaignOver    = "over"      // its window is over
-	campaignStops   = "stopping"  // it is stopped from a moment on that is near
-	campaignStopped = "stopped"   // it boosts no longer
-	campaignGone    = "withdrawn" // nothing of it ever came into force
-)
-
-// campaignShown is a campaign as it stands.
-type campaignShown struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	State    string `json:"state"`
-	Since    string `json:"since,omitempty"` // of stopped, stopping, to come
-	Times    string `json:"times"`
-	Budget   string `json:"budget,omitempty"`
-	Boosts   int    `json:"boosts"`
-	Version  string `json:"version"`
-	campaign *rules.Campaign
-}
-
-// campaignsNow are all campaigns as they stand at now, by id.
-func campaignsNow(c *rules.Catalogue, now rules.Instant) []campaignShown {
-	versions := map[string][]*rules.Campaign{}
-	for i := range c.Campaigns {
-		id := c.Campaigns[i].ID
-		versions[id] = append(versions[id], &c.Campaigns[i])
-	}
-	var all []campaignShown
-	for _, id := range sortedKeys(versions) {
-		slices.SortFunc(versions[id], func(a, b *rules.Campaign) int { return a.Version.From.Compare(b.Version.From) })
-		all = append(all, campaignAt(c, id, versions[id], now))
-	}
-	return all
-}
-
-func campaignAt(c *rules.Catalogue, id string, versions []*rules.Campaign, now rules.Instant) campaignShown {
-	shown := campaignShown{ID: id}
-	var last, next *rules.Campaign // in force, and what comes after it
-	for _, v := range versions {
-		switch {
-		case !v.Version.From.After(now):
-			if !v.Version.Ended {
-				shown.campaign = v
-			}
-			last = v
-		case next == nil:
-			next = v
-		}
-	}
-	if shown.campaign == nil && next != nil && !next.Version.Ended {
-		shown.campaign = next
-	}
-	shown.State = campaignGone
-	if shown.campaign == nil {
-		return shown
-	}
-	shown.describe(c, now)
-	zone := zoneOf(c, shown.campaign.Programme, now)
-	switch {
-	case last == nil:
-		shown.State, shown.Since = campaignToCome, onClock(next.Version.From, zone)
-	case last.Version.Ended:
-		shown.State, shown.Since = campaignStopped, onClock(last.Version.From, zone)
-	case next != nil && next.Version.Ended:
-		shown.State, shown.Since = campaignStops, onClock(next.Version.From, zone)
-	case !shown.campaign.Until.IsZero() && !now.Before(shown.campaign.Until.In(zone)):
-		shown.State = campaignOver
-	case !shown.campaign.From.IsZero() && now.Before(shown.campaign.From.In(zone)):
-		shown.State, shown.Since = campaignToCome, onClock(shown.campaign.From.In(zone), zone)
-	default:
-		shown.State = campaignBoosts
-	}
-	return shown
-}
-
-func zoneOf(c *rules.Catalogue, programmeID string, at rules.Instant) *time.Location {
-	if p := inForceAt(c.Programmes, programmeID, at); p != nil && p.Zone != nil {
-		return p.Zone
-	}
-	return time.UTC
-}
-
-func (s *campaignShown) describe(c *rules.Catalogue, now rules.Instant) {
-	programme := differ{c, c}.programmeAt(c, s.campaign.Programme, now)
-	s.Name, s.Version, s.Boosts = s.campaign.Name, s.campaign.Version.ID, len(s.campaign.Boosts)
-	s.Times = campaignTimes(s.campaign)
-	s.Budget = campaignBudget(campaignWording(programme, s.campaign), s.campaign)
-}
-
-// state says how the campaign stands, in a table.
-func (s *campaignShown) state() string {
-	switch s.State {
-	case campaignStops:
-		return "stopped from " + s.Since + " on"
-	case campaignStopped:
-		return "stopped since " + s.Since
-	case campaignToCome:
-		return "to come, from " + shortened(s.Since) + " on"
-	}
-	return s.State
-}
-
 func listCampaigns(ctx context.Context, stdout io.Writer, p publishedCatalogue, _ []string) error {
 	loaded, now, err := catalog.Read(ctx, p.client, p.prefix)
 	if err != nil {
 		return explainEmpty(err)
 	}
-	all := campaignsNow(loaded.Catalogue, now)
+	all := changes.Campaigns(loaded.Catalogue, now)
 	if p.asJSON {
 		lines := json.NewEncoder(stdout)
 		for i := range all {
@@ -161,7 +56,7 @@ func listCampaigns(ctx context.Context, stdout io.Writer, p publishedCatalogue, 
 	fmt.Fprintln(table, "CAMPAIGN\tNAME\tSTATE\tTIMES\tBUDGET")
 	for i := range all {
 		s := &all[i]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.ID, orDash(s.Name), s.state(), orDash(s.Times), orDash(strings.TrimSuffix(s.Budget, " to all members together")))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.ID, orDash(s.Name), s.StateText(), orDash(s.Times), orDash(strings.TrimSuffix(s.Budget, " to all members together")))
 	}
 	return table.Flush()
 }
@@ -233,17 +128,17 @@ func stopCampaign(cmd *cobra.Command, deps offersDeps, id, config string, sure b
 	if err != nil {
 		return explainEmpty(err)
 	}
-	all := campaignsNow(loaded.Catalogue, now)
-	at := slices.IndexFunc(all, func(s campaignShown) bool { return s.ID == id })
+	all := changes.Campaigns(loaded.Catalogue, now)
+	at := slices.IndexFunc(all, func(s changes.Campaign) bool { return s.ID == id })
 	switch {
 	case at < 0:
 		return noCampaign(id)
-	case all[at].State == campaignStopped || all[at].State == campaignStops || all[at].State == campaignGone:
+	case all[at].State == changes.Stopped || all[at].State == changes.Stops || all[at].State == changes.Gone:
 		_, err := fmt.Fprintf(out, "nothing to do: campaign %s is %s already\n", id, strings.TrimSpace(all[at].State+" "+all[at].Since))
 		return err
 	}
 	if !sure {
-		fmt.Fprintf(out, "Campaign %s (%s): %s.\nStop it for all members? What was earned stays. [y/N] ", id, all[at].Name, all[at].state())
+		fmt.Fprintf(out, "Campaign %s (%s): %s.\nStop it for all members? What was earned stays. [y/N] ", id, all[at].Name, all[at].StateText())
 		if !saidYes(cmd.InOrStdin()) {
 			return errors.New("not stopped: answer y, or call it with --yes")
 		}
@@ -257,7 +152,7 @@ func stopCampaign(cmd *cobra.Command, deps offersDeps, id, config string, sure b
 	if err != nil {
 		return err
 	}
-	return printStopped(out, id, published, zoneOf(loaded.Catalogue, all[at].campaign.Programme, now))
+	return printStopped(out, id, published, changes.ZoneOf(loaded.Catalogue, all[at].Agreed.Programme, now))
 }
 
 func saidYes(in io.Reader) bool {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/changes"
 	"ristourne/rules"
 )
 
@@ -102,10 +103,10 @@ func checkStops(t *testing.T, s *offersShell, from rules.Instant) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if inForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(-1)) == nil {
+	if rules.InForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(-1)) == nil {
 		t.Error("it is stopped before it was said to be: what was earned would be taken back")
 	}
-	if inForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(1)) != nil {
+	if rules.InForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(1)) != nil {
 		t.Error("it is in force later than it was said to be")
 	}
 	for _, c := range loaded.Catalogue.Campaigns {
@@ -113,7 +114,7 @@ func checkStops(t *testing.T, s *offersShell, from rules.Instant) {
 			t.Errorf("its budget pays until %s: not until it was stopped, six minutes before %s", c.StoppedAt, from)
 		}
 	}
-	if inForceAt(loaded.Catalogue.Campaigns, "black-friday", from.AddSeconds(1)) == nil {
+	if rules.InForceAt(loaded.Catalogue.Campaigns, "black-friday", from.AddSeconds(1)) == nil {
 		t.Error("another campaign was stopped with it")
 	}
 }
@@ -131,12 +132,12 @@ func TestHowACampaignStands(t *testing.T) {
 		at, want string
 		ended    bool
 	}{
-		{"2026-11-22T23:59:59", campaignToCome, false},
-		{"2026-11-23T00:00", campaignBoosts, false},
-		{"2026-11-30T23:59:59", campaignBoosts, false},
-		{"2026-12-01T00:00", campaignOver, false},
-		{"2026-11-26T11:59:59", campaignStops, true},
-		{"2026-11-26T12:00", campaignStopped, true},
+		{"2026-11-22T23:59:59", changes.ToCome, false},
+		{"2026-11-23T00:00", changes.Boosts, false},
+		{"2026-11-30T23:59:59", changes.Boosts, false},
+		{"2026-12-01T00:00", changes.Over, false},
+		{"2026-11-26T11:59:59", changes.Stops, true},
+		{"2026-11-26T12:00", changes.Stopped, true},
 	} {
 		catalogue := *loaded.Catalogue
 		if c.ended {
@@ -146,7 +147,7 @@ func TestHowACampaignStands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all := campaignsNow(&catalogue, at); len(all) != 1 || all[0].State != c.want || all[0].Name != "Black Friday" {
+		if all := changes.Campaigns(&catalogue, at); len(all) != 1 || all[0].State != c.want || all[0].Name != "Black Friday" {
 			t.Errorf("at %s: %+v, want %s", c.at, all, c.want)
 		}
 	}
@@ -156,7 +157,7 @@ func TestCampaignsAsJSON(t *testing.T) {
 	s := newOffersShell(t)
 	s.mustRun(t, "publish", offersFolder, "--config", "c")
 	stdout, err := s.campaigns(t, "", "list", "--output", "json")
-	var shown campaignShown
+	var shown changes.Campaign
 	if err := json.Unmarshal([]byte(stdout), &shown); err != nil || shown.ID != "black-friday" || shown.Boosts != 1 || shown.Version == "" {
 		t.Errorf("%v in %s", err, stdout)
 	}

@@ -149,7 +149,7 @@ func loadConfig(path string) (*config, error) {
 		return nil, err
 	}
 	if err := file.err(); err != nil {
-		return nil, fmt.Errorf("%s in the configuration:\n%w", count(len(file.faults), "fault"), err)
+		return nil, fmt.Errorf("%s in the configuration:\n%w", rules.Counted(len(file.faults), "fault"), err)
 	}
 	return c, nil
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"ristourne/rules"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected texts under testdata/bad-config, testdata/members and testdata/simulate")
@@ -86,7 +88,7 @@ func TestBadConfigurations(t *testing.T) {
 					t.Errorf("a fault without its place: %q", line)
 				}
 			}
-			if n := fmt.Sprintf("%s in ", count(strings.Count(stdout, "\n"), "fault")); !strings.HasPrefix(stderr, n) {
+			if n := fmt.Sprintf("%s in ", rules.Counted(strings.Count(stdout, "\n"), "fault")); !strings.HasPrefix(stderr, n) {
 				t.Errorf("stderr is %q, want %q first", stderr, n)
 			}
 			checkGolden(t, strings.TrimSuffix(file, ".yaml")+".want.txt", strings.ReplaceAll(stdout, dir+"/", ""))

@@ -122,7 +122,7 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "%s: %s, no faults\n", file, count(members, "member"))
+	fmt.Fprintf(stderr, "%s: %s, no faults\n", file, rules.Counted(members, "member"))
 	if o.check || members == 0 {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/changes"
 	"ristourne/rules"
 )
 
@@ -83,7 +84,7 @@ func validateOffers(stdout, stderr io.Writer, dir, output string) error {
 	case output == "json":
 		err = printVerdict(stdout, loaded, faults)
 	case faults != nil:
-		fmt.Fprintf(stderr, "%s in %s\n", count(len(faults.List), "fault"), dir)
+		fmt.Fprintf(stderr, "%s in %s\n", rules.Counted(len(faults.List), "fault"), dir)
 		err = faults.Render(stdout)
 	default:
 		if err = printWarnings(stdout, loaded); err == nil {
@@ -127,15 +128,8 @@ func summary(loaded *catalog.Loaded) string {
 		partners[p.ID] = true
 		stores, offers = stores+len(p.Stores), offers+len(p.Offers)
 	}
-	return fmt.Sprintf("%s in %s with %s and %s; %s", count(len(partners), "partner"),
-		count(len(loaded.Catalogue.Partners), "version"), count(stores, "store"), count(offers, "offer"), count(len(loaded.Warnings), "warning"))
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%s in %s with %s and %s; %s", rules.Counted(len(partners), "partner"),
+		rules.Counted(len(loaded.Catalogue.Partners), "version"), rules.Counted(stores, "store"), rules.Counted(offers, "offer"), rules.Counted(len(loaded.Warnings), "warning"))
 }
 
 func newOffersPublishCommand(deps offersDeps) *cobra.Command {
@@ -217,7 +211,7 @@ func refuseSecondHistory(ctx context.Context, client redis.UniversalClient, pref
 		return err
 	}
 	if len(bodies) > 0 {
-		return fmt.Errorf("there is no catalogue in Redis, but ClickHouse has archived %s: bring it back first (ristourne offers restore)", count(len(bodies), "version"))
+		return fmt.Errorf("there is no catalogue in Redis, but ClickHouse has archived %s: bring it back first (ristourne offers restore)", rules.Counted(len(bodies), "version"))
 	}
 	return nil
 }
@@ -229,8 +223,8 @@ func refuseStopped(ctx context.Context, client redis.UniversalClient, loaded *ca
 	if err != nil || preview.Before == nil {
 		return err
 	}
-	for _, s := range campaignsNow(preview.Before.Catalogue, preview.Now) {
-		if s.State != campaignStopped && s.State != campaignStops || slices.Contains(resume, s.ID) {
+	for _, s := range changes.Campaigns(preview.Before.Catalogue, preview.Now) {
+		if s.State != changes.Stopped && s.State != changes.Stops || slices.Contains(resume, s.ID) {
 			continue
 		}
 		for _, c := range preview.Changes {
@@ -251,7 +245,7 @@ func printFaults(stderr io.Writer, err error) error {
 	if err := faults.Render(stderr); err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "%s: nothing is published\n", count(len(faults.List), "fault"))
+	fmt.Fprintf(stderr, "%s: nothing is published\n", rules.Counted(len(faults.List), "fault"))
 	return errReported
 }
 

@@ -119,20 +119,15 @@ func explainOffer(loaded *catalog.Loaded, name string, o *explainOptions, now ti
 	if err != nil {
 		return nil, err
 	}
-	return &toldOffer{Offer: refText(ref), Amount: made.amount.String(), Assumed: made.assumed, Explanation: explanation}, nil
+	return &toldOffer{Offer: ref.String(), Amount: made.amount.String(), Assumed: made.assumed, Explanation: explanation}, nil
 }
-
-// programmeWord stands for the programme where a partner could.
-const programmeWord = "programme"
-
-func refText(ref rules.OfferRef) string { return cmp.Or(ref.Partner, programmeWord) + "/" + ref.Offer }
 
 // findOffer finds the one offer that a person means, in whatever version.
 func findOffer(c *rules.Catalogue, name string) (rules.OfferRef, error) {
 	refs := allOffers(c)
 	var found []rules.OfferRef
 	for _, ref := range refs {
-		if refText(ref) == name || ref.Offer == name {
+		if ref.String() == name || ref.Offer == name {
 			found = append(found, ref)
 		}
 	}
@@ -142,7 +137,7 @@ func findOffer(c *rules.Catalogue, name string) (rules.OfferRef, error) {
 	case 0:
 		return rules.OfferRef{}, fmt.Errorf("there is no offer %q%s: write PARTNER/OFFER, or programme/OFFER for the programme's own", name, nearOffers(refs, name))
 	}
-	return rules.OfferRef{}, fmt.Errorf("%s are called %q: say which one, %s", count(len(found), "offer"), name, listRefs(found))
+	return rules.OfferRef{}, fmt.Errorf("%s are called %q: say which one, %s", rules.Counted(len(found), "offer"), name, listRefs(found))
 }
 
 // allOffers are all offers of all versions, each once, in order.
@@ -171,7 +166,7 @@ const mostNamed = 5
 func listRefs(refs []rules.OfferRef) string {
 	texts := make([]string, 0, mostNamed)
 	for _, ref := range refs[:min(len(refs), mostNamed)] {
-		texts = append(texts, refText(ref))
+		texts = append(texts, ref.String())
 	}
 	if len(refs) > mostNamed {
 		texts = append(texts, "...")
@@ -188,7 +183,7 @@ func nearOffers(refs []rules.OfferRef, name string) string {
 	}
 	var near []rules.OfferRef
 	for _, ref := range refs {
-		ofPartner := named && cmp.Or(ref.Partner, programmeWord) == partner
+		ofPartner := named && cmp.Or(ref.Partner, rules.ProgrammeWord) == partner
 		if ofPartner || ref.Partner == name || len(id) > 2 && strings.Contains(ref.Offer, id) {
 			near = append(near, ref)
 		}
@@ -247,7 +242,7 @@ func (t *toldOffer) text() string {
 func (t *toldOffer) split() (offer *rules.ExplainedOffer, others []*rules.ExplainedOffer) {
 	for i := range t.Confirmed.Offers {
 		o := &t.Confirmed.Offers[i]
-		if refText(rules.OfferRef{Partner: o.PartnerID, Offer: o.OfferID}) == t.Offer {
+		if (rules.OfferRef{Partner: o.PartnerID, Offer: o.OfferID}).String() == t.Offer {
 			offer = o
 			continue
 		}

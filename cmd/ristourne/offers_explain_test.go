@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"ristourne/processor/catalog/changes"
 )
 
 const (
@@ -143,7 +145,7 @@ func TestCompareFolders(t *testing.T) {
 			want = 0
 		}
 		stdout, _, code = command(t, "", append([]string{"offers", "diff", "--exit-code", "--output", "json"}, folders...)...)
-		var told struct{ Changes []subjectChange }
+		var told struct{ Changes []changes.Change }
 		if err := json.Unmarshal([]byte(stdout), &told); err != nil || code != want || (len(told.Changes) > 0) != (want > 0) {
 			t.Errorf("%s: --exit-code exits %d, want %d, with %d changes, %v", name, code, want, len(told.Changes), err)
 		}

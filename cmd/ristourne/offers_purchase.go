@@ -109,7 +109,7 @@ func (p *madePurchase) place(c *rules.Catalogue, now rules.Instant) error {
 	if partner, store, both := strings.Cut(storeID, "/"); both {
 		partnerID, storeID = partner, store
 		if p.ref.Partner != "" && p.ref.Partner != partner {
-			return usageError{fmt.Errorf("--store %s: offer %s is of another partner", p.options.store, refText(p.ref))}
+			return usageError{fmt.Errorf("--store %s: offer %s is of another partner", p.options.store, p.ref.String())}
 		}
 	} else if storeID != "" && partnerID == "" {
 		return usageError{fmt.Errorf("--store %s: write PARTNER/STORE for an offer of the programme's own", storeID)}
@@ -156,7 +156,7 @@ func (p *madePurchase) zone() *time.Location {
 }
 
 func (p *madePurchase) atStore(c *rules.Catalogue, partnerID, storeID string, at rules.Instant) error {
-	p.partner = inForceAt(c.Partners, partnerID, at)
+	p.partner = rules.InForceAt(c.Partners, partnerID, at)
 	if p.partner == nil {
 		return fmt.Errorf("partner %s has no terms in force at %s: say another moment with --at", partnerID, at)
 	}
@@ -209,7 +209,7 @@ func (p *madePurchase) inProgramme(c *rules.Catalogue, at rules.Instant) error {
 		if p.partner != nil && p.partner.Programme != id {
 			continue
 		}
-		in := inForceAt(c.Programmes, id, at)
+		in := rules.InForceAt(c.Programmes, id, at)
 		if in == nil || p.ref.Partner == "" && offerIn(in.Offers, p.ref.Offer) == nil {
 			continue
 		}
@@ -218,7 +218,7 @@ func (p *madePurchase) inProgramme(c *rules.Catalogue, at rules.Instant) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("no programme gives offer %s at %s: say another moment with --at", refText(p.ref), at)
+	return fmt.Errorf("no programme gives offer %s at %s: say another moment with --at", p.ref.String(), at)
 }
 
 // history reads the purchases before, and when the member enrolled.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/scenario"
+	"ristourne/rules"
 )
 
 type scenarioOptions struct {
@@ -82,7 +83,7 @@ func testOffers(stdout, stderr io.Writer, files []string, o scenarioOptions) err
 		err = errors.Join(err, printReports(stdout, reports, took))
 	}
 	if err == nil && failed > 0 {
-		fmt.Fprintf(stderr, "%s failed\n", count(failed, "scenario"))
+		fmt.Fprintf(stderr, "%s failed\n", rules.Counted(failed, "scenario"))
 		return errReported
 	}
 	return err
@@ -107,7 +108,7 @@ func printReports(w io.Writer, reports []scenario.Report, took []time.Duration) 
 			return err
 		}
 	}
-	total := testRow{file: count(len(reports), "file")}
+	total := testRow{file: rules.Counted(len(reports), "file")}
 	rows := make([]testRow, len(reports))
 	width := max(len("FILE"), len(total.file))
 	for i := range reports {
@@ -117,7 +118,7 @@ func printReports(w io.Writer, reports []scenario.Report, took []time.Duration) 
 	}
 	total.state = "all as expected"
 	if total.failed > 0 {
-		total.state = count(total.failed, "scenario") + " FAILED"
+		total.state = rules.Counted(total.failed, "scenario") + " FAILED"
 	}
 	fmt.Fprintf(w, "%-*s  SCENARIOS  PASSED  FAILED      TIME\n", width, "FILE")
 	for i := range rows {

@@ -46,45 +46,9 @@ func loadFolder(dir string) (*catalog.Loaded, error) {
 	loaded, err := catalog.Load(dir)
 	var faults *catalog.Faults
 	if errors.As(err, &faults) {
-		return nil, fmt.Errorf("%s in %s:\n%w", count(len(faults.List), "fault"), dir, err)
+		return nil, fmt.Errorf("%s in %s:\n%w", rules.Counted(len(faults.List), "fault"), dir, err)
 	}
 	return loaded, err
-}
-
-// versioned is what has versions in a catalogue.
-type versioned interface {
-	rules.Programme | rules.Partner | rules.Campaign
-}
-
-// versionOf gives a version's subject and the version itself.
-func versionOf[V versioned](v *V) (id string, version rules.Version) {
-	switch v := any(v).(type) {
-	case *rules.Programme:
-		return v.ID, v.Version
-	case *rules.Partner:
-		return v.ID, v.Version
-	case *rules.Campaign:
-		return v.ID, v.Version
-	}
-	return "", rules.Version{}
-}
-
-// inForceAt is the version of a subject in force at t; nil: none is.
-func inForceAt[V versioned](all []V, id string, t rules.Instant) *V {
-	var found *V
-	var latest rules.Instant
-	for i := range all {
-		is, version := versionOf(&all[i])
-		if is == id && !version.From.After(t) && (found == nil || !version.From.Before(latest)) {
-			found, latest = &all[i], version.From
-		}
-	}
-	if found != nil {
-		if _, version := versionOf(found); version.Ended {
-			return nil
-		}
-	}
-	return found
 }
 
 // wallClocks are how people write a moment on a store's clock.

@@ -137,7 +137,7 @@ func loadSnapshot(dir string) (*rules.Snapshot, error) {
 	loaded, err := catalog.Load(dir)
 	var faults *catalog.Faults
 	if errors.As(err, &faults) {
-		return nil, fmt.Errorf("%s in %s:\n%w", count(len(faults.List), "fault"), dir, err)
+		return nil, fmt.Errorf("%s in %s:\n%w", rules.Counted(len(faults.List), "fault"), dir, err)
 	}
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package changes
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 	"ristourne/rules/money"
 )
 
-func (d differ) programme(old, now *rules.Programme, at rules.Instant) []section {
+func (d differ) programme(old, now *rules.Programme, at rules.Instant) []Section {
 	if old == nil && now == nil {
 		return nil
 	}
@@ -39,11 +39,11 @@ func (d differ) programme(old, now *rules.Programme, at rules.Instant) []section
 }
 
 // sectionOf is a section, where there is anything to say.
-func sectionOf(about, change string, s says) []section {
+func sectionOf(about, change string, s says) []Section {
 	if change == changes && len(s) == 0 {
 		return nil
 	}
-	return []section{{About: about, Change: change, Says: append([]string{}, s...)}}
+	return []Section{{About: about, Change: change, Says: append([]string{}, s...)}}
 }
 
 func zoneText(p *rules.Programme) string {
@@ -64,14 +64,14 @@ func enrolmentText(p *rules.Programme) string {
 }
 
 func lateText(p *rules.Programme) string {
-	return "after " + count(p.HorizonDays, "day")
+	return "after " + rules.Counted(p.HorizonDays, "day")
 }
 
 func unlinkedText(p *rules.Programme) string {
 	if p.UnlinkedRefundDays == 0 {
 		return "they wait for theirs"
 	}
-	return "they are matched to one of the " + count(p.UnlinkedRefundDays, "day") + " before"
+	return "they are matched to one of the " + rules.Counted(p.UnlinkedRefundDays, "day") + " before"
 }
 
 func pointsText(p *rules.Programme) string {
@@ -80,7 +80,7 @@ func pointsText(p *rules.Programme) string {
 	}
 	text := p.Points.Code
 	if p.Points.Decimals > 0 {
-		text += " with " + count(p.Points.Decimals, "decimal")
+		text += " with " + rules.Counted(p.Points.Decimals, "decimal")
 	}
 	if p.Points.ValueMillionths == 0 {
 		return text + ", of no stated value"
@@ -105,7 +105,7 @@ func orWord(text, word string) string {
 	return text
 }
 
-func (d differ) partner(old, now *rules.Partner, at rules.Instant) []section {
+func (d differ) partner(old, now *rules.Partner, at rules.Instant) []Section {
 	if old == nil && now == nil {
 		return nil
 	}
@@ -159,7 +159,7 @@ func direction(old, now int64, comparable bool) string {
 	return " less:"
 }
 
-func storeSection(id string, old, now *rules.Store) []section {
+func storeSection(id string, old, now *rules.Store) []Section {
 	a, b := orZero(old), orZero(now)
 	var s says
 	if old != nil && now != nil {
@@ -208,8 +208,8 @@ type offersSide struct {
 	partner   *rules.Partner // nil: the programme's own
 }
 
-func (d differ) offers(before, after offersSide) []section {
-	var sections []section
+func (d differ) offers(before, after offersSide) []Section {
+	var sections []Section
 	each(before.offers, after.offers, func(o *rules.Offer) string { return o.ID }, func(id string, old, now *rules.Offer) {
 		var s says
 		switch {
@@ -473,7 +473,7 @@ func (s *says) budgets(v, w rules.Wording, old, now []rules.Budget) {
 	})
 }
 
-func (d differ) campaign(old, now *rules.Campaign, at rules.Instant) []section {
+func (d differ) campaign(old, now *rules.Campaign, at rules.Instant) []Section {
 	if old == nil && now == nil {
 		return nil
 	}
@@ -538,7 +538,7 @@ func campaignBoost(w rules.Wording, b *rules.CampaignBoost) string {
 			if ref.Offer == "" {
 				ref.Offer = "*"
 			}
-			names = append(names, refText(ref))
+			names = append(names, ref.String())
 		}
 		offers = strings.Join(names, ", ")
 	}
