@@ -76,6 +76,7 @@ func sink(path string) string {
 }
 
 func TestImportsRunOneWay(t *testing.T) {
+	t.Parallel()
 	for _, p := range listPackages(t) {
 		for _, to := range p.Imports {
 			if below(to, "ristourne") && !allowed(p.ImportPath, to) {
@@ -94,6 +95,7 @@ func TestImportsRunOneWay(t *testing.T) {
 // The tests of the way of the data have no code of their own: what they need is in
 // the packages that they test.
 func TestThePipelinesTestsHaveNoCode(t *testing.T) {
+	t.Parallel()
 	names, err := filepath.Glob("pipelinetest/*.go")
 	if err != nil || len(names) < 2 {
 		t.Fatal(names, err)
@@ -108,6 +110,7 @@ func TestThePipelinesTestsHaveNoCode(t *testing.T) {
 // The rules are pure: nothing but the standard library's calculating parts and
 // decimal can do I/O, read a clock or start a goroutine behind their back.
 func TestRulesImportNothingThatTouchesTheWorld(t *testing.T) {
+	t.Parallel()
 	impure := []string{"os", "io/fs", "net", "net/http", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "sync", "context", "os/exec"}
 	for _, p := range listPackages(t) {
 		if p.ImportPath != "ristourne/rules" && p.ImportPath != "ristourne/rules/money" {
@@ -134,6 +137,7 @@ var worldly = map[string][]string{
 // The rules ask for no clock, zone of the machine or environment, not by another
 // name either.
 func TestRulesAskTheWorldNothing(t *testing.T) {
+	t.Parallel()
 	for _, dir := range []string{"../rules", "../rules/money"} {
 		files, code := token.NewFileSet(), []*ast.File(nil)
 		names, err := filepath.Glob(dir + "/*.go")
@@ -166,6 +170,7 @@ func TestRulesAskTheWorldNothing(t *testing.T) {
 // Only feed reads from Kafka; whoever else imports kafka-go writes to it or
 // needs its types to connect. The benchmark measures kafka-go's own Reader.
 func TestOnlyTheFeedConsumes(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("grep", "-rlE", `kafka\.(NewReader|NewConsumerGroup|ConsumerGroupConfig|ReaderConfig)\b`, "--include=*.go", "--exclude=*_test.go", "..").Output()
 	if err != nil && len(out) > 0 {
 		t.Fatal(err)

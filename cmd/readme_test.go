@@ -331,6 +331,7 @@ func readmeExamples(t *testing.T) []example {
 }
 
 func TestReadmeExamplesGiveWhatTheySay(t *testing.T) {
+	t.Parallel()
 	for _, x := range readmeExamples(t) {
 		for _, wrong := range x.run() {
 			t.Error(wrong)
@@ -340,6 +341,7 @@ func TestReadmeExamplesGiveWhatTheySay(t *testing.T) {
 
 // Each thing that an offer, a campaign or a commission can say has its example.
 func TestReadmeShowsEverythingThatCanBeSaid(t *testing.T) {
+	t.Parallel()
 	var all strings.Builder
 	for _, x := range readmeExamples(t) {
 		all.WriteString(x.yaml)
@@ -398,6 +400,7 @@ func languageKeys(t *testing.T) (keys []string) {
 }
 
 func TestABrokenExampleIsNamedByItsLine(t *testing.T) {
+	t.Parallel()
 	const good = "# T\n\n" + examplesHeading + "\n\n```yaml\n# Three percent.\n- {id: everyday, reward: 3%}\n# Anna pays 100.00 EUR: gets 3.00 EUR, the café owes 8.00 EUR\n```\n"
 	for name, test := range map[string]struct{ old, new, wants string }{
 		"sound":                 {"", "", ""},

@@ -93,6 +93,7 @@ func newWaitingShard(t *testing.T, catalogue *rules.Catalogue, records ...feed.R
 // A terminal's clock may be five minutes ahead of Kafka's. Whatever such an event
 // is of, nothing waits for the catalogue: it is known longer ahead.
 func TestAFastClockHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	const partner, elsewhere = "0000000007", "999"
 	furthest := kafkaNow.Add(5 * time.Minute)
 	for _, r := range []feed.Record{
@@ -114,6 +115,7 @@ func TestAFastClockHoldsNothingUp(t *testing.T) {
 // Where Kafka's own timestamps are ahead too, a stranger's event still waits for
 // nothing: who could become a member by it is known longer before.
 func TestAStrangersEventNeverWaits(t *testing.T) {
+	t.Parallel()
 	ahead := clearingAt(0, "acc-2", "0000000007", kafkaNow.Add(10*time.Minute))
 	ahead.Time += (5 * time.Minute).Milliseconds()
 	s := newWaitingShard(t, aSale(1), ahead)
@@ -144,6 +146,7 @@ func TestAStrangersEventNeverWaits(t *testing.T) {
 // What came before a purchase that must wait does not wait with it; the wait is
 // progress, counted and said.
 func TestWhatCameBeforeAWaitIsSavedFirst(t *testing.T) {
+	t.Parallel()
 	waits := clearingAt(2, "acc-1", "0000000007", kafkaNow.Add(9*time.Minute))
 	waits.Time += (4 * time.Minute).Milliseconds()
 	s := newWaitingShard(t, aSale(1),
@@ -192,6 +195,7 @@ func TestWhatCameBeforeAWaitIsSavedFirst(t *testing.T) {
 
 // A Redis that is away makes the shard wait without end: that is no progress.
 func TestAWaitForARedisThatIsAwayIsAStall(t *testing.T) {
+	t.Parallel()
 	s := newWaitingShard(t, aSale(1), clearingAt(0, "acc-1", "0000000007", kafkaNow))
 	s.catalogue.complete = rules.InstantOf(kafkaNow.Add(-time.Hour))
 	ctx, stop := context.WithCancel(t.Context())
@@ -211,6 +215,7 @@ func TestAWaitForARedisThatIsAwayIsAStall(t *testing.T) {
 // A record that is read again, as its window was halved or as it had to wait, is
 // counted once.
 func TestLookAlikesOfARecordThatIsReadAgainCountOnce(t *testing.T) {
+	t.Parallel()
 	records := []feed.Record{enrolment("acc-1")}
 	for i := range int64(8) {
 		r := clearingAt(i, "acc-1", "0000000007", kafkaNow)

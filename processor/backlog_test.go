@@ -5,6 +5,7 @@ import "testing"
 // A gauge that sticks would make an idle processor look stalled, and an
 // orchestrator would restart it for ever.
 func TestNothingIsOldOnceEverythingIsSettled(t *testing.T) {
+	t.Parallel()
 	var b backlog
 	expect := func(want int64) {
 		t.Helper()

@@ -24,6 +24,7 @@ const theBudget rules.BudgetKey = "campaign/black-friday"
 // shard, and however late the ledger is: what is granted in the end, by batches
 // that are booked or can still be, is never above the limit.
 func TestNoBudgetIsEverExceeded(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	rapid.Check(t, func(t *rapid.T) {
 		b := newBudgetWorld(t, server)

@@ -60,6 +60,7 @@ func (b *everyLetter) Write(_ context.Context, letters []rules.DeadLetter) error
 // is sound otherwise and once beside another fault, and looks into everything
 // that tells of a record: dead letters, log and errors.
 func TestACardNumberComesOutNowhere(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	letters := &everyLetter{}
 	planted := 0

@@ -21,6 +21,7 @@ import (
 
 // Every kind of failure has a reason of its own, and says what to do.
 func TestFailuresAreToldApart(t *testing.T) {
+	t.Parallel()
 	for want, err := range map[string]error{
 		"fenced":              fmt.Errorf("save: %w", ErrFenced),
 		"behind_ledger":       fmt.Errorf("save: %w", ErrHeadsFellBack),
@@ -41,6 +42,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 }
 
 func TestPausesBetweenFailuresGrowAndBeginAnew(t *testing.T) {
+	t.Parallel()
 	var r rests
 	for _, want := range []time.Duration{3, 6, 12, 24, 48, 60, 60} {
 		if got := r.after(time.Second); got != want*time.Second {
@@ -60,6 +62,7 @@ func (panicking) Claim(context.Context, int32) (Claim, error) { panic("a fault o
 // One shard's trouble is one shard's: the process goes on, the failure is
 // counted, said with what to do, and the shard tells it until it is claimed.
 func TestAPanicStopsOneShardAlone(t *testing.T) {
+	t.Parallel()
 	edges := pureEdges(t, aTown())
 	edges.Accounts = panicking{}
 	p := newTestProcessor(t, edges)
@@ -117,6 +120,7 @@ func (committing) Commit(context.Context, feed.Offsets, uint64) error { return n
 // and carried when it is mended. Before each try Redis is asked anew: it may have
 // been hours.
 func TestARefusedBatchIsToldAndCarriedOnceItIsMended(t *testing.T) {
+	t.Parallel()
 	s := newSaleShard(t, 10_000)
 	if err := s.take(t, enrolment("a"), purchase("a", "p1")); err != nil {
 		t.Fatal(err)
@@ -144,6 +148,7 @@ func TestARefusedBatchIsToldAndCarriedOnceItIsMended(t *testing.T) {
 // What an older or newer program has decided waits for it: rebuilding would
 // decide it anew.
 func TestAnOutboxOfAnotherVersionIsNotRebuilt(t *testing.T) {
+	t.Parallel()
 	s := newSaleShard(t, 10_000)
 	blob := outbox.Encode(nil, &rules.Decision{Batch: 1})
 	for _, format := range []byte{blob[0] - 1, blob[0] + 1} {
@@ -181,6 +186,7 @@ func (l *historyLedger) HistoriesOf(_ context.Context, _ int32, refs []rules.Acc
 // A state of another format, or a damaged one, is made anew from the ledger; its
 // neighbours go on, and what is decided is what would have been.
 func TestAStateThatCannotBeReadIsMadeAnewFromTheLedger(t *testing.T) {
+	t.Parallel()
 	newest := rules.NewAccount("a").AppendBinary(nil)
 	for name, value := range map[string][]byte{
 		"of the next format":   append([]byte{newest[0] + 1}, newest[1:]...),
@@ -214,6 +220,7 @@ func TestAStateThatCannotBeReadIsMadeAnewFromTheLedger(t *testing.T) {
 // A record that changes nothing still saves the restored state, and one of which
 // the ledger knows nothing is never taken for new.
 func TestARestoredStateIsSavedAndAHoleIsNoNewAccount(t *testing.T) {
+	t.Parallel()
 	clean := newSaleShard(t, 100)
 	past := decided(t, clean, enrolment("a"), purchase("a", "p1"))
 	s := newSaleShard(t, 100)
@@ -306,6 +313,7 @@ func (c *choosy) Write(_ context.Context, letters []rules.DeadLetter) error {
 // The way out of a batch that no version can write: what is refused is kept
 // whole, all else is carried out. Asked without being sure, it only says so.
 func TestWhatIsRefusedForGoodIsSetAsideWhole(t *testing.T) {
+	t.Parallel()
 	s := newSaleShard(t, 10_000)
 	if err := s.take(t, enrolment("a"), purchase("a", "p1"), enrolment("b"), purchase("b", "p1")); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestEventsUnderHoldoutsAreCountedByDraw(t *testing.T) {
+	t.Parallel()
 	registry := prometheus.NewRegistry()
 	NewMetrics(registry).countHoldouts([]rules.SetRow{
 		{Holdouts: []rules.HoldoutDraw{{ID: "cafe/everyday", Held: true}, {ID: "cashback"}}},

@@ -34,6 +34,7 @@ func (l *twoLayouts) BeginLayout(_ context.Context, shards int) error {
 // Accounts stay where the first start has put them, whatever the topics have and
 // whatever Redis has lost.
 func TestTheLayoutIsThatOfTheFirstStart(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name       string
 		before     twoLayouts
@@ -64,6 +65,7 @@ func TestTheLayoutIsThatOfTheFirstStart(t *testing.T) {
 }
 
 func TestTopicsThatDifferAreTold(t *testing.T) {
+	t.Parallel()
 	added := func(topics ...string) (u unread) {
 		for n, topic := range topics {
 			u.partitions = append(u.partitions, feed.Unread{Topic: topic, Partition: int32(n)})

@@ -47,6 +47,7 @@ func until(t *testing.T, holds func() bool) {
 // process is alive, since another would do no better, and not ready, with the
 // cause.
 func TestAShardThatCannotBeClaimedIsAliveAndNotReady(t *testing.T) {
+	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
 	edges := pureEdges(t, aTown())
@@ -93,6 +94,7 @@ func (s stuckAccounts) Claim(context.Context, int32) (Claim, error) {
 
 // What is stuck is mended by nothing but another process.
 func TestACallThatNeverComesBackIsNotAlive(t *testing.T) {
+	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
 	edges := pureEdges(t, aTown())
@@ -118,6 +120,7 @@ func TestACallThatNeverComesBackIsNotAlive(t *testing.T) {
 // Ready is who is in the group and knows the catalogue: with a shard, as a
 // standby without one, and after all shards have gone to others.
 func TestWhoIsInTheGroupIsReady(t *testing.T) {
+	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
 	edges := pureEdges(t, aTown())
@@ -160,6 +163,7 @@ func (s quietSource) Lag() (lag [feed.NumTopics]int64) {
 
 // Nothing to read is life; nothing that comes, though records wait, is not.
 func TestAnIdleShardIsAliveUnlessRecordsWait(t *testing.T) {
+	t.Parallel()
 	for _, lag := range []int64{0, 7} {
 		clock := new(handClock)
 		clock.advance(time.Hour)

@@ -151,6 +151,7 @@ func TestAnEventOfANonMemberCostsNothingWhateverTheProgrammeOffers(t *testing.T)
 // The filters only spare a look at the account: an event that may concern a
 // member's purchase always gets it.
 func TestAnEventThatMayBelongIsNeverStoppedByAFilter(t *testing.T) {
+	t.Parallel()
 	s := newPureShard(t)
 	s.enrolForTest(1)
 	at := func(typ, event, txn, original, mid string) feed.Record {
@@ -209,6 +210,7 @@ func BenchmarkMatch(b *testing.B) {
 }
 
 func TestAFilterNeverSaysNoWrongly(t *testing.T) {
+	t.Parallel()
 	var f filter
 	for i := range 100_000 {
 		f.add(memberHash(fmt.Sprint(i)))

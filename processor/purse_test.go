@@ -137,6 +137,7 @@ func purchase(account, id string) feed.Record {
 // A window that finds a budget short is decided once more, as if it had not
 // been before.
 func TestAWindowIsDecidedOnceMoreWhereABudgetIsShort(t *testing.T) {
+	t.Parallel()
 	s := newSaleShard(t, 1_000)
 	conflict := purchase("a", "p1")
 	conflict.Value = []byte(string(conflict.Value[:len(conflict.Value)-1]) + `,"channel":"online"}`)
@@ -191,6 +192,7 @@ func TestAWindowIsDecidedOnceMoreWhereABudgetIsShort(t *testing.T) {
 
 // What a window has granted is void when it is not saved.
 func TestAPurseGoesBackToWhatIsSaved(t *testing.T) {
+	t.Parallel()
 	s := newSaleShard(t, 1_000)
 	s.accounts.saveErr = fmt.Errorf("%w, says the test", ErrFenced)
 	if err := s.take(t, enrolment("a"), purchase("a", "p1")); err == nil {
@@ -209,6 +211,7 @@ func TestAPurseGoesBackToWhatIsSaved(t *testing.T) {
 // An owner that gives back what a former one has granted must know how much that
 // was: it asks, though it wants nothing.
 func TestWhatWasNeverDrawnIsLookedUpWhenItIsGivenBack(t *testing.T) {
+	t.Parallel()
 	p := newPurse(NewMetrics(prometheus.NewRegistry()), time.Now)
 	p.open()
 	p.GiveBack("campaign/sale", 50)
@@ -230,6 +233,7 @@ func TestWhatWasNeverDrawnIsLookedUpWhenItIsGivenBack(t *testing.T) {
 }
 
 func TestBudgetsOfADayCountUnderTheirOffer(t *testing.T) {
+	t.Parallel()
 	for key, want := range map[rules.BudgetKey]string{
 		"day/cafe/everyday/bastille/2026-11-27": "day/cafe/everyday", "day//wide//2026-11-27": "day//wide",
 		"offer/cafe/everyday": "offer/cafe/everyday", "campaign/sale": "campaign/sale",

@@ -368,6 +368,7 @@ func crashBatches() [][]feed.Record {
 // a rebuild ends with the ledger of one clean pass, line by line under the same
 // ids: also where budgets were asked, had plenty, or gave less than was deserved.
 func TestARebuildEndsWhereACleanPassDoes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		catalogue *rules.Catalogue

@@ -139,6 +139,7 @@ func rewardMinor(lines []rules.Accrual) (sum int64) {
 // With the grants booked, the purchase has them: the lines that are missing are
 // booked with what the budget gave, though less than it deserved.
 func TestARebuildTakesTheLedgersWordForGrants(t *testing.T) {
+	t.Parallel()
 	lost := decided(t, newSaleShard(t, 100), enrolment("a"), purchase("a", "p1"))
 	if rewardMinor(lost.Accruals) != 400 || len(lost.Grants) != 1 || lost.Grants[0].GrantedMinor != 100 {
 		t.Fatalf("%d rewarded, grants %+v: the sale should give 100", rewardMinor(lost.Accruals), lost.Grants)
@@ -193,6 +194,7 @@ func (l *brokenLedger) Histories(_ context.Context, _ int32, each func(*rules.Ac
 // A hiccup of ClickHouse costs a rebuild the reading, not what it has done: each
 // account is taken once, and what it lacks is booked once.
 func TestARebuildGoesOnAfterAReadingThatBrokeOff(t *testing.T) {
+	t.Parallel()
 	l := &brokenLedger{}
 	for _, id := range []string{"a", "b", "c"} {
 		d := decided(t, newSaleShard(t, 0), enrolment(id), purchase(id, "p1"))
@@ -213,6 +215,7 @@ func TestARebuildGoesOnAfterAReadingThatBrokeOff(t *testing.T) {
 // Without a marker the tail is all that was ever decided: it is settled in parts,
 // whose marker promises no more than the one before.
 func TestALongTailIsSettledInParts(t *testing.T) {
+	t.Parallel()
 	s := newSaleShard(t, 0)
 	ledger, world := &bareLedger{}, &paidAndTold{}
 	s.edges.Ledger, s.edges.Payer, s.edges.Teller = ledger, world, world

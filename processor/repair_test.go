@@ -38,6 +38,7 @@ var someoneRepairs = &Repair{By: "ada", Reason: "rows were cut by month"}
 // Instructions that ClickHouse has lost were paid. Neither a rebuild nor the
 // records after it pay them again; a repair asks before it does.
 func TestARebuildDoesNotPayWhatTheLedgerHasForgotten(t *testing.T) {
+	t.Parallel()
 	s, ledger, _, world := repairWorld(t)
 	due := creditedMinor(ledger.instructions)
 	clear(ledger.instructions)
@@ -79,6 +80,7 @@ func TestARebuildDoesNotPayWhatTheLedgerHasForgotten(t *testing.T) {
 // What the bank was given is still in its topic: the ledger has it back from
 // there, and nothing is due.
 func TestARepairPutsInstructionsBackThatTheBankWasGiven(t *testing.T) {
+	t.Parallel()
 	s, ledger, _, world := repairWorld(t)
 	given := maps.Clone(ledger.instructions)
 	clear(ledger.instructions)
@@ -103,6 +105,7 @@ func TestARepairPutsInstructionsBackThatTheBankWasGiven(t *testing.T) {
 // Two repairs of one account after the same record share no id: what they book
 // may come to different amounts.
 func TestNoTwoRepairsShareAnID(t *testing.T) {
+	t.Parallel()
 	s, ledger, redis, world := repairWorld(t)
 	clean := sumOfLines(ledger)
 	lose := func(offers string) {
@@ -141,6 +144,7 @@ func TestNoTwoRepairsShareAnID(t *testing.T) {
 
 // A state that can't be read when a repair comes to it is made anew, and repaired.
 func TestARepairMakesStatesAnewThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	s, ledger, redis, world := repairWorld(t)
 	clean := sumOfLines(ledger)
 	for id, a := range ledger.accruals {
@@ -174,6 +178,7 @@ func sumOfLines(l *rowLedger) (sum int64) {
 // Purchases whose events the ledger has lost keep what was booked of them, until
 // somebody approves that it is taken back.
 func TestRecordsAfterARebuildTakeNothingBackThatTheLedgerHasForgottenTheEventsOf(t *testing.T) {
+	t.Parallel()
 	for name, catalogue := range map[string]*rules.Catalogue{"without budgets": aTown(), "with a budget": aSale(1_000_000)} {
 		catalogue.Programmes[0].Enrolment, catalogue.Programmes[0].AllCards = rules.EnrolmentExplicit, true
 		ledger, former := newRowLedger(), newShardOf(t, catalogue)
@@ -210,6 +215,7 @@ func TestRecordsAfterARebuildTakeNothingBackThatTheLedgerHasForgottenTheEventsOf
 
 // A comparison alone finds the same, and touches neither Redis nor the bank.
 func TestDifferencesAreFoundWithoutTouchingAnything(t *testing.T) {
+	t.Parallel()
 	s, ledger, _, _ := repairWorld(t)
 	for id, a := range ledger.accruals {
 		if a.TransactionID == "p2" && a.Role == rules.RoleMember {

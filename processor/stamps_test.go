@@ -82,6 +82,7 @@ func (s *stampedShard) expect(t *testing.T, what string, seconds, off float64) {
 // A feed whose timestamps are wrong is measured, counted and said once in a
 // while; a backlog, whose records are as old as they say, is not taken for one.
 func TestTimestampsAreHeldAgainstTheClock(t *testing.T) {
+	t.Parallel()
 	s := newStampedShard(t)
 	now := func() int64 { return s.clock.now().UnixMilli() }
 	const minute = 60_000
@@ -117,6 +118,7 @@ func TestTimestampsAreHeldAgainstTheClock(t *testing.T) {
 
 // A gauge of 56 years would make somebody look for a step that fails.
 func TestTheOldestRecordIsNotOf1970(t *testing.T) {
+	t.Parallel()
 	const minute = 60_000
 	for _, c := range []struct {
 		what          string

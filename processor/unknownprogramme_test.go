@@ -14,6 +14,7 @@ import (
 // Enrolments in a programme that nobody knows are kept, counted once each, and
 // told of once a minute: their members earn nothing, and the sums don't show it.
 func TestEnrolmentsInAnUnknownProgrammeAreToldOf(t *testing.T) {
+	t.Parallel()
 	s := newSaleShard(t, 1_000)
 	clock, log := new(handClock), new(bytes.Buffer)
 	clock.advance(time.Hour)

@@ -10,6 +10,7 @@ import (
 // The engine's own calendar must be that of the time package, in every zone
 // and on every day, those of a changing clock too.
 func TestClockShowsWhatTheTimePackageShows(t *testing.T) {
+	t.Parallel()
 	zones := []string{"Europe/Paris", "America/St_Johns", "Asia/Kathmandu", "Pacific/Apia", "Africa/Casablanca", "UTC", "America/Sao_Paulo"}
 	locations := make([]*time.Location, len(zones))
 	for i, name := range zones {
@@ -50,6 +51,7 @@ func TestClockShowsWhatTheTimePackageShows(t *testing.T) {
 }
 
 func TestHoursOverMidnightBelongToTheDayOnWhichTheyBegan(t *testing.T) {
+	t.Parallel()
 	zone, err := time.LoadLocation("Europe/Paris")
 	if err != nil {
 		t.Fatal(err)

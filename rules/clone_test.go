@@ -12,6 +12,7 @@ import (
 // where the original's do. Fields are found by reflection, so that a new one
 // can't be forgotten.
 func TestClonesShareNothing(t *testing.T) {
+	t.Parallel()
 	n := 0
 	event, fact := &rules.Event{Items: make([]rules.Item, 1)}, &rules.Fact{CardTokens: make([]string, 1), Segments: make([]string, 1)}
 	for _, v := range []reflect.Value{reflect.ValueOf(event), reflect.ValueOf(fact)} {

@@ -16,6 +16,7 @@ import (
 )
 
 func TestEventRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		text := func(name string) string { return rapid.StringN(0, 12, 64).Draw(t, name) }
 		amount := rapid.Int64Range(0, money.MaxAmountMinor)
@@ -46,6 +47,7 @@ func TestEventRoundTrip(t *testing.T) {
 }
 
 func TestFactRoundTrip(t *testing.T) {
+	t.Parallel()
 	at := rules.Instant{Sec: 1_772_366_400, Nsec: 123_456_789}
 	for _, f := range []rules.Fact{
 		{ID: "1", Type: rules.Enrolled, At: at, MemberID: "m", Programme: "p", CardTokens: []string{"a", "b"}, Level: "gold", Segments: []string{"s", "t"}, SponsorAccountID: "x", ContentHash: 1 << 63},
@@ -94,6 +96,7 @@ func randomState(t testing.TB, seed uint64) []byte {
 }
 
 func TestAccountRoundTrip(t *testing.T) {
+	t.Parallel()
 	a := rules.NewAccount("acc")
 	for seed := range uint64(100) {
 		state := randomState(t, seed)
@@ -108,6 +111,7 @@ func TestAccountRoundTrip(t *testing.T) {
 
 // Every cut and many flips of a state are refused, or are states themselves.
 func TestBrokenStates(t *testing.T) {
+	t.Parallel()
 	state := randomState(t, 7)
 	a := rules.NewAccount("acc")
 	for n := range state {
@@ -200,6 +204,7 @@ func FuzzFact(f *testing.F) {
 // A purchase of an authorization and a clearing, with ids of 16 bytes, takes
 // what the state was planned for.
 func TestStateIsSmall(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t)).play("enrolled d-300 cards=card")
 	const purchases = 100
 	for i := range purchases {
@@ -213,6 +218,7 @@ func TestStateIsSmall(t *testing.T) {
 }
 
 func TestLimitLeavesTheAccount(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t)).play("enrolled d0 cards=card")
 	most := fmt.Sprint(int64(money.MaxAmountMinor))
 	for i := range 3 {

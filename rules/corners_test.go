@@ -191,6 +191,7 @@ func (w *town) sums() map[rules.LineKey]rules.Sums {
 // Accounts that are rebuilt from the ledger on the way, and read by another
 // snapshot of the same catalogue, live on as those that never were.
 func TestRebuiltAccountsLiveOnAlike(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(*cases) {
 		language := []ledgertest.Language{ledgertest.MixedLanguage, ledgertest.WholeLanguage}[seed%2]
 		g := ledgertest.NewGenerator(seed+9_000_000, ledgertest.GenOptions{
@@ -231,6 +232,7 @@ func TestRebuiltAccountsLiveOnAlike(t *testing.T) {
 // What only the reached purchases were worked out for is what working out all
 // of them gives.
 func TestWhatIsReachedIsTheWhole(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(*cases / 3) {
 		g := ledgertest.NewGenerator(seed+10_000_000, ledgertest.GenOptions{
 			Language: ledgertest.MixedLanguage, Accounts: 1, Partners: 1 + int(seed%4),
@@ -271,6 +273,7 @@ func TestWhatIsReachedIsTheWhole(t *testing.T) {
 // Every state that is written can be read back, however large the amounts that
 // the contract allows.
 func TestLargestAmountsLeaveAReadableState(t *testing.T) {
+	t.Parallel()
 	points := func(c *rules.Catalogue) {
 		c.Programmes[0].Points = rules.PointsUnit{Code: "MILES", Decimals: 4}
 		o := percentOffer("miles", 100*money.One, capped(rules.PerMonth, 500), byProgramme) // 1 point a euro
@@ -294,6 +297,7 @@ func TestLargestAmountsLeaveAReadableState(t *testing.T) {
 // A sponsor's line whose referral is not in the set is taken back; the account
 // must stay readable.
 func TestAdoptedSponsorLineLeavesAReadableState(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t)).play(`enrolled d0 cards=card`)
 	s.account.AdoptBooked([]rules.Accrual{{
 		Programme: "ristourne", AccountID: "buyer", BeneficiaryID: "acc", Role: rules.RoleSponsor, TransactionID: "P", PartnerID: "cafe",
@@ -332,6 +336,7 @@ func first(o *rules.Offer) { o.FirstPurchase = true }
 
 // Reading 7: purchases made as a member of another programme count for nothing.
 func TestFirstPurchaseIsOfTheProgramme(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t, club(t), own(percentOffer("welcome", 50_000, first, byProgramme, inGroup("w"))), offers())).play(`
 		enrolled d0 cards=card programme=club
 		clearing A 10000 d1 mid=BAR1
@@ -343,6 +348,7 @@ func TestFirstPurchaseIsOfTheProgramme(t *testing.T) {
 }
 
 func TestFirstPurchaseAtAPartnerThatChangedItsProgramme(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t, club(t), offers(percentOffer("welcome", 50_000, first)), secondVersion("d2", func(p *rules.Partner) { p.Programme = "club" }))).play(`
 		enrolled d0 cards=card
 		clearing A 10000 d1
@@ -356,6 +362,7 @@ func TestFirstPurchaseAtAPartnerThatChangedItsProgramme(t *testing.T) {
 // Reading 7: for an offer of the programme's own, purchases of any kind in the
 // set come before, those made while the programme had no such offers too.
 func TestFirstPurchaseLooksBackBeforeTheProgrammesOwnOffers(t *testing.T) {
+	t.Parallel()
 	later := func(c *rules.Catalogue) {
 		p := c.Programmes[0]
 		p.Version = rules.Version{ID: "r2", From: when("d2")}
@@ -374,6 +381,7 @@ func TestFirstPurchaseLooksBackBeforeTheProgrammesOwnOffers(t *testing.T) {
 // Reading 3: hours of the programme's own offers are by the matched store's
 // clock, whosever store it is.
 func TestOwnOffersKeepTheClockOfAnyMatchedStore(t *testing.T) {
+	t.Parallel()
 	c := cafe(t, club(t), own(percentOffer("noon", 50_000, byProgramme, func(o *rules.Offer) {
 		o.When.Hours = []rules.Hours{{FromSec: 12 * 3600, UntilSec: 13 * 3600}}
 	})))
@@ -398,6 +406,7 @@ func zoneOf(t *testing.T, name string) *time.Location {
 
 // Many offers that each add a commission: their sum must not wrap around.
 func TestSumOfCommissionsDoesNotWrap(t *testing.T) {
+	t.Parallel()
 	var all []rules.Offer
 	for i := range 1100 {
 		all = append(all, percentOffer(fmt.Sprintf("o%04d", i), 10_000, inGroup(fmt.Sprint("g", i)), func(o *rules.Offer) {
@@ -419,6 +428,7 @@ func TestSumOfCommissionsDoesNotWrap(t *testing.T) {
 
 // What Compile accepts never makes the engine fail but for ErrLimit.
 func TestCostPlusOfManyPointsOffersDoesNotFail(t *testing.T) {
+	t.Parallel()
 	c := cafe(t, func(c *rules.Catalogue) {
 		c.Programmes[0].Points = rules.PointsUnit{Code: "MILES", ValueMillionths: money.One}
 		c.Partners[0].Commission = rules.Commission{Form: rules.CostPlusCommission, CostMillionths: 8 * money.One}
@@ -441,6 +451,7 @@ func TestCostPlusOfManyPointsOffersDoesNotFail(t *testing.T) {
 
 // A campaign's budget in points that many offers draw on for one purchase.
 func TestTargetOfManyPointsOffersDoesNotWrap(t *testing.T) {
+	t.Parallel()
 	c := cafe(t, func(c *rules.Catalogue) {
 		c.Programmes[0].Points = rules.PointsUnit{Code: "MILES", Decimals: 4}
 		c.Partners[0].Offers = nil
@@ -473,6 +484,7 @@ func TestTargetOfManyPointsOffersDoesNotWrap(t *testing.T) {
 // A programme that was ended and begins anew, with points: an offer made in
 // between gives them.
 func TestPointsOfAProgrammeThatBeginsAnew(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t, func(c *rules.Catalogue) {
 		ended, anew := c.Programmes[0], c.Programmes[0]
 		ended.Version = rules.Version{ID: "r2", From: when("d1"), Ended: true}
@@ -494,6 +506,7 @@ func TestPointsOfAProgrammeThatBeginsAnew(t *testing.T) {
 // Reading 8: the goal is reached once a period, whatever period an older version
 // had.
 func TestGoalIsReachedOnceAPeriodOverVersions(t *testing.T) {
+	t.Parallel()
 	goal := func(per rules.CapPeriod, minor int64) rules.Offer {
 		return fixedOffer("goal", 500, func(o *rules.Offer) { o.Goal = rules.Goal{AmountMinor: minor, Per: per} })
 	}
@@ -511,6 +524,7 @@ func TestGoalIsReachedOnceAPeriodOverVersions(t *testing.T) {
 // Budgets per store and day are each store's, whatever other partners call
 // theirs.
 func TestBudgetPerStoreAndDayIsTheStores(t *testing.T) {
+	t.Parallel()
 	c := cafe(t, own(percentOffer("own", 50_000, byProgramme, inGroup("own"), func(o *rules.Offer) {
 		o.Budgets = []rules.Budget{{AmountMinor: 500, PerStoreAndDay: true}}
 	})), offers())
@@ -531,6 +545,7 @@ func TestBudgetPerStoreAndDayIsTheStores(t *testing.T) {
 
 // Two offers must not share a budget by how their names are joined.
 func TestBudgetNamesAreUnambiguous(t *testing.T) {
+	t.Parallel()
 	limited := func(o *rules.Offer) { o.Budgets = []rules.Budget{{AmountMinor: 300}} }
 	c := cafe(t, offers(percentOffer("b/c", 30_000, limited)))
 	c.Partners[0].ID = "a"
@@ -556,6 +571,7 @@ func TestBudgetNamesAreUnambiguous(t *testing.T) {
 // An adjustment belongs to the programme of its time, in whatever order they
 // arrive.
 func TestAdjustmentsBelongToTheirProgrammes(t *testing.T) {
+	t.Parallel()
 	records := []string{
 		"enrolled d0 cards=card id=e1", "enrolled d5 programme=club id=e2",
 		"adjustment d1 amount=500 id=a1", "adjustment d6 amount=300 id=a2",
@@ -578,6 +594,7 @@ func TestAdjustmentsBelongToTheirProgrammes(t *testing.T) {
 // The ledger's store keeps what facts book by themselves apart by programme: a
 // repair must find nothing to book in that.
 func TestBookedSumsOfTwoProgrammesAreWhole(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t, club(t))).play(`
 		enrolled d0 cards=card id=e1
 		enrolled d5 programme=club id=e2
@@ -596,6 +613,7 @@ func TestBookedSumsOfTwoProgrammesAreWhole(t *testing.T) {
 // An id follows from what a record says, not from where it stands: the same
 // event read from another copy of the topic must give the same instruction.
 func TestIDsDoNotDependOnOffsets(t *testing.T) {
+	t.Parallel()
 	ids := map[string]bool{}
 	for _, offset := range []int{0, 1000} {
 		s := newScene(t, cafe(t))
@@ -610,6 +628,7 @@ func TestIDsDoNotDependOnOffsets(t *testing.T) {
 
 // Nor by how an offer's name is joined with a store's.
 func TestStoreBudgetNamesAreUnambiguous(t *testing.T) {
+	t.Parallel()
 	limited := func(stores ...string) func(*rules.Offer) {
 		return func(o *rules.Offer) {
 			o.Stores, o.Budgets = stores, []rules.Budget{{AmountMinor: 300, PerStoreAndDay: true}}
@@ -635,6 +654,7 @@ func TestStoreBudgetNamesAreUnambiguous(t *testing.T) {
 // made known, though the end comes into force minutes later; what was earned
 // before stays, and is paid when it grows.
 func TestAStoppedCampaignsBudgetPaysNoMore(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t, func(c *rules.Catalogue) {
 		double := rules.CampaignBoost{Boost: rules.Boost{ID: "x2", Op: rules.MultiplyRate, FactorMillionths: 2 * money.One}}
 		c.Campaigns = []rules.Campaign{
@@ -659,6 +679,7 @@ func TestAStoppedCampaignsBudgetPaysNoMore(t *testing.T) {
 
 // Ten thousand offers on one store are looked at, and the best wins.
 func TestTenThousandOffersOnOneStore(t *testing.T) {
+	t.Parallel()
 	var all []rules.Offer
 	for i := range 10_000 {
 		all = append(all, percentOffer(fmt.Sprintf("o%04d", i), int64(1+i*7), capped(rules.PerMonth, 1_000_000)))
@@ -677,6 +698,7 @@ func TestTenThousandOffersOnOneStore(t *testing.T) {
 // The last second that can be written down is a purchase like any other: caps,
 // days, weeks and windows included.
 func TestPurchasesOfTheYear9999(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t, offers(
 		percentOffer("everyday", 30_000, capped(rules.PerYear, 200), func(o *rules.Offer) {
 			o.From = rules.LocalTime{Year: 9999, Month: time.December, Day: 31}

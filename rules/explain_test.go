@@ -16,6 +16,7 @@ import (
 // doesn't where it doesn't, tiers and categories add up, caps leave what is told
 // to be left, and the awards are those that are booked.
 func TestExplanationsSayWhatIsDecided(t *testing.T) {
+	t.Parallel()
 	explained, applied, raised, lined := 0, 0, 0, 0
 	for seed := range uint64(90) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1, Orderless: true, Language: ledgertest.WholeLanguage})

@@ -10,6 +10,7 @@ import (
 // What the index says must be what going through the facts says: an account would
 // earn otherwise from its seventeenth fact on.
 func TestTheIndexSaysWhatTheFactsSay(t *testing.T) {
+	t.Parallel()
 	word := rapid.SampledFrom([]string{"a", "b", "c"})
 	words := rapid.SliceOfN(word, 0, 3)
 	types := rapid.SampledFrom([]FactType{

@@ -61,6 +61,7 @@ func perFull(fixed, per int64, change ...func(*rules.Offer)) rules.Offer {
 // TestCheckRefuses holds each bound on both sides: what is just inside passes,
 // what is just outside is told at its place.
 func TestCheckRefuses(t *testing.T) {
+	t.Parallel()
 	type change = func(*rules.Catalogue)
 	own := func(o rules.Offer) change { return programme(func(p *rules.Programme) { p.Offers = []rules.Offer{o} }) }
 	for _, c := range []struct {
@@ -259,6 +260,7 @@ func nextProgramme(f func(*rules.Programme)) func(*rules.Catalogue) {
 // TestNothingThatPassesOverflows works out, with numbers that have no end, what
 // an offer that passes can give for all that an account may ever buy.
 func TestNothingThatPassesOverflows(t *testing.T) {
+	t.Parallel()
 	volume := new(big.Int).Lsh(big.NewInt(1), 55) // minor units, the most an account buys
 	bound := new(big.Int).Lsh(big.NewInt(1), 63)
 	sizes := []int64{1, percent, money.One, 5 * money.One, 8 * money.One, 100 * money.One, 128 * money.One, 1_000_000 * money.One, 1 << 53, 1 << 62}

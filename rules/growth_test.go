@@ -319,6 +319,7 @@ var operations = []struct {
 	}},
 }
 
+// It runs by itself, as it measures what each operation takes of the processor.
 func TestAnOperationGrowsNoFasterThanItsAccount(t *testing.T) {
 	t.Parallel()
 	for _, shape := range shapes {

@@ -38,6 +38,7 @@ func boughtAt(shop string, n int) *Event {
 // A hash costs as much as all else of a decision: it must not be worked out where
 // nobody can be held out, and once where somebody can.
 func TestDrawsOnlyWhereAHoldoutIsAgreed(t *testing.T) {
+	t.Parallel()
 	snapshot, err := Compile(twoShops(50, "autumn"))
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +71,7 @@ func TestDrawsOnlyWhereAHoldoutIsAgreed(t *testing.T) {
 
 // Draws are remembered by a number that means another salt in another snapshot.
 func TestDrawsOfAnotherCatalogueAreForgotten(t *testing.T) {
+	t.Parallel()
 	e, a := (*Engine)(nil), NewAccount("acc-17") // draws 675964 under autumn, 564068 under cafe/everyday
 	for n, c := range []struct {
 		salt string

@@ -38,6 +38,7 @@ func runScenes(t *testing.T, cases []sceneCase) {
 
 // What a purchase is: section 2 of the contract.
 func TestPurchase(t *testing.T) {
+	t.Parallel()
 	runScenes(t, []sceneCase{
 		{name: "an authorization is expected", records: "authorization P 10000 d1", want: "P everyday expected 300"},
 		{name: "a clearing makes it confirmed", records: "authorization P 10000 d1\nclearing P 10000 d2", want: "P everyday confirmed 300"},
@@ -65,6 +66,7 @@ func TestPurchase(t *testing.T) {
 }
 
 func TestPurchaseTimeDecides(t *testing.T) {
+	t.Parallel()
 	double := secondVersion("d10", func(p *rules.Partner) { p.Offers[0].Reward.RateMillionths = 60_000 })
 	runScenes(t, []sceneCase{
 		{name: "before the new version", change: []func(*rules.Catalogue){double}, records: "authorization P 10000 d9+86399s\nclearing P 10000 d12", want: "P everyday confirmed 300"},
@@ -90,6 +92,7 @@ func TestPurchaseTimeDecides(t *testing.T) {
 }
 
 func TestWhichEventsBelong(t *testing.T) {
+	t.Parallel()
 	runScenes(t, []sceneCase{
 		{name: "an opener elsewhere is unmatched", records: "authorization P 10000 d1 mid=OTHER", fates: "unmatched"},
 		{name: "no member", records: "card_linked d0 card=enrolled\nauthorization P 10000 d1", fates: "no_member"},
@@ -111,6 +114,7 @@ func TestWhichEventsBelong(t *testing.T) {
 }
 
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	runScenes(t, []sceneCase{
 		{name: "one link", records: "clearing P 10000 d1\nrefund R 4000 d2 orig=P", want: "P everyday confirmed 180"},
 		{name: "two links", records: "authorization P 10000 d1\nclearing C 10000 d1 orig=P\nrefund R 4000 d2 orig=C", want: "P everyday confirmed 180"},
@@ -126,6 +130,7 @@ func TestLinks(t *testing.T) {
 
 // What fills up fills in order of purchase time: sections 2.2 and 3.5.
 func TestMonthCap(t *testing.T) {
+	t.Parallel()
 	cap500 := offers(percentOffer("everyday", 30_000, capped(rules.PerMonth, 500)))
 	runScenes(t, []sceneCase{
 		{name: "the last one gets the rest", change: []func(*rules.Catalogue){cap500}, records: "clearing P 10000 d1\nclearing Q 10000 d2\nclearing R 10000 d3", want: "P everyday confirmed 300; Q everyday confirmed 200"},
@@ -143,6 +148,7 @@ func TestMonthCap(t *testing.T) {
 
 // An event more than H days after its purchase changes that one alone.
 func TestLateEvents(t *testing.T) {
+	t.Parallel()
 	cap500 := offers(percentOffer("everyday", 30_000, capped(rules.PerMonth, 500)))
 	short := programme(func(p *rules.Programme) { p.HorizonDays = 5 })
 	change := []func(*rules.Catalogue){cap500, short}
@@ -162,6 +168,7 @@ func TestLateEvents(t *testing.T) {
 
 // Worth: section 3.
 func TestWorth(t *testing.T) {
+	t.Parallel()
 	all := func(o ...rules.Offer) []func(*rules.Catalogue) { return []func(*rules.Catalogue){offers(o...)} }
 	rounding := func(r money.Rounding) func(*rules.Catalogue) {
 		return programme(func(p *rules.Programme) { p.Rounding = r })
@@ -211,6 +218,7 @@ func TestWorth(t *testing.T) {
 }
 
 func TestCommission(t *testing.T) {
+	t.Parallel()
 	partnerOwes := func(t *testing.T, records string, change ...func(*rules.Catalogue)) string {
 		t.Helper()
 		var lines []string
@@ -247,6 +255,7 @@ func TestCommission(t *testing.T) {
 }
 
 func TestFactsBookTheirLines(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t)).play(`
 		adjustment d1 amount=500
 		enrolled d0 cards=card
@@ -279,6 +288,7 @@ func TestFactsBookTheirLines(t *testing.T) {
 // Whatever name a programme or a partner has, what the cardholder reads fits in
 // an instruction: one that the bank can't take would hold up its shard for ever.
 func TestStatementsAreCut(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{strings.Repeat("x", 200), strings.Repeat("é", 168), strings.Repeat("店", 141)} {
 		change := []func(*rules.Catalogue){programme(func(p *rules.Programme) { p.Name = name }), partner(func(p *rules.Partner) { p.Name = name })}
 		s := newScene(t, cafe(t, change...)).play("enrolled d0 cards=card\nadjustment d1 amount=500\nclearing P 10000 d2\nrefund P 10000 d3\nadjustment d4 amount=-1")
@@ -294,6 +304,7 @@ func TestStatementsAreCut(t *testing.T) {
 }
 
 func TestLineSaysWhatItIs(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t)).play("enrolled d0 cards=card level=gold\nauthorization P 10000 d1\nclearing P 10000 d2\nrefund P 2500 d3")
 	if got := s.instructions(); got != "credit 300 EUR; debit 75 EUR" {
 		t.Errorf("instructions %s", got)
@@ -317,6 +328,7 @@ func TestLineSaysWhatItIs(t *testing.T) {
 // A fixed reward stays while its basis changes: the basis is booked all the
 // same, or its sum would depend on the order of arrival.
 func TestBasisAloneIsBooked(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t, offers(fixedOffer("a", 100, byProgramme)), partner(func(p *rules.Partner) { p.Commission = rules.Commission{} })))
 	s.play("enrolled d0 cards=card\nclearing P 10000 d1\nrefund P 4000 d2")
 	if n := len(s.out.Accruals); n != 2 || s.out.Accruals[1].BasisMinor != -4000 || s.out.Accruals[1].RewardMinor != 0 {

@@ -12,6 +12,7 @@ import (
 
 // An account whose state no script could save would block its shard for ever.
 func TestAnAccountTakesNoMoreFactsThanCanBeSaved(t *testing.T) {
+	t.Parallel()
 	snapshot, err := rules.Compile(ledgertest.NewGenerator(1, ledgertest.GenOptions{}).Catalogue())
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +38,7 @@ func TestAnAccountTakesNoMoreFactsThanCanBeSaved(t *testing.T) {
 // Items in another currency are added up as fractions, whose parts grow with
 // each list: a purchase must not cost seconds.
 func TestAPurchaseTakesNoMoreListsOfItemsThanItsBound(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t)).play("enrolled d0 cards=card")
 	clearing := func(i int) *rules.Event {
 		ev := parseEvent(rules.Clearing, []string{"P", "100", "d1"}, nil, i)
@@ -60,6 +62,7 @@ func TestAPurchaseTakesNoMoreListsOfItemsThanItsBound(t *testing.T) {
 
 // An ambassador's account takes what can be saved, and not more.
 func TestASponsorTakesNoMoreReferralsThanCanBeSaved(t *testing.T) {
+	t.Parallel()
 	snapshot, err := rules.Compile(ledgertest.NewGenerator(1, ledgertest.GenOptions{}).Catalogue())
 	if err != nil {
 		t.Fatal(err)

@@ -91,6 +91,7 @@ func TestMatchByRank(t *testing.T) {
 
 // The event's own purchase time is what a key is valid at.
 func TestMatchLooksAtPurchaseTime(t *testing.T) {
+	t.Parallel()
 	s, err := rules.Compile(keysOf(t, map[string]rules.Key{"a": {MID: "M", From: when("d1"), Until: when("d5")}}))
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +104,7 @@ func TestMatchLooksAtPurchaseTime(t *testing.T) {
 
 // Every MID of every length is told from every other.
 func TestEachMIDIsItself(t *testing.T) {
+	t.Parallel()
 	c := cafe(t, partner(func(p *rules.Partner) { p.Stores = nil }))
 	var mids []string
 	for n := 1; n <= 64; n++ {
@@ -129,6 +131,7 @@ func TestEachMIDIsItself(t *testing.T) {
 }
 
 func TestCompileFindsEveryFault(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		change func(*rules.Catalogue)
@@ -188,6 +191,7 @@ func TestCompileFindsEveryFault(t *testing.T) {
 }
 
 func TestCompileTellsAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
 	_, err := rules.Compile(cafe(t,
 		programme(func(p *rules.Programme) { p.HorizonDays = 0 }),
 		partner(func(p *rules.Partner) { p.Commission.RateMillionths = -1; p.Offers[0].MinSpendMinor = -1 })))
@@ -203,6 +207,7 @@ func TestCompileTellsAllFaultsAtOnce(t *testing.T) {
 
 // A key may go from one store to the next, at the very instant.
 func TestKeysMayFollowOneAnother(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		a, b rules.Key
 		ok   bool
@@ -225,6 +230,7 @@ func TestKeysMayFollowOneAnother(t *testing.T) {
 
 // A partner of many offers goes another way to its counters.
 func TestManyOffersFillTheirCaps(t *testing.T) {
+	t.Parallel()
 	all := []rules.Offer{percentOffer("everyday", 30_000, capped(rules.PerMonth, 500))}
 	for i := range 20 {
 		all = append(all, percentOffer("more"+string(rune('a'+i)), 1, minimum(1<<40)))

@@ -11,6 +11,7 @@ import (
 // One record may move money from one programme to another: what it takes back
 // makes the room for what it gives, whichever purchase comes first.
 func TestALateEnrolmentElsewhereTakesBackBeforeItPays(t *testing.T) {
+	t.Parallel()
 	catalogue := cafe(t, func(c *rules.Catalogue) {
 		p := c.Programmes[0]
 		p.ID, p.Version.ID = "other", "o1"
@@ -62,6 +63,7 @@ func TestALateEnrolmentElsewhereTakesBackBeforeItPays(t *testing.T) {
 // A rebuild takes an account's whole history through one state; what was
 // dropped from waiting on the way is no part of its size.
 func TestWhatWasDroppedFromWaitingDoesNotCountAgainstTheLimit(t *testing.T) {
+	t.Parallel()
 	snapshot, err := rules.Compile(cafe(t))
 	if err != nil {
 		t.Fatal(err)

@@ -165,6 +165,7 @@ func differs(cat *rules.Catalogue, records []ledgertest.Record, live bool) strin
 // TestEngineIsTheOracle compares sums by key, fates and instructions on random
 // catalogues and accounts' lives.
 func TestEngineIsTheOracle(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(*cases) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1 + int(seed%3)})
 		records := g.Records(40 + int(seed%5)*20)
@@ -191,6 +192,7 @@ func checkAgainstOracle(t *testing.T, seed uint64, cat *rules.Catalogue, records
 
 // TestSumsDoNotDependOnOrder shuffles and repeats records that all belong.
 func TestSumsDoNotDependOnOrder(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(100) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 2, Orderless: true})
 		records := g.Records(50)

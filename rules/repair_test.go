@@ -14,6 +14,7 @@ import (
 // TestRepairBooksWhatIsMissing loses a part of what was booked and instructed,
 // rebuilds the account from its set and what is left, and finds the sums whole.
 func TestRepairBooksWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(60) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1})
 		records := g.Records(40)
@@ -91,6 +92,7 @@ func TestRepairBooksWhatIsMissing(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	change := offers(percentOffer("everyday", 30_000, capped(rules.PerMonth, 500)), fixedOffer("big", 900, minimum(50_000)))
 	s := newScene(t, cafe(t, change)).play(`
 		enrolled d0 cards=card level=gold
@@ -147,6 +149,7 @@ func TestExplain(t *testing.T) {
 // An enrolment in a programme that the catalogue doesn't have is told as what it
 // is: nothing else says why a member earns nothing.
 func TestExplainAnEnrolmentInAnUnknownProgramme(t *testing.T) {
+	t.Parallel()
 	change := offers(percentOffer("everyday", 30_000))
 	s := newScene(t, cafe(t, change)).play(`
 		enrolled d0 cards=card programme=rist0urne
@@ -163,6 +166,7 @@ func TestExplainAnEnrolmentInAnUnknownProgramme(t *testing.T) {
 
 // A purchase that gives everything back leaves nothing, in any of its sums.
 func TestFullRefundLeavesNothing(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(60) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1, Orderless: true})
 		l, err := newLedger(g.Catalogue())
@@ -203,6 +207,7 @@ func TestFullRefundLeavesNothing(t *testing.T) {
 
 // What must hold of every ledger, whatever the oracle says.
 func TestInvariants(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(80) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 2})
 		l, err := newLedger(g.Catalogue())

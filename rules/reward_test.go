@@ -14,6 +14,7 @@ import (
 // TestPointsGivenAgainAreGivenWhole works out what an offer that passes gives for
 // each full target of a purchase: nothing of it is left out.
 func TestPointsGivenAgainAreGivenWhole(t *testing.T) {
+	t.Parallel()
 	passed, large := 0, 0
 	rapid.Check(t, func(r *rapid.T) {
 		unit := rapid.SampledFrom([]int64{1, 9, 64, 5_000, 1_000_000}).Draw(r, "units")

@@ -7,6 +7,7 @@ import (
 )
 
 func TestSEPALettersAsTheirTableHasThem(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"Cashback Lyon: Le Bouchon de la Mère Jeanne": "Cashback Lyon: Le Bouchon de la Mere Jeanne",
 		"abcXYZ019 /-?:().,'+":                        "abcXYZ019 /-?:().,'+",

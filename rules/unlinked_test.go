@@ -10,6 +10,7 @@ import (
 // What why tells is worked out beside the matching, by looking at every purchase:
 // both must come to the same.
 func TestWhyTellsWhatRefundsAreMatchedTo(t *testing.T) {
+	t.Parallel()
 	by := map[string]int{}
 	for seed := range uint64(150) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1, Partners: 1})
@@ -60,6 +61,7 @@ func TestWhyTellsWhatRefundsAreMatchedTo(t *testing.T) {
 // A refund that is looked at and not kept leaves no trace, not even its date: an
 // account that is kept in memory must be the one that is read back.
 func TestARefundThatIsNotKeptLeavesNoTrace(t *testing.T) {
+	t.Parallel()
 	s := newScene(t, cafe(t, programme(func(p *rules.Programme) { p.Enrolment, p.UnlinkedRefundDays = rules.EnrolmentAutomatic, 30 }), func(c *rules.Catalogue) {
 		later := c.Programmes[0]
 		later.Version, later.Enrolment = rules.Version{ID: "r2", From: when("d10")}, rules.EnrolmentExplicit

@@ -15,6 +15,7 @@ func weekdays(days ...time.Weekday) (all rules.Weekdays) {
 }
 
 func TestTimesInWords(t *testing.T) {
+	t.Parallel()
 	day := func(year int, month time.Month, day int) rules.LocalTime {
 		return rules.LocalTime{Year: year, Month: month, Day: day}
 	}
@@ -58,6 +59,7 @@ func TestTimesInWords(t *testing.T) {
 }
 
 func TestAmountsInWords(t *testing.T) {
+	t.Parallel()
 	miles := rules.PointsUnit{Code: "MILES", Decimals: 1}
 	cash := func(r rules.Reward) rules.Reward { r.Kind = rules.Cash; return r }
 	points := func(r rules.Reward) rules.Reward { r.Kind = rules.Points; return r }

@@ -55,6 +55,7 @@ const (
 // Processes share the budget of a campaign that is asked for more than twice as
 // much as it has. One is killed while it grants; what it had drawn is not lost.
 func TestProcessesShareABudget(t *testing.T) {
+	t.Parallel()
 	w := newSaleWorld(t)
 	a, b := w.start(t, "a"), w.start(t, "b")
 	w.awaitShared(t, a, b)

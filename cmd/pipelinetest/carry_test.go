@@ -265,6 +265,7 @@ func carriedRecords(t *rapid.T) []feed.Record {
 // Whatever validate and the wire accept, up to every bound, and the rules decide,
 // the sinks can carry: a batch that can't be would hold its shard up for ever.
 func TestWhatIsDecidedCanBeCarried(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	sound, carried, paid := 0, 0, 0
 	rapid.Check(t, func(t *rapid.T) {

@@ -21,6 +21,7 @@ import (
 // The pipeline is killed before and after every call it makes to the world,
 // one point a run, and must end with the ledger of a run without a kill.
 func TestTheLedgerIsTheSameWhicheverStepIsKilled(t *testing.T) {
+	t.Parallel()
 	moments := []string{"before marker of book"}
 	for _, point := range []string{
 		"claim", "filters", "marker", "last seq", "next", "load", "draw", "dead letters", "save", "holds", "book", "pay", "tell", "commit", "clear",
@@ -57,6 +58,7 @@ func occurrence(moment string) int32 {
 // with facts that have come since, its lines would be booked again under other
 // causes.
 func TestABatchBookedWithoutItsMarkerIsNotDecidedAnew(t *testing.T) {
+	t.Parallel()
 	w := newChaosWorld(t, 4)
 	// Large windows, so that the very first batch has events too.
 	w.feed.MaxRecords, w.options.MaxAccounts, w.options.MaxStateBytes = 4096, 500, 1<<20
@@ -68,6 +70,7 @@ func TestABatchBookedWithoutItsMarkerIsNotDecidedAnew(t *testing.T) {
 // Anything may fail, stop, fall asleep and wake up when another owner has gone
 // on, and Redis may lose what it was told last, or everything.
 func TestTheLedgerSurvivesKillsZombiesAndALostRedis(t *testing.T) {
+	t.Parallel()
 	for seed := *chaosFirstSeed; seed < *chaosFirstSeed+*chaosSeeds; seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
@@ -89,6 +92,7 @@ var (
 // Errors that a part gives and that waiting mends block the shard and lose
 // nothing, whether or not the call had its effect.
 func TestTransientErrorsLoseNothing(t *testing.T) {
+	t.Parallel()
 	w := newChaosWorld(t, chaosSeed)
 	w.run(t, 1, func(int) *faults {
 		rng := rand.New(rand.NewPCG(99, 1))

@@ -43,6 +43,7 @@ const (
 // comes to a fate, no shard fails or stands still, and the ledger is what the
 // pure engine makes of the same records.
 func TestNothingThatIsSentOrConfiguredStopsAShard(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	for round := uint64(0); round < wholeWayRounds || time.Since(began) < *wholeWayDuration; round++ {
 		seed := *wholeWaySeed + round

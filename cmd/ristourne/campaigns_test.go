@@ -30,6 +30,7 @@ func (s *offersShell) campaigns(t *testing.T, stdin string, arguments ...string)
 }
 
 func TestACampaignIsStopped(t *testing.T) {
+	t.Parallel()
 	s := newOffersShell(t)
 	if _, err := s.campaigns(t, "", "list"); err == nil {
 		t.Error("an empty Redis has campaigns")
@@ -121,6 +122,7 @@ func checkStops(t *testing.T, s *offersShell, from rules.Instant) {
 
 // How a campaign stands follows from its versions and its window.
 func TestHowACampaignStands(t *testing.T) {
+	t.Parallel()
 	loaded, err := catalog.Load(offersFolder)
 	if err != nil {
 		t.Fatal(err)
@@ -154,6 +156,7 @@ func TestHowACampaignStands(t *testing.T) {
 }
 
 func TestCampaignsAsJSON(t *testing.T) {
+	t.Parallel()
 	s := newOffersShell(t)
 	s.mustRun(t, "publish", offersFolder, "--config", "c")
 	stdout, err := s.campaigns(t, "", "list", "--output", "json")

@@ -38,6 +38,7 @@ func (b *bank) sql(t *testing.T) (exec func(query string)) {
 // What operators do to the tables is seen before anything is decided, booked or
 // paid, and what they bring back goes on.
 func TestALedgerThatLostRowsIsRefused(t *testing.T) {
+	t.Parallel()
 	b := newBank(t)
 	b.run(t, "offers", "publish", lyonCatalogue)
 	exec := b.sql(t)

@@ -57,16 +57,24 @@ const (
 	scramRefuses = "a secret with \u0007 in it"
 )
 
-func setSecrets(t *testing.T) {
-	t.Setenv("GOOD_SECRET", goodSecret)
-	t.Setenv("SHORT_SECRET", "only 18 characters")
-	t.Setenv("SECRET_THAT_SCRAM_REFUSES", scramRefuses)
+// TestMain sets the secrets that configurations name. No test changes one: they run
+// beside each other.
+func TestMain(m *testing.M) {
+	for name, value := range map[string]string{
+		"GOOD_SECRET": goodSecret, "OTHER_SECRET": "another secret, of 32 bytes too..", "RISTOURNE_ACCOUNT_REF_KEY": goodSecret,
+		"SHORT_SECRET": "only 18 characters", "SECRET_THAT_SCRAM_REFUSES": scramRefuses,
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
 }
 
 // Every fault is told at once, with its place and what to do, and no fault tells
 // a secret, be it where it belongs or not.
 func TestBadConfigurations(t *testing.T) {
-	setSecrets(t)
+	t.Parallel()
 	const dir = "../../testdata/bad-config"
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil || len(files) == 0 {
@@ -103,6 +111,7 @@ func TestBadConfigurations(t *testing.T) {
 }
 
 func TestAConfigurationThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	for _, arguments := range [][]string{
 		{"config", "check", "no-such-file.yaml"},
 		{"config", "check", t.TempDir()},
@@ -125,7 +134,6 @@ func TestAConfigurationThatIsNotThere(t *testing.T) {
 // takes the comment marks off what is commented out.
 func writeExample(t *testing.T, all bool) string {
 	t.Helper()
-	t.Setenv("RISTOURNE_ACCOUNT_REF_KEY", goodSecret)
 	text, _, code := command(t, "", "config", "example")
 	if code != 0 {
 		t.Fatalf("config example exits %d", code)
@@ -146,6 +154,7 @@ func uncommented(text string) string {
 }
 
 func TestTheExampleIsAConfiguration(t *testing.T) {
+	t.Parallel()
 	path := writeExample(t, false)
 	stdout, stderr, code := command(t, "", "config", "check", path)
 	if code != 0 || stdout != path+": no faults\n" || stderr != "" {
@@ -167,6 +176,7 @@ func TestTheExampleIsAConfiguration(t *testing.T) {
 // What is commented out in the example is what the program takes: every key of
 // the configuration, none that it doesn't know, and the defaults.
 func TestTheExampleHasEveryKey(t *testing.T) {
+	t.Parallel()
 	var document yaml.Node
 	if err := yaml.Unmarshal([]byte(uncommented(exampleConfig)), &document); err != nil {
 		t.Fatal(err)
@@ -219,7 +229,7 @@ func keysOfStruct(key string, v reflect.Value, into map[string]reflect.Value) {
 
 // TestSecretsAreNeverPrinted prints a configuration in every way there is.
 func TestSecretsAreNeverPrinted(t *testing.T) {
-	setSecrets(t)
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ristourne.yaml")
 	key := filepath.Join(t.TempDir(), "key")
 	text := fmt.Sprintf(`

@@ -12,6 +12,7 @@ import (
 // The newest letters are listed once each, in order of time, however often and
 // in which order they stand in the topic.
 func TestTheNewestLettersAreKept(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	var written []rules.DeadLetter
 	for n := range 500 {
@@ -47,6 +48,7 @@ func TestTheNewestLettersAreKept(t *testing.T) {
 }
 
 func TestALetterDoesNotSteerTheTerminal(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	letter := listedLetter{DeadLetter: rules.DeadLetter{Topic: "t", Reason: "duplicate_name", Field: "a\x1b[2Jb", Detail: "é\tc\r\n"}}
 	if err := printLetters(&out, []listedLetter{letter}); err != nil {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestProbesBeforeThereIsAProcessorAndWhileItStops(t *testing.T) {
+	t.Parallel()
 	h := &health{}
 	probe := func(check func(context.Context) error) (int, string) {
 		answered := httptest.NewRecorder()
@@ -35,6 +36,7 @@ func TestProbesBeforeThereIsAProcessorAndWhileItStops(t *testing.T) {
 // A processor whose parts are away serves its probes, says what it waits for,
 // and stops without a fault when it is told to.
 func TestAProcessorWithoutItsPartsWaits(t *testing.T) {
+	t.Parallel()
 	c, err := loadConfig(withoutServers(t))
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +56,7 @@ func TestAProcessorWithoutItsPartsWaits(t *testing.T) {
 }
 
 func TestAnAddressInUseIsAFault(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +70,7 @@ func TestAnAddressInUseIsAFault(t *testing.T) {
 
 // What go-redis says by itself is for those who look closely.
 func TestTheLogOfRedisIsForDebugging(t *testing.T) {
+	t.Parallel()
 	for level, shown := range map[string]bool{"debug": true, "info": false} {
 		var log syncBuffer
 		redisLog{newLogger(&log, logConfig{Level: level, Format: "json"})}.Printf(t.Context(), "failed to dial %s", "a:1")

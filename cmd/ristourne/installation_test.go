@@ -42,6 +42,7 @@ func wantRefused(t *testing.T, says string, arguments ...string) {
 }
 
 func TestPartsThatDoNotBelongTogetherAreRefused(t *testing.T) {
+	t.Parallel()
 	b := newBank(t)
 	b.run(t, "offers", "publish", lyonCatalogue)
 	b.start(t)
@@ -66,7 +67,6 @@ func TestPartsThatDoNotBelongTogetherAreRefused(t *testing.T) {
 		}
 	}
 	t.Run("another secret", func(t *testing.T) {
-		t.Setenv("OTHER_SECRET", "another secret, of 32 bytes too..")
 		refused("account_ref_key is not the key that this installation began with", b.variant(t, "GOOD_SECRET", "OTHER_SECRET"))
 	})
 	t.Run("another ClickHouse database", func(t *testing.T) {
@@ -117,6 +117,7 @@ func TestPartsThatDoNotBelongTogetherAreRefused(t *testing.T) {
 // Any number of processes may start at once for the first time; of two
 // installations on one database, one at most begins.
 func TestWhoComesFirstMakesTheInstallation(t *testing.T) {
+	t.Parallel()
 	b := newBank(t)
 	ctx := t.Context()
 	o, err := b.c.ClickHouse.options()

@@ -20,6 +20,7 @@ func eachCommand(cmd *cobra.Command, visit func(*cobra.Command)) {
 func words(cmd *cobra.Command) []string { return strings.Fields(cmd.CommandPath())[1:] }
 
 func TestEveryCommandExplainsItself(t *testing.T) {
+	t.Parallel()
 	eachCommand(newRootCommand(), func(cmd *cobra.Command) {
 		t.Run(cmd.CommandPath(), func(t *testing.T) {
 			stdout, stderr, code := command(t, "", append(words(cmd), "--help")...)
@@ -55,6 +56,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 
 // A command line that is wrong exits 2, says what is wrong, and where help is.
 func TestAWrongCommandLineExits2(t *testing.T) {
+	t.Parallel()
 	wrong := [][]string{
 		{"nonsense"},
 		{"offers", "nonsense"},
@@ -117,6 +119,7 @@ func TestAWrongCommandLineExits2(t *testing.T) {
 }
 
 func TestAGroupWithoutACommandShowsHelp(t *testing.T) {
+	t.Parallel()
 	for _, line := range [][]string{nil, {"offers"}, {"help"}, {"help", "offers"}, {"--version"}} {
 		if stdout, stderr, code := command(t, "", line...); code != 0 || stdout == "" || stderr != "" {
 			t.Errorf("ristourne %s exits %d: %q, %q", strings.Join(line, " "), code, stdout, stderr)

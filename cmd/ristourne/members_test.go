@@ -19,7 +19,6 @@ const membersDir = "../../testdata/members"
 // refuse connections.
 func writeConfig(t *testing.T, text string) string {
 	t.Helper()
-	t.Setenv("GOOD_SECRET", goodSecret)
 	return writeFile(t, "ristourne.yaml", "%s\nprivacy: {account_ref_key: {env: GOOD_SECRET}}\n", text)
 }
 
@@ -48,6 +47,7 @@ func importLine(config, file string, more ...string) []string {
 
 // Every fault of a file is told with its line, and nothing is sent.
 func TestFaultsOfMembersFiles(t *testing.T) {
+	t.Parallel()
 	config := withoutServers(t)
 	files, err := filepath.Glob(membersDir + "/*.csv")
 	if err != nil || len(files) < 5 {
@@ -73,6 +73,7 @@ func TestFaultsOfMembersFiles(t *testing.T) {
 
 // What may be meant so is warned of, with its line, and no reason to send nothing.
 func TestWarningsOfMembersFiles(t *testing.T) {
+	t.Parallel()
 	_, stderr, code := command(t, "", importLine(withoutServers(t), membersDir+"/alike.csv", "--check")...)
 	if code != 0 {
 		t.Errorf("exit %d", code)
@@ -82,6 +83,7 @@ func TestWarningsOfMembersFiles(t *testing.T) {
 }
 
 func TestWarningsOfMembersFilesEnd(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "twice.csv")
 	text := "account_id,member_id,enrolled_at\n" + strings.Repeat("acc-1,m-1,2026-01-05T09:00:00Z\n", 1+maxImportWarnings+7)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -95,6 +97,7 @@ func TestWarningsOfMembersFilesEnd(t *testing.T) {
 }
 
 func TestAFileWithFaultsOnlyIsNotReadToItsEnd(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "bad.csv")
 	text := "account_id,member_id\n" + strings.Repeat(",\n", 10*maxImportFaults)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -128,6 +131,7 @@ func factsIn(t *testing.T, config feed.Config, topic string) (facts []string) {
 }
 
 func TestMembersAreImported(t *testing.T) {
+	t.Parallel()
 	broker := partstest.Kafka(t)
 	topic := partstest.Unique(t, "facts")
 	if err := broker.CreateTopics(t.Context(), 3, topic); err != nil {
@@ -164,6 +168,7 @@ func TestMembersAreImported(t *testing.T) {
 
 // What can't be reached or isn't there is said in seconds.
 func TestMembersImportSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	broker := partstest.Kafka(t)
 	config := writeConfig(t, fmt.Sprintf("kafka: {brokers: [%q], topics: {facts: no-such-topic}}\nredis: {addresses: [%[2]q]}\nclickhouse: {addresses: [%[2]q]}",
 		broker.Brokers[0], nobody))

@@ -16,6 +16,7 @@ const (
 
 // The texts under testdata/explain are what a programme manager reads.
 func TestExplainOffer(t *testing.T) {
+	t.Parallel()
 	for name, flags := range map[string][]string{
 		"boosts":     {"everyday", "--purchase", "84.50 EUR", "--at", "2026-11-25T17:30", "--level", "loyal", "--before", "60 EUR on 2026-11-02"},
 		"just-after": {"everyday", "--purchase", "84.50 EUR", "--at", "2026-11-25T19:00"},
@@ -45,6 +46,7 @@ func TestExplainOffer(t *testing.T) {
 }
 
 func TestExplainForAnAccount(t *testing.T) {
+	t.Parallel()
 	for name, flags := range map[string][]string{
 		"not-held-out":         {"held-more", "--purchase", "50 EUR"},
 		"held-out":             {"held-more", "--purchase", "50 EUR", "--account", "acc-30"},
@@ -59,6 +61,7 @@ func TestExplainForAnAccount(t *testing.T) {
 }
 
 func TestExplainOfferAsJSON(t *testing.T) {
+	t.Parallel()
 	stdout, stderr, code := command(t, "", "offers", "explain", "tenth", "--catalog", offersFolder, "--purchase", "10 EUR",
 		"--at", "2026-11-26T17:30", "--output", "json")
 	if code != 0 {
@@ -75,6 +78,7 @@ func TestExplainOfferAsJSON(t *testing.T) {
 }
 
 func TestWhatCannotBeExplained(t *testing.T) {
+	t.Parallel()
 	at := []string{"--at", "2026-11-25"}
 	for _, c := range []struct {
 		flags []string
@@ -107,6 +111,7 @@ func TestWhatCannotBeExplained(t *testing.T) {
 
 // What is published is explained as its folder is.
 func TestExplainAndCompareWhatIsPublished(t *testing.T) {
+	t.Parallel()
 	s := newOffersShell(t)
 	s.mustRun(t, "publish", offersFolder, "--config", "c")
 	flags := []string{"everyday", "--purchase", "84.50 EUR", "--at", "2026-11-25T17:30", "--level", "loyal", "--before", "60 EUR on 2026-11-02"}
@@ -131,6 +136,7 @@ func TestExplainAndCompareWhatIsPublished(t *testing.T) {
 }
 
 func TestCompareFolders(t *testing.T) {
+	t.Parallel()
 	for name, folders := range map[string][]string{
 		"changed": {offersFolder, changedFolder}, "back": {changedFolder, offersFolder}, "same": {offersFolder, offersFolder},
 		"asks": {asksFolder + "old", asksFolder + "new"}, "asks-back": {asksFolder + "new", asksFolder + "old"},
@@ -156,6 +162,7 @@ func TestCompareFolders(t *testing.T) {
 }
 
 func TestSchemaIsPrinted(t *testing.T) {
+	t.Parallel()
 	stdout, _, code := command(t, "", "offers", "schema")
 	var schema map[string]any
 	if err := json.Unmarshal([]byte(stdout), &schema); err != nil || code != 0 || schema["$schema"] == nil {

@@ -62,6 +62,7 @@ func offersTest(t *testing.T, args ...string) (code int, stdout, stderr string) 
 }
 
 func TestOffersTestOfTheRepository(t *testing.T) {
+	t.Parallel()
 	code, stdout, stderr := offersTest(t, "../../testdata/scenarios")
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "FILE") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
@@ -69,6 +70,7 @@ func TestOffersTestOfTheRepository(t *testing.T) {
 }
 
 func TestOffersTestTellsFailuresAndFaults(t *testing.T) {
+	t.Parallel()
 	folder := scenarioFolder(t)
 	code, stdout, stderr := offersTest(t, folder)
 	if code != exitFailed {
@@ -94,6 +96,7 @@ func TestOffersTestTellsFailuresAndFaults(t *testing.T) {
 }
 
 func TestOffersTestAsJSONAndJUnit(t *testing.T) {
+	t.Parallel()
 	folder := scenarioFolder(t)
 	junit := filepath.Join(t.TempDir(), "report.xml")
 	code, stdout, _ := offersTest(t, "--output", "json", "--junit", junit, folder)
@@ -117,6 +120,7 @@ func TestOffersTestAsJSONAndJUnit(t *testing.T) {
 }
 
 func TestOffersTestUpdates(t *testing.T) {
+	t.Parallel()
 	name := filepath.Join(scenarioFolder(t), "wrong.test")
 	if code, stdout, stderr := offersTest(t, "--update", name); code != 0 || !strings.Contains(stdout, "updated") {
 		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
@@ -131,6 +135,7 @@ func TestOffersTestUpdates(t *testing.T) {
 }
 
 func TestOffersTestRefusesToTestNothing(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{{}, {t.TempDir()}, {"no-such-folder"}, {"--output", "xml", "../../testdata/scenarios"}, {"--unknown"}} {
 		if code, stdout, stderr := offersTest(t, args...); code != exitUsage || stderr == "" {
 			t.Errorf("%v: exit %d, want %d\n%s%s", args, code, exitUsage, stdout, stderr)

@@ -90,6 +90,7 @@ func wantText(t *testing.T, got string, parts ...string) {
 const lyonCatalogue = "../../testdata/catalogue/lyon"
 
 func TestOffersArePublishedAndLookedUp(t *testing.T) {
+	t.Parallel()
 	s := newOffersShell(t)
 	for _, command := range []string{"list", "history"} {
 		if _, _, err := s.run(t, command, "--config", "c"); !errors.Is(err, catalog.ErrEmpty) {
@@ -117,6 +118,7 @@ func TestOffersArePublishedAndLookedUp(t *testing.T) {
 }
 
 func TestALostCatalogueIsRestoredAndNotBegunAnew(t *testing.T) {
+	t.Parallel()
 	s := newOffersShell(t)
 	s.mustRun(t, "publish", lyonCatalogue, "--config", "c")
 	client := redis.NewClient(&redis.Options{Addr: s.server.Addr})
@@ -132,6 +134,7 @@ func TestALostCatalogueIsRestoredAndNotBegunAnew(t *testing.T) {
 }
 
 func TestPublishTellsFaultsAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	s := newOffersShell(t)
 	_, stderr, err := s.run(t, "publish", "../../testdata/bad-catalogue/names", "--config", "c")
 	if !errors.Is(err, errReported) {
@@ -144,6 +147,7 @@ func TestPublishTellsFaultsAndChangesNothing(t *testing.T) {
 }
 
 func TestValidateSaysEveryFault(t *testing.T) {
+	t.Parallel()
 	s := new(offersShell)
 	wantText(t, s.mustRun(t, "validate", lyonCatalogue), "is sound: 18 partners")
 	stdout, stderr, err := s.run(t, "validate", "../../testdata/bad-catalogue/words")

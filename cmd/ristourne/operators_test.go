@@ -188,6 +188,7 @@ func (b *bank) wantSound(t *testing.T) {
 // Instructions that were cut from ClickHouse were paid. A rebuild pays nothing; a
 // repair finds them in the topic; where they are in no place, it asks.
 func TestNothingIsPaidTwiceThatClickHouseHasForgotten(t *testing.T) {
+	t.Parallel()
 	b := newWorkedBank(t)
 	given := b.instructed(t)
 	if len(given) == 0 {
@@ -232,6 +233,7 @@ func TestNothingIsPaidTwiceThatClickHouseHasForgotten(t *testing.T) {
 // Lines that were lost are booked by a repair alone, under ids that no line had;
 // the sums are those of a clean pass. Nobody is paid for it.
 func TestLostLinesAreBookedByARepairAlone(t *testing.T) {
+	t.Parallel()
 	b := newWorkedBank(t)
 	given, want := b.instructed(t), b.summary(t)
 	b.execute(t, "ALTER TABLE accruals_log DELETE WHERE role = 'member' AND stage = 'confirmed'")
@@ -270,6 +272,7 @@ func TestLostLinesAreBookedByARepairAlone(t *testing.T) {
 // Recomputing without events that are gone takes back what they gave. A repair over
 // their hole lists it and asks; nothing is accepted, and nothing decided, before.
 func TestLostEventsTakeNothingBackByThemselves(t *testing.T) {
+	t.Parallel()
 	b := newWorkedBank(t)
 	given := b.instructed(t)
 	lines := b.number(t, "SELECT count() FROM accruals_log FINAL")
@@ -340,6 +343,7 @@ func (b *bank) restoreBackup(t *testing.T, name string) {
 // lacks what its next marker counts: either is seen before anything follows from it,
 // also once Redis is lost.
 func TestALedgerFromABackupIsRefused(t *testing.T) {
+	t.Parallel()
 	b := newWorkedBank(t)
 	b.backUp(t, "old")
 	b.wantSound(t) // one purchase more
@@ -400,6 +404,7 @@ func (b *bank) reported(t *testing.T, arguments ...string) string {
 // Where no topic tells that the bank was given them, a repair asks before it
 // instructs, and books nothing.
 func TestARepairAsksBeforeItPays(t *testing.T) {
+	t.Parallel()
 	b := newWorkedBank(t)
 	b.execute(t, "TRUNCATE TABLE instructions_log")
 	given := b.instructed(t)
@@ -458,6 +463,7 @@ func (b *bank) setForward(t *testing.T, shard int32, topic string, to int64) {
 // Offsets that somebody has set forward leave nothing out silently: the shard is
 // refused, and goes on where a person says so, with a reason.
 func TestOffsetsSetForwardLeaveNothingOut(t *testing.T) {
+	t.Parallel()
 	b := newWorkedBank(t)
 	for _, o := range b.offsets(t) {
 		if o.Lag != 0 || o.SetElsewhere || o.Committed >= 0 && o.Committed != o.Head {
@@ -507,14 +513,14 @@ func TestOffsetsSetForwardLeaveNothingOut(t *testing.T) {
 
 // A secret that was rotated on one side alone is told at once, not waited for.
 func TestRunEndsWithASentenceWhereRedisRefusesThePassword(t *testing.T) {
+	t.Parallel()
 	redis := miniredis.RunT(t)
 	redis.RequireAuth("rotated")
-	t.Setenv("THE_SECRET", strings.Repeat("k", minAccountRefKey))
 	config := writeFile(t, "ristourne.yaml", `
 kafka: {brokers: ["127.0.0.1:1"]}
-redis: {addresses: [%q], password: {env: THE_SECRET}}
+redis: {addresses: [%q], password: {env: GOOD_SECRET}}
 clickhouse: {addresses: ["127.0.0.1:1"]}
-privacy: {account_ref_key: {env: THE_SECRET}}
+privacy: {account_ref_key: {env: GOOD_SECRET}}
 http: {listen: "127.0.0.1:0"}
 `, redis.Addr())
 	_, stderr, code := command(t, "", "run", "--config", config)
@@ -525,6 +531,7 @@ http: {listen: "127.0.0.1:0"}
 
 // A Redis that was emptied in the night, when no record comes, is noticed by itself.
 func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
+	t.Parallel()
 	b := newWorkedBank(t)
 	b.start(t)
 	waitUntil(t, "/readyz answers", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
@@ -556,6 +563,7 @@ func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
 // Two groups that work on the same shards take them from each other: each is told
 // which one the other is.
 func TestASecondGroupOnTheSameShardsIsToldByName(t *testing.T) {
+	t.Parallel()
 	b := newWorkedBank(t)
 	b.start(t)
 	second := &bank{config: b.variant(t, "group: "+b.c.Kafka.Group, "group: the-other-one")}

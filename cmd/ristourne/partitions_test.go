@@ -8,6 +8,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/feed"
 	"ristourne/rules"
 )
@@ -15,22 +16,11 @@ import (
 // addPartitions makes input topics larger, as an operator does.
 func (b *bank) addPartitions(t *testing.T, count int, topics ...int) {
 	t.Helper()
-	transport := &kafka.Transport{}
-	defer transport.CloseIdleConnections()
-	client := kafka.Client{Addr: kafka.TCP(b.c.Kafka.Brokers...), Transport: transport}
-	request := &kafka.CreatePartitionsRequest{}
+	var names []string
 	for _, topic := range topics {
-		request.Topics = append(request.Topics, kafka.TopicPartitionsConfig{Name: b.c.Kafka.Topics.inputs()[topic], Count: int32(count)})
+		names = append(names, b.c.Kafka.Topics.inputs()[topic])
 	}
-	answer, err := client.CreatePartitions(t.Context(), request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for topic, err := range answer.Errors {
-		if err != nil {
-			t.Fatalf("%s: %v", topic, err)
-		}
-	}
+	partstest.AddPartitions(t, b.c.Kafka.Brokers, count, names...)
 }
 
 // scattered are accounts and where their records go: by the layout, and by a
@@ -83,6 +73,7 @@ func (s *scattered) buy(t *testing.T, b *bank) int64 {
 // before they start: the old shards go on, no account is decided in a shard that is
 // not its own, what lies where nobody reads is told of, and nothing is lost.
 func TestAPartitionIsAdded(t *testing.T) {
+	t.Parallel()
 	s := newScattered()
 	if len(s.right) == 0 || len(s.wrong) == 0 || len(s.beyond) == 0 {
 		t.Fatalf("accounts that tell nothing: %+v", s)

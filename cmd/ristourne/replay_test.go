@@ -40,6 +40,7 @@ func stampedLines(t *testing.T, path string, stamp func(n int, latest time.Time)
 // one that is 10 minutes slow, is nothing but dead letters. Replayed, it gives the
 // sums of the pure engine, and replayed again nothing more.
 func TestAWrongDayOfAFeedIsReplayed(t *testing.T) {
+	t.Parallel()
 	b := newBank(t)
 	b.start(t)
 	b.run(t, "offers", "publish", lyonCatalogue)
@@ -106,6 +107,7 @@ func (b *bank) checkSumsOfSimulate(t *testing.T) {
 // TestAFeedThatIsKeyedByTheCard is replayed under its accounts; no card number is
 // kept on the way.
 func TestAFeedThatIsKeyedByTheCard(t *testing.T) {
+	t.Parallel()
 	b := newBank(t)
 	b.start(t)
 	b.run(t, "offers", "publish", lyonCatalogue)
@@ -142,6 +144,7 @@ func TestAFeedThatIsKeyedByTheCard(t *testing.T) {
 
 // TestReplayFlags are refused with what to write.
 func TestReplayFlags(t *testing.T) {
+	t.Parallel()
 	for arguments, want := range map[string]string{
 		"":                                 "--reason",
 		"--reason ahead --all":             "or take --all",

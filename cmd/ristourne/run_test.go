@@ -83,7 +83,6 @@ func newBank(t *testing.T) *bank {
 	t.Helper()
 	broker, redis := partstest.Kafka(t), partstest.Redis(t)
 	server, database := partstest.ClickHouse(t)
-	t.Setenv("CLICKHOUSE_SECRET", server.Password)
 	topics := make([]any, 0, 6)
 	for _, key := range []string{"facts", "referrals", "results", "transactions", "instructions", "dead_letters"} {
 		topics = append(topics, partstest.Unique(t, key))
@@ -100,11 +99,11 @@ kafka:
   group: %s
   topics: {facts: %s, referrals: %s, results: %s, transactions: %s, instructions: %s, dead_letters: %s}
 redis: {addresses: [%q], prefix: bank}
-clickhouse: {addresses: [%q], database: %s, user: %q, password: {env: CLICKHOUSE_SECRET}}
+clickhouse: {addresses: [%q], database: %s, user: %q, password: {file: %q}}
 http: {listen: "127.0.0.1:0"}
 processor: {commit_interval: 50ms}
 log: {format: json}
-`, append(append([]any{broker.Brokers[0], partstest.Unique(t, "group")}, topics...), redis.Addr, server.Addr, database, server.User)...)
+`, append(append([]any{broker.Brokers[0], partstest.Unique(t, "group")}, topics...), redis.Addr, server.Addr, database, server.User, writeFile(t, "clickhouse.secret", "%s", server.Password))...)
 	b.config = writeConfig(t, b.text)
 	var err error
 	if b.c, err = loadConfig(b.config); err != nil {
@@ -254,6 +253,7 @@ func (b *bank) sendFile(t *testing.T, topic int, path string) (sent int64) {
 // TestABanksDay goes from an empty installation to a stopped processor by the
 // commands that a person would type, and looks at all they show on the way.
 func TestABanksDay(t *testing.T) {
+	t.Parallel()
 	b := newBank(t)
 	b.start(t)
 	if body, status := b.get(t, "/readyz"); status != http.StatusServiceUnavailable {

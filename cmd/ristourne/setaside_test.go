@@ -80,6 +80,7 @@ func accountOfShard0(letters int) string {
 // person has set aside what is refused, by the commands of the README. What was set
 // aside is named whole, nobody is paid twice for it, and the rest is with the bank.
 func TestARefusedBatchIsSetAsideAndItsShardGoesOn(t *testing.T) {
+	t.Parallel()
 	b := newBank(t)
 	paid, refused := accountOfShard0(5), accountOfShard0(64)
 	b.createNarrowTopic(t, (batchBytes(t, paid)+batchBytes(t, refused))/2)

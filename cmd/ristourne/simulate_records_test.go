@@ -9,6 +9,7 @@ import (
 // its account is enrolled is no member's, and comes again afterwards; the other one is
 // of an account that never enrols.
 func TestSimulateRecords(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		want  string
 		flags []string
@@ -33,6 +34,7 @@ func TestSimulateRecords(t *testing.T) {
 // Without a timestamp a record has the latest instant of its value; with one, that
 // is when its lines were recorded, and no date is refused for being ahead of it.
 func TestTimestampsOfRecords(t *testing.T) {
+	t.Parallel()
 	const enrolled = `{"topic":"programme.facts","value":{"fact_id":"f1","type":"enrolled","account_id":"acc-1","at":"2026-01-05T09:00:00+01:00","member_id":"m-1","programme":"cashback-lyon","card_tokens":["tok-a"]}}` + "\n"
 	const clearing = `"value":{"event_id":"e1","type":"clearing","transaction_id":"t1","account_id":"acc-1","card_token":"tok-a","amount_minor":5000,"currency":"EUR","occurred_at":"2026-02-03T08:10:00.5Z","purchased_at":"2026-02-03T09:00:00Z","merchant":{"id":"0003172846"}}}` + "\n"
 	for _, c := range []struct{ line, want string }{
@@ -48,6 +50,7 @@ func TestTimestampsOfRecords(t *testing.T) {
 
 // A line that can't be read is told with its place, and the others are taken.
 func TestLinesThatAreNoRecords(t *testing.T) {
+	t.Parallel()
 	const lines = `{"topic":"programme.referrals","value":{}}
 {"topic":"programme.facts","timestamp":"yesterday","value":{}}
 {"topic":"programme.facts","value":{}
@@ -72,6 +75,7 @@ func TestLinesThatAreNoRecords(t *testing.T) {
 }
 
 func TestWaysToSimulate(t *testing.T) {
+	t.Parallel()
 	for _, flags := range [][]string{
 		{"--records", "a", "--facts", "b"},
 		{"--records", "a", "events.jsonl"},

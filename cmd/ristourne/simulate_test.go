@@ -19,6 +19,7 @@ func simulateLine(more ...string) []string {
 
 // Each form of the output, over the sample catalogue.
 func TestSimulate(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		want  string
 		flags []string
@@ -69,6 +70,7 @@ func fieldsOf(t *testing.T, object string) []string {
 }
 
 func TestSimulateKeepsToTheContract(t *testing.T) {
+	t.Parallel()
 	lines, _, _ := command(t, "", append(simulateLine("--output", "json"), simulateDir+"/events.jsonl")...)
 	type amounts struct{ RewardMinor, CommissionMinor, CostMinor int64 }
 	sums := map[string]amounts{}
@@ -120,6 +122,7 @@ func TestSimulateKeepsToTheContract(t *testing.T) {
 }
 
 func TestSimulateReadsStandardInput(t *testing.T) {
+	t.Parallel()
 	events, err := os.ReadFile(simulateDir + "/events.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +139,7 @@ func TestSimulateReadsStandardInput(t *testing.T) {
 
 // Several files are one stream, in the order in which they are named.
 func TestSimulateTakesFilesInOrder(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(simulateDir + "/events.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -156,6 +160,7 @@ func TestSimulateTakesFilesInOrder(t *testing.T) {
 
 // A line that is too long is a dead letter of its own, and what follows counts.
 func TestSimulateGoesOnAfterALineThatIsTooLong(t *testing.T) {
+	t.Parallel()
 	pad := `{"event_id":"x","pad":"` + strings.Repeat("x", 1<<20) + "\"}\n"
 	events, err := os.ReadFile(simulateDir + "/events.jsonl")
 	if err != nil {
@@ -173,6 +178,7 @@ func TestSimulateGoesOnAfterALineThatIsTooLong(t *testing.T) {
 }
 
 func TestReadLineKeepsTheBeginning(t *testing.T) {
+	t.Parallel()
 	reader := bufio.NewReaderSize(strings.NewReader(strings.Repeat("a", 5*maxLineBytes)+"\nb\nc"), 1<<16)
 	for _, want := range []struct {
 		length int
@@ -186,6 +192,7 @@ func TestReadLineKeepsTheBeginning(t *testing.T) {
 }
 
 func TestSimulateTellsWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		line []string
 		want string
@@ -206,6 +213,7 @@ func TestSimulateTellsWhatIsMissing(t *testing.T) {
 
 // What points cost is money, whatever unit they are given in.
 func TestTheSummaryShowsWhatPointsCost(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, text string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

@@ -101,7 +101,6 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 // relative paths.
 func (a *authority) secured(t *testing.T, kafka, redis string) string {
 	t.Helper()
-	t.Setenv("GOOD_SECRET", goodSecret)
 	path := filepath.Join(a.dir, "ristourne.yaml")
 	text := fmt.Sprintf(`
 kafka:
@@ -127,6 +126,7 @@ privacy: {account_ref_key: {env: GOOD_SECRET}}
 
 // What the configuration says of TLS reaches the clients of every server.
 func TestTLSReachesEveryClient(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	c, err := loadConfig(a.secured(t, "broker:9093", "redis:6380"))
 	if err != nil {
@@ -176,6 +176,7 @@ func TestTLSReachesEveryClient(t *testing.T) {
 // Options that the configuration has and a client does not get would be silently
 // without effect.
 func TestEveryKeyOfRedisAndClickHouseReachesItsClient(t *testing.T) {
+	t.Parallel()
 	r := redisConfig{Addresses: []string{"a:1"}, Cluster: true, SentinelMaster: "m", SentinelUsername: "su", Username: "u"}
 	r.Password, _ = newSecret("p", "test")
 	r.SentinelPassword, _ = newSecret("sp", "test")
@@ -200,6 +201,7 @@ func TestEveryKeyOfRedisAndClickHouseReachesItsClient(t *testing.T) {
 }
 
 func TestRedisOverTLSWithAPassword(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	server := miniredis.NewMiniRedis()
 	if err := server.StartTLS(a.server(t, "redis.bank")); err != nil {
@@ -229,6 +231,7 @@ func TestRedisOverTLSWithAPassword(t *testing.T) {
 
 // Members are imported, and dead letters read, over TLS with SASL.
 func TestKafkaOverTLSWithSASL(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.TLS(a.server(t, "kafka.bank")),
 		kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "ristourne", goodSecret),

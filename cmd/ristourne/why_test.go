@@ -22,6 +22,7 @@ func rowOfFact(f *rules.Fact) rules.SetRow {
 // What budgets gave is not decided anew: it is what the ledger says they gave.
 // And what an account has as a sponsor is told too.
 func TestWhyReplaysGrantsAndReferrals(t *testing.T) {
+	t.Parallel()
 	loaded, err := catalog.Load(offersFolder)
 	if err != nil {
 		t.Fatal(err)

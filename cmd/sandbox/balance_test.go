@@ -59,6 +59,7 @@ func goodBooks() *books {
 }
 
 func TestGoodBooksAddUp(t *testing.T) {
+	t.Parallel()
 	for _, f := range goodBooks().check() {
 		if len(f.differences) > 0 {
 			t.Errorf("%s: %v", f.what, f.differences)
@@ -67,6 +68,7 @@ func TestGoodBooksAddUp(t *testing.T) {
 }
 
 func TestEachFaultIsFoundAndNamed(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		spoil func(*books)
 		named string // in the finding's title
@@ -145,6 +147,7 @@ func loss(b *books) {
 }
 
 func TestALossIsAllowedWhereTheProgrammePays(t *testing.T) {
+	t.Parallel()
 	b := goodBooks()
 	loss(b)
 	b.funded = map[offerVersion]bool{{"p", "o", "v"}: true}

@@ -94,6 +94,7 @@ func (m *traffic40) play(t *testing.T, records []sentRecord) *books {
 // What the sample catalogue and its traffic are for: in half a minute at the
 // usual rate a stranger sees everything at work that an offer can say.
 func TestTheTrafficShowsEveryMechanism(t *testing.T) {
+	t.Parallel()
 	made := makeTraffic(t, 30_000)
 	b := made.play(t, made.records)
 	b.booked, b.refunds = b.deserved, b.refundsDue
@@ -116,6 +117,7 @@ func TestTheTrafficShowsEveryMechanism(t *testing.T) {
 
 // Refunds without a link find their purchase in the traffic, whatever decides.
 func TestTheTrafficMatchesRefundsWithoutALink(t *testing.T) {
+	t.Parallel()
 	made := makeTraffic(t, 30_000)
 	b := made.play(t, made.records)
 	matched := 0
@@ -133,6 +135,7 @@ func TestTheTrafficMatchesRefundsWithoutALink(t *testing.T) {
 // from the processors: with their grants, the same records in another order come
 // to the same ledger.
 func TestWithTheSameGrantsTheOrderIsOfNoMatter(t *testing.T) {
+	t.Parallel()
 	made := makeTraffic(t, 15_000)
 	sent := made.play(t, made.records)
 	byAccount := slices.Clone(made.records)

@@ -124,6 +124,7 @@ func (s *started) leftNothing(t *testing.T) {
 var small = []string{"--members", "300", "--rate", "1500", "--hits", "20", "--partitions", "2"}
 
 func TestSandbox(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 
 	t.Run("ends by itself with books that add up", func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 )
 
 func TestAmountsAndNumbersAreWrittenForPeople(t *testing.T) {
+	t.Parallel()
 	for minor, want := range map[int64]string{0: "0.00", 5: "0.05", -5: "-0.05", 123456789: "1,234,567.89", -100000: "-1,000.00"} {
 		if got := cents(minor); got != want {
 			t.Errorf("cents(%d) = %q, want %q", minor, got, want)
@@ -20,6 +21,7 @@ func TestAmountsAndNumbersAreWrittenForPeople(t *testing.T) {
 }
 
 func TestALineAboveTheBlockLeavesNoneOfItBehind(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	s := newScreen(&out, true)
 	s.show([]string{"one", "two"})
@@ -34,6 +36,7 @@ func TestALineAboveTheBlockLeavesNoneOfItBehind(t *testing.T) {
 }
 
 func TestWhereNothingCanBeReplacedLinesFollowOneAnother(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
 	s := newScreen(&out, false)
 	s.show([]string{"one"})
@@ -45,6 +48,7 @@ func TestWhereNothingCanBeReplacedLinesFollowOneAnother(t *testing.T) {
 
 // The calendar runs from its beginning to now, and is never ahead of the clock.
 func TestCalendar(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for _, duration := range []time.Duration{0, time.Second, 30 * time.Second, time.Hour} {
 		c := newCalendar(now, 40, duration)
@@ -67,6 +71,7 @@ func TestCalendar(t *testing.T) {
 }
 
 func TestOptionsNameEveryFault(t *testing.T) {
+	t.Parallel()
 	bad := options{duration: -1, rate: -1, hits: 101, members: 0, days: 0, partitions: 0, processors: 0}
 	err := bad.validate()
 	if err == nil {

@@ -63,6 +63,7 @@ func (s *sharers) wantDrawn(got processor.Drawn, grantedMinor, drawnMinor, other
 }
 
 func TestShardsDrawChunksOfABudget(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		s := w.share(2)
 		s.wantDrawn(s.draw(0, 32_000, 10), 0, 1_000, 0) // a 32nd
@@ -77,6 +78,7 @@ func TestShardsDrawChunksOfABudget(t *testing.T) {
 
 // TestTheLastUnitsAreDrawnSingly: what one shard holds, the others can't give.
 func TestTheLastUnitsAreDrawnSingly(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		s := w.share(2)
 		s.draw(0, 1_000, 960)
@@ -88,6 +90,7 @@ func TestTheLastUnitsAreDrawnSingly(t *testing.T) {
 }
 
 func TestWhatRedisForgetsOfABudgetTheOthersRemember(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		s := w.share(2)
 		s.draw(0, 1_000, 400)
@@ -113,6 +116,7 @@ func (w *world) partOf(shard int32) string {
 }
 
 func TestABatchGrantsNoMoreThanWasDrawn(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		s := w.share(1)
 		drawn := s.draw(0, 10_000, 100)
@@ -134,6 +138,7 @@ func TestABatchGrantsNoMoreThanWasDrawn(t *testing.T) {
 
 // TestADrawOfAFormerOwner must not make room for what the new one does not know.
 func TestADrawOfAFormerOwner(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		s := w.share(1)
 		s.draw(0, 10_000, 100)
@@ -146,6 +151,7 @@ func TestADrawOfAFormerOwner(t *testing.T) {
 
 // TestARebuiltShardHasGrantedWhatIsBooked: its part told of states that are no more.
 func TestARebuiltShardHasGrantedWhatIsBooked(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		s := w.share(1)
 		s.draw(0, 10_000, 500)
@@ -162,6 +168,7 @@ func TestARebuiltShardHasGrantedWhatIsBooked(t *testing.T) {
 }
 
 func TestADrawNeedsTheLedgerAndTheNumberOfShards(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		d := processor.Draw{Shard: shard12, Epoch: w.claim.Epoch, Budget: campaign, LimitMinor: 10, WantMinor: 1}
 		_, err := w.store.Draw(t.Context(), d, func(context.Context) (map[int32]int64, error) { return nil, nil })

@@ -141,6 +141,7 @@ func (w *world) batch(n int64) *processor.Save {
 func (w *world) save(s *processor.Save) { w.Helper(); w.must(w.store.Save(w.Context(), s)) }
 
 func TestClaimFindsNothing(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		if w.claim.Heads != rules.NoHeads || w.claim.Batch != 0 || w.claim.LastSeq != 0 || w.claim.Outbox != nil {
 			w.Fatalf("claim of a shard without state found %+v", w.claim)
@@ -153,6 +154,7 @@ func TestClaimFindsNothing(t *testing.T) {
 }
 
 func TestClaimFindsWhatWasSaved(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		for n := range int64(12) { // two digits: batches are ordered as numbers
 			w.save(w.batch(n + 1))
@@ -182,6 +184,7 @@ func TestClaimFindsWhatWasSaved(t *testing.T) {
 }
 
 func TestZombieIsRefused(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		owner := w.claimBy(w.another())
@@ -204,6 +207,7 @@ func TestZombieIsRefused(t *testing.T) {
 
 // TestRepeatedSave is what go-redis does when the answer of a script is lost.
 func TestRepeatedSave(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		w.save(w.batch(1))
@@ -227,6 +231,7 @@ func TestRepeatedSave(t *testing.T) {
 }
 
 func TestHeadsFellBack(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		k, ctx := keysOf(w.prefix, shard12), w.Context()
@@ -253,6 +258,7 @@ func TestHeadsFellBack(t *testing.T) {
 // TestEmptied flushes Redis under an owner: nobody may pass for the owner by
 // an epoch that is given out twice.
 func TestEmptied(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		w.must(w.client.FlushAll(w.Context()).Err())
@@ -264,6 +270,7 @@ func TestEmptied(t *testing.T) {
 }
 
 func TestScriptFlush(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		w.must(w.client.ScriptFlush(w.Context()).Err())
@@ -276,6 +283,7 @@ func TestScriptFlush(t *testing.T) {
 
 // TestRefusedSaves are faults of the caller: nothing of them is written.
 func TestRefusedSaves(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		for _, c := range []struct {
@@ -308,6 +316,7 @@ func TestRefusedSaves(t *testing.T) {
 
 // TestAccountIDs have in them what could lead a key astray.
 func TestAccountIDs(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		ids := []string{"{7}", "}{", "a b", "été", "a:b", "*", "\x00\xff", "'\"\\", "x\r\ny", strings.Repeat("z", 64)}
 		s := w.batch(1)
@@ -337,6 +346,7 @@ func TestAccountIDs(t *testing.T) {
 
 // TestLoadMany crosses the border between two MGETs.
 func TestLoadMany(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		s := w.batch(1)
 		s.Accounts = nil
@@ -353,6 +363,7 @@ func TestLoadMany(t *testing.T) {
 }
 
 func TestFilterChunkBorder(t *testing.T) {
+	t.Parallel()
 	const perChunk = 1 << 20 / 8
 	each(t, func(w *world) {
 		var want []uint64
@@ -393,6 +404,7 @@ func TestFilterChunkBorder(t *testing.T) {
 }
 
 func TestRebuild(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		ctx, epoch := w.Context(), w.claim.Epoch
 		w.save(w.batch(1))
@@ -437,6 +449,7 @@ func TestRebuild(t *testing.T) {
 // TestInterruptedRebuild breaks a rebuild off after each of its steps: the next
 // owner must find a shard without heads, and none of the states.
 func TestInterruptedRebuild(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		for steps := 1; steps <= 2; steps++ {
@@ -471,6 +484,7 @@ func TestInterruptedRebuild(t *testing.T) {
 // TestFailoverDuringRebuild loses the writes that began a rebuild: heads and
 // epoch may be what they were, but the states in Redis are those of before.
 func TestFailoverDuringRebuild(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		ctx, epoch, owner := w.Context(), w.claim.Epoch, keysOf(w.prefix, shard12).owner
 		w.save(w.batch(1))
@@ -499,6 +513,7 @@ func (w *world) accountKeys() (names []string) {
 
 // TestShardsAreApart: what one shard does is not seen in another.
 func TestShardsAreApart(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		other, err := w.store.Claim(w.Context(), 1)
 		w.must(err)
@@ -516,6 +531,7 @@ func TestShardsAreApart(t *testing.T) {
 }
 
 func TestUnclaimed(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		if _, err := w.another().Load(w.Context(), shard12, []string{"a"}, nil); err == nil {
 			w.Error("an account was loaded from a shard that this process never claimed")
@@ -526,6 +542,7 @@ func TestUnclaimed(t *testing.T) {
 // TestTimeout: a Redis that does not answer must not hold its caller up beyond
 // the caller's own limit.
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		ctx, cancel := context.WithDeadline(w.Context(), time.Now().Add(-time.Second))
 		defer cancel()
@@ -535,6 +552,7 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestCheckEviction(t *testing.T) {
+	t.Parallel()
 	server := partstest.Redis(t)
 	client := Connect(Options{Addrs: []string{server.Addr}})
 	defer client.Close()
@@ -559,6 +577,7 @@ func TestCheckEviction(t *testing.T) {
 }
 
 func TestPrefix(t *testing.T) {
+	t.Parallel()
 	for prefix, good := range map[string]bool{"": true, "bank-1:test": true, "{x}": false, "a b": false, "a*": false} {
 		if _, err := New(nil, prefix); (err == nil) != good {
 			t.Errorf("prefix %q: %v", prefix, err)
@@ -569,6 +588,7 @@ func TestPrefix(t *testing.T) {
 // TestAgainstModel lets two owners and a forgetful network work on a shard in
 // any order, and compares all that can be seen with a model of a few lines.
 func TestAgainstModel(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		run := 0
 		rapid.Check(w.T, func(t *rapid.T) {
@@ -792,6 +812,7 @@ func benchmarkStore(b *testing.B, o Options) (*Store, processor.Claim, *processo
 // Accounts move to other shards when partitions are added: their states and
 // histories would not be found there, and everything would be booked again.
 func TestAnotherNumberOfShardsIsRefused(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.must(w.store.HoldShards(w.Context(), 12))
 		w.must(w.another().HoldShards(w.Context(), 12))
@@ -802,6 +823,7 @@ func TestAnotherNumberOfShardsIsRefused(t *testing.T) {
 // A command's work is not broken off by the owner beside it, which is told for
 // whom it waits; and one that has died holds up nobody for long.
 func TestALeaseKeepsEverybodyElseOut(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		command, ctx := w.another(), t.Context()
 		claim, err := command.ClaimLeased(ctx, shard12, "ada (process 1)", time.Minute)
@@ -847,6 +869,7 @@ func TestALeaseKeepsEverybodyElseOut(t *testing.T) {
 
 // A batch that moves no head is told by its number: a repeat changes nothing more.
 func TestABatchThatMovesNoHeadMayBeRepeated(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		apart := w.batch(2)
@@ -863,6 +886,7 @@ func TestABatchThatMovesNoHeadMayBeRepeated(t *testing.T) {
 
 // A wrong password is no server that is about to come up.
 func TestARefusedPasswordIsToldAtOnce(t *testing.T) {
+	t.Parallel()
 	server := miniredis.RunT(t)
 	server.RequireAuth("right")
 	for _, password := range []string{"wrong", ""} {
@@ -880,6 +904,7 @@ func TestARefusedPasswordIsToldAtOnce(t *testing.T) {
 
 // An owner that saves nothing for a while asks whether Redis still has its shard.
 func TestIntact(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		intact := func(batch uint64) error {
 			return w.store.Intact(w.Context(), shard12, w.claim.Epoch, w.batch(int64(batch)).After, batch)

@@ -84,6 +84,7 @@ func (c *crashing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // A rebuild doesn't wait until old states are deleted; a process that dies while it
 // deletes leaves the rest to whoever claims the shard next, also a rebuild ago.
 func TestASweepGoesOnAfterACrash(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		const old = 3 * unlinkedAtOnce
 		w.rebuilt(old)
@@ -118,6 +119,7 @@ func TestASweepGoesOnAfterACrash(t *testing.T) {
 // Redis fails over to a server that has not seen the rebuild: what a process believes
 // to be old is all that there is.
 func TestASweepLeavesWhatIsCurrentInARedisThatWasSetBack(t *testing.T) {
+	t.Parallel()
 	each(t, func(w *world) {
 		owner := keysOf(w.prefix, shard12).owner
 		w.rebuilt(10)

@@ -30,6 +30,7 @@ boosts:
 const groceries = "offers: [{id: groceries, reward: 2%, mcc: \"5411\", funded_by: programme, budget: 100 EUR}]\n"
 
 func TestACampaign(t *testing.T) {
+	t.Parallel()
 	loaded := folder(t, map[string]string{
 		"programme.yaml": programmeText + groceries, "a.yaml": shop("a", 3, ""), "campaigns.yaml": blackFriday,
 	})
@@ -55,6 +56,7 @@ func TestACampaign(t *testing.T) {
 }
 
 func TestABudgetInPoints(t *testing.T) {
+	t.Parallel()
 	loaded := folder(t, map[string]string{
 		"programme.yaml": pointsProgramme,
 		"shop.yaml":      costPlus + "offers: [{id: o, reward: 1 point per EUR}]\n",
@@ -77,6 +79,7 @@ func campaign(id string, multiply int, effectiveFrom string) string {
 // Campaigns and levels go the way of partners: published, changed, ended and
 // brought back from the archive.
 func TestCampaignsAndLevelsArePublished(t *testing.T) {
+	t.Parallel()
 	client, server := newClock(t)
 	var archived [][]byte
 	options := PublishOptions{Archive: archive(func(v Version) error { archived = append(archived, v.Body); return nil })}
@@ -131,6 +134,7 @@ func entriesOf(t *testing.T, client redis.UniversalClient) []string {
 
 // An offer that a campaign raises may be gone: it was there when it was named.
 func TestACampaignOutlivesItsOffer(t *testing.T) {
+	t.Parallel()
 	client, _ := newClock(t)
 	files := map[string]string{"a.yaml": shop("a", 3, ""), "b.yaml": shop("b", 3, ""), "c.yaml": campaign("c", 2, "")}
 	mustPublish(t, client, folder(t, files), PublishOptions{})
@@ -141,6 +145,7 @@ func TestACampaignOutlivesItsOffer(t *testing.T) {
 
 // What was published stays as it is, whatever levels there are today.
 func TestLevelsOfThePastMayBeGone(t *testing.T) {
+	t.Parallel()
 	client, server := newClock(t)
 	gold := "campaign: c\nfor: {levels: [gold]}\nboosts: [{id: b, multiply: 2}]\n"
 	files := map[string]string{"a.yaml": shop("a", 3, ""), "c.yaml": gold, "levels.yaml": "levels: [usual, gold]\n"}

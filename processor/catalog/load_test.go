@@ -30,6 +30,7 @@ func loadAt(dir string, now time.Time) (*Loaded, error) {
 }
 
 func TestSampleCatalogueIsSound(t *testing.T) {
+	t.Parallel()
 	loaded, err := loadAt(lyon, noon)
 	if err != nil {
 		t.Fatalf("load the sample catalogue:\n%v", err)
@@ -81,6 +82,7 @@ func partnerVersion(t *testing.T, loaded *Loaded, id string, n int) rules.Partne
 // said of it, carets and all, with the want.txt beside it. Run with -update to
 // write what is said now.
 func TestBadCatalogues(t *testing.T) {
+	t.Parallel()
 	folders, err := filepath.Glob("../../testdata/bad-catalogue/*")
 	if err != nil || len(folders) == 0 {
 		t.Fatalf("no broken catalogues found: %v", err)
@@ -128,6 +130,7 @@ func said(t *testing.T, dir string) string {
 
 // A page that shows the language to a newcomer shows this.
 func TestExampleParses(t *testing.T) {
+	t.Parallel()
 	loaded := folder(t, map[string]string{"cafe.yaml": `partner: cafe-du-coin
 name: Café du Coin
 commission: 8%

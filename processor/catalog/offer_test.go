@@ -31,6 +31,7 @@ func day(year, month, day int) rules.LocalTime {
 // TestEveryPhraseOfAnOffer reads each thing that an offer can say. want is what
 // the offer is beside its id, its names and its currency.
 func TestEveryPhraseOfAnOffer(t *testing.T) {
+	t.Parallel()
 	share := rules.Reward{Form: rules.RateReward, Kind: rules.Cash, RateMillionths: 30_000}
 	for _, c := range []struct {
 		line string
@@ -140,6 +141,7 @@ func TestEveryPhraseOfAnOffer(t *testing.T) {
 }
 
 func TestCommissionsOfAPartner(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		line string
 		want rules.Commission
@@ -164,6 +166,7 @@ func TestCommissionsOfAPartner(t *testing.T) {
 }
 
 func TestTheProgrammesOwnOffersAndPoints(t *testing.T) {
+	t.Parallel()
 	loaded := folder(t, map[string]string{"programme.yaml": pointsProgramme + `offers:
   - {id: groceries, reward: 2%, mcc: "5411", funded_by: programme, budget: 100 EUR}
   - {id: miles, reward: 1 point per EUR, funded_by: programme, budget: 1000000 points}

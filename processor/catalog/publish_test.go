@@ -117,6 +117,7 @@ func wantRefused(t *testing.T, err error, part string) {
 }
 
 func TestFirstPublicationMayHoldFromEver(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	loaded := folder(t, map[string]string{"a.yaml": shop("a", 3, ""), "a2.yaml": shop("a", 4, "2020-01-01")})
 	wantChanges(t, mustPublish(t, client, loaded, PublishOptions{}),
@@ -125,6 +126,7 @@ func TestFirstPublicationMayHoldFromEver(t *testing.T) {
 }
 
 func TestCommentsAndOrderMakeNoVersion(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	same := "# said in another order\noffers: [{reward: 3%, id: o}]\nstores:\n  - keys: [{mid: M-a}]\n    id: s\ncommission: 20%\npartner: a\n"
@@ -132,6 +134,7 @@ func TestCommentsAndOrderMakeNoVersion(t *testing.T) {
 }
 
 func TestChangesComeIntoForceSixMinutesAhead(t *testing.T) {
+	t.Parallel()
 	client, server := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, ""), "b.yaml": shop("b", 3, "")}), PublishOptions{})
 	edited := folder(t, map[string]string{"a.yaml": shop("a", 4, ""), "b.yaml": shop("b", 3, "")})
@@ -148,6 +151,7 @@ func TestChangesComeIntoForceSixMinutesAhead(t *testing.T) {
 }
 
 func TestThePastIsNotChanged(t *testing.T) {
+	t.Parallel()
 	client, server := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, ""), "a2.yaml": shop("a", 4, "2026-04-01")}), PublishOptions{})
 	cases := []struct {
@@ -181,6 +185,7 @@ func TestThePastIsNotChanged(t *testing.T) {
 // The first programme that takes every account must be known to every processor
 // before the first event of a stranger that it could be of: they wait for none.
 func TestTheFirstAutomaticProgrammeBeginsLater(t *testing.T) {
+	t.Parallel()
 	automatic := func(effectiveFrom string) map[string]string {
 		if effectiveFrom != "" {
 			effectiveFrom = "effective_from: " + effectiveFrom + "\n"
@@ -215,6 +220,7 @@ func TestTheFirstAutomaticProgrammeBeginsLater(t *testing.T) {
 }
 
 func TestWhatIsToComeCanBeChanged(t *testing.T) {
+	t.Parallel()
 	client, _ := newClock(t)
 	a := shop("a", 3, "")
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": a}), PublishOptions{})
@@ -232,6 +238,7 @@ func TestWhatIsToComeCanBeChanged(t *testing.T) {
 // The folder is all that is to hold: without the newer file the older one does,
 // but only if that is meant.
 func TestAMissingFileBringsTheOlderOneBackOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
 	for name, old := range map[string]string{"undated": "", "dated": "2026-01-01"} {
 		t.Run(name, func(t *testing.T) {
 			client, _ := newClock(t)
@@ -246,6 +253,7 @@ func TestAMissingFileBringsTheOlderOneBackOnlyWhenAsked(t *testing.T) {
 }
 
 func TestMissingPartnersEndOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
 	client, server := newClock(t)
 	both := map[string]string{"a.yaml": shop("a", 3, ""), "b.yaml": shop("b", 3, "")}
 	mustPublish(t, client, folder(t, both), PublishOptions{})
@@ -261,6 +269,7 @@ func TestMissingPartnersEndOnlyWhenAsked(t *testing.T) {
 // A key may be taken over from a partner that ended, but not from one whose old
 // versions still hold it.
 func TestNewVersionsMustFitTheOldOnes(t *testing.T) {
+	t.Parallel()
 	client, _ := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	heir := strings.ReplaceAll(shop("heir", 3, ""), "M-heir", "M-a")
@@ -277,6 +286,7 @@ type archive func(v Version) error
 func (a archive) PutCatalogueVersion(_ context.Context, v Version) error { return a(v) }
 
 func TestArchiveComesFirst(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	loaded := folder(t, map[string]string{"a.yaml": shop("a", 3, "")})
 	down := errors.New("archive is down")
@@ -301,6 +311,7 @@ func TestArchiveComesFirst(t *testing.T) {
 }
 
 func TestSlowArchiveGetsMoreTime(t *testing.T) {
+	t.Parallel()
 	client, server := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	now, calls := noon, 0
@@ -319,6 +330,7 @@ func TestSlowArchiveGetsMoreTime(t *testing.T) {
 }
 
 func TestLoserOfARaceIsTold(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	other := folder(t, map[string]string{"a.yaml": shop("a", 5, "")})
@@ -333,6 +345,7 @@ func TestLoserOfARaceIsTold(t *testing.T) {
 }
 
 func TestConcurrentPublishersMakeOneChain(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	const publishers = 6
 	all := make([]*Loaded, publishers)
@@ -367,6 +380,7 @@ func TestConcurrentPublishersMakeOneChain(t *testing.T) {
 
 // A client whose connection broke sends its script again.
 func TestPublishingTwiceIsPublishingOnce(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	p := &plan{before: newHistory(), after: newHistory(), trees: trees{}}
 	p.make(folder(t, map[string]string{"a.yaml": shop("a", 3, "")}).documents)
@@ -386,6 +400,7 @@ func TestPublishingTwiceIsPublishingOnce(t *testing.T) {
 // goes on to have held, and from its stamp on, what holds is what the folder
 // says.
 func TestHistoryUnderRandomEdits(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		published, now := newHistory(), rules.InstantOf(noon)
 		for range rapid.IntRange(2, 8).Draw(t, "publications") {

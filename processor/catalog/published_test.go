@@ -11,6 +11,7 @@ const springCampaign = "campaign: spring\nboosts: [{id: more, offers: [a/o], mul
 
 // One subject ends by itself: what else the folder would say stays as it is.
 func TestEndEndsOneSubjectAlone(t *testing.T) {
+	t.Parallel()
 	client, ctx := newClient(t), context.Background()
 	options := PublishOptions{Prefix: prefix}
 	spring := Subject{KindCampaign, "spring"}
@@ -59,6 +60,7 @@ func TestEndEndsOneSubjectAlone(t *testing.T) {
 
 // A preview says what the publication then does, and does nothing itself.
 func TestPreviewSaysWhatPublishDoes(t *testing.T) {
+	t.Parallel()
 	client, ctx := newClient(t), context.Background()
 	first := folder(t, map[string]string{"a.yaml": shop("a", 3, ""), "b.yaml": shop("b", 3, "")})
 	second := folder(t, map[string]string{"a.yaml": shop("a", 5, ""), "c.yaml": shop("c", 4, "2035-01-01")})

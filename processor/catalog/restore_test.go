@@ -8,6 +8,7 @@ import (
 )
 
 func TestALostCatalogueComesBackFromTheArchive(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	client, server := newClock(t)
 	var bodies [][]byte
@@ -38,6 +39,7 @@ func TestALostCatalogueComesBackFromTheArchive(t *testing.T) {
 }
 
 func TestOnlyAWholeChainIsRestored(t *testing.T) {
+	t.Parallel()
 	seal := func(number uint64, previous, file string) Version {
 		p := publication{Format: bodyFormat, Number: number, Previous: previous, Documents: []storedDocument{{File: file}}}
 		v, err := p.seal()

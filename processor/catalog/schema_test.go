@@ -17,6 +17,7 @@ const schemaFile = "../../testdata/schema/catalogue.schema.json"
 // TestSchemaIsTheOneCommitted holds the copy that editors use to the tables. Run
 // with -update to write it anew.
 func TestSchemaIsTheOneCommitted(t *testing.T) {
+	t.Parallel()
 	text, err := Schema()
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +134,7 @@ func (e editor) disagreement(text []byte) string {
 // TestSchemaAgreesWithTheParser looks at every file there is, sound or broken,
 // and at each element of their lists by itself.
 func TestSchemaAgreesWithTheParser(t *testing.T) {
+	t.Parallel()
 	e := newEditor(t)
 	var sound, misshapen int
 	for _, name := range offerFiles(t) {
@@ -201,6 +203,7 @@ func eachAlone(t *testing.T, text []byte) [][]byte {
 
 // TestSchemaSaysWhatEveryKeyIs: an editor shows nothing else.
 func TestSchemaSaysWhatEveryKeyIs(t *testing.T) {
+	t.Parallel()
 	d := definitions{}
 	for _, top := range []schemaNode{partnerKeys.schema(d), programmeKeys.schema(d), campaignKeys.schema(d), levelsKeys.schema(d)} {
 		if top["$ref"] == nil {
@@ -249,6 +252,7 @@ func wantSaid(t *testing.T, at string, node schemaNode) {
 // TestCrossbreeds puts the values of all files into each other's places: schema
 // and parser agree on them, and each is either sound or said to be wrong.
 func TestCrossbreeds(t *testing.T) {
+	t.Parallel()
 	e := newEditor(t)
 	var roots []*yaml.Node
 	var pool []yaml.Node

@@ -87,6 +87,7 @@ func (l *lines) String() string {
 }
 
 func TestAnEmptyRedisIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	log := &lines{wrote: make(chan struct{}, 1)}
 	w, _ := watch(t, client, WatcherOptions{Poll: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
@@ -108,6 +109,7 @@ func TestAnEmptyRedisIsWaitedFor(t *testing.T) {
 }
 
 func TestAnUnreachableRedisIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	server := partstest.Redis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
 	t.Cleanup(func() { client.Close() })
@@ -125,6 +127,7 @@ func TestAnUnreachableRedisIsWaitedFor(t *testing.T) {
 }
 
 func TestANudgeSavesThePoll(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	w, _ := watch(t, client, WatcherOptions{Poll: time.Hour})
@@ -140,6 +143,7 @@ func TestANudgeSavesThePoll(t *testing.T) {
 }
 
 func TestALostNudgeCostsAPoll(t *testing.T) {
+	t.Parallel()
 	client := newClient(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	w := NewWatcher(client, WatcherOptions{Prefix: prefix, Poll: 5 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
@@ -156,6 +160,7 @@ func TestALostNudgeCostsAPoll(t *testing.T) {
 }
 
 func TestAViewIsCompleteForTheLeadOfPublishing(t *testing.T) {
+	t.Parallel()
 	client, server := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	w, _ := watch(t, client, WatcherOptions{Poll: time.Millisecond})
@@ -173,6 +178,7 @@ func TestAViewIsCompleteForTheLeadOfPublishing(t *testing.T) {
 // An emptied Redis is no fork: the catalogue may be brought back. Until then the
 // old view stands and gets no more complete.
 func TestAnEmptiedRedisKeepsTheView(t *testing.T) {
+	t.Parallel()
 	client, server := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	log := &lines{wrote: make(chan struct{}, 1)}
@@ -192,6 +198,7 @@ func TestAnEmptiedRedisKeepsTheView(t *testing.T) {
 }
 
 func TestAnotherHistoryStopsTheWatcher(t *testing.T) {
+	t.Parallel()
 	k := keysOf(prefix)
 	cases := []struct {
 		name   string

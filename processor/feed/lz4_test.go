@@ -25,6 +25,7 @@ func lz4Frame(tb testing.TB, content []byte, options ...lz4.Option) []byte {
 }
 
 func TestEveryKindOfLZ4FrameIsRead(t *testing.T) {
+	t.Parallel()
 	content := bytes.Repeat([]byte("a card event, and another "), 20_000)
 	random := rand.NewChaCha8([32]byte{1})
 	if _, err := random.Read(content[100_000:200_000]); err != nil { // blocks that are stored as they are
@@ -61,6 +62,7 @@ func TestEveryKindOfLZ4FrameIsRead(t *testing.T) {
 // Producers announce blocks of 4 MiB and fill a fraction of them; a shard would need
 // gigabytes if its buffers were as large as announced.
 func TestLZ4BuffersAreAsLargeAsTheirContent(t *testing.T) {
+	t.Parallel()
 	content := bytes.Repeat([]byte("a card event, and another "), 1000)
 	var a arena
 	got, err := a.decompress(codecLZ4, lz4Frame(t, content, lz4.BlockSizeOption(lz4.Block4Mb)))

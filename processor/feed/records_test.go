@@ -170,6 +170,7 @@ func codecs() map[string]compress.Codec {
 }
 
 func TestRecordsComeOutAsTheyWentInWithEveryCodec(t *testing.T) {
+	t.Parallel()
 	for name, codec := range codecs() {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
@@ -240,6 +241,7 @@ func checkRecords(t *rapid.T, data []byte, want []Record, next int64) {
 }
 
 func TestRecordsWrittenByKafkaGo(t *testing.T) {
+	t.Parallel()
 	for _, codec := range []compress.Compression{0, compress.Gzip, compress.Snappy, compress.Lz4, compress.Zstd} {
 		var out bytes.Buffer
 		set := protocol.RecordSet{
@@ -273,6 +275,7 @@ func TestRecordsWrittenByKafkaGo(t *testing.T) {
 }
 
 func TestWhatMustNotComeOutOfAFetchAnswer(t *testing.T) {
+	t.Parallel()
 	logAppend := plainBatch(0, "a", "b")
 	logAppend.attributes, logAppend.maxTime = attributeLogAppendTime, 99
 	compacted := plainBatch(10, "a")
@@ -353,6 +356,7 @@ func TestWhatMustNotComeOutOfAFetchAnswer(t *testing.T) {
 }
 
 func TestBrokenBatchesStopTheShard(t *testing.T) {
+	t.Parallel()
 	good := plainBatch(3, "hello", "world").bytes(t)
 	edit := func(change func(b []byte)) []byte {
 		b := bytes.Clone(good)
@@ -391,6 +395,7 @@ func TestBrokenBatchesStopTheShard(t *testing.T) {
 }
 
 func TestADecompressionBombIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, codec := range codecs() {
 		if codec == nil {
 			continue
@@ -574,6 +579,7 @@ func testAnswer(topic string, partition int32, code kafka.Error, aborted []abort
 }
 
 func TestAFetchAnswerThatIsCutOffOrOfAnotherPartitionIsRefused(t *testing.T) {
+	t.Parallel()
 	aborted := []abortedTransaction{{7, 9}, {8, 1}}
 	answer := testAnswer("topic", 2, 0, aborted, []byte("records"))
 	q := fetch{topic: "topic", partition: 2, buffer: answer}

@@ -15,9 +15,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
+
+	"ristourne/deploy/parts/partstest"
 )
 
 func TestTwoMembersShareTheShardsAndLetGoOfThem(t *testing.T) {
+	t.Parallel()
 	m := newMembers(t, onBroker(t, 4))
 	leaveA := m.join("a", idle)
 	m.await(map[string]int{"a": 4})
@@ -36,6 +39,7 @@ func TestTwoMembersShareTheShardsAndLetGoOfThem(t *testing.T) {
 }
 
 func TestAGenerationBeginsOnlyWhenTheFormerIsLetGo(t *testing.T) {
+	t.Parallel()
 	m := newMembers(t, onBroker(t, 2))
 	var (
 		mutex   sync.Mutex
@@ -72,6 +76,7 @@ func TestAGenerationBeginsOnlyWhenTheFormerIsLetGo(t *testing.T) {
 }
 
 func TestCommitsSurviveTheMember(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 2)
 	w := newWriter(t, c)
 	for shard := range int32(2) {
@@ -135,6 +140,7 @@ func TestCommitsSurviveTheMember(t *testing.T) {
 }
 
 func TestAnErrorOfOneShardEndsRunAndTheOtherShards(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 3)
 	broken := errors.New("broken")
 	err := Run(testContext(t), c, func(ctx context.Context, s *Source) error {
@@ -149,6 +155,7 @@ func TestAnErrorOfOneShardEndsRunAndTheOtherShards(t *testing.T) {
 }
 
 func TestRunEndsQuietlyWithItsContext(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 1)
 	ctx, cancel := context.WithCancel(testContext(t))
 	err := Run(ctx, c, func(ctx context.Context, s *Source) error {
@@ -166,6 +173,7 @@ func TestRunEndsQuietlyWithItsContext(t *testing.T) {
 }
 
 func TestAnUnreachableClusterIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	c := testConfig(t, []string{"127.0.0.1:1"})
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
@@ -175,6 +183,7 @@ func TestAnUnreachableClusterIsWaitedFor(t *testing.T) {
 }
 
 func TestACoordinatorThatIsNotThereYetIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	cluster, c := onFake(t, 1, 1)
 	fault := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.FindCoordinator}, Err: kerr.CoordinatorNotAvailable, Count: 2})
 	defer fault.Remove()
@@ -188,6 +197,7 @@ func TestACoordinatorThatIsNotThereYetIsWaitedFor(t *testing.T) {
 }
 
 func TestTopicsOfDifferentSizesAreRefusedByName(t *testing.T) {
+	t.Parallel()
 	cluster, c := onFake(t, 1, 4)
 	c.Topics[Results] = "narrow"
 	if err := cluster.CreateTopic("narrow", 3, nil); err != nil {
@@ -206,27 +216,6 @@ func TestTopicsOfDifferentSizesAreRefusedByName(t *testing.T) {
 	c.Topics[Results] = "missing"
 	if _, err := Partitions(testContext(t), c); !errors.As(err, &mismatch) || mismatch.Counts[Results] != 0 {
 		t.Errorf("a missing topic: %v", err)
-	}
-}
-
-// addPartitions makes the topics larger, as an operator does.
-func addPartitions(t *testing.T, c Config, count int, topics ...string) {
-	t.Helper()
-	transport := c.transport()
-	defer transport.CloseIdleConnections()
-	client := kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: transport}
-	request := &kafka.CreatePartitionsRequest{}
-	for _, topic := range topics {
-		request.Topics = append(request.Topics, kafka.TopicPartitionsConfig{Name: topic, Count: int32(count)})
-	}
-	answer, err := client.CreatePartitions(t.Context(), request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for topic, err := range answer.Errors {
-		if err != nil {
-			t.Fatalf("%s: %v", topic, err)
-		}
 	}
 }
 
@@ -253,6 +242,7 @@ func hold(shards int) func(context.Context, int) (int, error) {
 }
 
 func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
+	t.Parallel()
 	_, c := onFake(t, 1, 2)
 	var (
 		mutex sync.Mutex
@@ -288,7 +278,7 @@ func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
 	m := newMembers(t, c)
 	leave := m.join("a", idle)
 	m.await(map[string]int{"a": 2})
-	addPartitions(t, c, 3, c.Topics[Facts])
+	partstest.AddPartitions(t, c.Brokers, 3, c.Topics[Facts])
 	newWriter(t, c).write(Facts, 2, numbers(0, 7)...)
 	await([]Unread{{c.Topics[Facts], 2, 0, 7}})
 	m.await(map[string]int{"a": 2}) // it was asked anew
@@ -299,7 +289,7 @@ func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
 	m = newMembers(t, c)
 	m.join("b", idle)
 	m.await(map[string]int{"b": 2})
-	addPartitions(t, c, 3, c.Topics[Referrals], c.Topics[Results], c.Topics[Transactions])
+	partstest.AddPartitions(t, c.Brokers, 3, c.Topics[Referrals], c.Topics[Results], c.Topics[Transactions])
 	await([]Unread{{c.Topics[Facts], 2, 0, 7}, {c.Topics[Referrals], 2, 0, 0}, {c.Topics[Results], 2, 0, 0}, {c.Topics[Transactions], 2, 0, 0}})
 	m.await(map[string]int{"b": 2})
 	deleteRecords(t, c, c.Topics[Facts], 2, 7)
@@ -310,6 +300,7 @@ func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
 }
 
 func TestATopicWithFewerPartitionsThanShardsIsRefused(t *testing.T) {
+	t.Parallel()
 	_, c := onFake(t, 1, 2)
 	c.HoldShards = hold(3)
 	var few *LayoutError
@@ -322,6 +313,7 @@ func TestATopicWithFewerPartitionsThanShardsIsRefused(t *testing.T) {
 }
 
 func TestCommitsThatWaitTogetherGoInOneRequestAndNeverBack(t *testing.T) {
+	t.Parallel()
 	topics := [NumTopics]string{"f", "s", "r", "t"}
 	var sent []map[string]map[int]commitment
 	sending, goOn := make(chan struct{}), make(chan struct{})
@@ -386,6 +378,7 @@ func TestCommitMarks(t *testing.T) {
 }
 
 func TestAZombiesCommitIsRefused(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 1)
 	// A member that doesn't let go in time is put out of the group.
 	c.SessionTimeout, c.RebalanceTimeout = time.Second, time.Second
@@ -417,6 +410,7 @@ func TestAZombiesCommitIsRefused(t *testing.T) {
 }
 
 func TestShardsGoRoundTheMembers(t *testing.T) {
+	t.Parallel()
 	b := balancer{topics: []string{"f", "s", "r", "t"}, most: 4}
 	sizes := func(f, s, r, t int) (partitions []kafka.Partition) {
 		for topic, n := range map[string]int{"f": f, "s": s, "r": r, "t": t} {
@@ -457,6 +451,7 @@ func TestShardsGoRoundTheMembers(t *testing.T) {
 }
 
 func TestEveryShardHasOneOwnerAndLoadsDifferByOne(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		topics := []string{"f", "s", "r", "t"}
 		n := rapid.IntRange(1, 40).Draw(t, "partitions")
@@ -489,6 +484,7 @@ func TestEveryShardHasOneOwnerAndLoadsDifferByOne(t *testing.T) {
 }
 
 func TestValidateNamesAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
 	err := Config{Topics: [NumTopics]string{"a", "a", "", "d"}, MaxBytes: 3, HeartbeatInterval: time.Minute}.Validate()
 	for _, fault := range []string{"brokers", "group", "same topic", "results", "max bytes", "heartbeat"} {
 		if err == nil || !strings.Contains(err.Error(), fault) {

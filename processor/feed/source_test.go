@@ -23,6 +23,7 @@ import (
 )
 
 func TestABatchTakesTopicsInOrderAndTellsWhereToGoOn(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 2)
 	w := newWriter(t, c)
 	w.write(Transactions, 1, "t0", "t1")
@@ -76,6 +77,7 @@ func TestABatchTakesTopicsInOrderAndTellsWhereToGoOn(t *testing.T) {
 
 // A transaction's value is how many facts were acknowledged before it was written.
 func TestNoTransactionComesBeforeTheFactsThatWereThereBeforeIt(t *testing.T) {
+	t.Parallel()
 	for _, brokers := range []int{1, 4} {
 		t.Run(fmt.Sprintf("%d brokers", brokers), func(t *testing.T) {
 			_, c := onFake(t, brokers, 1)
@@ -115,20 +117,16 @@ func TestNoTransactionComesBeforeTheFactsThatWereThereBeforeIt(t *testing.T) {
 }
 
 func TestAnIdleShardWakesForAnyTopic(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 1)
-	c.MaxWait = time.Minute // longer than the test may take
+	c.MaxWait = 2 * testLimit // longer than the test may take
 	w := newWriter(t, c)
 	s := source(t, c, 0, fromFirst)
 	var b Batch
 	for range 3 {
 		for topic := range NumTopics {
 			value := topic.String()
-			waiting := make(chan struct{})
-			go func() {
-				<-waiting
-				w.write(topic, 0, value)
-			}()
-			close(waiting)
+			w.send(topic, 0, value)
 			next(t, s, &b)
 			if got := texts(&b); !slices.Equal(got, []string{value + ":" + value}) {
 				t.Fatalf("got %v, want one record of %s", got, value)
@@ -138,6 +136,7 @@ func TestAnIdleShardWakesForAnyTopic(t *testing.T) {
 }
 
 func TestBatchesKeepTheirLimits(t *testing.T) {
+	t.Parallel()
 	_, c := onFake(t, 1, 1)
 	c.MaxRecords, c.BatchBytes = 10, 1000
 	w := newWriter(t, c, kgo.ProducerBatchCompression(kgo.Lz4Compression()))
@@ -168,6 +167,7 @@ func TestBatchesKeepTheirLimits(t *testing.T) {
 }
 
 func TestABatchLargerThanAFetchComesWhole(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 1)
 	c.MaxBytes, c.BatchBytes = 4096, 1<<20
 	w := newWriter(t, c)
@@ -189,6 +189,7 @@ func TestABatchLargerThanAFetchComesWhole(t *testing.T) {
 }
 
 func TestAbortedTransactionsOfAProducerNeverComeOut(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 1)
 	w := newWriter(t, c, kgo.TransactionalID(c.GroupID))
 	ctx := testContext(t)
@@ -228,6 +229,7 @@ func TestAbortedTransactionsOfAProducerNeverComeOut(t *testing.T) {
 }
 
 func TestRecordsLostByRetentionStopTheShard(t *testing.T) {
+	t.Parallel()
 	cluster, c := onFake(t, 1, 1)
 	newWriter(t, c).write(Transactions, 0, numbers(0, 10)...)
 	if err := cluster.DeleteRecords(c.Topics[Transactions], 0, 5); err != nil {
@@ -262,6 +264,7 @@ func TestRecordsLostByRetentionStopTheShard(t *testing.T) {
 }
 
 func TestRetentionThatOvertakesAFirstStartIsNoLoss(t *testing.T) {
+	t.Parallel()
 	cluster, c := onFake(t, 1, 1)
 	newWriter(t, c).write(Transactions, 0, numbers(0, 10)...)
 	moved := false
@@ -289,6 +292,7 @@ func TestRetentionThatOvertakesAFirstStartIsNoLoss(t *testing.T) {
 }
 
 func TestReadingGoesOnWhenALeaderMoves(t *testing.T) {
+	t.Parallel()
 	cluster, c := onFake(t, 3, 1)
 	w := newWriter(t, c)
 	s := source(t, c, 0, fromFirst)
@@ -307,6 +311,7 @@ func TestReadingGoesOnWhenALeaderMoves(t *testing.T) {
 }
 
 func TestACancelledLongPollLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
 	_, c := onFake(t, 1, 1)
 	c.MaxWait = time.Minute
 	w := newWriter(t, c)
@@ -331,6 +336,7 @@ func TestACancelledLongPollLeavesNothingBehind(t *testing.T) {
 }
 
 func TestSeekGoesBackAndForth(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 1)
 	newWriter(t, c).write(Results, 0, numbers(0, 100)...)
 	s := source(t, c, 0, fromFirst)
@@ -345,6 +351,7 @@ func TestSeekGoesBackAndForth(t *testing.T) {
 }
 
 func TestASourceEndsWithItsGeneration(t *testing.T) {
+	t.Parallel()
 	_, c := onFake(t, 1, 1)
 	c.MaxWait = time.Minute
 	ctx, end := context.WithCancel(t.Context())
@@ -368,6 +375,7 @@ func TestASourceEndsWithItsGeneration(t *testing.T) {
 }
 
 func TestTLSAndPasswordsReachTheFetch(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewUnstartedServer(nil) // for its certificate alone
 	server.StartTLS()
 	defer server.Close()
@@ -393,6 +401,7 @@ func TestTLSAndPasswordsReachTheFetch(t *testing.T) {
 }
 
 func TestReadRangeReadsNoMoreThanItWasAskedFor(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 1)
 	newWriter(t, c).write(Facts, 0, numbers(0, 100)...)
 	tests := []struct{ from, to, first, last int64 }{
@@ -422,6 +431,7 @@ func TestReadRangeReadsNoMoreThanItWasAskedFor(t *testing.T) {
 }
 
 func TestAnOpenTransactionOfAFactsProducerHoldsNothingElseBack(t *testing.T) {
+	t.Parallel()
 	c := onBroker(t, 1)
 	open := newWriter(t, c, kgo.TransactionalID(c.GroupID))
 	if err := open.client.BeginTransaction(); err != nil {
@@ -447,6 +457,7 @@ func TestAnOpenTransactionOfAFactsProducerHoldsNothingElseBack(t *testing.T) {
 // Records that were deleted before they were read wait for ever: they are no lag
 // of 0.
 func TestRecordsDeletedUnreadAreLag(t *testing.T) {
+	t.Parallel()
 	s := &Source{positions: Offsets{5, -1, 20, 7}}
 	s.marks = [NumTopics]Watermarks{{High: 12, LogStart: 12}, {High: 12, LogStart: 10}, {High: 20}, {High: 9, LogStart: 2}}
 	if got, want := s.Lag(), [NumTopics]int64{7, 2, 0, 2}; got != want {

@@ -7,6 +7,7 @@ import (
 )
 
 func TestLookAlikes(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ a, b, differ string }{
 		{"0012", "12", "leading zeros"},
 		{"0000", "0", "leading zeros"},

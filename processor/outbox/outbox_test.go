@@ -17,6 +17,7 @@ import (
 )
 
 func TestRoundTrip(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		want := drawDecision(t)
 		prefix := []byte("what stood there before")
@@ -42,6 +43,7 @@ func TestRoundTrip(t *testing.T) {
 // TestEveryField fills every field there is by reflection: a field that is
 // added to a decision and forgotten here would be lost in a crash.
 func TestEveryField(t *testing.T) {
+	t.Parallel()
 	var want, got rules.Decision
 	fill(reflect.ValueOf(&want).Elem())
 	if err := Decode(Encode(nil, &want), &got); err != nil {
@@ -82,6 +84,7 @@ func fill(v reflect.Value) {
 
 // TestMeetingWords lets more words than the encoder remembers meet in its slots.
 func TestMeetingWords(t *testing.T) {
+	t.Parallel()
 	var want rules.Decision
 	for i := range 3 * dictionarySlots {
 		want.Accounts = append(want.Accounts, rules.AccountRow{
@@ -99,6 +102,7 @@ func TestMeetingWords(t *testing.T) {
 
 // TestDamage takes every byte away or turns one of its bits: each must be seen.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	blob := Encode(nil, sample(3))
 	var d rules.Decision
 	for i := range blob {
@@ -115,6 +119,7 @@ func TestDamage(t *testing.T) {
 
 // TestHostile hands in blobs whose checksum is right and whose content is not.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	head := func(counts ...byte) []byte {
 		b := []byte{version, 0, 0, 0, 0, 0, 0, 0} // shard, batch, heads, last seq
 		return append(b, counts...)
@@ -147,6 +152,7 @@ func TestHostile(t *testing.T) {
 // TestUnknownValues encodes values that have no name beside the last ones that
 // do: the first must be refused, or a panic waits where the name is asked for.
 func TestUnknownValues(t *testing.T) {
+	t.Parallel()
 	for name, with := range map[string]func(beyond int) rules.Decision{
 		"cause": func(beyond int) rules.Decision {
 			return rules.Decision{Grants: []rules.Grant{{Cause: rules.Cause{Kind: rules.CauseReferral + rules.CauseKind(beyond)}}}}

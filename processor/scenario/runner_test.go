@@ -44,6 +44,7 @@ func filesIn(t *testing.T, folder string) []string {
 
 // Every fault of a file is told at once, at its place, with what to do.
 func TestFaultyFiles(t *testing.T) {
+	t.Parallel()
 	for _, name := range filesIn(t, "testdata/bad") {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			_, err := scenario.Read(name)
@@ -63,6 +64,7 @@ func TestFaultyFiles(t *testing.T) {
 // What does not hold is shown as a difference, and update makes the file say
 // what came out.
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	for _, name := range filesIn(t, "testdata/failing") {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			file, err := scenario.Read(name)
@@ -134,6 +136,7 @@ func holds(t *testing.T, name string, text []byte) {
 
 // A file that holds is left alone to the byte.
 func TestUpdateLeavesWhatHolds(t *testing.T) {
+	t.Parallel()
 	for _, name := range filesIn(t, scenarios) {
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -144,6 +147,7 @@ func TestUpdateLeavesWhatHolds(t *testing.T) {
 }
 
 func TestRunFileUpdates(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("testdata/failing/differences.test")
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +173,7 @@ func TestRunFileUpdates(t *testing.T) {
 }
 
 func TestJUnit(t *testing.T) {
+	t.Parallel()
 	var reports []scenario.Report
 	for _, name := range []string{"testdata/failing/differences.test", "testdata/bad/folder.test", filepath.Join(scenarios, "fixed.test")} {
 		report, err := scenario.RunFile(name, false)
@@ -213,6 +218,7 @@ func TestJUnit(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for _, name := range []string{"b.test", "a/c.test", "a/notes.txt", "z/only.txt"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o700); err != nil {

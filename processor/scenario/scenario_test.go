@@ -11,6 +11,7 @@ const scenarios = "../../testdata/scenarios"
 
 // Every mechanism has its scenario file; this runs them all.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	files, err := scenario.Find([]string{scenarios})
 	if err != nil {
 		t.Fatal(err)

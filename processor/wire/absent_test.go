@@ -12,6 +12,7 @@ import (
 // record: in an optional one both are as if it were absent, in a needed one both
 // are missing, whatever its type.
 func TestNothingIsAbsent(t *testing.T) {
+	t.Parallel()
 	type reader func(sample) (any, *Fault)
 	d := NewDecoder(Options{NoKeys: true})
 	event := func(s sample) (any, *Fault) {
@@ -82,6 +83,7 @@ func TestNothingIsAbsent(t *testing.T) {
 // TestDescriptionsAreCut: 257 characters of a shop's name must not cost its
 // customer the reward. The cut lies between two characters.
 func TestDescriptionsAreCut(t *testing.T) {
+	t.Parallel()
 	d := NewDecoder(Options{})
 	for _, c := range []struct{ name, want string }{
 		{strings.Repeat("x", 256), strings.Repeat("x", 256)},

@@ -29,6 +29,7 @@ func ofLength(prefix string, n int) string {
 // TestSchemes tries each scheme's prefixes at the ends of their ranges and
 // beyond, and each length.
 func TestSchemes(t *testing.T) {
+	t.Parallel()
 	only := func(lengths ...int) (set uint32) {
 		for _, n := range lengths {
 			set |= 1 << n
@@ -105,6 +106,7 @@ func TestSchemes(t *testing.T) {
 }
 
 func TestHoldsCardNumber(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{
 		visa, "4012888888881881", "5555555555554444", "2223003122003222", "378282246310005", "6011111111111117",
 		"3056930009020004", "30569309025904", "3530111333300000", "6200000000000005", "4222222222222",
@@ -134,6 +136,7 @@ func TestHoldsCardNumber(t *testing.T) {
 // TestRandomHexIsNoCardNumber: hashes and UUIDs as tokens must pass even where
 // their digits make up a number; short hexadecimal must not hide one.
 func TestRandomHexIsNoCardNumber(t *testing.T) {
+	t.Parallel()
 	for s, want := range map[string]bool{
 		"af" + visa + strings.Repeat("b", 6):     false, // 24 hexadecimal digits
 		"af" + visa + strings.Repeat("b", 5):     true,  // 23
@@ -153,6 +156,7 @@ func TestRandomHexIsNoCardNumber(t *testing.T) {
 }
 
 func TestCountDigits(t *testing.T) {
+	t.Parallel()
 	for c := range 256 {
 		s := strings.Repeat(string([]byte{byte(c)}), 13)
 		want := 0
@@ -173,6 +177,7 @@ func TestCountDigits(t *testing.T) {
 }
 
 func TestAllowedToken(t *testing.T) {
+	t.Parallel()
 	ranges := []rules.TokenRange{{Prefix: "4111", Length: 16}, {Prefix: "99", Length: 19}}
 	for s, want := range map[string]bool{
 		visa: true, "4111-1111-1111-1111": true, "9912345678901234567": true, "4222222222222": false,

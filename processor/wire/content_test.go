@@ -21,6 +21,7 @@ func hashOf(t *testing.T, value sample) uint64 {
 }
 
 func TestContentThatIsTheSame(t *testing.T) {
+	t.Parallel()
 	base := parseObject(t, canonicalEvent).with("items", `[{"amount_minor":5,"quantity":1.50},{"amount_minor":0,"quantity":0}]`)
 	same := map[string]sample{
 		"instant in another zone": base.with("occurred_at", `"2025-11-22T08:31:20.125Z"`),
@@ -63,6 +64,7 @@ func TestContentThatIsTheSame(t *testing.T) {
 }
 
 func TestContentThatDiffers(t *testing.T) {
+	t.Parallel()
 	base := parseObject(t, canonicalEvent).with("items", `[{"amount_minor":5,"quantity":1},{"amount_minor":6,"sku":"a"}]`)
 	variants := []sample{
 		base,
@@ -117,6 +119,7 @@ func TestContentThatDiffers(t *testing.T) {
 
 // TestContentHashStays: hashes are stored, so a release must not change them.
 func TestContentHashStays(t *testing.T) {
+	t.Parallel()
 	value := parseObject(t, canonicalEvent).with("items", `[{"amount_minor":5,"quantity":1.50,"sku":"a","category":"b"}]`).
 		with("approved", "false").with("purchased_at", `"2025-11-22T08:00:00.5Z"`).
 		with("billing_amount_minor", "1").with("billing_currency", `"USD"`)
@@ -140,6 +143,7 @@ func TestContentHashStays(t *testing.T) {
 }
 
 func TestFactContent(t *testing.T) {
+	t.Parallel()
 	hash := func(value sample) uint64 {
 		var f rules.Fact
 		if fault := NewDecoder(Options{}).Fact(value.bytes(), []byte("a1"), -1, &f); fault != nil {
@@ -193,6 +197,7 @@ func TestFactContent(t *testing.T) {
 }
 
 func TestDecimal(t *testing.T) {
+	t.Parallel()
 	for _, group := range [][]string{
 		{"1", "1.0", "1e0", "10e-1", "0.1e1", "0.01E+2", "100e-2"},
 		{"0", "-0", "0.000", "0e5", "-0.0e-999"},

@@ -10,6 +10,7 @@ import (
 )
 
 func TestEventCanonical(t *testing.T) {
+	t.Parallel()
 	d := NewDecoder(Options{})
 	var ev rules.Event
 	if fault := d.Event([]byte(canonicalEvent), []byte(canonicalKey), millisOfCanonical, &ev); fault != nil {
@@ -45,6 +46,7 @@ func TestEventAllocatesNothing(t *testing.T) {
 // TestEventFields puts one value at a time into a sound event, on both sides
 // of each bound. No reason: the event is accepted.
 func TestEventFields(t *testing.T) {
+	t.Parallel()
 	const long = 256
 	item := func(field, raw string) string { return `[{"amount_minor":1,"` + field + `":` + raw + `}]` }
 	cases := []fieldCase{
@@ -240,6 +242,7 @@ func TestEventFields(t *testing.T) {
 }
 
 func TestEventBillingIsBothOrNone(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ amount, currency, reason, field string }{
 		{`100`, `"USD"`, "", ""},
 		{`null`, `null`, "", ""},
@@ -263,6 +266,7 @@ func TestEventBillingIsBothOrNone(t *testing.T) {
 }
 
 func TestEventValues(t *testing.T) {
+	t.Parallel()
 	value := parseObject(t, canonicalEvent).
 		with("approved", `false`).with("purchased_at", `"2025-11-21t23:59:59.000000001-05:30"`).
 		with("billing_amount_minor", `0`).with("billing_currency", `"CLF"`).
@@ -290,6 +294,7 @@ func TestEventValues(t *testing.T) {
 // TestEventsLiveUntilReset decodes a batch whose texts have escapes, so that
 // the scratch and the items grow, and looks at all of it afterwards.
 func TestEventsLiveUntilReset(t *testing.T) {
+	t.Parallel()
 	d := NewDecoder(Options{})
 	for range 3 {
 		d.Reset()
@@ -328,6 +333,7 @@ func TestBatchesReuseTheScratch(t *testing.T) {
 
 // TestNothingStaysOfTheRecordBefore decodes a poor event after a rich one.
 func TestNothingStaysOfTheRecordBefore(t *testing.T) {
+	t.Parallel()
 	rich := parseObject(t, canonicalEvent).with("approved", "false").with("items", `[{"amount_minor":1}]`).
 		with("billing_amount_minor", "1").with("billing_currency", `"USD"`).with("purchased_at", `"2025-11-22T08:00:00Z"`)
 	poor := []byte(`{"event_id":"e","type":"refund","transaction_id":"t","account_id":"a","card_token":"c","amount_minor":1,` +
@@ -347,6 +353,7 @@ func TestNothingStaysOfTheRecordBefore(t *testing.T) {
 }
 
 func TestRecordAsAWhole(t *testing.T) {
+	t.Parallel()
 	full := DefaultMaxBytes - len(canonicalEvent)
 	for _, c := range []struct {
 		name, value, reason string
@@ -378,6 +385,7 @@ func TestRecordAsAWhole(t *testing.T) {
 }
 
 func TestMaxBytesIsAnOption(t *testing.T) {
+	t.Parallel()
 	var ev rules.Event
 	for _, c := range []struct {
 		maxBytes int
@@ -389,6 +397,7 @@ func TestMaxBytesIsAnOption(t *testing.T) {
 }
 
 func TestKey(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		key    []byte
 		noKeys bool
@@ -408,6 +417,7 @@ func TestKey(t *testing.T) {
 }
 
 func TestAheadNeedsAClock(t *testing.T) {
+	t.Parallel()
 	var ev rules.Event
 	value := parseObject(t, canonicalEvent).with("occurred_at", `"9999-12-31T23:59:59Z"`).bytes()
 	assertFault(t, "no clock", NewDecoder(Options{}).Event(value, []byte(canonicalKey), -1, &ev), "", "")
@@ -417,6 +427,7 @@ func TestAheadNeedsAClock(t *testing.T) {
 // TestKeepBytes: bytes stay only of records that are whole JSON and in which
 // nothing looks like a card number.
 func TestKeepBytes(t *testing.T) {
+	t.Parallel()
 	broken := parseObject(t, canonicalEvent).with("currency", `"???"`)
 	allowed := []rules.TokenRange{{Prefix: "4111", Length: 16}}
 	for _, c := range []struct {
@@ -451,6 +462,7 @@ func TestKeepBytes(t *testing.T) {
 }
 
 func TestMayKeep(t *testing.T) {
+	t.Parallel()
 	d := NewDecoder(Options{})
 	if !d.MayKeep([]byte(canonicalEvent)) {
 		t.Error("the canonical event may not be kept")
@@ -463,6 +475,7 @@ func TestMayKeep(t *testing.T) {
 }
 
 func TestCardTokenRanges(t *testing.T) {
+	t.Parallel()
 	value := parseObject(t, canonicalEvent).with("card_token", quoted(visa)).bytes()
 	d := NewDecoder(Options{})
 	var ev rules.Event
@@ -491,6 +504,7 @@ func TestCardTokenRanges(t *testing.T) {
 }
 
 func TestLookAlikesAreCounted(t *testing.T) {
+	t.Parallel()
 	d := NewDecoder(Options{})
 	var ev rules.Event
 	value := parseObject(t, canonicalEvent).with("transaction_id", quoted(visa)).with("merchant.terminal_id", quoted(visa)).
@@ -510,6 +524,7 @@ func TestLookAlikesAreCounted(t *testing.T) {
 // TestCardNumberHidesOtherFaults: who handles a leak must not have to look
 // behind an unknown currency.
 func TestCardNumberHidesOtherFaults(t *testing.T) {
+	t.Parallel()
 	value := parseObject(t, canonicalEvent).with("event_id", `1`).with("card_product", quoted(visa)).with("x", `1,"x":1`)
 	var ev rules.Event
 	fault := NewDecoder(Options{}).Event(value.bytes(), nil, -1, &ev)

@@ -35,6 +35,7 @@ func factOf(t testing.TB, kind string) sample {
 }
 
 func TestFactOfEachType(t *testing.T) {
+	t.Parallel()
 	head := rules.Fact{ID: "f1", AccountID: "a1", At: rules.Instant{Sec: 1763800280}}
 	wants := map[rules.FactType]rules.Fact{
 		rules.Enrolled: {
@@ -78,6 +79,7 @@ func TestFactOfEachType(t *testing.T) {
 // TestFactIgnoresFieldsOfOtherTypes puts rubbish under every name that a type
 // doesn't have; it is no part of the content either.
 func TestFactIgnoresFieldsOfOtherTypes(t *testing.T) {
+	t.Parallel()
 	names := map[string]bool{}
 	for kind := range factSamples {
 		for name := range factOf(t, kind) {
@@ -106,6 +108,7 @@ func TestFactIgnoresFieldsOfOtherTypes(t *testing.T) {
 
 // TestFactNeeds takes away each field of each type, and sets it to null.
 func TestFactNeeds(t *testing.T) {
+	t.Parallel()
 	optional := map[string]bool{"card_tokens": true, "level": true, "segments": true, "sponsor_account_id": true}
 	d := NewDecoder(Options{})
 	for kind := range factSamples {
@@ -124,6 +127,7 @@ func TestFactNeeds(t *testing.T) {
 }
 
 func TestFactFields(t *testing.T) {
+	t.Parallel()
 	amounts := func(over, under string) []fieldCase {
 		return []fieldCase{
 			{"amount_minor", `1`, ""},
@@ -224,6 +228,7 @@ func TestFactFields(t *testing.T) {
 }
 
 func TestFactAllowsTokenRanges(t *testing.T) {
+	t.Parallel()
 	d := NewDecoder(Options{CardTokenRanges: []rules.TokenRange{{Prefix: "41", Length: 16}}})
 	var f rules.Fact
 	linked := factOf(t, "card_linked").with("card_token", quoted(visa)).bytes()
@@ -233,6 +238,7 @@ func TestFactAllowsTokenRanges(t *testing.T) {
 }
 
 func TestResult(t *testing.T) {
+	t.Parallel()
 	base := parseObject(t, `{"instruction_id":"Ab-9","account_id":"a1","status":"settled","reason":"AC04","at":"2025-11-22T08:31:20Z"}`)
 	d := NewDecoder(Options{})
 	var got rules.Result

@@ -13,6 +13,7 @@ import (
 // TestGrammar puts values into an unknown field: it is ignored, but must be
 // JSON, and what is refused says where.
 func TestGrammar(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ raw, reason, field string }{
 		{`0`, "", ""},
 		{`-0.0e-0`, "", ""},
@@ -101,6 +102,7 @@ func TestGrammar(t *testing.T) {
 
 // TestTruncated cuts the event short at every byte.
 func TestTruncated(t *testing.T) {
+	t.Parallel()
 	d := NewDecoder(Options{})
 	for n := 1; n < len(canonicalEvent); n++ {
 		var ev rules.Event
@@ -112,6 +114,7 @@ func TestTruncated(t *testing.T) {
 }
 
 func TestDuplicateNames(t *testing.T) {
+	t.Parallel()
 	many := make([]string, 40)
 	for i := range many {
 		many[i] = fmt.Sprintf(`"n%02d":0`, i)
@@ -160,6 +163,7 @@ func TestDuplicateNames(t *testing.T) {
 
 // TestInstants compares each with what time.Parse makes of it.
 func TestInstants(t *testing.T) {
+	t.Parallel()
 	for _, s := range []string{
 		"1970-01-01T00:00:00Z", "1969-12-31T23:59:59.999999999Z", "2025-11-22T08:31:20.1Z", "2025-11-22T08:31:20+00:00",
 		"2025-11-22T08:31:20-00:00", "2025-11-22T08:31:20+23:59", "2025-11-22T08:31:20-23:59", "2024-02-29T12:00:00Z",
@@ -202,6 +206,7 @@ func TestInstants(t *testing.T) {
 
 // TestEveryDay walks all days of RFC 3339.
 func TestEveryDay(t *testing.T) {
+	t.Parallel()
 	for day := time.Date(0, 1, 1, 7, 8, 9, 0, time.UTC); day.Year() < 10_000; day = day.AddDate(0, 0, 1) {
 		s := day.Format(time.RFC3339)
 		if got, ok := parseInstant(s); !ok || got.Sec != day.Unix() {
@@ -211,6 +216,7 @@ func TestEveryDay(t *testing.T) {
 }
 
 func TestCountries(t *testing.T) {
+	t.Parallel()
 	known := 0
 	for a := 0; a < 256; a++ {
 		for b := 0; b < 256; b++ {

@@ -346,6 +346,7 @@ func drawEvent(t *rapid.T) []byte {
 // TestEventsAgainstEncodingJSON writes sound events in every way, several for
 // one decoder, so that what it remembers of one meets the next.
 func TestEventsAgainstEncodingJSON(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := NewDecoder(Options{NoKeys: true})
 		var values [][]byte
@@ -368,6 +369,7 @@ func sameEvent(a, b rules.Event) bool { return fmt.Sprintf("%#v", a) == fmt.Spri
 
 // TestFactsAgainstEncodingJSON writes the samples of each type in every way.
 func TestFactsAgainstEncodingJSON(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d := NewDecoder(Options{NoKeys: true})
 		for range 3 {
@@ -432,6 +434,7 @@ func slowHoldsCardNumber(s string) bool {
 }
 
 func TestCardNumbersAgainstEveryWindow(t *testing.T) {
+	t.Parallel()
 	pieces := rapid.SampledFrom([]string{
 		visa, "4111", "1111", "4222222222222", "378282246310005", "5", "12", "0", " ", "-", "\u00a0", "–", "/", "a", "f", "é", "cafe",
 	})

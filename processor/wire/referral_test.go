@@ -16,6 +16,7 @@ const canonicalReferral = `{"fact_id":"rf-1","type":"referral","account_id":"a1"
 	"late_confirmed_reward_minor":-40,"late_expected_reward_minor":-1,"matched_refund":true}`
 
 func TestReferral(t *testing.T) {
+	t.Parallel()
 	d := NewDecoder(Options{})
 	var got rules.Referral
 	if fault := d.Referral([]byte(canonicalReferral), []byte("a1"), millisOfCanonical, &got); fault != nil {
@@ -33,6 +34,7 @@ func TestReferral(t *testing.T) {
 
 // TestReferralNeeds takes away each field, sets it to null, and empties it.
 func TestReferralNeeds(t *testing.T) {
+	t.Parallel()
 	optional := map[string]bool{
 		"partner_id": true, "store_id": true, "channel": true, "mcc": true,
 		"late_confirmed_reward_minor": true, "late_expected_reward_minor": true, "matched_refund": true,
@@ -61,6 +63,7 @@ func TestReferralNeeds(t *testing.T) {
 }
 
 func TestReferralFields(t *testing.T) {
+	t.Parallel()
 	var cases []fieldCase
 	for name, max := range map[string]int{"fact_id": 64, "buyer_account_id": 64, "transaction_id": 256, "offer_id": 256, "offer_version": 256, "programme": 256} {
 		cases = append(cases, fieldCase{name, chars(1), ""}, fieldCase{name, chars(max), ""}, fieldCase{name, chars(max + 1), ReasonLength},
@@ -104,6 +107,7 @@ func TestReferralFields(t *testing.T) {
 // TestReferralAmongFacts: whoever may write facts must not be able to make up a
 // referral.
 func TestReferralAmongFacts(t *testing.T) {
+	t.Parallel()
 	var f rules.Fact
 	fault := NewDecoder(Options{}).Fact([]byte(canonicalReferral), []byte("a1"), -1, &f)
 	assertFault(t, "referral", fault, ReasonTopic, "type")

@@ -111,6 +111,7 @@ func spoiledRecords(t *testing.T) []spoiled {
 // file: a wrong serialiser hits every record of a feed, so the sentence must name
 // it, and must show nothing of the record.
 func TestSentences(t *testing.T) {
+	t.Parallel()
 	var got strings.Builder
 	for _, s := range spoiledRecords(t) {
 		key := []byte(s.key)
@@ -152,6 +153,7 @@ func keptOrNot(b []byte) string {
 
 // TestHowFarAhead is by the size of the gap: a year must not overflow.
 func TestHowFarAhead(t *testing.T) {
+	t.Parallel()
 	at := func(text string) rules.Instant {
 		instant, ok := parseInstant(text)
 		if !ok {

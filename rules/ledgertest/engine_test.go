@@ -418,6 +418,7 @@ func TestEngineTakesAllBackWithARefundOfEverything(t *testing.T) {
 }
 
 func TestEveryGeneratedCatalogueCompiles(t *testing.T) {
+	t.Parallel()
 	for seed := range cases(t, 300) {
 		g := NewGenerator(seed, GenOptions{Partners: 1 + int(seed%5), Language: Language(seed % 3), Budgets: seed%2 == 0})
 		if _, err := rules.Compile(g.Catalogue()); err != nil {

@@ -13,6 +13,7 @@ import (
 const seeds = 150
 
 func TestASeedGivesTheSameCase(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(20) {
 		a, b := NewGenerator(seed, GenOptions{}), NewGenerator(seed, GenOptions{})
 		if x, y := Print(a.Catalogue(), a.Records(100)), Print(b.Catalogue(), b.Records(100)); x != y {
@@ -127,6 +128,7 @@ func TestOrderlessRecordsHaveOneLedger(t *testing.T) {
 }
 
 func TestInterleavingKeepsEachAccountsLedger(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(20) {
 		g := NewGenerator(seed, GenOptions{})
 		records := g.Records(100)
@@ -189,6 +191,7 @@ func programmeFunds(cat *rules.Catalogue, k Key) bool {
 }
 
 func TestShrinkKeepsOnlyWhatMatters(t *testing.T) {
+	t.Parallel()
 	g := NewGenerator(7, GenOptions{})
 	records := g.Records(200)
 	first, last := records[10].ID(), records[190].ID()
@@ -211,6 +214,7 @@ func TestShrinkKeepsOnlyWhatMatters(t *testing.T) {
 }
 
 func TestNoRecordIsAheadOfItsTimestamp(t *testing.T) {
+	t.Parallel()
 	g := NewGenerator(3, GenOptions{})
 	records := g.Records(300)
 	stamps := Timestamps(records)

@@ -27,6 +27,7 @@ var drawn = []struct {
 }
 
 func TestDrawsAreThoseOfAnAuditor(t *testing.T) {
+	t.Parallel()
 	for _, d := range drawn {
 		if got := rules.Draw(d.salt, d.account); got != d.millionths {
 			t.Errorf("the engine draws %d under %q for %q, want %d", got, d.salt, d.account, d.millionths)
@@ -43,6 +44,7 @@ func TestDrawsAreThoseOfAnAuditor(t *testing.T) {
 // Of many accounts about the share is held out that was agreed, and two salts
 // draw apart.
 func TestDrawsAreSpreadEvenly(t *testing.T) {
+	t.Parallel()
 	const accounts = 20_000
 	one, both := 0, 0
 	for i := range accounts {

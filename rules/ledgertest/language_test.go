@@ -140,6 +140,7 @@ func (c languageCase) run(t *testing.T) {
 }
 
 func TestRewardForms(t *testing.T) {
+	t.Parallel()
 	for _, c := range []languageCase{
 		{
 			"one euro for each full ten", generous(offer("full", rules.Reward{Form: rules.PerFullReward, FixedMinor: 100, PerMinor: 1000})),
@@ -221,6 +222,7 @@ func categories(restMillionths int64) rules.Reward {
 }
 
 func TestConditions(t *testing.T) {
+	t.Parallel()
 	three := func(change ...func(*rules.Offer)) *rules.Catalogue {
 		return generous(offer("three", rate(30_000), change...))
 	}
@@ -369,6 +371,7 @@ func TestConditions(t *testing.T) {
 func gold(e *rules.Event) { e.CardProduct = "gold" }
 
 func TestBoosts(t *testing.T) {
+	t.Parallel()
 	set := func(n int64) rules.Boost {
 		return rules.Boost{ID: fmt.Sprintf("set%d", n), Op: rules.SetRate, RateMillionths: n}
 	}
@@ -442,6 +445,7 @@ func TestBoosts(t *testing.T) {
 }
 
 func TestCaps(t *testing.T) {
+	t.Parallel()
 	three := func(c ...rules.Cap) *rules.Catalogue { return generous(offer("three", rate(30_000), capped(c...))) }
 	buys := []Record{
 		buy("t1", "2024-03-29T12:00:00Z"), buy("t2", "2024-03-30T12:00:00Z"), buy("t3", "2024-03-31T12:00:00Z"),
@@ -488,6 +492,7 @@ func TestCaps(t *testing.T) {
 }
 
 func TestCommissions(t *testing.T) {
+	t.Parallel()
 	terms := func(c rules.Commission, o ...rules.Offer) *rules.Catalogue {
 		return bakery(func(_ *rules.Programme, p *rules.Partner) { p.Commission, p.Offers = c, o })
 	}
@@ -533,6 +538,7 @@ func TestCommissions(t *testing.T) {
 }
 
 func TestProgrammesOwnOffers(t *testing.T) {
+	t.Parallel()
 	groceries := offer("groceries", rate(20_000), func(o *rules.Offer) { o.MCCs = []rules.MCCRange{{From: 5411, To: 5411}} })
 	grocer := func(e *rules.Event) { e.Merchant = rules.Merchant{ID: "ELSEWHERE", MCC: "5411"} }
 	for _, c := range []languageCase{
@@ -622,6 +628,7 @@ func TestProgrammesOwnOffers(t *testing.T) {
 }
 
 func TestSponsors(t *testing.T) {
+	t.Parallel()
 	sponsor := func(s rules.Sponsor) *rules.Catalogue {
 		return bakery(offers(offer("three", rate(30_000), func(o *rules.Offer) { o.Sponsor = s })))
 	}
@@ -698,6 +705,7 @@ func TestSponsors(t *testing.T) {
 }
 
 func TestBudgets(t *testing.T) {
+	t.Parallel()
 	double := func(minor int64, whole bool) rules.Campaign {
 		return rules.Campaign{
 			ID: "double", Budget: rules.Budget{AmountMinor: minor, Whole: whole}, Unit: "EUR",
@@ -778,6 +786,7 @@ func TestBudgets(t *testing.T) {
 }
 
 func TestOtherScales(t *testing.T) {
+	t.Parallel()
 	for code, want := range map[string]string{"JPY": "t1 three confirmed 37", "TND": "t1 three confirmed 38", "CLF": "t1 three confirmed 38"} {
 		cat := generous(offer("three", rate(30_000)))
 		c := currency(code)
@@ -794,6 +803,7 @@ func TestOtherScales(t *testing.T) {
 
 // The bakery's horizon is 400 days: day 402 is late for a purchase of day 1.
 func TestLateEvents(t *testing.T) {
+	t.Parallel()
 	const auth, clear, refund = rules.Authorization, rules.Clearing, rules.Refund
 	three := func(change ...func(*rules.Offer)) *rules.Catalogue {
 		return generous(offer("three", rate(30_000), change...))

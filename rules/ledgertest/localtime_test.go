@@ -10,6 +10,7 @@ import (
 // An offer's window opens and closes where the clock in the store says so, also
 // on the days on which it is put forward or back: by an hour, or by half of one.
 func TestLocalTimeIsTheFirstInstantAtWhichTheClockHasReachedIt(t *testing.T) {
+	t.Parallel()
 	for _, name := range zoneNames {
 		zone, faults := zoneOf(name), 0
 		for d := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC); d.Year() == 2024; d = d.Add(15 * time.Minute) {

@@ -143,6 +143,7 @@ func tellFates(r Result) string {
 }
 
 func TestOracleByHand(t *testing.T) {
+	t.Parallel()
 	const (
 		auth   = rules.Authorization
 		update = rules.AuthorizationUpdate
@@ -398,6 +399,7 @@ func TestOracleByHand(t *testing.T) {
 }
 
 func TestOracleInstructs(t *testing.T) {
+	t.Parallel()
 	got := Oracle(bakery(), []Record{
 		enrolled(0), ev("e1", rules.Clearing, "t1", 1000, 1), ev("e2", rules.Refund, "t1", 500, 2), ev("e3", rules.Authorization, "t2", 500, 2),
 	})
@@ -413,6 +415,7 @@ func TestOracleInstructs(t *testing.T) {
 }
 
 func TestOracleDropsTheOldestBeyondTheLimit(t *testing.T) {
+	t.Parallel()
 	records := []Record{enrolled(0)}
 	for i := range waitingLimit + 1 {
 		records = append(records, ev(fmt.Sprintf("e%03d", i), rules.Refund, "t1", 1, 1))
@@ -429,6 +432,7 @@ func TestOracleDropsTheOldestBeyondTheLimit(t *testing.T) {
 }
 
 func TestOracleMatchesByRank(t *testing.T) {
+	t.Parallel()
 	key := func(k rules.Key) []rules.Key {
 		k.From, k.Until = cmpInstant(k.From, rules.MinInstant), cmpInstant(k.Until, rules.MaxInstant)
 		return []rules.Key{k}
@@ -479,6 +483,7 @@ func cmpInstant(i, otherwise rules.Instant) rules.Instant {
 }
 
 func TestWallClocks(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ zone, local, want string }{
 		{"Europe/Paris", "2024-03-31T02:30:00", "2024-03-31T01:00:00Z"}, // never shown: after the gap
 		{"Europe/Paris", "2024-10-27T02:30:00", "2024-10-27T00:30:00Z"}, // shown twice: the first
@@ -498,6 +503,7 @@ func TestWallClocks(t *testing.T) {
 }
 
 func TestRounding(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		minor, millionths               int64
 		halfEven, halfUp, down, upwards int64

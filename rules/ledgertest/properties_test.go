@@ -45,6 +45,7 @@ func leftAfter(r Result) string {
 
 // What watches over the ledger has to bark.
 func TestBrokenPromisesAreSeen(t *testing.T) {
+	t.Parallel()
 	cat := bakery(offers(offer("three", rate(30_000), capped(rules.Cap{Per: rules.PerMonth, AmountMinor: 50}, rules.Cap{Per: rules.PerWeek, Count: 1}))))
 	records := []Record{enrolled(0), buy("t1", "2024-03-04T12:00:00Z"), buy("t2", "2024-03-05T12:00:00Z")}
 	first := Oracle(cat, records)
@@ -83,6 +84,7 @@ func TestBrokenPromisesAreSeen(t *testing.T) {
 
 // The oracle holds grants against what it works out.
 func TestGrantsThatCantBeAreSeen(t *testing.T) {
+	t.Parallel()
 	cat := withCampaigns(generous(offer("three", rate(30_000))), rules.Campaign{
 		ID: "double", Budget: rules.Budget{AmountMinor: 50}, Unit: "EUR",
 		Boosts: []rules.CampaignBoost{{Boost: rules.Boost{ID: "x2", Op: rules.MultiplyRate, FactorMillionths: 2_000_000}}},

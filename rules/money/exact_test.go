@@ -11,6 +11,7 @@ import (
 
 // What is held in 128 bits must be what big numbers give.
 func TestExactIsExact(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var x money.Exact
 		sum := new(big.Int)
@@ -47,6 +48,7 @@ func TestExactIsExact(t *testing.T) {
 }
 
 func TestExactOverflowsWithAnError(t *testing.T) {
+	t.Parallel()
 	x := money.Exact{}
 	var err error
 	for range 40 {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestExponents(t *testing.T) {
+	t.Parallel()
 	for code, want := range map[string]int{"EUR": 2, "JPY": 0, "TND": 3, "CLF": 4, "UYW": 4, "XOF": 0, "BHD": 3, "USD": 2} {
 		c, ok := ParseCurrency(code)
 		if !ok {
@@ -28,6 +29,7 @@ func TestExponents(t *testing.T) {
 }
 
 func TestShareAgainstDecimal(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		amount := rapid.Int64Range(0, 1<<62).Draw(t, "amount")
 		if rapid.Bool().Draw(t, "small") {
@@ -61,6 +63,7 @@ func roundDecimal(d decimal.Decimal, r Rounding) decimal.Decimal {
 }
 
 func TestShareAtHalves(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		amount, rate, fixed, want int64
 		rounding                  Rounding
@@ -81,6 +84,7 @@ func TestShareAtHalves(t *testing.T) {
 }
 
 func TestOverflowIsAnError(t *testing.T) {
+	t.Parallel()
 	for _, c := range [][3]int64{{math.MaxInt64, One, 1}, {math.MaxInt64, math.MaxInt64, 0}, {-1, 1, 0}, {1, -1, 0}, {1, 1, -1}} {
 		if got, err := Share(c[0], c[1], c[2], HalfEven); !errors.Is(err, ErrOverflow) {
 			t.Errorf("Share(%v) = %d, %v, want ErrOverflow", c, got, err)
@@ -98,6 +102,7 @@ func TestOverflowIsAnError(t *testing.T) {
 }
 
 func TestParseAndFormat(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		text, code string
 		want       int64
@@ -138,6 +143,7 @@ func TestParseAndFormat(t *testing.T) {
 }
 
 func TestCompareShares(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(name string, least int64) int64 { return rapid.Int64Range(least, 1<<62).Draw(t, name) }
 		a, ofA, b, ofB := draw("a", 0), draw("ofA", 1), draw("b", 0), draw("ofB", 1)

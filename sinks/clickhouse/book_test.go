@@ -16,6 +16,7 @@ import (
 )
 
 func TestMigrationsRunTwiceAndFromManyProcessesAtOnce(t *testing.T) {
+	t.Parallel()
 	server, _ := partstest.ClickHouse(t)
 	ref := refOf(partstest.Unique(t, "fresh"))
 	o := optionsFor(server, fmt.Sprintf("fresh_%x", ref[:6])) // Migrate makes it
@@ -36,6 +37,7 @@ func TestMigrationsRunTwiceAndFromManyProcessesAtOnce(t *testing.T) {
 }
 
 func TestEveryFieldOfAnAccrualComesBackByItsName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.book(t, decision(1, "acc-1", "T1", "bakery", 10_000))
 	const line = `concat_ws('|', accrual_id, programme, account_id, member_id, beneficiary_id, role, transaction_id, partner_id,
@@ -52,6 +54,7 @@ func TestEveryFieldOfAnAccrualComesBackByItsName(t *testing.T) {
 }
 
 func TestACauseOnTheTopicOfReferralsIsAFactToThoseWhoReadLines(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.book(t, decision(1, "buyer", "T1", "bakery", 10_000), sponsored(2, "sponsor", "buyer", "T1", "bakery", 10_000))
 	const line = "concat_ws('|', account_id, member_id, beneficiary_id, role, toString(reward_minor), level, toString(campaign_ids), cause_kind, cause_id)"
@@ -74,6 +77,7 @@ func stopMerges(t *testing.T, w world) {
 }
 
 func TestReplayInOtherBatchesIsNeverCountedTwiceBeforeMerges(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	stopMerges(t, w)
 	var all []*rules.Decision
@@ -114,6 +118,7 @@ func TestReplayInOtherBatchesIsNeverCountedTwiceBeforeMerges(t *testing.T) {
 }
 
 func TestCollapsingCostsNothingOnAMonthThatIsMerged(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	stopMerges(t, w)
 	w.book(t, decision(1, "a", "T1", "bakery", 10_000), decision(2, "b", "T2", "bakery", 10_000))
@@ -128,6 +133,7 @@ func TestCollapsingCostsNothingOnAMonthThatIsMerged(t *testing.T) {
 }
 
 func TestMarkerNeverGoesBackWhenAnOldBatchIsBookedAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	first, second := decision(1, "a", "T1", "bakery", 10_000), decision(2, "a", "T2", "bakery", 10_000)
 	w.book(t, first, second)
@@ -145,6 +151,7 @@ func TestMarkerNeverGoesBackWhenAnOldBatchIsBookedAgain(t *testing.T) {
 }
 
 func TestPersonalIDsGoWithTheMapAndSumsStay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.book(t, decision(1, "alice", "T1", "bakery", 10_000), decision(2, "bob", "T2", "bakery", 20_000))
 	before := w.number(t, "SELECT sum(reward_minor) FROM accruals")
@@ -165,6 +172,7 @@ func TestPersonalIDsGoWithTheMapAndSumsStay(t *testing.T) {
 }
 
 func TestMemberIDOnceStatedIsNotLostToALaterRowWithoutIt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for batch, member := range []string{"", "m-1", ""} {
 		d := decision(uint64(batch+1), "alice", "T1", "bakery", 10_000)
@@ -175,6 +183,7 @@ func TestMemberIDOnceStatedIsNotLostToALaterRowWithoutIt(t *testing.T) {
 }
 
 func TestInstantsOfAnyYearAreKeptWholeAndNeverWrap(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for shard, c := range []struct {
 		name     string
@@ -212,6 +221,7 @@ func TestInstantsOfAnyYearAreKeptWholeAndNeverWrap(t *testing.T) {
 }
 
 func TestAFeedWithDatesAllOverTheCalendarDoesNotStopItsShard(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	d := decision(1, "a", "T0", "bakery", 10_000)
 	d.Accruals = nil
@@ -224,6 +234,7 @@ func TestAFeedWithDatesAllOverTheCalendarDoesNotStopItsShard(t *testing.T) {
 }
 
 func TestWordsAreKeptThroughManyBlocksAndWideDictionaries(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	// 1, 300 and 70,000 words take one, two and four bytes a row, and the last
 	// makes the dictionary begin anew.
@@ -247,6 +258,7 @@ func TestWordsAreKeptThroughManyBlocksAndWideDictionaries(t *testing.T) {
 }
 
 func TestCallersMayReuseTheirMemoryAfterBook(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	word := []byte("aaaa")
 	for batch, letter := range []byte("abab") {
@@ -263,6 +275,7 @@ func TestCallersMayReuseTheirMemoryAfterBook(t *testing.T) {
 }
 
 func TestConcurrentShardsAreGatheredAndEachIsBookedOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	const shards, batches = 16, 12
 	var wait sync.WaitGroup
@@ -284,6 +297,7 @@ func TestConcurrentShardsAreGatheredAndEachIsBookedOnce(t *testing.T) {
 }
 
 func TestAValueThatNoTableCanHoldIsRefusedBeforeItIsWritten(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for name, spoil := range map[string]func(*rules.Decision){
 		"role": func(d *rules.Decision) { d.Accruals[1].Role = 9 },
@@ -314,6 +328,7 @@ func TestAValueThatNoTableCanHoldIsRefusedBeforeItIsWritten(t *testing.T) {
 // A group of inserts that ends in the middle leaves a set row without its grants
 // rather than grants of nothing, and no line without the grants it follows from.
 func TestABookingThatBreaksOffLeavesNothingBeforeItsGrounds(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	counts := "SELECT concat_ws(' ', toString((SELECT count() FROM set_log)), toString((SELECT count() FROM grants_log)), " +
 		"toString((SELECT count() FROM referrals_told_log)), toString((SELECT count() FROM accruals_log)))"
@@ -335,6 +350,7 @@ func TestABookingThatBreaksOffLeavesNothingBeforeItsGrounds(t *testing.T) {
 }
 
 func TestErrorsTellWhatToDo(t *testing.T) {
+	t.Parallel()
 	server, database := partstest.ClickHouse(t)
 	o := optionsFor(server, database)
 	d := decision(1, "a", "T1", "bakery", 10_000)
@@ -360,6 +376,7 @@ func TestErrorsTellWhatToDo(t *testing.T) {
 // A server of its own: the library that stands in for one ends when a login over
 // the native protocol fails.
 func TestWrongPasswordTellsWhatToDo(t *testing.T) {
+	t.Parallel()
 	server, err := parts.StartClickHouse(t.Context(), partstest.Options(t))
 	if err != nil {
 		t.Fatal(err)
@@ -380,6 +397,7 @@ func TestWrongPasswordTellsWhatToDo(t *testing.T) {
 }
 
 func TestServerKilledInTheMiddleLosesNothingAndBooksNothingTwice(t *testing.T) {
+	t.Parallel()
 	server, err := parts.StartClickHouse(t.Context(), partstest.Options(t))
 	if err != nil {
 		t.Fatal(err)
@@ -425,6 +443,7 @@ func TestServerKilledInTheMiddleLosesNothingAndBooksNothingTwice(t *testing.T) {
 }
 
 func TestACallerThatGivesUpDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

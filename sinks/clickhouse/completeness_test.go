@@ -64,6 +64,7 @@ func holes(tb testing.TB, w world, shard int32, thorough bool) []rules.Hole {
 // What is booked, however often and whether merged or not, has no hole; and
 // what anybody takes out of any table is named by table, shard and month.
 func TestEveryHoleIsNamed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	wholeMonths(t, w)
 	wantWhole := func(what string) {
@@ -138,6 +139,7 @@ var countedTables = []string{"set_log", "accruals_log", "instructions_log", "gra
 // Rows that were booked without their marker are no hole, and are counted with
 // what a rebuild books of them.
 func TestTheRestBehindAMarkerIsCounted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	// The rest is of several batches: some of its rows are booked as they were.
 	first, second := everyTable(0, 1, 0), everyTable(0, 3, 1)
@@ -192,6 +194,7 @@ func TestTheRestBehindAMarkerIsCounted(t *testing.T) {
 
 // A ledger of an older version is counted as it stands, and from then on.
 func TestCountingBeginsWithWhatIsThere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	wholeMonths(t, w)
 	w.exec(t, `ALTER TABLE markers_log UPDATE counted = 0, tally_table = [], tally_month = [], tally_rows = [], tally_sum = [] WHERE 1 SETTINGS mutations_sync = 2`)

@@ -157,6 +157,7 @@ func compareHistories(tb fataler, got, want map[string]*rules.AccountHistory) {
 }
 
 func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T) {
+	t.Parallel()
 	// Each check makes parts that nothing merges, for all that come after it.
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
 		if err := checks.Value.Set("25"); err != nil {
@@ -247,6 +248,7 @@ func compareGranted(tb fataler, w world, budget rules.BudgetKey, shard int32, de
 }
 
 func TestSponsorsLineIsKeptWithHisAccountAndNamesItsBuyer(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.book(t, decision(1, "buyer", "T1", "bakery", 10_000))
 	told := sponsored(2, "sponsor", "buyer", "T1", "bakery", 10_000)
@@ -275,6 +277,7 @@ func TestSponsorsLineIsKeptWithHisAccountAndNamesItsBuyer(t *testing.T) {
 }
 
 func TestDatesOfAKittyComeBackWhole(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	d := decision(1, "a", "T1", "bakery", 10_000)
 	kitty := &d.Accruals[0]
@@ -298,6 +301,7 @@ func TestDatesOfAKittyComeBackWhole(t *testing.T) {
 // Redis loses a batch that was booked but for its marker: the number of the
 // batch is given again, to one that changes the same grant.
 func TestNewestGrantIsToldThoughABatchNumberWasUsedTwice(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	lost, after := decision(8, "a", "T1", "bakery", 10_000), decision(8, "a", "T1", "bakery", 20_000)
 	after.LastSeq, after.Set[0].Seq = 9, 9
@@ -311,6 +315,7 @@ func TestNewestGrantIsToldThoughABatchNumberWasUsedTwice(t *testing.T) {
 }
 
 func TestHistoriesOfManyShardsAtOnceDoNotWaitForOneAnotherForEver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for shard := range int32(12) {
 		d := decision(1, fmt.Sprintf("a%d", shard), "T1", "bakery", 10_000)
@@ -336,6 +341,7 @@ func TestHistoriesOfManyShardsAtOnceDoNotWaitForOneAnotherForEver(t *testing.T) 
 }
 
 func TestHistoryThatIsBrokenOffEndsWithTheCallersError(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.book(t, decision(1, "a", "T1", "bakery", 10_000), decision(2, "b", "T2", "bakery", 10_000))
 	stop := errors.New("enough")
@@ -348,6 +354,7 @@ func TestHistoryThatIsBrokenOffEndsWithTheCallersError(t *testing.T) {
 }
 
 func TestErasedAccountsHistoryStaysWithoutItsIDs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.book(t, decision(1, "alice", "T1", "bakery", 10_000))
 	w.exec(t, "DELETE FROM accounts_log WHERE account_id = 'alice'")
@@ -358,6 +365,7 @@ func TestErasedAccountsHistoryStaysWithoutItsIDs(t *testing.T) {
 }
 
 func TestOnePlaceInTheSetWithTwoContentsStopsTheRebuild(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	stopMerges(t, w)
 	w.book(t, decision(1, "a", "T1", "bakery", 10_000))
@@ -371,6 +379,7 @@ func TestOnePlaceInTheSetWithTwoContentsStopsTheRebuild(t *testing.T) {
 }
 
 func TestInstructionsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var booked []rules.Instruction
 	for n := uint64(1); n <= 6; n++ {
@@ -413,6 +422,7 @@ func TestInstructionsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testin
 }
 
 func TestReferralsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var booked []rules.Referral
 	for n := uint64(1); n <= 4; n++ {
@@ -461,6 +471,7 @@ func TestReferralsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testing.T
 }
 
 func TestAnIDWithTwoContentsRaisesAnAlarmEvenAfterMerges(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	batch := func() *rules.Decision {
 		d := decision(1, "a", "T1", "bakery", 10_000)
@@ -502,6 +513,7 @@ func TestAnIDWithTwoContentsRaisesAnAlarmEvenAfterMerges(t *testing.T) {
 }
 
 func TestCatalogueVersionsArePutTwiceAndReadInOrder(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	versions := []clickhouse.CatalogueVersion{
 		{Hash: "h1", EffectiveFrom: rules.MinInstant, PublishedAt: rules.Instant{Sec: base}, Body: []byte("{\"a\": '\\'}\x00\xff")},
@@ -523,6 +535,7 @@ func TestCatalogueVersionsArePutTwiceAndReadInOrder(t *testing.T) {
 }
 
 func TestTotalsCountsAndTraces(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for n := uint64(1); n <= 4; n++ {
 		d := decision(n, fmt.Sprintf("a%d", n%2), fmt.Sprintf("T%d", n), []string{"bakery", "cinema"}[n/3], 10_000)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestMigrationsForAClusterReplicateEveryTableAndCreateEverythingOnAllNodes(t *testing.T) {
+	t.Parallel()
 	for cluster, engine := range map[string]string{"": "ReplacingMergeTree(", "main": "ReplicatedReplacingMergeTree("} {
 		files, err := renderMigrations(cluster)
 		if err != nil {
@@ -50,6 +51,7 @@ func TestMigrationsForAClusterReplicateEveryTableAndCreateEverythingOnAllNodes(t
 
 // A ledger that an older version has booked is brought up to date as it stands.
 func TestLinesBookedBeforeThereWereSponsorsAreReadAsTheyWere(t *testing.T) {
+	t.Parallel()
 	server, database := partstest.ClickHouse(t)
 	o := DefaultOptions()
 	o.Addresses, o.User, o.Password, o.Database = []string{server.Addr}, server.User, server.Password, database

@@ -8,6 +8,7 @@ import (
 // On a cluster a read has what was acknowledged on any replica, or fails: with
 // less, a shard rebuilt through a replica that lags books lines again.
 func TestReadsOfAClusterAreSequentiallyConsistent(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		cluster string
 		quorum  int

@@ -106,6 +106,7 @@ func drawsOf(account, partner string) []rules.HoldoutDraw {
 }
 
 func TestEachReportAnswersItsQuestion(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	stopMerges(t, w)
 	sales(t, w)
@@ -203,6 +204,7 @@ func TestEachReportAnswersItsQuestion(t *testing.T) {
 }
 
 func TestReportWithoutANeededParameterSaysWhichAndWhatItMeans(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	reports, err := clickhouse.Reports()
 	if err != nil {

@@ -35,6 +35,7 @@ func debit() rules.Instruction {
 
 // TestGolden holds the bytes that banks parse: change them only by adding.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	far := credit()
 	far.CreatedAt = math.MaxInt64
 	var lines []byte
@@ -51,6 +52,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestDecode(t *testing.T) {
+	t.Parallel()
 	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "\x00", `"\`, "😀", "\u2028"}))
 	rapid.Check(t, func(t *rapid.T) {
 		want := rules.Instruction{
@@ -86,6 +88,7 @@ func FuzzDecode(f *testing.F) {
 
 // A text that is too long for a statement is cut: the money is due all the same.
 func TestALongStatementIsCut(t *testing.T) {
+	t.Parallel()
 	long := credit()
 	long.StatementText = strings.Repeat("é", 141)
 	messages, err := messagesOf([]rules.Instruction{long})
@@ -99,6 +102,7 @@ func TestALongStatementIsCut(t *testing.T) {
 
 // TestRefused: none of a call is paid when one of its instructions is broken.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	for want, spoil := range map[string]func(*rules.Instruction){
 		"id":        func(i *rules.Instruction) { i.ID = "" },
 		"35":        func(i *rules.Instruction) { i.ID = strings.Repeat("a", 36) },
@@ -124,6 +128,7 @@ func TestRefused(t *testing.T) {
 
 // TestPay reads back from the partition that Java's clients would choose.
 func TestPay(t *testing.T) {
+	t.Parallel()
 	const partitions = 5
 	server, topic := partstest.Kafka(t), partstest.Unique(t, Topic)
 	if err := server.CreateTopics(t.Context(), partitions, topic); err != nil {

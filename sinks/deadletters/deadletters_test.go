@@ -42,6 +42,7 @@ func empty() rules.DeadLetter {
 
 // TestGolden holds the form of a letter still: other programs read it.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	var text strings.Builder
 	for _, l := range []rules.DeadLetter{kept(), notKept(), empty()} {
 		m := messageOf(&l)
@@ -62,6 +63,7 @@ func TestGolden(t *testing.T) {
 // TestDecodesTheFormBefore: letters of the form before stay in their topic for as
 // long as its retention says.
 func TestDecodesTheFormBefore(t *testing.T) {
+	t.Parallel()
 	file, err := os.ReadFile("testdata/letters.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +80,7 @@ func TestDecodesTheFormBefore(t *testing.T) {
 // TestDecode: bytes that are kept come back as they were, empty ones as empty
 // and not as none.
 func TestDecode(t *testing.T) {
+	t.Parallel()
 	raw := rapid.OneOf(rapid.Just[[]byte](nil), rapid.Just([]byte{}), rapid.SliceOf(rapid.Byte()))
 	rapid.Check(t, func(t *rapid.T) {
 		want := rules.DeadLetter{
@@ -107,6 +110,7 @@ func TestDecode(t *testing.T) {
 // TestDecodeRefuses: what somebody else has put into the topic, of which nothing
 // may be shown.
 func TestDecodeRefuses(t *testing.T) {
+	t.Parallel()
 	const card = "4111111111111111"
 	for what, spoil := range map[string]func(m *kafka.Message){
 		"no header":       func(m *kafka.Message) { m.Headers, m.Value = nil, []byte(card) },
@@ -153,6 +157,7 @@ func FuzzDecode(f *testing.F) {
 // TestSize: a topic takes 1 MiB by default, and a letter that it refused would
 // hold up its shard for ever.
 func TestSize(t *testing.T) {
+	t.Parallel()
 	const topicLimit = 1 << 20
 	worst := strings.Repeat("\x01", 1<<20)
 	for name, l := range map[string]rules.DeadLetter{
@@ -179,6 +184,7 @@ func TestSize(t *testing.T) {
 }
 
 func TestWrite(t *testing.T) {
+	t.Parallel()
 	server, topic := partstest.Kafka(t), partstest.Unique(t, "deadletters")
 	if err := server.CreateTopics(t.Context(), 1, topic); err != nil {
 		t.Fatal(err)

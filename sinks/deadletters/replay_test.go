@@ -61,6 +61,7 @@ func record(topic, account, id string) func(l *rules.DeadLetter) {
 }
 
 func TestSelection(t *testing.T) {
+	t.Parallel()
 	l := kept()
 	for _, c := range []struct {
 		name      string
@@ -87,6 +88,7 @@ func TestSelection(t *testing.T) {
 
 // TestSurveySaysWhatCantBeReplayed: each cause with its count and one example.
 func TestSurveySaysWhatCantBeReplayed(t *testing.T) {
+	t.Parallel()
 	var box letterBox
 	box.put(0, record("events", "a", "1"))
 	box.put(1, record("events", "a", "1")) // the same record, refused twice
@@ -133,6 +135,7 @@ func TestSurveySaysWhatCantBeReplayed(t *testing.T) {
 }
 
 func TestAReplayIsBounded(t *testing.T) {
+	t.Parallel()
 	var box letterBox
 	for n := range 5 {
 		box.put(n, record("events", "a", fmt.Sprint(n)))
@@ -151,6 +154,7 @@ func TestAReplayIsBounded(t *testing.T) {
 // their order, with key and value as they were, the partition that a Java client
 // would choose, and a timestamp of now.
 func TestSend(t *testing.T) {
+	t.Parallel()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(8, "facts", "events"))
 	if err != nil {
 		t.Fatal(err)

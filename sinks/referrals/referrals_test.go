@@ -52,6 +52,7 @@ func late() rules.Referral {
 // TestGolden holds the bytes that processors of another version parse: change
 // them only by adding.
 func TestGolden(t *testing.T) {
+	t.Parallel()
 	var lines []byte
 	for _, r := range []rules.Referral{friend(), edge(), late()} {
 		lines = append(Append(lines, &r), '\n')
@@ -140,6 +141,7 @@ func decode(t interface{ Fatal(...any) }, value []byte) rules.Referral {
 
 // TestEveryFieldCrosses draws any referral that may be told.
 func TestEveryFieldCrosses(t *testing.T) {
+	t.Parallel()
 	text := rapid.OneOf(rapid.StringMatching(`[a-z]{1,9}`), rapid.SampledFrom([]string{"\x00", `"\`, "😀", "\u2028"}))
 	maybe := rapid.OneOf(text, rapid.Just(""))
 	amount := rapid.Int64Range(0, maxAmountMinor)
@@ -173,6 +175,7 @@ func TestEveryFieldCrosses(t *testing.T) {
 
 // TestRefused: none of a call is told when one of its referrals is broken.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	for want, spoil := range map[string]func(*rules.Referral){
 		"id":        func(r *rules.Referral) { r.ID = "" },
 		"number 0":  func(r *rules.Referral) { r.Number = 0 },
@@ -203,6 +206,7 @@ func TestRefused(t *testing.T) {
 
 // TestTell reads back from the partition that the sponsor's shard reads.
 func TestTell(t *testing.T) {
+	t.Parallel()
 	const partitions = 5
 	server, topic := partstest.Kafka(t), partstest.Unique(t, Topic)
 	if err := server.CreateTopics(t.Context(), partitions, topic); err != nil {

@@ -47,6 +47,7 @@ func span(g *Generator, n int, each func(now time.Time, r Record)) {
 const many = 25_000
 
 func TestOneSeedGivesOneTraffic(t *testing.T) {
+	t.Parallel()
 	digest := func(seed uint64) (all []byte) {
 		span(generator(t, seed), 5000, func(_ time.Time, r Record) {
 			all = fmt.Appendf(all, "%v %s %s\n", r.Fact, r.Key, r.Value)
@@ -62,6 +63,7 @@ func TestOneSeedGivesOneTraffic(t *testing.T) {
 }
 
 func TestNothingIsDatedAheadOfNow(t *testing.T) {
+	t.Parallel()
 	span(generator(t, 1), many, func(now time.Time, r Record) {
 		var dated struct {
 			OccurredAt  string `json:"occurred_at"`
@@ -80,6 +82,7 @@ func TestNothingIsDatedAheadOfNow(t *testing.T) {
 }
 
 func TestEveryKindIsReached(t *testing.T) {
+	t.Parallel()
 	counts := map[Kind]int{Enrolment: 1} // members are enrolled before the first record
 	hits, purchases := 0, 0
 	span(generator(t, 2), many, func(_ time.Time, r Record) {
@@ -112,6 +115,7 @@ var brokenBy = map[Kind]string{
 }
 
 func TestOnlyBrokenRecordsBreakARuleAndEachItsOwn(t *testing.T) {
+	t.Parallel()
 	decoder := wire.NewDecoder(wire.Options{})
 	var e rules.Event
 	var f rules.Fact
@@ -140,6 +144,7 @@ func TestOnlyBrokenRecordsBreakARuleAndEachItsOwn(t *testing.T) {
 // What the traffic is for: the pure engine finds in it every fate that it can
 // bring about, and every partner of the catalogue earns.
 func TestTheTrafficReachesEveryPartnerAndFate(t *testing.T) {
+	t.Parallel()
 	loaded := lyonCatalogue(t)
 	world := simulate.NewWorld(loaded.Snapshot, true)
 	earned := map[string]bool{}
@@ -201,6 +206,7 @@ func TestTheTrafficReachesEveryPartnerAndFate(t *testing.T) {
 // Once the calendar has caught up, days are short: what was bought is cleared
 // within minutes.
 func TestLiveDaysAreShort(t *testing.T) {
+	t.Parallel()
 	g, err := New(Options{Seed: 5, Run: "live", Members: 50, HitShare: 1, Catalogue: lyonCatalogue(t).Catalogue, Begin: begin, Live: begin})
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +221,7 @@ func TestLiveDaysAreShort(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
 	good := Options{Run: "x", Members: 1, Catalogue: lyonCatalogue(t).Catalogue}
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)

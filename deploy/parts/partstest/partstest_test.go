@@ -12,6 +12,7 @@ import (
 
 // Each test has an empty database of its own on one server, gone afterwards.
 func TestClickHouse(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	var databases []string
 	for range 2 {
@@ -51,6 +52,7 @@ func TestClickHouse(t *testing.T) {
 }
 
 func TestKafka(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	broker := Kafka(t)
 	topic := Unique(t, "card.transactions")
@@ -69,6 +71,7 @@ func TestKafka(t *testing.T) {
 
 // The keys of one test are not there for the next.
 func TestRedis(t *testing.T) {
+	t.Parallel()
 	for range 2 {
 		t.Run("empty", func(t *testing.T) {
 			client := redis.NewClient(&redis.Options{Addr: Redis(t).Addr})

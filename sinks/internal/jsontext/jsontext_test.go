@@ -9,6 +9,7 @@ import (
 
 // TestAppendString compares with the standard library, also for what is no UTF-8.
 func TestAppendString(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		s := string(rapid.OneOf(rapid.SliceOf(rapid.Byte()), rapid.Map(rapid.String(), func(s string) []byte { return []byte(s) })).Draw(t, "s"))
 		var got, want string

@@ -134,6 +134,7 @@ func wantOrder(t *testing.T, got map[string][]string, keys, each int) {
 }
 
 func TestWriteInOrder(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	if err := b.writer().Write(t.Context(), messages(10, 3*chunkMessages/10)); err != nil {
 		t.Fatal(err)
@@ -144,6 +145,7 @@ func TestWriteInOrder(t *testing.T) {
 // TestOnePartitionFails: what others acknowledged is not sent again, and what
 // failed of a key comes before what follows it.
 func TestOnePartitionFails(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	var refused atomic.Int32
 	b.answer(func(_, partition int32) *kerr.Error {
@@ -164,6 +166,7 @@ func TestOnePartitionFails(t *testing.T) {
 // TestConcurrentWrites mixes calls whose keys differ, with a partition that
 // refuses every other request.
 func TestConcurrentWrites(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	b.answer(func(request, partition int32) *kerr.Error {
 		if partition == 2 && request%2 == 0 {
@@ -192,6 +195,7 @@ func TestConcurrentWrites(t *testing.T) {
 }
 
 func TestPermanentFault(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	b.answer(func(int32, int32) *kerr.Error { return kerr.TopicAuthorizationFailed })
 	err := b.writer().Write(t.Context(), messages(1, 2))
@@ -204,6 +208,7 @@ func TestPermanentFault(t *testing.T) {
 }
 
 func TestAttemptsAreBounded(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	b.answer(func(int32, int32) *kerr.Error { return kerr.NotEnoughReplicas })
 	err := b.writer().Write(t.Context(), messages(1, 2))
@@ -217,6 +222,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 
 // TestCancelled: a call ends with its context, and the writer works on.
 func TestCancelled(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	b.answer(func(request, _ int32) *kerr.Error {
@@ -237,6 +243,7 @@ func TestCancelled(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	all := messages(1, 3)
 	all[1].Value = make([]byte, batchBytes)
@@ -247,6 +254,7 @@ func TestTooLarge(t *testing.T) {
 }
 
 func TestChunk(t *testing.T) {
+	t.Parallel()
 	large := kafka.Message{Value: make([]byte, chunkBytes/2)}
 	for _, c := range []struct {
 		messages []kafka.Message
@@ -266,6 +274,7 @@ func TestChunk(t *testing.T) {
 
 // Once partitions were added, messages stay in those over which accounts lie.
 func TestMessagesStayInTheFirstPartitions(t *testing.T) {
+	t.Parallel()
 	w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: "t", Partitions: 4})
 	defer w.Close()
 	moved := 0
@@ -317,6 +326,7 @@ func noise(n, bytes int) []byte {
 // A topic that takes less at once than what is usual gets its messages in parts,
 // in order, each once.
 func TestABatchOverTheTopicsLimitIsSplit(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	b.takesAtMost("3000")
 	const keys, each = 5, 40
@@ -340,6 +350,7 @@ func TestABatchOverTheTopicsLimitIsSplit(t *testing.T) {
 }
 
 func TestOneMessageOverTheTopicsLimitIsToldWithItsSize(t *testing.T) {
+	t.Parallel()
 	b := startBroker(t)
 	b.takesAtMost("3000")
 	err := b.writer().Write(t.Context(), []kafka.Message{
