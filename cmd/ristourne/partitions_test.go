@@ -102,7 +102,9 @@ func TestAPartitionIsAdded(t *testing.T) {
 	wantText(t, b.run(t, "offsets", "show"), "it was added after accounts had been laid out: no shard reads it")
 
 	// What went to a wrong shard is sent where it belongs, by the layout.
-	wantText(t, b.run(t, "deadletters", "replay", "--reason", "partition"), fmt.Sprintf("  %d  sent to ", len(s.wrong)))
+	replayed := b.run(t, "deadletters", "replay", "--reason", "partition")
+	wantText(t, replayed, fmt.Sprintf("  %d  sent to ", len(s.wrong)))
+	b.wantShown(t, "ristourne deadletters replay --config FILE --reason partition", replayed, anyNumber)
 	taken += int64(len(s.wrong))
 	b.waitForTaken(t, taken)
 	s.checkFates(t, b, len(s.wrong))

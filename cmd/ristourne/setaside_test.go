@@ -111,12 +111,11 @@ func TestARefusedBatchIsSetAsideAndItsShardGoesOn(t *testing.T) {
 
 	setAside := []string{"outbox", "set-aside", "--shard", "0"}
 	stdout, stderr := b.fails(t, exitFailed, setAside...)
-	wantText(t, stdout, "instruction", "RI-", "max.message.bytes")
-	wantText(t, stderr, "nothing was set aside")
+	b.wantShown(t, "ristourne outbox set-aside --config FILE --shard 0", stdout+stderr, anySpace, "RI-[A-Z2-7]+", anyNumber+" bytes", "(?m)^"+anyNumber, "instructions: .* one message", "takes: .*")
 	if head, err := b.store.Head(t.Context(), 0); err != nil || head.Outbox == 0 {
 		t.Fatalf("asked what is refused, it has cleared the outbox: %+v, %v", head, err)
 	}
-	wantText(t, b.run(t, append(setAside, "--yes")...), "these are dead letters now", "See to each by hand")
+	b.wantShown(t, "ristourne outbox set-aside --config FILE --shard 0 --yes", b.run(t, append(setAside, "--yes")...))
 	b.waitDelivered(t)
 
 	// The shard goes on; the small account's next credit reaches the bank.
