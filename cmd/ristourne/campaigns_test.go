@@ -12,6 +12,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/changes"
+	"ristourne/processor/simulate"
 	"ristourne/rules"
 )
 
@@ -145,7 +146,7 @@ func TestHowACampaignStands(t *testing.T) {
 		if c.ended {
 			catalogue.Campaigns = append([]rules.Campaign{ended}, catalogue.Campaigns...)
 		}
-		at, err := parseMoment(c.at, zone, 0)
+		at, err := simulate.ParseMoment(c.at, zone, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ristourne/processor/catalog/changes"
+	"ristourne/processor/simulate"
 )
 
 const (
@@ -67,11 +68,11 @@ func TestExplainOfferAsJSON(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exits %d: %s", code, stderr)
 	}
-	var told toldOffer
+	var told simulate.Told
 	if err := json.Unmarshal([]byte(stdout), &told); err != nil {
 		t.Fatal(err)
 	}
-	offer, _ := told.split()
+	offer, _ := splitOffers(&told)
 	if told.Offer != "cafe-du-coin/tenth" || offer == nil || offer.Applies || len(offer.Conditions) != 4 || !offer.Conditions[3].Skipped {
 		t.Errorf("told is %s", stdout)
 	}

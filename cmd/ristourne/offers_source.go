@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -49,27 +48,4 @@ func loadFolder(dir string) (*catalog.Loaded, error) {
 		return nil, fmt.Errorf("%s in %s:\n%w", rules.Counted(len(faults.List), "fault"), dir, err)
 	}
 	return loaded, err
-}
-
-// wallClocks are how people write a moment on a store's clock.
-var wallClocks = []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02T15:04:05"}
-
-// parseMoment reads a date, at the hour given for days alone, or a date and a
-// time, of the zone; or with an offset.
-func parseMoment(text string, zone *time.Location, hour int) (rules.Instant, error) {
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return rules.InstantOf(t), nil
-	}
-	for i, layout := range wallClocks {
-		t, err := time.Parse(layout, text)
-		if err != nil {
-			continue
-		}
-		if i > 0 {
-			hour = t.Hour()
-		}
-		wall := rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: hour, Min: t.Minute(), Sec: t.Second()}
-		return wall.In(zone), nil
-	}
-	return rules.Instant{}, fmt.Errorf("%q is no date: write 2026-11-25, 2026-11-25T17:30 on the store's clock, or 2026-11-25T17:30:00+01:00", text)
 }

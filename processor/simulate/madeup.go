@@ -1,4 +1,4 @@
-package main
+package simulate
 
 import (
 	"cmp"
@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"ristourne/processor/catalog"
-	"ristourne/processor/simulate"
 	"ristourne/rules"
 	"ristourne/rules/money"
 )
@@ -33,22 +32,70 @@ var (
 func parsePaid(flag, text string) (paid, error) {
 	m := paidForm.FindStringSubmatch(strings.TrimSpace(text))
 	if m == nil {
-		return paid{}, usageError{fmt.Errorf("--%s %q is no amount: write it such as \"84.50 EUR\"", flag, text)}
+		return paid{}, OptionError{fmt.Errorf("%s %q is no amount: write it such as \"84.50 EUR\"", flag, text)}
 	}
 	currency, known := money.ParseCurrency(m[2])
 	if !known {
-		return paid{}, usageError{fmt.Errorf("--%s: %s is no currency: write its ISO 4217 code, such as EUR", flag, m[2])}
+		return paid{}, OptionError{fmt.Errorf("%s: %s is no currency: write its ISO 4217 code, such as EUR", flag, m[2])}
 	}
 	minor, err := money.ParseMinor(m[1], currency)
 	if err != nil {
-		return paid{}, usageError{fmt.Errorf("--%s: %w", flag, err)}
+		return paid{}, OptionError{fmt.Errorf("%s: %w", flag, err)}
 	}
 	return paid{minor, currency}, nil
 }
 
+// MadeUp is a purchase as a person writes it. Only Purchase is needed; what isn't
+// stated is unknown.
+type MadeUp struct {
+	Purchase    string   // what is paid, such as "84.50 EUR"
+	At          string   // on the store's clock, such as 2026-11-25T17:30; empty: now
+	Store       string   // its id, or PARTNER/STORE for a programme's offer; empty: the first that has the offer
+	Channel     string   // in_store, online or other
+	MCC         string   // ISO 18245, four digits
+	Country     string   // ISO 3166-1 alpha-2
+	Billed      string   // what it is on the statement, in another currency
+	CardProduct string   // in the bank's own words
+	Level       string   // of the member
+	Segments    []string // that the member is in
+	Enrolled    string   // date; empty: a year before
+	Items       string   // articles by category: "bread 4.00 EUR, cheese 6.00 EUR"
+	Before      []string // earlier purchases there: "60 EUR on 2026-11-02"
+	Activated   bool     // the member has activated the offer
+	Account     string   // whose purchase it is; empty: one that is held out of nothing
+}
+
+// OptionError is a field of MadeUp that can't be read or doesn't fit. Its text
+// begins with the field's name.
+type OptionError struct{ error }
+
+func (e OptionError) Unwrap() error { return e.error }
+
+// Told is what is told of a made-up purchase.
+type Told struct {
+	Offer   string   `json:"offer"`   // PARTNER/OFFER
+	Amount  string   `json:"amount"`  // of the purchase
+	Assumed []string `json:"assumed"` // who buys, and what isn't known of it
+	*rules.Explanation
+}
+
+// Explain works out by the rules that decide real purchases what this one would
+// earn by an offer.
+func (o *MadeUp) Explain(loaded *catalog.Loaded, ref rules.OfferRef, now time.Time) (*Told, error) {
+	made, err := makePurchase(loaded, ref, o, now)
+	if err != nil {
+		return nil, err
+	}
+	explanation, err := made.explain(loaded.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return &Told{Offer: ref.String(), Amount: made.amount.String(), Assumed: made.assumed, Explanation: explanation}, nil
+}
+
 // madePurchase is a purchase that is made up, with the member who makes it.
 type madePurchase struct {
-	options   *explainOptions
+	options   *MadeUp
 	ref       rules.OfferRef
 	programme *rules.Programme
 	partner   *rules.Partner // nil: at no partner's store
@@ -77,14 +124,14 @@ const (
 	madeMerchant = "elsewhere" // that no key names
 )
 
-func makePurchase(loaded *catalog.Loaded, ref rules.OfferRef, o *explainOptions, now time.Time) (*madePurchase, error) {
+func makePurchase(loaded *catalog.Loaded, ref rules.OfferRef, o *MadeUp, now time.Time) (*madePurchase, error) {
 	p := &madePurchase{options: o, ref: ref}
 	var err error
-	if p.amount, err = parsePaid("purchase", o.purchase); err != nil {
+	if p.amount, err = parsePaid("purchase", o.Purchase); err != nil {
 		return nil, err
 	}
-	if o.billed != "" {
-		billed, err := parsePaid("billed", o.billed)
+	if o.Billed != "" {
+		billed, err := parsePaid("billed", o.Billed)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +143,7 @@ func makePurchase(loaded *catalog.Loaded, ref rules.OfferRef, o *explainOptions,
 	if err := p.history(); err != nil {
 		return nil, err
 	}
-	if p.items, err = parseItems(o.items, p.amount.currency); err != nil {
+	if p.items, err = parseItems(o.Items, p.amount.currency); err != nil {
 		return nil, err
 	}
 	p.assume()
@@ -105,21 +152,21 @@ func makePurchase(loaded *catalog.Loaded, ref rules.OfferRef, o *explainOptions,
 
 // place finds where and when the purchase is made, and what is in force then.
 func (p *madePurchase) place(c *rules.Catalogue, now rules.Instant) error {
-	partnerID, storeID := p.ref.Partner, p.options.store
+	partnerID, storeID := p.ref.Partner, p.options.Store
 	if partner, store, both := strings.Cut(storeID, "/"); both {
 		partnerID, storeID = partner, store
 		if p.ref.Partner != "" && p.ref.Partner != partner {
-			return usageError{fmt.Errorf("--store %s: offer %s is of another partner", p.options.store, p.ref.String())}
+			return OptionError{fmt.Errorf("store %s: offer %s is of another partner", p.options.Store, p.ref.String())}
 		}
 	} else if storeID != "" && partnerID == "" {
-		return usageError{fmt.Errorf("--store %s: write PARTNER/STORE for an offer of the programme's own", storeID)}
+		return OptionError{fmt.Errorf("store %s: write PARTNER/STORE for an offer of the programme's own", storeID)}
 	}
 	// Days are those of the store's zone, which only a version tells: the
 	// programme's is near enough to find it.
 	at := now
-	if p.options.at != "" {
+	if p.options.At != "" {
 		var err error
-		if at, err = p.moment("at", p.options.at, c.Programmes[len(c.Programmes)-1].Zone); err != nil {
+		if at, err = p.moment("at", p.options.At, c.Programmes[len(c.Programmes)-1].Zone); err != nil {
 			return err
 		}
 	}
@@ -132,18 +179,18 @@ func (p *madePurchase) place(c *rules.Catalogue, now rules.Instant) error {
 		return err
 	}
 	p.at = at
-	if p.options.at == "" {
+	if p.options.At == "" {
 		return nil
 	}
 	var err error
-	p.at, err = p.moment("at", p.options.at, p.zone())
+	p.at, err = p.moment("at", p.options.At, p.zone())
 	return err
 }
 
 func (p *madePurchase) moment(flag, text string, zone *time.Location) (rules.Instant, error) {
-	at, err := parseMoment(text, zone, 12)
+	at, err := ParseMoment(text, zone, 12)
 	if err != nil {
-		return at, usageError{fmt.Errorf("--%s: %w", flag, err)}
+		return at, OptionError{fmt.Errorf("%s: %w", flag, err)}
 	}
 	return at, nil
 }
@@ -224,10 +271,10 @@ func (p *madePurchase) inProgramme(c *rules.Catalogue, at rules.Instant) error {
 // history reads the purchases before, and when the member enrolled.
 func (p *madePurchase) history() error {
 	first := p.at
-	for _, text := range p.options.before {
+	for _, text := range p.options.Before {
 		m := onForm.FindStringSubmatch(strings.TrimSpace(text))
 		if m == nil {
-			return usageError{fmt.Errorf("--before %q: write what was paid and when, such as \"60 EUR on 2026-11-02\"", text)}
+			return OptionError{fmt.Errorf("before %q: write what was paid and when, such as \"60 EUR on 2026-11-02\"", text)}
 		}
 		amount, err := parsePaid("before", m[1])
 		if err != nil {
@@ -238,7 +285,7 @@ func (p *madePurchase) history() error {
 			return err
 		}
 		if !at.Before(p.at) {
-			return usageError{fmt.Errorf("--before %q is not before the purchase at %s", text, p.at)}
+			return OptionError{fmt.Errorf("before %q is not before the purchase at %s", text, p.at)}
 		}
 		p.before = append(p.before, madeBefore{amount, at})
 		if at.Before(first) {
@@ -246,15 +293,15 @@ func (p *madePurchase) history() error {
 		}
 	}
 	p.enrolled = first.AddDays(-365)
-	if p.options.enrolled == "" {
+	if p.options.Enrolled == "" {
 		return nil
 	}
-	at, err := parseMoment(p.options.enrolled, p.programme.Zone, 0)
+	at, err := ParseMoment(p.options.Enrolled, p.programme.Zone, 0)
 	switch {
 	case err != nil:
-		return usageError{fmt.Errorf("--enrolled: %w", err)}
+		return OptionError{fmt.Errorf("enrolled: %w", err)}
 	case at.After(p.at):
-		return usageError{fmt.Errorf("--enrolled %s is after the purchase at %s", p.options.enrolled, p.at)}
+		return OptionError{fmt.Errorf("enrolled %s is after the purchase at %s", p.options.Enrolled, p.at)}
 	}
 	p.enrolled = at
 	return nil
@@ -268,11 +315,11 @@ func parseItems(text string, currency money.Currency) ([]map[string]any, error) 
 	for part := range strings.SplitSeq(text, ",") {
 		m := itemForm.FindStringSubmatch(strings.TrimSpace(part))
 		if m == nil || m[3] != currency.String() {
-			return nil, usageError{fmt.Errorf("--items %q: write each article's category and amount, such as \"bread 4.00 %s\"", strings.TrimSpace(part), currency)}
+			return nil, OptionError{fmt.Errorf("items %q: write each article's category and amount, such as \"bread 4.00 %s\"", strings.TrimSpace(part), currency)}
 		}
 		minor, err := money.ParseMinor(m[2], currency)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--items: %w", err)}
+			return nil, OptionError{fmt.Errorf("items: %w", err)}
 		}
 		item := map[string]any{"amount_minor": minor}
 		if m[1] != "" {
@@ -286,7 +333,7 @@ func parseItems(text string, currency money.Currency) ([]map[string]any, error) 
 // byName reports that the member enrols: in a programme that takes everyone he
 // does only where something asks for it.
 func (p *madePurchase) byName() bool {
-	return p.programme.Enrolment == rules.EnrolmentExplicit || p.options.enrolled != "" || !p.offer.Sponsor.None()
+	return p.programme.Enrolment == rules.EnrolmentExplicit || p.options.Enrolled != "" || !p.offer.Sponsor.None()
 }
 
 // assume says what the person didn't.
@@ -296,18 +343,18 @@ func (p *madePurchase) assume() {
 	enrolled := p.enrolled.Time().In(p.programme.Zone).Format(time.DateOnly)
 	member := "by a member"
 	switch {
-	case o.enrolled != "":
+	case o.Enrolled != "":
 		member += " enrolled on " + enrolled
 	case p.byName():
 		member += " taken to have enrolled on " + enrolled + " (say another day with --enrolled)"
 	default:
 		member += " whom the programme takes in by itself"
 	}
-	if o.level != "" {
-		member += ", of level " + o.level
+	if o.Level != "" {
+		member += ", of level " + o.Level
 	}
-	if len(o.segments) > 0 {
-		member += ", of segment " + strings.Join(o.segments, " and ")
+	if len(o.Segments) > 0 {
+		member += ", of segment " + strings.Join(o.Segments, " and ")
 	}
 	if !p.offer.Sponsor.None() {
 		member += ", whom a sponsor referred"
@@ -322,14 +369,14 @@ func (p *madePurchase) assume() {
 		given, flag  string
 		inOtherWords string
 	}{
-		{len(p.offer.Channels) > 0, o.channel, "--channel", "how it was bought"},
-		{len(p.offer.MCCs)+len(p.offer.NotMCCs) > 0, o.mcc, "--mcc", "the merchant's category"},
-		{len(p.offer.Countries) > 0, o.country, "--country", "the merchant's country"},
-		{p.amount.currency != p.offer.Currency, o.billed, "--billed", "what it is in " + p.offer.Currency.String()},
-		{len(p.offer.Audience.CardProducts) > 0, o.cardProduct, "--card-product", "the card product"},
-		{len(p.offer.Audience.Levels) > 0, o.level, "--level", "the member's level"},
-		{len(p.offer.Audience.Segments) > 0, strings.Join(o.segments, ","), "--segment", "the member's segments"},
-		{p.offer.Reward.Form == rules.CategoryReward, o.items, "--items", "the articles"},
+		{len(p.offer.Channels) > 0, o.Channel, "--channel", "how it was bought"},
+		{len(p.offer.MCCs)+len(p.offer.NotMCCs) > 0, o.MCC, "--mcc", "the merchant's category"},
+		{len(p.offer.Countries) > 0, o.Country, "--country", "the merchant's country"},
+		{p.amount.currency != p.offer.Currency, o.Billed, "--billed", "what it is in " + p.offer.Currency.String()},
+		{len(p.offer.Audience.CardProducts) > 0, o.CardProduct, "--card-product", "the card product"},
+		{len(p.offer.Audience.Levels) > 0, o.Level, "--level", "the member's level"},
+		{len(p.offer.Audience.Segments) > 0, strings.Join(o.Segments, ","), "--segment", "the member's segments"},
+		{p.offer.Reward.Form == rules.CategoryReward, o.Items, "--items", "the articles"},
 	} {
 		if f.asked && f.given == "" {
 			unknown = append(unknown, f.inOtherWords+" ("+f.flag+")")
@@ -340,6 +387,9 @@ func (p *madePurchase) assume() {
 	}
 }
 
+// mostNamed is how many stores a message names.
+const mostNamed = 5
+
 // mostTried is how many made-up members are looked at for one who is held out of
 // nothing.
 const mostTried = 200
@@ -347,14 +397,14 @@ const mostTried = 200
 // explain lets the rules work the purchase out. Where nobody says whose it is, it
 // is that of a member who is held out of nothing, or of as little as can be.
 func (p *madePurchase) explain(snapshot *rules.Snapshot) (*rules.Explanation, error) {
-	p.account = cmp.Or(p.options.account, madeAccount)
+	p.account = cmp.Or(p.options.Account, madeAccount)
 	x, err := p.explainOnce(snapshot)
 	if err != nil {
 		return nil, err
 	}
 	under, held := holdoutsIn(x)
 	switch {
-	case p.options.account != "":
+	case p.options.Account != "":
 		p.assumed = append(p.assumed, "of account "+p.account)
 		return x, nil
 	case under == 0:
@@ -428,7 +478,7 @@ func count01(is bool) int {
 }
 
 func (p *madePurchase) explainOnce(snapshot *rules.Snapshot) (*rules.Explanation, error) {
-	world := simulate.NewWorld(snapshot, false)
+	world := NewWorld(snapshot, false)
 	var refused error
 	world.DeadLetter = func(letter *rules.DeadLetter) {
 		refused = errors.Join(refused, fmt.Errorf("this can be no purchase: %s: %s", letter.Field, letter.Detail))
@@ -444,7 +494,7 @@ func (p *madePurchase) explainOnce(snapshot *rules.Snapshot) (*rules.Explanation
 		}
 	}
 	if refused != nil {
-		return nil, usageError{refused}
+		return nil, OptionError{refused}
 	}
 	x, err := world.Explain(p.account, "purchase")
 	switch {
@@ -460,12 +510,12 @@ func (p *madePurchase) explainOnce(snapshot *rules.Snapshot) (*rules.Explanation
 	return x, nil
 }
 
-func apply(take func(key, value []byte, at simulate.Place) error, topic string, i int, record map[string]any) error {
+func apply(take func(key, value []byte, at Place) error, topic string, i int, record map[string]any) error {
 	value, err := json.Marshal(record)
 	if err != nil {
 		return err
 	}
-	return take(nil, value, simulate.Place{Topic: topic, Offset: int64(i), RecordedAt: -1})
+	return take(nil, value, Place{Topic: topic, Offset: int64(i), RecordedAt: -1})
 }
 
 func (p *madePurchase) facts() []map[string]any {
@@ -484,13 +534,13 @@ func (p *madePurchase) facts() []map[string]any {
 			fact["sponsor_account_id"] = p.sponsor()
 		}
 	}
-	if p.options.level != "" {
-		add("level_changed", "level", p.options.level)
+	if p.options.Level != "" {
+		add("level_changed", "level", p.options.Level)
 	}
-	for _, segment := range p.options.segments {
+	for _, segment := range p.options.Segments {
 		add("segment_added", "segment", segment)
 	}
-	if p.options.activated {
+	if p.options.Activated {
 		add("offer_activated", "offer_id", cmp.Or(p.ref.Partner, rules.ProgrammeWord)+"/"+p.ref.Offer)
 	}
 	return facts
@@ -516,11 +566,11 @@ func (p *madePurchase) event(id string, amount paid, at rules.Instant) map[strin
 		"event_id": id, "type": "clearing", "transaction_id": id, "account_id": p.account, "card_token": madeCard,
 		"amount_minor": amount.minor, "currency": amount.currency.String(), "occurred_at": at.String(), "merchant": p.merchant(at),
 	}
-	if p.options.channel != "" {
-		event["channel"] = p.options.channel
+	if p.options.Channel != "" {
+		event["channel"] = p.options.Channel
 	}
-	if p.options.cardProduct != "" {
-		event["card_product"] = p.options.cardProduct
+	if p.options.CardProduct != "" {
+		event["card_product"] = p.options.CardProduct
 	}
 	return event
 }
@@ -528,11 +578,11 @@ func (p *madePurchase) event(id string, amount paid, at rules.Instant) map[strin
 // merchant names the store as a card message would.
 func (p *madePurchase) merchant(at rules.Instant) map[string]any {
 	merchant := map[string]any{"id": madeMerchant}
-	if p.options.mcc != "" {
-		merchant["mcc"] = p.options.mcc
+	if p.options.MCC != "" {
+		merchant["mcc"] = p.options.MCC
 	}
-	if p.options.country != "" {
-		merchant["country"] = p.options.country
+	if p.options.Country != "" {
+		merchant["country"] = p.options.Country
 	}
 	if p.store == nil {
 		return merchant
@@ -553,4 +603,27 @@ func (p *madePurchase) merchant(at rules.Instant) map[string]any {
 		break
 	}
 	return merchant
+}
+
+// wallClocks are how people write a moment on a store's clock.
+var wallClocks = []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02T15:04:05"}
+
+// ParseMoment reads a date, at the hour given for days alone, or a date and a
+// time, of the zone; or with an offset.
+func ParseMoment(text string, zone *time.Location, hour int) (rules.Instant, error) {
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return rules.InstantOf(t), nil
+	}
+	for i, layout := range wallClocks {
+		t, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		if i > 0 {
+			hour = t.Hour()
+		}
+		wall := rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: hour, Min: t.Minute(), Sec: t.Second()}
+		return wall.In(zone), nil
+	}
+	return rules.Instant{}, fmt.Errorf("%q is no date: write 2026-11-25, 2026-11-25T17:30 on the store's clock, or 2026-11-25T17:30:00+01:00", text)
 }
