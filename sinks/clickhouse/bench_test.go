@@ -51,6 +51,84 @@ func BenchmarkBook(b *testing.B) {
 	}
 }
 
+// BenchmarkCheck reads a ledger of LEDGER_ROWS rows (10,000,000) against its markers, as
+// `ristourne check` does: 4 shards, two years, booked batch by batch. It fills the ledger
+// first, which takes some minutes, so give it -benchtime 1x and -timeout 1h.
+func BenchmarkCheck(b *testing.B) {
+	most := 10_000_000
+	if text := os.Getenv("LEDGER_ROWS"); text != "" {
+		var err error
+		if most, err = strconv.Atoi(text); err != nil {
+			b.Fatalf("LEDGER_ROWS: %v", err)
+		}
+	}
+	server, database := partstest.ClickHouse(b)
+	w := openWorld(b, server, optionsFor(server, database))
+	rows := bookMany(b, w, most)
+	filled := peakMemoryOf(server.PID())
+	cpu, serverCPU := cpuTime(b), cpuTimeOf(server.PID())
+	for b.Loop() {
+		for shard := range int32(checkedShards) {
+			began := time.Now()
+			found, counted, err := w.ledger.CheckShard(b.Context(), shard)
+			if err != nil || !counted || len(found) > 0 {
+				b.Fatalf("shard %d: counted %v, holes %v, %v", shard, counted, found, err)
+			}
+			b.Logf("shard %d: %s", shard, time.Since(began).Round(time.Millisecond))
+		}
+	}
+	b.ReportMetric(float64(rows), "rows")
+	b.ReportMetric((cpuTime(b)-cpu).Seconds()/float64(b.N), "cpu-s/op")
+	b.ReportMetric((cpuTimeOf(server.PID())-serverCPU).Seconds()/float64(b.N), "server-cpu-s/op")
+	b.ReportMetric(filled, "server-MB-filled")
+	b.ReportMetric(peakMemoryOf(server.PID()), "server-MB-peak")
+}
+
+const checkedShards = 4
+
+// bookMany books at least so many rows, and gives how many.
+func bookMany(b *testing.B, w world, most int) (rows int) {
+	const events, group, months = 500, 20, 24
+	var seqs [checkedShards]uint64
+	for n := 0; rows < most; {
+		decisions := make([]*rules.Decision, group)
+		later := int64(n/group%months) * 30 * 86_400
+		for i := range decisions {
+			d := matchedBatch(n, events)
+			d.Shard, d.Batch = int32(n%checkedShards), uint64(n/checkedShards+1)
+			for e := range d.Set {
+				seqs[d.Shard]++
+				d.Set[e].Seq = seqs[d.Shard]
+				d.Set[e].Cause.RecordedAt += later * 1000
+			}
+			for a := range d.Accruals {
+				d.Accruals[a].PurchasedAt.Sec += later
+			}
+			for x := range d.Instructions {
+				d.Instructions[x].CreatedAt += later * 1000
+			}
+			d.LastSeq = seqs[d.Shard]
+			d.Accounts = []rules.AccountRow{{Ref: d.Set[0].AccountRef, AccountID: fmt.Sprintf("acc-%d", n), RecordedAt: 1}}
+			rows += len(d.Set) + len(d.Accruals) + len(d.Instructions)
+			decisions[i], n = d, n+1
+		}
+		w.book(b, decisions...)
+	}
+	return rows
+}
+
+// peakMemoryOf is the most that a process has had in memory, in MB; 0 where /proc
+// doesn't tell.
+func peakMemoryOf(pid int) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(status), "VmHWM:")
+	kilobytes, _ := strconv.Atoi(strings.Fields(after + " 0")[0])
+	return float64(kilobytes) / 1024
+}
+
 func matchedBatch(n, events int) *rules.Decision {
 	d := &rules.Decision{Shard: int32(n % 12), Batch: uint64(n + 1), Heads: rules.Heads{-1, -1, -1, int64(n * events)}}
 	payload := make([]byte, 140)
