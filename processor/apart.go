@@ -74,7 +74,7 @@ func firstSeqs(rows []unfinishedRow) map[string]uint64 {
 
 func (s *Shard) finishRow(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
 	from := lengthsOf(out)
-	if err := s.applyRow(a, row, out, func(*rules.Fact, *rules.Event) {}); err != nil {
+	if _, err := s.engine.Replay(a, row, out); err != nil {
 		return fmt.Errorf("%s at offset %d: %w", row.Cause.Kind, row.Cause.Offset, err) // no id: it may look like a card number
 	}
 	s.refs.refer(out, from, a.ID(), row.AccountRef)

@@ -79,52 +79,18 @@ func (r *rebuild) replay(h *rules.AccountHistory, rows int) (*rules.Account, err
 
 // apply applies a row, and keeps what the filters must know of it.
 func (r *rebuild) apply(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
-	member := memberHash(a.ID())
-	err := r.shard.applyRow(a, row, out, func(f *rules.Fact, ev *rules.Event) {
-		switch {
-		case ev != nil:
-			r.known = appendKnown(r.known, member, ev)
-		case f.Type == rules.Enrolled:
-			r.members = append(r.members, member)
-		}
-	})
+	record, err := r.shard.engine.Replay(a, row, out)
 	if err != nil {
 		return fmt.Errorf("%s at offset %d: %w", row.Cause.Kind, row.Cause.Offset, err) // no id: it may look like a card number
 	}
-	return nil
-}
-
-// applyRow applies one row of the set to its account, and shows the fact or event
-// that it holds.
-func (s *Shard) applyRow(a *rules.Account, row *rules.SetRow, out *rules.Output, show func(*rules.Fact, *rules.Event)) error {
-	switch row.Cause.Kind {
-	case rules.CauseFact:
-		var f rules.Fact
-		if err := f.UnmarshalBinary(row.Payload); err != nil {
-			return err
-		}
-		f.AccountID = a.ID()
-		show(&f, nil)
-		_, err := s.engine.ApplyFact(a, &f, row.Cause, out)
-		return err
-	case rules.CauseReferral:
-		var f rules.Referral
-		if err := f.UnmarshalBinary(row.Payload); err != nil {
-			return err
-		}
-		f.SponsorAccountID = a.ID()
-		_, err := s.engine.ApplyReferral(a, &f, row.Cause, out)
-		return err
-	default:
-		var ev rules.Event
-		if err := ev.UnmarshalBinary(row.Payload); err != nil {
-			return err
-		}
-		ev.AccountID = a.ID()
-		show(nil, &ev)
-		_, err := s.engine.ApplyEvent(a, &ev, row.Cause, out)
-		return err
+	member := memberHash(a.ID())
+	switch {
+	case record.Event != nil:
+		r.known = appendKnown(r.known, member, record.Event)
+	case record.Fact != nil && record.Fact.Type == rules.Enrolled:
+		r.members = append(r.members, member)
 	}
+	return nil
 }
 
 // adopt takes the ledger's word for what is booked, granted and told. Of what was

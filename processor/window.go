@@ -423,7 +423,8 @@ func (s *Shard) decideAll(w *window) error {
 func (s *Shard) decideOne(w *window, item *work) error {
 	a := &w.accounts[item.slot]
 	from := lengthsOf(&w.out)
-	verdict, err := s.apply(w, a.state, item)
+	record := w.record(item)
+	verdict, err := s.engine.Apply(a.state, record, item.cause, &w.out)
 	if err != nil && !errors.Is(err, rules.ErrLimit) {
 		return err
 	}
@@ -438,14 +439,7 @@ func (s *Shard) decideOne(w *window, item *work) error {
 	ref := s.refs.ref(a.id)
 	s.refs.refer(&w.out, from, a.id, ref)
 	s.lastSeq++
-	switch item.cause.Kind {
-	case rules.CauseEvent:
-		s.setEvent(w, a, &w.events[item.at], item.cause, verdict.Fate, ref)
-	case rules.CauseReferral:
-		s.setReferral(w, a, &w.referrals[item.at], item.cause, verdict.Fate, ref)
-	default:
-		s.setFact(w, a, &w.facts[item.at], item.cause, verdict.Fate, ref)
-	}
+	s.addRow(w, a, record, item.cause, verdict.Fate, ref)
 	row := &w.decision.Set[len(w.decision.Set)-1]
 	row.Refunds = w.out.Refunds[from.refunds:len(w.out.Refunds):len(w.out.Refunds)]
 	row.Holdouts = w.out.Holdouts[from.holdouts:len(w.out.Holdouts):len(w.out.Holdouts)]
@@ -453,15 +447,15 @@ func (s *Shard) decideOne(w *window, item *work) error {
 	return nil
 }
 
-func (s *Shard) apply(w *window, state *rules.Account, item *work) (rules.Verdict, error) {
+// record is what an item of the window stands for.
+func (w *window) record(item *work) rules.Record {
 	switch item.cause.Kind {
 	case rules.CauseEvent:
-		return s.engine.ApplyEvent(state, &w.events[item.at], item.cause, &w.out)
+		return rules.Record{Event: &w.events[item.at]}
 	case rules.CauseReferral:
-		return s.engine.ApplyReferral(state, &w.referrals[item.at], item.cause, &w.out)
-	default:
-		return s.engine.ApplyFact(state, &w.facts[item.at], item.cause, &w.out)
+		return rules.Record{Referral: &w.referrals[item.at]}
 	}
+	return rules.Record{Fact: &w.facts[item.at]}
 }
 
 // refusal is the fault of a record that is valid by itself and can't join its
@@ -477,48 +471,30 @@ func (s *Shard) refusal(item *work, err error) *wire.Fault {
 	return wire.Conflict("fact_id", mayKeep)
 }
 
-func (s *Shard) setEvent(w *window, a *account, ev *rules.Event, cause rules.Cause, fate rules.Fate, ref rules.AccountRef) {
-	row := rules.SetRow{
-		Seq: s.lastSeq, AccountRef: ref, Cause: cause, Fate: fate, Type: ev.Type.String(),
-		TransactionID: ev.TransactionID, AmountMinor: ev.AmountMinor, Currency: ev.Currency, OccurredAt: ev.OccurredAt,
-		MerchantID: ev.Merchant.ID, MCC: ev.Merchant.MCC,
+// addRow puts a record that became part of its account's set into the decision,
+// with what filters and the map of accounts must know of it.
+func (s *Shard) addRow(w *window, a *account, record rules.Record, cause rules.Cause, fate rules.Fate, ref rules.AccountRef) {
+	row := rules.SetRow{Seq: s.lastSeq, AccountRef: ref, Cause: cause, Fate: fate, Payload: w.payload(record)}
+	row.Describe(record)
+	if record.Event != nil {
+		if match, ok := s.snapshot.Match(record.Event); ok {
+			row.PartnerID, row.StoreID = match.PartnerID, match.StoreID
+		}
+		w.known = appendKnown(w.known, a.hash, record.Event)
 	}
-	if match, ok := s.snapshot.Match(ev); ok {
-		row.PartnerID, row.StoreID = match.PartnerID, match.StoreID
-	}
-	row.Payload = w.payload(ev.AppendBinary)
 	w.decision.Set = append(w.decision.Set, row)
-	w.known = appendKnown(w.known, a.hash, ev)
-	w.nameNew(a, ref, cause)
-}
-
-func (s *Shard) setReferral(w *window, a *account, f *rules.Referral, cause rules.Cause, fate rules.Fate, ref rules.AccountRef) {
-	w.decision.Set = append(w.decision.Set, rules.SetRow{
-		Seq: s.lastSeq, AccountRef: ref, Cause: cause, Fate: fate, Type: "referral",
-		TransactionID: f.TransactionID, AmountMinor: f.ConfirmedRewardMinor, Currency: f.Currency, OccurredAt: f.At,
-		Payload: w.payload(f.AppendBinary),
-	})
-	w.nameNew(a, ref, cause)
-}
-
-// nameNew names the account of a reference that the ledger has not seen.
-func (w *window) nameNew(a *account, ref rules.AccountRef, cause rules.Cause) {
-	if !a.existed && !a.touched {
+	if record.Fact != nil && record.Fact.Type == rules.Enrolled {
+		w.enrol(s.snapshot, a, record.Fact, cause, ref)
+		return
+	}
+	if !a.existed && !a.touched { // the ledger has not seen the reference
 		w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{Ref: ref, AccountID: a.id, RecordedAt: cause.RecordedAt})
 	}
 }
 
-func (s *Shard) setFact(w *window, a *account, f *rules.Fact, cause rules.Cause, fate rules.Fate, ref rules.AccountRef) {
-	w.decision.Set = append(w.decision.Set, rules.SetRow{
-		Seq: s.lastSeq, AccountRef: ref, Cause: cause, Fate: fate, Type: f.Type.String(),
-		TransactionID: f.TransactionID, AmountMinor: f.AmountMinor, Currency: f.Currency, OccurredAt: f.At,
-		Payload: w.payload(f.AppendBinary),
-	})
-	if f.Type != rules.Enrolled {
-		w.nameNew(a, ref, cause)
-		return
-	}
-	w.look(s.snapshot, f)
+// enrol names the member, and lets their events pass the filters.
+func (w *window) enrol(snapshot *rules.Snapshot, a *account, f *rules.Fact, cause rules.Cause, ref rules.AccountRef) {
+	w.look(snapshot, f)
 	w.members = append(w.members, a.hash)
 	w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{
 		Ref: ref, AccountID: a.id, MemberID: f.MemberID, RecordedAt: cause.RecordedAt,
@@ -527,9 +503,9 @@ func (s *Shard) setFact(w *window, a *account, f *rules.Fact, cause rules.Cause,
 
 // payload appends to the window's buffer. When that moves to a larger one, the
 // payloads before keep the old one alive.
-func (w *window) payload(appendBinary func([]byte) []byte) []byte {
+func (w *window) payload(record rules.Record) []byte {
 	from := len(w.payloads)
-	w.payloads = appendBinary(w.payloads)
+	w.payloads = record.AppendBinary(w.payloads)
 	return w.payloads[from:len(w.payloads):len(w.payloads)]
 }
 

@@ -242,40 +242,12 @@ func replay(engine *rules.Engine, accountID string, set []rules.SetRow, grants [
 	var out rules.Output
 	for i := range set {
 		out.Reset()
-		if err := replayRow(engine, account, accountID, &set[i], &out); err != nil {
+		if _, err := engine.Replay(account, &set[i], &out); err != nil {
 			return nil, fmt.Errorf("work out %s %q: %w", set[i].Cause.Kind, set[i].Cause.ID, err)
 		}
 	}
 	account.AdoptGrants(grants)
 	return account, nil
-}
-
-func replayRow(engine *rules.Engine, account *rules.Account, accountID string, row *rules.SetRow, out *rules.Output) error {
-	switch row.Cause.Kind {
-	case rules.CauseFact:
-		f := &rules.Fact{}
-		if err := f.UnmarshalBinary(row.Payload); err != nil {
-			return err
-		}
-		f.AccountID = accountID
-		_, err := engine.ApplyFact(account, f, row.Cause, out)
-		return err
-	case rules.CauseReferral:
-		r := &rules.Referral{}
-		if err := r.UnmarshalBinary(row.Payload); err != nil {
-			return err
-		}
-		r.SponsorAccountID = accountID
-		_, err := engine.ApplyReferral(account, r, row.Cause, out)
-		return err
-	}
-	ev := &rules.Event{}
-	if err := ev.UnmarshalBinary(row.Payload); err != nil {
-		return err
-	}
-	ev.AccountID = accountID
-	_, err := engine.ApplyEvent(account, ev, row.Cause, out)
-	return err
 }
 
 // withLedger adds what is booked of the purchase, and what its events paid.
