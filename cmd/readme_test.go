@@ -13,6 +13,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/scenario"
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -295,7 +296,7 @@ func (x *example) run() (wrong []string) {
 		return append(wrong, err.Error())
 	}
 	file, err := scenario.Parse(readme, []byte(p.text.String()))
-	var faults *scenario.Faults
+	var faults *sourcefile.Faults
 	switch {
 	case errors.As(err, &faults):
 		for _, f := range faults.List {

@@ -16,6 +16,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/changes"
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -76,7 +77,7 @@ Exit code 0: no fault, perhaps warnings. 1: faults.`,
 // validateOffers prints faults to stdout: they are what was asked for.
 func validateOffers(stdout, stderr io.Writer, dir, output string) error {
 	loaded, err := catalog.Load(dir)
-	var faults *catalog.Faults
+	var faults *sourcefile.Faults
 	if err != nil && !errors.As(err, &faults) {
 		return err
 	}
@@ -98,11 +99,11 @@ func validateOffers(stdout, stderr io.Writer, dir, output string) error {
 }
 
 // printVerdict is --output json.
-func printVerdict(stdout io.Writer, loaded *catalog.Loaded, faults *catalog.Faults) error {
+func printVerdict(stdout io.Writer, loaded *catalog.Loaded, faults *sourcefile.Faults) error {
 	verdict := struct {
-		Faults   []catalog.Fault `json:"faults"`
-		Warnings []catalog.Fault `json:"warnings"`
-	}{[]catalog.Fault{}, []catalog.Fault{}}
+		Faults   []sourcefile.Fault `json:"faults"`
+		Warnings []sourcefile.Fault `json:"warnings"`
+	}{[]sourcefile.Fault{}, []sourcefile.Fault{}}
 	if faults != nil {
 		verdict.Faults = faults.List
 	} else {
@@ -238,7 +239,7 @@ func refuseStopped(ctx context.Context, client redis.UniversalClient, loaded *ca
 
 // printFaults shows faults with their lines, and leaves other errors alone.
 func printFaults(stderr io.Writer, err error) error {
-	var faults *catalog.Faults
+	var faults *sourcefile.Faults
 	if !errors.As(err, &faults) {
 		return err
 	}

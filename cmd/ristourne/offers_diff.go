@@ -9,6 +9,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/changes"
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -51,7 +52,7 @@ Exit code 0, whether or not something differs; with --exit-code 1 if it does.`,
 func (o *diffOptions) diff(cmd *cobra.Command, deps offersDeps, given []string) error {
 	before, after, err := o.catalogues(cmd.Context(), deps, given)
 	if err != nil {
-		var faults *catalog.Faults
+		var faults *sourcefile.Faults
 		if errors.As(err, &faults) {
 			return printFaults(cmd.ErrOrStderr(), err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/scenario"
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -160,7 +161,7 @@ func (t *testRow) print(w io.Writer, width int) error {
 }
 
 func printFailures(w io.Writer, r *scenario.Report) error {
-	if err := (&scenario.Faults{List: r.Faults}).Render(w); err != nil {
+	if err := (&sourcefile.Faults{List: r.Faults}).Render(w); err != nil {
 		return err
 	}
 	for _, s := range r.Scenarios {

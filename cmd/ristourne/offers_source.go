@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -43,7 +44,7 @@ func (s *catalogueSource) load(ctx context.Context, deps offersDeps) (loaded *ca
 // loadFolder reads a folder of offer files without a fault.
 func loadFolder(dir string) (*catalog.Loaded, error) {
 	loaded, err := catalog.Load(dir)
-	var faults *catalog.Faults
+	var faults *sourcefile.Faults
 	if errors.As(err, &faults) {
 		return nil, fmt.Errorf("%s in %s:\n%w", rules.Counted(len(faults.List), "fault"), dir, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"ristourne/deploy/parts"
 	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/catalog"
+	"ristourne/processor/sourcefile"
 )
 
 // memoryArchive keeps versions, or fails.
@@ -159,7 +160,7 @@ func TestValidateSaysEveryFault(t *testing.T) {
 	wantText(t, s.mustRun(t, "validate", "../../testdata/bad-catalogue/warnings"), "warning: the bank pays offer")
 
 	stdout, _, err = s.run(t, "validate", "../../testdata/bad-catalogue/keys", "--output", "json")
-	var verdict struct{ Faults []catalog.Fault }
+	var verdict struct{ Faults []sourcefile.Fault }
 	if jsonErr := json.Unmarshal([]byte(stdout), &verdict); jsonErr != nil || !errors.Is(err, errReported) {
 		t.Fatal(jsonErr, err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/simulate"
+	"ristourne/processor/sourcefile"
 	"ristourne/processor/wire"
 	"ristourne/rules"
 	"ristourne/rules/money"
@@ -135,7 +136,7 @@ func takeFiles(stdin io.Reader, world *simulate.World, facts string, events []st
 // loadSnapshot reads and compiles a folder of offer files.
 func loadSnapshot(dir string) (*rules.Snapshot, error) {
 	loaded, err := catalog.Load(dir)
-	var faults *catalog.Faults
+	var faults *sourcefile.Faults
 	if errors.As(err, &faults) {
 		return nil, fmt.Errorf("%s in %s:\n%w", rules.Counted(len(faults.List), "fault"), dir, err)
 	}

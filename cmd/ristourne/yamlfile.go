@@ -1,21 +1,19 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"path/filepath"
 	"reflect"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"ristourne/processor/sourcefile"
 )
 
 // yamlFile is a configuration file with the place of each key, and every fault
@@ -24,66 +22,27 @@ type yamlFile struct {
 	path   string
 	places map[string]*yaml.Node // by dotted key
 	unread map[string]bool       // keys whose value is none, so that nothing more can be said of it
-	faults []yamlFault
-}
-
-type yamlFault struct {
-	line, column int
-	message      string
+	faults []sourcefile.Fault
 }
 
 // decodeYAML reads text into the struct that into points to. Keys that the
 // struct does not have, keys given twice and values of another type are faults.
 func decodeYAML(path string, text []byte, into any) *yamlFile {
 	f := &yamlFile{path: path, places: make(map[string]*yaml.Node), unread: make(map[string]bool)}
-	lines := &lineReader{rest: text}
+	lines := &sourcefile.LineReader{Rest: text}
 	decoder := yaml.NewDecoder(lines)
 	var document, another yaml.Node
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		f.faults, f.unread[""] = append(f.faults, syntaxFault(err, lines.line)), true
+		f.faults, f.unread[""] = append(f.faults, sourcefile.Fault{Line: max(lines.Line, 1), Column: 1, Message: sourcefile.YAMLProblem(err)}), true
 		return f
 	}
 	if len(document.Content) > 0 {
 		f.decode("", document.Content[0], reflect.ValueOf(into).Elem())
 	}
 	if err := decoder.Decode(&another); !errors.Is(err, io.EOF) {
-		f.faults = append(f.faults, yamlFault{max(another.Line, 1), max(another.Column, 1), "a second document (after ---): one file is one configuration"})
+		f.faults = append(f.faults, sourcefile.Fault{Line: max(another.Line, 1), Column: max(another.Column, 1), Message: "a second document (after ---): one file is one configuration"})
 	}
 	return f
-}
-
-var yamlPrefix = regexp.MustCompile(`^yaml: (line \d+: )?`)
-
-// syntaxFault tells where the library stopped reading: the line that it names
-// is where the broken block began.
-func syntaxFault(err error, line int) yamlFault {
-	message := yamlPrefix.ReplaceAllString(err.Error(), "")
-	if strings.HasPrefix(message, "unknown anchor") {
-		// The library names it, and it may be a password that begins with *.
-		message = "an alias, a word that begins with *, names no anchor: quote it if it is none"
-	}
-	return yamlFault{line: max(line, 1), column: 1, message: "this is no YAML: " + message + "; look at the indentation, quotes and colons around this line"}
-}
-
-// lineReader gives out one line a call, and counts them.
-type lineReader struct {
-	rest []byte
-	line int
-}
-
-func (r *lineReader) Read(into []byte) (int, error) {
-	if len(r.rest) == 0 {
-		return 0, io.EOF
-	}
-	end := bytes.IndexByte(r.rest, '\n') + 1
-	if end == 0 {
-		end = len(r.rest)
-	}
-	n := copy(into, r.rest[:end])
-	if r.rest = r.rest[n:]; n == end {
-		r.line++
-	}
-	return n, nil
 }
 
 // cannotRead is the fault of a value of the wrong kind.
@@ -114,11 +73,11 @@ func (f *yamlFile) fault(key, format string, args ...any) { f.faultAt(key, key, 
 
 // faultAt reports a fault of the key at another place, such as an item of it.
 func (f *yamlFile) faultAt(place, key, format string, args ...any) {
-	fault := yamlFault{line: 1, column: 1, message: strings.TrimPrefix(key+": ", ": ") + fmt.Sprintf(format, args...)}
+	fault := sourcefile.Fault{Line: 1, Column: 1, Message: strings.TrimPrefix(key+": ", ": ") + fmt.Sprintf(format, args...)}
 	// A key that is missing is reported where its nearest parent stands.
 	for at := place; at != ""; at = at[:max(0, strings.LastIndexByte(at, '.'))] {
 		if node := f.places[at]; node != nil {
-			fault.line, fault.column = node.Line, node.Column
+			fault.Line, fault.Column = node.Line, node.Column
 			break
 		}
 	}
@@ -127,12 +86,11 @@ func (f *yamlFile) faultAt(place, key, format string, args ...any) {
 
 // err joins the faults in the order of the file.
 func (f *yamlFile) err() error {
-	slices.SortStableFunc(f.faults, func(a, b yamlFault) int {
-		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
-	})
+	sourcefile.Sort(f.faults)
 	errs := make([]error, len(f.faults))
 	for i, fault := range f.faults {
-		errs[i] = fmt.Errorf("%s:%d:%d: %s", f.path, fault.line, fault.column, fault.message)
+		fault.File = f.path
+		errs[i] = errors.New(fault.String())
 	}
 	return errors.Join(errs...)
 }

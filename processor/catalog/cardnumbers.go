@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"ristourne/processor/sourcefile"
 	"ristourne/processor/wire"
 )
 
@@ -58,7 +59,7 @@ func anyLineHolds(text []byte) bool {
 // cardSearch is the search of one file.
 type cardSearch struct {
 	root             *yaml.Node
-	faults, warnings []Fault
+	faults, warnings []sourcefile.Fault
 	told             map[int]bool // lines
 }
 
@@ -77,7 +78,7 @@ func (s *cardSearch) look(n *yaml.Node, key string) {
 		return
 	}
 	s.told[n.Line] = true
-	at := Fault{Line: n.Line, Column: n.Column}
+	at := sourcefile.Fault{Line: n.Line, Column: n.Column}
 	if slices.Contains(keyParts, key) && len(n.Value) <= usualMIDBytes {
 		s.warnings = append(s.warnings, at)
 		return
@@ -92,7 +93,7 @@ func (s *cardSearch) comments(text []byte) {
 		n++
 		_, comment, found := bytes.Cut(line, []byte("#"))
 		if found && !s.told[n] && wire.HoldsCardNumber(string(comment)) {
-			s.faults = append(s.faults, Fault{Line: n, Column: 1 + len([]rune(string(line[:len(line)-len(comment)-1])))})
+			s.faults = append(s.faults, sourcefile.Fault{Line: n, Column: 1 + len([]rune(string(line[:len(line)-len(comment)-1])))})
 		}
 	}
 }

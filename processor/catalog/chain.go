@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -183,10 +184,10 @@ func (h *history) add(p *publication, v Version) error {
 		return fmt.Errorf("%w: version %d doesn't follow version %d", ErrFork, p.Number, h.number)
 	}
 	documents := make([]*document, len(p.Documents))
-	faults := make([][]Fault, len(p.Documents))
+	faults := make([][]sourcefile.Fault, len(p.Documents))
 	inParallel(len(p.Documents), func(i int) { documents[i], faults[i] = p.Documents[i].read() })
 	if all := slices.Concat(faults...); len(all) > 0 {
-		return fmt.Errorf("%w: version %d: %w", ErrBroken, p.Number, &Faults{all})
+		return fmt.Errorf("%w: version %d: %w", ErrBroken, p.Number, &sourcefile.Faults{List: all})
 	}
 	for i, d := range documents {
 		d.published = rules.InstantOf(p.PublishedAt)
@@ -197,10 +198,10 @@ func (h *history) add(p *publication, v Version) error {
 }
 
 // read makes the document that was published.
-func (s *storedDocument) read() (*document, []Fault) {
+func (s *storedDocument) read() (*document, []sourcefile.Fault) {
 	d, shownAs := &document{subject: s.Subject}, s.File+" (published as "+s.Version+")"
 	if s.Change == Added {
-		var faults []Fault
+		var faults []sourcefile.Fault
 		if d, faults = readDocument(s.File, shownAs, []byte(s.Text)); len(faults) > 0 || d == nil {
 			return nil, faults
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -117,7 +117,7 @@ const maxFileBytes = 8 << 20
 
 // readDocument reads one file. The document is whole as far as there is no
 // fault in it; it is nil where the file says nothing that can be read.
-func readDocument(file, shownAs string, text []byte) (*document, []Fault) {
+func readDocument(file, shownAs string, text []byte) (*document, []sourcefile.Fault) {
 	r := &reader{file: shownAs}
 	doc := r.document(text)
 	if doc != nil {
@@ -211,46 +211,19 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	return file.Content[0], nil
 }
 
-var yamlPrefix = regexp.MustCompile(`^yaml: (line \d+: )?`)
-
 // yamlSyntaxError finds the line of a syntax error. The line that the library
 // names is where the broken block began, perhaps hundreds of lines above, so the
 // text is given to it once more line by line: it stops at the broken one.
 func yamlSyntaxError(text []byte, err error) *syntaxError {
-	lines := &lineReader{rest: text}
+	lines := &sourcefile.LineReader{Rest: text}
 	decoder := yaml.NewDecoder(lines)
 	for again := error(nil); again == nil; {
 		again = decoder.Decode(&yaml.Node{})
 	}
 	return &syntaxError{
-		max(lines.line, 1),
-		"this is no YAML: " + yamlPrefix.ReplaceAllString(err.Error(), "") + "; look at the indentation, quotes and colons around this line",
+		max(lines.Line, 1),
+		sourcefile.YAMLProblem(err),
 	}
-}
-
-// lineReader gives out one line a call.
-type lineReader struct {
-	rest []byte
-	line int // that was given out last
-	// midLine: the line was longer than what was asked for.
-	midLine bool
-}
-
-func (r *lineReader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		return 0, io.EOF
-	}
-	n := bytes.IndexByte(r.rest, '\n') + 1
-	if n == 0 {
-		n = len(r.rest)
-	}
-	if !r.midLine {
-		r.line++
-	}
-	n = copy(p, r.rest[:n])
-	r.midLine = r.rest[n-1] != '\n'
-	r.rest = r.rest[n:]
-	return n, nil
 }
 
 func firstInvalidLine(text []byte) int {

@@ -2,97 +2,23 @@ package catalog
 
 import (
 	"bytes"
-	"cmp"
-	"fmt"
-	"io"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"ristourne/processor/sourcefile"
 )
 
-// A Fault is one thing that is wrong with a catalogue, or that is surely not
-// meant where it stands among warnings.
-type Fault struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`   // from 1
-	Column  int    `json:"column"` // from 1, in characters
-	Message string `json:"message"`
-	source  string // the line as it is written; empty: the file has no such line
-}
-
-func (f Fault) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Message)
-}
-
-// maxShownLine bounds the source line under a fault, in characters: one that is
-// longer helps nobody.
-const maxShownLine = 160
-
-// Render writes the fault with its source line and a caret under the place.
-func (f Fault) Render(w io.Writer) error {
-	if _, err := fmt.Fprintln(w, f); err != nil {
-		return err
-	}
-	if f.source == "" || utf8.RuneCountInString(f.source) > maxShownLine {
-		return nil
-	}
-	before := []rune(f.source)
-	before = before[:min(f.Column-1, len(before))]
-	for i, c := range before {
-		if c != '\t' {
-			before[i] = ' '
-		}
-	}
-	_, err := fmt.Fprintf(w, "    %s\n    %s^\n", f.source, string(before))
-	return err
-}
-
-// Faults is everything that is wrong with a catalogue, in the order of files
-// and lines.
-type Faults struct {
-	List []Fault
-}
-
-// Error is one line a fault.
-func (f *Faults) Error() string {
-	lines := make([]string, len(f.List))
-	for i, fault := range f.List {
-		lines[i] = fault.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Render writes all faults, each with a caret under its place.
-func (f *Faults) Render(w io.Writer) error { return renderFaults(w, f.List) }
-
-func renderFaults(w io.Writer, list []Fault) error {
-	for _, fault := range list {
-		if err := fault.Render(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func sortFaults(list []Fault) {
-	slices.SortStableFunc(list, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
-			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Message, b.Message))
-	})
-}
-
 // showLines gives faults of one file the source lines they stand on.
-func showLines(list []Fault, text []byte) {
+func showLines(list []sourcefile.Fault, text []byte) {
 	if len(list) == 0 {
 		return
 	}
 	lines := bytes.Split(text, []byte("\n"))
 	for i := range list {
 		if at := list[i].Line - 1; at >= 0 && at < len(lines) {
-			list[i].source = masked(strings.ToValidUTF8(string(bytes.TrimRight(lines[at], "\r")), "?"))
+			list[i].Source = masked(strings.ToValidUTF8(string(bytes.TrimRight(lines[at], "\r")), "?"))
 		}
 		list[i].Message = masked(list[i].Message)
 	}
@@ -159,18 +85,18 @@ func (t trees) find(doc *document, p path) *yaml.Node {
 }
 
 // locate turns findings into faults, in the order of files and lines.
-func (t trees) locate(findings []finding) []Fault {
-	byDocument := map[*document][]Fault{}
+func (t trees) locate(findings []finding) []sourcefile.Fault {
+	byDocument := map[*document][]sourcefile.Fault{}
 	for _, f := range findings {
 		at := t.find(f.doc, f.path)
-		byDocument[f.doc] = append(byDocument[f.doc], Fault{File: f.doc.shownAs, Line: at.Line, Column: at.Column, Message: f.message})
+		byDocument[f.doc] = append(byDocument[f.doc], sourcefile.Fault{File: f.doc.shownAs, Line: at.Line, Column: at.Column, Message: f.message})
 	}
-	faults := make([]Fault, 0, len(findings))
+	faults := make([]sourcefile.Fault, 0, len(findings))
 	for doc, list := range byDocument {
 		showLines(list, doc.text)
 		faults = append(faults, list...)
 	}
-	sortFaults(faults)
+	sourcefile.Sort(faults)
 	return faults
 }
 

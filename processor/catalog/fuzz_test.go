@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"ristourne/processor/sourcefile"
 )
 
 // fuzzProgramme gives points, so that every kind of offer can be sound in it.
@@ -47,7 +49,7 @@ func FuzzReadDocument(f *testing.F) {
 
 // wantJudged assembles a document with a programme around it: either there is a
 // snapshot, or something is said in this file.
-func wantJudged(t interface{ Fatalf(string, ...any) }, doc *document, faults []Fault) {
+func wantJudged(t interface{ Fatalf(string, ...any) }, doc *document, faults []sourcefile.Fault) {
 	documents := []*document{doc}
 	if doc.programme == nil {
 		programme, _ := readDocument("programme.yaml", "programme.yaml", []byte(fuzzProgramme))

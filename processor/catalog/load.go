@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -22,7 +23,7 @@ type Loaded struct {
 	Catalogue *rules.Catalogue
 	Snapshot  *rules.Snapshot
 	// Warnings are about what is legal but surely not meant.
-	Warnings []Fault
+	Warnings []sourcefile.Fault
 
 	documents []*document // in the order of subject and version
 }
@@ -34,7 +35,7 @@ const (
 )
 
 // Load reads a folder of offer files. A version without effective_from holds
-// from ever. The error is a *Faults that joins everything that is wrong with
+// from ever. The error is a *sourcefile.Faults that joins everything that is wrong with
 // the files, or says why the folder can't be read.
 func Load(dir string) (*Loaded, error) {
 	documents, faults, err := readFolder(dir)
@@ -45,7 +46,7 @@ func Load(dir string) (*Loaded, error) {
 }
 
 // readFolder reads every offer file under dir.
-func readFolder(dir string) ([]*document, []Fault, error) {
+func readFolder(dir string) ([]*document, []sourcefile.Fault, error) {
 	files, err := listFiles(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the catalogue folder: %w", err)
@@ -54,7 +55,7 @@ func readFolder(dir string) ([]*document, []Fault, error) {
 		return nil, nil, fmt.Errorf("no .yaml file in %s: is this the folder of the catalogue?", dir)
 	}
 	documents := make([]*document, len(files))
-	faults := make([][]Fault, len(files))
+	faults := make([][]sourcefile.Fault, len(files))
 	errs := make([]error, len(files))
 	inParallel(len(files), func(i int) {
 		shownAs := filepath.Join(dir, files[i])
@@ -142,13 +143,13 @@ func inParallel(n int, work func(i int)) {
 // assemble makes one catalogue of documents: puts the versions of each subject
 // in order, states them in the terms of the rules, and checks what no document
 // can know alone. now decides only what is worth a warning.
-func assemble(dir string, documents []*document, faults []Fault, now time.Time) (*Loaded, error) {
+func assemble(dir string, documents []*document, faults []sourcefile.Fault, now time.Time) (*Loaded, error) {
 	c := &checker{now: rules.InstantOf(now), whole: len(faults) == 0, trees: trees{}, homeless: map[*document]bool{}}
 	c.date(documents)
 	sortDocuments(documents)
 	c.group(documents)
 	if len(c.programmes) == 0 && len(faults) == 0 {
-		faults = append(faults, Fault{
+		faults = append(faults, sourcefile.Fault{
 			File: dir, Line: 1, Column: 1,
 			Message: "there is no programme here: add a file that begins with `programme: ID` and says its currency and zone",
 		})
@@ -167,11 +168,11 @@ func assemble(dir string, documents []*document, faults []Fault, now time.Time) 
 		loaded.Snapshot = c.compile(documents, loaded.Catalogue)
 	}
 	if faults = append(faults, c.trees.locate(c.faults)...); len(faults) > 0 {
-		sortFaults(faults)
-		return nil, &Faults{faults}
+		sourcefile.Sort(faults)
+		return nil, &sourcefile.Faults{List: faults}
 	}
 	loaded.Warnings = append(c.trees.locate(c.warnings), c.placedWarnings...)
-	sortFaults(loaded.Warnings)
+	sourcefile.Sort(loaded.Warnings)
 	return loaded, nil
 }
 
@@ -252,7 +253,7 @@ type checker struct {
 	faults, warnings []finding
 	trees            trees
 	// placed are faults, and warnings, that know their lines.
-	placed, placedWarnings []Fault
+	placed, placedWarnings []sourcefile.Fault
 	// homeless are the documents of a programme that isn't there, and said so.
 	homeless map[*document]bool
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -112,13 +113,13 @@ func said(t *testing.T, dir string) string {
 	t.Helper()
 	loaded, err := loadAt(dir, noon)
 	var text strings.Builder
-	var faults *Faults
+	var faults *sourcefile.Faults
 	switch {
 	case errors.As(err, &faults):
 		err = faults.Render(&text)
 	case err == nil && len(loaded.Warnings) > 0:
 		text.WriteString("warnings\n")
-		err = renderFaults(&text, loaded.Warnings)
+		err = sourcefile.Render(&text, loaded.Warnings)
 	case err == nil:
 		t.Fatal("nothing is said of this catalogue")
 	}

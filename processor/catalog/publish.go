@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -53,7 +54,7 @@ var errTooLate = errors.New("the archive took too long")
 // into force at its effective_from, or some six minutes from now where a file
 // says none.
 // The first publication of all may lie in the past, or hold from ever. Nothing
-// that was in force can be changed. The error is a *Faults where the files are
+// that was in force can be changed. The error is a *sourcefile.Faults where the files are
 // to blame, ErrLostRace where another publication was faster; then nothing was
 // published.
 func Publish(ctx context.Context, client redis.UniversalClient, loaded *Loaded, options PublishOptions) (Published, error) {
@@ -164,7 +165,7 @@ func (p *plan) make(folder []*document) error {
 		}
 	}
 	if len(p.refused) > 0 {
-		return &Faults{p.trees.locate(p.refused)}
+		return &sourcefile.Faults{List: p.trees.locate(p.refused)}
 	}
 	if len(p.missing) > 0 {
 		return fmt.Errorf("the folder lacks what is published: %s; restore the files, or publish with --remove-missing to end them", strings.Join(p.missing, ", "))
@@ -313,7 +314,7 @@ func (p *plan) check() error {
 		return nil
 	}
 	if p.checkAutomatic(); len(p.refused) > 0 {
-		return &Faults{p.trees.locate(p.refused)}
+		return &sourcefile.Faults{List: p.trees.locate(p.refused)}
 	}
 	_, err := assemble("", p.after.documents(), nil, p.now.Time())
 	return err

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ristourne/deploy/parts/partstest"
+	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
 
@@ -169,7 +170,7 @@ func TestThePastIsNotChanged(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := publish(client, folder(t, c.files), PublishOptions{})
 			wantRefused(t, err, c.want)
-			var faults *Faults
+			var faults *sourcefile.Faults
 			if !errors.As(err, &faults) || len(faults.List) != 1 || faults.List[0].Line == 0 {
 				t.Errorf("the refusal doesn't say where: %v", err)
 			}

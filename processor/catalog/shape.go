@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"ristourne/processor/sourcefile"
 )
 
 // A shape is how one value of an offer file is written. Shapes are data: the
@@ -23,7 +25,7 @@ type shape[V any] interface {
 // reader collects what is wrong with one file; no fault stops it.
 type reader struct {
 	file   string
-	faults []Fault
+	faults []sourcefile.Fault
 	// misshapen: something is wrong that an editor can tell by the schema alone.
 	misshapen bool
 }
@@ -35,7 +37,7 @@ func (r *reader) misshape(n *yaml.Node, format string, args ...any) {
 }
 
 func (r *reader) fault(n *yaml.Node, format string, args ...any) {
-	r.faults = append(r.faults, Fault{
+	r.faults = append(r.faults, sourcefile.Fault{
 		File: r.file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...),
 	})
 }

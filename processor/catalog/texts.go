@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"ristourne/processor/sourcefile"
 )
 
 // Text is an offer file that lies in no folder.
@@ -18,7 +20,7 @@ type Text struct {
 // is empty), and texts, which stand for the folder's files of the same name.
 func LoadTexts(dir string, texts []Text) (*Loaded, error) {
 	var documents []*document
-	var faults []Fault
+	var faults []sourcefile.Fault
 	shownAs := dir
 	switch {
 	case dir != "":
@@ -34,7 +36,7 @@ func LoadTexts(dir string, texts []Text) (*Loaded, error) {
 	for _, text := range texts {
 		replaced := filepath.Join(dir, filepath.FromSlash(text.Name))
 		documents = slices.DeleteFunc(documents, func(d *document) bool { return d.file == text.Name })
-		faults = slices.DeleteFunc(faults, func(f Fault) bool { return dir != "" && f.File == replaced })
+		faults = slices.DeleteFunc(faults, func(f sourcefile.Fault) bool { return dir != "" && f.File == replaced })
 	}
 	for _, text := range texts {
 		document, wrong := readDocument(text.Name, text.ShownAs, text.Body)

@@ -14,6 +14,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/sourcefile"
 )
 
 // File is a scenario file that was read without a fault.
@@ -43,7 +44,7 @@ const (
 	maxTimes     = 10_000
 )
 
-// Read reads a scenario file. The error is a *Faults where the file itself is
+// Read reads a scenario file. The error is a *sourcefile.Faults where the file itself is
 // wrong.
 func Read(name string) (*File, error) {
 	text, err := os.ReadFile(name)
@@ -59,7 +60,7 @@ func Parse(name string, text []byte) (*File, error) {
 	p := &parser{file: &File{Name: name}}
 	if len(text) > maxFileBytes || !utf8.Valid(text) {
 		p.fault(1, 1, "this is no UTF-8 text of at most %d bytes: split the file, or save it in that encoding", maxFileBytes)
-		return nil, &Faults{p.faults}
+		return nil, &sourcefile.Faults{List: p.faults}
 	}
 	p.file.lines = strings.Split(string(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))), "\n")
 	common, scenarios := p.statements()
@@ -67,7 +68,7 @@ func Parse(name string, text []byte) (*File, error) {
 		p.build(s, common)
 	}
 	if len(p.faults) > 0 {
-		return nil, &Faults{sorted(p.faults)}
+		return nil, &sourcefile.Faults{List: sorted(p.faults)}
 	}
 	return p.file, nil
 }
@@ -75,14 +76,14 @@ func Parse(name string, text []byte) (*File, error) {
 // parser collects what is wrong with one file; no fault stops it.
 type parser struct {
 	file   *File
-	faults []Fault
+	faults []sourcefile.Fault
 	loaded map[string]*catalog.Loaded
 }
 
 func (p *parser) fault(line, column int, format string, args ...any) {
-	f := Fault{File: p.file.Name, Line: line, Column: column, Message: fmt.Sprintf(format, args...)}
+	f := sourcefile.Fault{File: p.file.Name, Line: line, Column: column, Message: fmt.Sprintf(format, args...)}
 	if line <= len(p.file.lines) {
-		f.source = p.file.lines[line-1]
+		f.Source = p.file.lines[line-1]
 	}
 	p.faults = append(p.faults, f)
 }
@@ -345,7 +346,7 @@ func (p *parser) load(s *Scenario, c *catalogueParts) bool {
 
 // refused tells what is wrong with a catalogue.
 func (p *parser) refused(err error, line int) {
-	var faults *catalog.Faults
+	var faults *sourcefile.Faults
 	switch {
 	case err == nil:
 	case !errors.As(err, &faults):
@@ -356,7 +357,7 @@ func (p *parser) refused(err error, line int) {
 				p.fault(f.Line, f.Column, "%s", f.Message)
 				continue
 			}
-			p.faults = append(p.faults, Fault{File: f.File, Line: f.Line, Column: f.Column, Message: f.Message})
+			p.faults = append(p.faults, sourcefile.Fault{File: f.File, Line: f.Line, Column: f.Column, Message: f.Message})
 		}
 	}
 }

@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"ristourne/processor/sourcefile"
 )
 
 // Report is what came of one file.
 type Report struct {
 	File string `json:"file"`
 	// Scenarios are empty where the file has Faults.
-	Scenarios []Result `json:"scenarios"`
-	Faults    []Fault  `json:"faults,omitempty"`
+	Scenarios []Result           `json:"scenarios"`
+	Faults    []sourcefile.Fault `json:"faults,omitempty"`
 	// Updated says that the file was rewritten.
 	Updated bool `json:"updated,omitempty"`
 }
@@ -55,7 +57,7 @@ func RunFile(name string, update bool) (Report, error) {
 func runOnce(name string) (Report, *File, error) {
 	report := Report{File: name, Scenarios: []Result{}}
 	file, err := Read(name)
-	var faults *Faults
+	var faults *sourcefile.Faults
 	if errors.As(err, &faults) {
 		report.Faults = faults.List
 		return report, nil, nil
@@ -132,7 +134,7 @@ func junitSuiteOf(r *Report) junitSuite {
 		suite.Tests, suite.Errors = suite.Tests+1, 1
 		suite.Cases = append(suite.Cases, junitCase{
 			Name: "read the file", Class: r.File, File: r.File, Line: r.Faults[0].Line,
-			Error: &junitMessage{r.Faults[0].Message, (&Faults{r.Faults}).Error()},
+			Error: &junitMessage{r.Faults[0].Message, (&sourcefile.Faults{List: r.Faults}).Error()},
 		})
 	}
 	return suite

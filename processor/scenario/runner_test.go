@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"ristourne/processor/scenario"
+	"ristourne/processor/sourcefile"
 )
 
 var update = flag.Bool("update", false, "rewrite what the runner should say to what it says")
@@ -48,7 +49,7 @@ func TestFaultyFiles(t *testing.T) {
 	for _, name := range filesIn(t, "testdata/bad") {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			_, err := scenario.Read(name)
-			var faults *scenario.Faults
+			var faults *sourcefile.Faults
 			if !errors.As(err, &faults) {
 				t.Fatalf("Read gives %v, want faults", err)
 			}
@@ -265,7 +266,7 @@ func FuzzParse(f *testing.F) {
 			return // what is in a folder of this machine is not the fuzzer's
 		}
 		file, err := scenario.Parse("testdata/fuzz.test", text)
-		var faults *scenario.Faults
+		var faults *sourcefile.Faults
 		if errors.As(err, &faults) {
 			return
 		}
