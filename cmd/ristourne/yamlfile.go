@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +88,10 @@ func (f *yamlFile) faultAt(place, key, format string, args ...any) {
 
 // err joins the faults in the order of the file.
 func (f *yamlFile) err() error {
-	sourcefile.Sort(f.faults)
+	// Of one place in the order in which they were found: what is needed first, first.
+	slices.SortStableFunc(f.faults, func(a, b sourcefile.Fault) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
 	errs := make([]error, len(f.faults))
 	for i, fault := range f.faults {
 		fault.File = f.path
