@@ -27,6 +27,7 @@ type Engine struct {
 	bases      []basis
 	categories []categorySums
 	slices     []slice
+	paid       []int64 // by campaigns, of the award at hand
 	worth      [numWorlds]worth
 	groups     []groupBest
 	groupTurn  uint32

@@ -64,7 +64,11 @@ func (e *Engine) limitToGrants(w world, a *Account, p *purchase, aw *award) {
 		for i := range aw.slices {
 			s := &aw.slices[i]
 			if s.givenMinor = s.extraMinor; e.isCeiling(w, a, p, aw.offer, s.budget) {
-				s.givenMinor = min(s.extraMinor, e.shareOf(w, a, p, aw.offer, s.budget))
+				most := e.shareOf(w, a, p, aw.offer, s.budget)
+				if e.asked(w, p, aw.offer, s.budget) && s.extraMinor > most {
+					most += e.spare(w, a, p, aw, s.budget, func(aw *award, n int) int64 { return aw.slices[n].givenMinor })
+				}
+				s.givenMinor = min(s.extraMinor, most)
 			}
 			units += s.givenMinor
 		}
@@ -92,9 +96,7 @@ func (aw *award) limitToBudget(units *int64, mostMinor int64) {
 // other purchase's budget is used up. An award that nothing was asked for,
 // since it didn't win its group when budgets had no end, has nothing to win with.
 func (e *Engine) isCeiling(w world, a *Account, p *purchase, o *offer, key BudgetKey) bool {
-	shares := e.sharesOf(p)
-	i := slices.IndexFunc(shares, func(s share) bool { return s.world == w && s.offer == o && s.budget == key })
-	if i < 0 || !shares[i].won {
+	if !e.asked(w, p, o, key) {
 		return true
 	}
 	for i := p.targetsFrom; i < p.targetsTo; i++ {
@@ -103,6 +105,11 @@ func (e *Engine) isCeiling(w world, a *Account, p *purchase, o *offer, key Budge
 		}
 	}
 	return false
+}
+
+// asked reports that the award won its group when budgets had no end.
+func (e *Engine) asked(w world, p *purchase, o *offer, key BudgetKey) bool {
+	return slices.ContainsFunc(e.sharesOf(p), func(s share) bool { return s.world == w && s.offer == o && s.budget == key && s.won })
 }
 
 // holdToGrants lowers the awards, as they are in the end, to what the budgets
@@ -114,16 +121,21 @@ func (e *Engine) holdToGrants(w world, a *Account, p *purchase) {
 		if aw.finalMinor == 0 {
 			continue
 		}
+		from := len(e.paid)
 		over := int64(0)
 		for n := range aw.slices {
-			s := &aw.slices[n]
-			share := e.shareOf(w, a, p, aw.offer, s.budget)
-			over += max(0, aw.partOf(n)-share)
+			most := e.shareOf(w, a, p, aw.offer, aw.slices[n].budget)
+			if aw.partOf(n) > most {
+				most += e.spare(w, a, p, aw, aw.slices[n].budget, (*award).partOf)
+			}
+			over += max(0, aw.partOf(n)-most)
+			e.paid = append(e.paid, most)
 		}
 		aw.limitToBudget(&aw.finalMinor, aw.finalMinor-over)
 		for n := range aw.slices {
-			aw.slices[n].givenMinor = min(aw.slices[n].givenMinor, e.shareOf(w, a, p, aw.offer, aw.slices[n].budget))
+			aw.slices[n].givenMinor = min(aw.slices[n].givenMinor, e.paid[from+n])
 		}
+		e.paid = e.paid[:from]
 		for n := range aw.offer.budgets {
 			aw.limitToBudget(&aw.finalMinor, e.grantedMinor(a, p, e.budgetKey(p, &aw.offer.budgets[n])))
 		}
@@ -292,6 +304,31 @@ func (e *Engine) shareOf(w world, a *Account, p *purchase, o *offer, key BudgetK
 		left -= mine
 	}
 	return 0
+}
+
+// spare is what a campaign's grant has beyond what was asked of it in this world,
+// which may be less than in the other. It goes to the awards that can use it by now,
+// since another purchase was refused and left them room, in order of strength:
+// those before aw have taken what they have beyond their shares.
+func (e *Engine) spare(w world, a *Account, p *purchase, aw *award, key BudgetKey, has func(aw *award, n int) int64) int64 {
+	left := e.grantedMinor(a, p, key)
+	for _, s := range e.sharesOf(p) {
+		if s.world == w && s.budget == key {
+			left -= min(left, s.leftMinor)
+		}
+	}
+	for i := range e.worth[w].awards {
+		before := &e.worth[w].awards[i]
+		if before == aw || left == 0 {
+			break
+		}
+		for n := range before.slices {
+			if before.slices[n].budget == key {
+				left -= min(left, max(0, has(before, n)-e.shareOf(w, a, p, before.offer, key)))
+			}
+		}
+	}
+	return left
 }
 
 // grantChange is one grant on its way from one target to another.

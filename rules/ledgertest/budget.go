@@ -132,7 +132,8 @@ func (aw *award) left(i int) int64 {
 
 // lower holds awards, before one of a group is chosen, to what was granted. A
 // campaign's grant goes to the strongest first, each up to what the campaign left
-// in it when budgets had no end. A grant that is its target holds nothing down, but
+// in it when budgets had no end; what that leaves of it goes to the strongest that
+// can use it now. A grant that is its target holds nothing down, but
 // of an award that had not won its group then, and so asked for nothing.
 func (o oracle) lower(c ceiling, x *outcome) {
 	if c.grants == nil {
@@ -148,19 +149,30 @@ func (o oracle) lower(c ceiling, x *outcome) {
 	}
 	for _, aw := range x.awards {
 		first, asked := c.first.award(aw.key)
-		won := asked && !first.lost
-		aw.minor = aw.steps[0]
 		for i, campaign := range aw.campaigns {
 			name, share := campaignBudget(campaign), int64(0)
 			if asked && i < len(first.campaigns) {
 				share = min(first.left(i), rest[name])
 			}
 			rest[name] -= share
-			part := aw.steps[i+1] - aw.steps[i]
-			if !won || short[name] {
-				part = min(part, share)
+			aw.shares = append(aw.shares, share)
+		}
+	}
+	x.spare = maps.Clone(rest) // what in this world nobody asked for
+	for _, aw := range x.awards {
+		first, asked := c.first.award(aw.key)
+		won := asked && !first.lost
+		aw.minor = aw.steps[0]
+		for i, campaign := range aw.campaigns {
+			name, part := campaignBudget(campaign), aw.steps[i+1]-aw.steps[i]
+			switch {
+			case !won:
+				part = min(part, aw.shares[i])
+			case short[name]:
+				part = min(part, aw.shares[i]+rest[name])
+				rest[name] -= max(0, part-aw.shares[i])
 			}
-			aw.parts, aw.shares = append(aw.parts, part), append(aw.shares, share)
+			aw.parts = append(aw.parts, part)
 			aw.minor += part
 		}
 		for name := range o.budgets(aw, x) {
@@ -181,7 +193,11 @@ func (o oracle) hold(c ceiling, x *outcome) {
 		from, over := aw.steps[0], int64(0)
 		for i, part := range aw.parts {
 			used := max(0, min(part, aw.minor-from))
-			over += max(0, used-aw.shares[i])
+			more := max(0, used-aw.shares[i])
+			name := campaignBudget(aw.campaigns[i])
+			taken := min(more, x.spare[name])
+			x.spare[name] -= taken
+			over += more - taken
 			from += part
 		}
 		if aw.minor -= over; aw.minor == 0 {

@@ -57,6 +57,7 @@ type outcome struct {
 	referred, early map[offerKey]bool
 	told            map[offerKey]told
 	lines           []line
+	spare           map[rules.BudgetKey]int64 // of grants, beyond what was asked of them in this world
 }
 
 // line is one award, or the commission, in one world.
