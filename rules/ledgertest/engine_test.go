@@ -167,8 +167,9 @@ func (b *books) tell(offset int) error {
 	}
 	tells := map[ReferralKey]rules.Referral{}
 	for key, r := range b.told {
-		if before[key] == r {
-			continue
+		same := before[key]
+		if same.MatchedRefund = r.MatchedRefund; same == r {
+			continue // that a refund is matched is told with what changes
 		}
 		if saysNothing(&r) {
 			delete(b.told, key)
@@ -176,6 +177,7 @@ func (b *books) tell(offset int) error {
 				continue // nothing, as before
 			}
 			was := before[key] // where and when it was is of no more interest
+			was.MatchedRefund = r.MatchedRefund
 			r = noLonger(was)
 		}
 		tells[key] = r

@@ -85,7 +85,7 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 		if g.unlinked && g.chance(85) {
 			p.UnlinkedRefundDays = pick(g.rng, 1, 7, g.horizon, g.horizon/2, g.horizon-1)
 		}
-		if i > 0 && enrolment == rules.EnrolmentAutomatic && g.chance(40) { // it takes everyone no more
+		if i > 0 && enrolment == rules.EnrolmentAutomatic && !g.o.Orderless && g.chance(40) { // it takes everyone no more
 			p.Enrolment = rules.EnrolmentExplicit
 		}
 		if g.chance(30) {
