@@ -191,9 +191,9 @@ func (o *offer) asksRank() reasons {
 	return asks
 }
 
-// pastKey is whose purchases before the one at hand are meant: those made as a
-// member of one programme, at one partner or anywhere (partner ""), as an offer in
-// one currency sees them.
+// pastKey is whose purchases before the one at hand are meant: those made at one
+// partner as a member of whichever programme (programme ""), or as a member of one
+// programme anywhere (partner ""), as an offer in one currency sees them.
 type pastKey struct {
 	programme, partner string
 	currency           money.Currency
@@ -208,7 +208,11 @@ type pastPurchases struct {
 // whyNotByHistory asks for no purchase before, or for none lately.
 func (e *Engine) whyNotByHistory(w world, a *Account, p *purchase, o *offer) reasons {
 	var why reasons
-	past := e.past(e.terms.programme.ID, o.partner, o.Currency)
+	programme := ""
+	if o.partner == "" {
+		programme = e.terms.programme.ID
+	}
+	past := e.past(programme, o.partner, o.Currency)
 	if o.FirstPurchase && past.any[w] {
 		why |= whyFirst
 	}
@@ -243,8 +247,8 @@ func (e *Engine) remember(a *Account, p *purchase) {
 			}
 			anywhere := e.past(programme, "", c)
 			anywhere.any[w], anywhere.last[w] = true, p.at
-			if e.terms.partner != nil {
-				there := e.past(programme, e.terms.partner.ID, c)
+			if e.terms.place != nil { // perhaps a partner of another programme than the member's
+				there := e.past("", e.terms.giver.match.PartnerID, c)
 				there.any[w], there.last[w] = true, p.at
 			}
 		}

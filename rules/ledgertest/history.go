@@ -123,14 +123,16 @@ func samePeriod(c rules.Cap, x *outcome, t rules.Instant, s sale) bool {
 }
 
 // customerBefore are the times at which the member has bought before: at the
-// partner, or with an offer of the programme's own anywhere.
+// partner, in whichever programme they were then, or with an offer of the programme's
+// own anywhere as its member.
 func (h history) customerBefore(s sale, partnerID string, c money.Currency) []rules.Instant {
 	var times []rules.Instant
 	for _, x := range h.before {
-		if !x.view.isPurchase(x.world, c) || x.member.programme.ID != s.member.programme.ID {
+		if !x.view.isPurchase(x.world, c) {
 			continue
 		}
-		if partnerID == "" || (x.view.at.partner != nil && x.view.at.partner.ID == partnerID) {
+		at := x.view.at.partner
+		if partnerID == "" && x.member.programme.ID == s.member.programme.ID || partnerID != "" && at != nil && at.ID == partnerID {
 			times = append(times, x.view.time)
 		}
 	}
