@@ -119,7 +119,7 @@ func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
 		r, s := &a.referrals[i], &e.sponsored[i]
 		standing := &a.standings[s.standing]
 		e.deserved = e.deserved[:0]
-		worked := workedPurchase{memberID: standing.memberID, level: standing.level, why: r.why()}
+		worked := workedPurchase{memberID: standing.memberID, level: standing.level, why: whyOf(&r.Referral)}
 		if s.programme != nil {
 			worked.statement = e.snapshot.programmeTitle(s.programme.ID, r.PurchasedAt)
 			e.deserveReferral(r, s)
@@ -132,8 +132,8 @@ func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
 	}
 }
 
-// why is what the referral itself has to do with its lines being as they are.
-func (r *Referral) why() reasons {
+// whyOf is what a referral itself has to do with its lines being as they are.
+func whyOf(r *Referral) reasons {
 	if r.MatchedRefund {
 		return whyReferral | whyMatchedRefund
 	}
@@ -215,7 +215,7 @@ func (e *Engine) deserveReferral(r *referralState, s *sponsoredAward) {
 		partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion, unit: r.Currency.String(),
 		role: RoleSponsor, kind: Cash,
 	}
-	why := r.why() | s.why[confirmedWorld] | s.why[expectedWorld]
+	why := whyOf(&r.Referral) | s.why[confirmedWorld] | s.why[expectedWorld]
 	if r.isLate() {
 		why |= whyLate
 	}
