@@ -6,7 +6,7 @@ SHELL      := /bin/bash
 BIN         := bin
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-TIMEOUT     := 30m
+TIMEOUT     := 60m
 
 .PHONY: help
 help: ## Show this help
@@ -23,8 +23,13 @@ build: ## Build the binaries into bin/
 
 ##@ Check
 .PHONY: test
-test: ## Run all tests against the embedded parts, with the race detector
+test: ## Run all tests against the embedded parts, with the race detector; random ones with few cases
 	go test -race -timeout $(TIMEOUT) ./...
+
+.PHONY: test-long
+test-long: ## Run the random tests with all their cases, which make test has few of
+	RISTOURNE_LONG=1 go test -race -timeout $(TIMEOUT) ./cmd/pipelinetest
+	RISTOURNE_LONG=1 go test -timeout $(TIMEOUT) ./rules/ledgertest # no goroutines: no races
 
 .PHONY: test-real
 test-real: ## Run the tests that touch Kafka, Redis or ClickHouse against real servers

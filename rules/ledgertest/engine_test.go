@@ -14,13 +14,17 @@ import (
 	"ristourne/rules"
 )
 
-// cases is how many random cases each comparison makes; LEDGERTEST_CASES asks
-// for more.
-func cases(t *testing.T, usual int) uint64 {
+// cases is how many random cases each comparison makes: a quarter of all where the
+// run is to be short, and all with RISTOURNE_LONG=1. LEDGERTEST_CASES names another
+// number.
+func cases(t *testing.T, all int) uint64 {
 	t.Helper()
 	s := os.Getenv("LEDGERTEST_CASES")
-	if s == "" {
-		return uint64(usual)
+	switch {
+	case s == "" && os.Getenv("RISTOURNE_LONG") == "":
+		return uint64(all / 4)
+	case s == "":
+		return uint64(all)
 	}
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil {

@@ -150,7 +150,7 @@ func offerOf(x *outcome, key offerKey) *rules.Offer {
 // Without budgets the ledger of the whole language has no order either.
 func TestTheWholeLanguageHasOneLedger(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range cases(t, 60) {
 		g := NewGenerator(seed, GenOptions{Orderless: true, Language: languages[seed%2]})
 		records := g.Records(70)
 		first := Oracle(g.Catalogue(), records)
