@@ -9,6 +9,7 @@ import (
 
 	"ristourne/processor/outbox"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // This file decides what no record of the feed asks for: what a rebuild found to
@@ -41,7 +42,7 @@ func (s *Shard) finishRows(ctx context.Context, rows []unfinishedRow, lastSeq ui
 		if len(some) < len(rows) {
 			seq = rows[len(some)].Seq - 1
 		}
-		_, err := s.decideApart(ctx, ids, seq, firstSeqs(some), func(accounts map[string]*rules.Account, out *rules.Output) error {
+		_, err := s.decideApart(ctx, ids, seq, firstSeqs(some), func(accounts map[string]*engine.Account, out *rules.Output) error {
 			for i := range some {
 				if err := s.finishRow(accounts[some[i].accountID], some[i].SetRow, out); err != nil {
 					return err
@@ -72,7 +73,7 @@ func firstSeqs(rows []unfinishedRow) map[string]uint64 {
 	return first
 }
 
-func (s *Shard) finishRow(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
+func (s *Shard) finishRow(a *engine.Account, row *rules.SetRow, out *rules.Output) error {
 	from := lengthsOf(out)
 	if _, err := s.engine.Replay(a, row, out); err != nil {
 		return fmt.Errorf("%s at offset %d: %w", row.Cause.Kind, row.Cause.Offset, err) // no id: it may look like a card number
@@ -100,7 +101,7 @@ func firstOf(rows []unfinishedRow, accounts int) (some []unfinishedRow, ids []st
 // budget is short. check, where there is one, may refuse what comes of it: nothing is
 // saved then.
 func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64, undecided map[string]uint64,
-	decide func(map[string]*rules.Account, *rules.Output) error, check func(*rules.Decision) error,
+	decide func(map[string]*engine.Account, *rules.Output) error, check func(*rules.Decision) error,
 ) (*rules.Decision, error) {
 	values, err := s.loadApart(ctx, ids, undecided)
 	if err != nil {
@@ -154,7 +155,7 @@ func (s *Shard) loadApart(ctx context.Context, ids []string, undecided map[strin
 		if values[i] == nil {
 			continue
 		}
-		if err := rules.NewAccount(id).UnmarshalBinary(values[i]); err != nil {
+		if err := engine.NewAccount(id).UnmarshalBinary(values[i]); err != nil {
 			unread.add(s.refs, id, err)
 		}
 	}
@@ -174,13 +175,13 @@ func (s *Shard) loadApart(ctx context.Context, ids []string, undecided map[strin
 
 // decideWithBudgets decides until no budget is short that had more to give.
 func (s *Shard) decideWithBudgets(ctx context.Context, ids []string, values [][]byte,
-	decide func(map[string]*rules.Account, *rules.Output) error, out *rules.Output,
-) (map[string]*rules.Account, error) {
+	decide func(map[string]*engine.Account, *rules.Output) error, out *rules.Output,
+) (map[string]*engine.Account, error) {
 	s.purse.open()
 	for {
-		accounts := make(map[string]*rules.Account, len(ids))
+		accounts := make(map[string]*engine.Account, len(ids))
 		for i, id := range ids {
-			a := rules.NewAccount(id)
+			a := engine.NewAccount(id)
 			if values[i] != nil {
 				if err := a.UnmarshalBinary(values[i]); err != nil {
 					return nil, fmt.Errorf("state of an account: %w", err)

@@ -8,6 +8,7 @@ import (
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // errHold says that a record must wait for its catalogue, and that the window
@@ -29,7 +30,7 @@ func (s *Shard) completeFor(enrolled bool) rules.Instant {
 	if enrolled || s.snapshot.Automatic() || s.complete == rules.MaxInstant {
 		return s.complete
 	}
-	return s.complete.AddSeconds(int64((rules.AutomaticLead - rules.PublicationLead) / time.Second))
+	return s.complete.AddSeconds(int64((offer.AutomaticLead - offer.PublicationLead) / time.Second))
 }
 
 // awaitCatalogue holds a purchase back that is later than the snapshot is known

@@ -13,18 +13,20 @@ import (
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/offer"
 )
 
 // slowCatalogue is complete up to an instant that the test moves; asked to wait,
 // it does what the test says.
 type slowCatalogue struct {
-	snapshot *rules.Snapshot
+	snapshot *engine.Snapshot
 	complete rules.Instant
 	awaited  int
 	await    func()
 }
 
-func (c *slowCatalogue) Current() (*rules.Snapshot, rules.Instant) { return c.snapshot, c.complete }
+func (c *slowCatalogue) Current() (*engine.Snapshot, rules.Instant) { return c.snapshot, c.complete }
 
 func (c *slowCatalogue) Await(ctx context.Context, t rules.Instant) error {
 	c.awaited++
@@ -73,12 +75,12 @@ type waitingShard struct {
 
 // newWaitingShard has acc-1 as its one member, and a catalogue that was read at
 // kafkaNow.
-func newWaitingShard(t *testing.T, catalogue *rules.Catalogue, records ...feed.Record) *waitingShard {
+func newWaitingShard(t *testing.T, catalogue *offer.Catalogue, records ...feed.Record) *waitingShard {
 	t.Helper()
 	w := &waitingShard{accounts: &bareAccounts{}, clock: new(handClock), queue: make(chan Settlement, 100)}
 	edges := pureEdges(t, catalogue)
 	snapshot, _ := edges.Catalogue.Current()
-	w.catalogue = &slowCatalogue{snapshot: snapshot, complete: rules.InstantOf(kafkaNow.Add(rules.PublicationLead))}
+	w.catalogue = &slowCatalogue{snapshot: snapshot, complete: rules.InstantOf(kafkaNow.Add(offer.PublicationLead))}
 	w.clock.advance(time.Duration(kafkaNow.UnixNano()))
 	edges.Catalogue, edges.Accounts, edges.DeadLetters, edges.Now = w.catalogue, w.accounts, &letterBox{}, w.clock.now
 	options := DefaultOptions()
@@ -130,7 +132,7 @@ func TestAStrangersEventNeverWaits(t *testing.T) {
 	s.source.(*batchSource).records = []feed.Record{ahead}
 	s.catalogue.complete = rules.InstantOf(kafkaNow.Add(-time.Hour))
 	everyone := aSale(1)
-	everyone.Programmes[0].Enrolment = rules.EnrolmentAutomatic
+	everyone.Programmes[0].Enrolment = offer.EnrolmentAutomatic
 	s.catalogue.await = func() {
 		s.catalogue.snapshot, _ = pureEdges(t, everyone).Catalogue.Current()
 		s.catalogue.complete = rules.InstantOf(kafkaNow.Add(time.Hour))

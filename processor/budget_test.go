@@ -16,6 +16,7 @@ import (
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 const theBudget rules.BudgetKey = "campaign/black-friday"
@@ -368,7 +369,7 @@ func (o *budgetOwner) step(v verdict) {
 func (o *budgetOwner) window(asks []int64, limitMinor int64, ledger *budgetLedger) error {
 	ctx := context.Background()
 	var stateMinor int64
-	totals, err := o.purse.Decide(func(budgets rules.Budgets) {
+	totals, err := o.purse.Decide(func(budgets engine.Budgets) {
 		stateMinor = o.stateMinor
 		for _, ask := range asks {
 			if ask > 0 {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // Purse is a shard's purse in the hands of a test, which draws for it.
@@ -22,7 +22,7 @@ func NewPurse() Purse {
 }
 
 // Decide decides a window as a shard does, and gives the totals to save.
-func (p Purse) Decide(decide func(rules.Budgets), draw func(Draw) (Drawn, error)) ([]BudgetTotal, error) {
+func (p Purse) Decide(decide func(engine.Budgets), draw func(Draw) (Drawn, error)) ([]BudgetTotal, error) {
 	p.open()
 	for {
 		decide(p.purse)

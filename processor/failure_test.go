@@ -16,6 +16,7 @@ import (
 	"ristourne/processor/feed"
 	"ristourne/processor/outbox"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/money"
 )
 
@@ -187,7 +188,7 @@ func (l *historyLedger) HistoriesOf(_ context.Context, _ int32, refs []rules.Acc
 // neighbours go on, and what is decided is what would have been.
 func TestAStateThatCannotBeReadIsMadeAnewFromTheLedger(t *testing.T) {
 	t.Parallel()
-	newest := rules.NewAccount("a").AppendBinary(nil)
+	newest := engine.NewAccount("a").AppendBinary(nil)
 	for name, value := range map[string][]byte{
 		"of the next format":   append([]byte{newest[0] + 1}, newest[1:]...),
 		"of the former format": append([]byte{newest[0] - 1}, newest[1:]...),

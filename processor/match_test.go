@@ -12,22 +12,24 @@ import (
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // pureEdges have no Redis, ClickHouse or Kafka: whatever touches one panics.
-func pureEdges(tb testing.TB, c *rules.Catalogue) Edges {
+func pureEdges(tb testing.TB, c *offer.Catalogue) Edges {
 	tb.Helper()
-	snapshot, err := rules.Compile(c)
+	snapshot, err := engine.Compile(c)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return Edges{Catalogue: wholeCatalogue{snapshot}, Now: time.Now}
 }
 
-type wholeCatalogue struct{ snapshot *rules.Snapshot }
+type wholeCatalogue struct{ snapshot *engine.Snapshot }
 
-func (c wholeCatalogue) Current() (*rules.Snapshot, rules.Instant) {
+func (c wholeCatalogue) Current() (*engine.Snapshot, rules.Instant) {
 	return c.snapshot, rules.MaxInstant
 }
 func (wholeCatalogue) Await(context.Context, rules.Instant) error { return nil }
@@ -38,28 +40,28 @@ type shardZero struct{ Source }
 func (shardZero) Shard() int32 { return 0 }
 
 // aTown has a programme and a partner with 1,000 stores.
-func aTown() *rules.Catalogue {
+func aTown() *offer.Catalogue {
 	eur := money.Currency{'E', 'U', 'R'}
-	partner := rules.Partner{
-		ID: "bakery", Version: rules.Version{ID: "1", From: rules.MinInstant}, Programme: "town", Currency: eur,
-		Commission: rules.Commission{RateMillionths: 80_000},
-		Offers: []rules.Offer{{
-			ID: "everyday", Currency: eur, Group: rules.DefaultGroup,
-			Reward: rules.Reward{Form: rules.RateReward, RateMillionths: 30_000},
+	partner := offer.Partner{
+		ID: "bakery", Version: offer.Version{ID: "1", From: rules.MinInstant}, Programme: "town", Currency: eur,
+		Commission: offer.Commission{RateMillionths: 80_000},
+		Offers: []offer.Offer{{
+			ID: "everyday", Currency: eur, Group: offer.DefaultGroup,
+			Reward: offer.Reward{Form: offer.RateReward, RateMillionths: 30_000},
 		}},
 	}
 	for i := range 1000 {
-		partner.Stores = append(partner.Stores, rules.Store{
+		partner.Stores = append(partner.Stores, offer.Store{
 			ID: fmt.Sprintf("s%d", i), Zone: time.UTC,
-			Keys: []rules.Key{{MID: fmt.Sprintf("%010d", i), From: rules.MinInstant, Until: rules.MaxInstant}},
+			Keys: []offer.Key{{MID: fmt.Sprintf("%010d", i), From: rules.MinInstant, Until: rules.MaxInstant}},
 		})
 	}
-	return &rules.Catalogue{
-		Programmes: []rules.Programme{{
-			ID: "town", Version: rules.Version{ID: "1", From: rules.MinInstant}, Currency: eur, Zone: time.UTC,
-			HorizonDays: rules.DefaultHorizonDays, CeilingMillionths: 1_000_000,
+	return &offer.Catalogue{
+		Programmes: []offer.Programme{{
+			ID: "town", Version: offer.Version{ID: "1", From: rules.MinInstant}, Currency: eur, Zone: time.UTC,
+			HorizonDays: offer.DefaultHorizonDays, CeilingMillionths: 1_000_000,
 		}},
-		Partners: []rules.Partner{partner},
+		Partners: []offer.Partner{partner},
 	}
 }
 
@@ -118,9 +120,9 @@ func TestAnUnmatchedEventDoesNoIOAndAllocatesNothing(t *testing.T) {
 // members matter, and still none of anybody else's.
 func TestAnEventOfANonMemberCostsNothingWhateverTheProgrammeOffers(t *testing.T) {
 	c := aTown()
-	c.Programmes[0].Offers = []rules.Offer{{
-		ID: "all", Currency: c.Programmes[0].Currency, Group: rules.DefaultGroup, FundedBy: rules.FundedByProgramme,
-		Reward: rules.Reward{Form: rules.RateReward, RateMillionths: 10_000},
+	c.Programmes[0].Offers = []offer.Offer{{
+		ID: "all", Currency: c.Programmes[0].Currency, Group: offer.DefaultGroup, FundedBy: offer.FundedByProgramme,
+		Reward: offer.Reward{Form: offer.RateReward, RateMillionths: 10_000},
 	}}
 	options := DefaultOptions()
 	options.AccountRefKey = make([]byte, 32)

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // Metrics are what a processor tells of itself. All shards of a process share
@@ -193,7 +194,7 @@ func (p *Processor) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(shardsDesc, float64(len(shards)))
 	if snapshot, complete := p.edges.Catalogue.Current(); snapshot != nil {
-		gauge(snapshotAgeDesc, max(0, (now.Sub(complete.Time())+rules.PublicationLead).Seconds()))
+		gauge(snapshotAgeDesc, max(0, (now.Sub(complete.Time())+offer.PublicationLead).Seconds()))
 	}
 	p.mu.Lock()
 	for shard, pulse := range p.pulses {

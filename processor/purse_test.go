@@ -14,18 +14,19 @@ import (
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // aSale is the town with a campaign that doubles every award, as far as its
 // budget goes, and one per cent from the programme on whatever is bought.
-func aSale(budgetMinor int64) *rules.Catalogue {
+func aSale(budgetMinor int64) *offer.Catalogue {
 	c := aTown()
-	from := rules.Version{ID: "1", From: rules.MinInstant}
-	c.Programmes[0].Enrolment = rules.EnrolmentExplicit
+	from := offer.Version{ID: "1", From: rules.MinInstant}
+	c.Programmes[0].Enrolment = offer.EnrolmentExplicit
 	c.Programmes[0].AllCards = true
-	c.Campaigns = []rules.Campaign{{
-		ID: "sale", Version: from, Programme: "town", Unit: "EUR", Budget: rules.Budget{AmountMinor: budgetMinor},
-		Boosts: []rules.CampaignBoost{{Boost: rules.Boost{ID: "double", Op: rules.MultiplyRate, FactorMillionths: 2_000_000}}},
+	c.Campaigns = []offer.Campaign{{
+		ID: "sale", Version: from, Programme: "town", Unit: "EUR", Budget: offer.Budget{AmountMinor: budgetMinor},
+		Boosts: []offer.CampaignBoost{{Boost: offer.Boost{ID: "double", Op: offer.MultiplyRate, FactorMillionths: 2_000_000}}},
 	}}
 	return c
 }
@@ -101,7 +102,7 @@ func newSaleShard(t *testing.T, budgetMinor int64) *saleShard {
 	return newShardOf(t, aSale(budgetMinor))
 }
 
-func newShardOf(t *testing.T, c *rules.Catalogue) *saleShard {
+func newShardOf(t *testing.T, c *offer.Catalogue) *saleShard {
 	t.Helper()
 	s := &saleShard{accounts: &bareAccounts{}, letters: &letterBox{}, settled: make(chan Settlement, 100)}
 	edges := pureEdges(t, c)

@@ -5,12 +5,13 @@ import (
 	"maps"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/money"
 )
 
 // restore gives the state of one account, of whose set rows the first marked ones
 // are booked with all that follows from them.
-func (r *rebuild) restore(h *rules.AccountHistory, marked int) (*rules.Account, error) {
+func (r *rebuild) restore(h *rules.AccountHistory, marked int) (*engine.Account, error) {
 	a, err := r.replay(h, marked)
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func (r *rebuild) restore(h *rules.AccountHistory, marked int) (*rules.Account, 
 
 // restoreAsBooked takes the ledger's word for all of an account whose rows behind
 // the marker don't give what was booked of them: another engine has decided them.
-func (r *rebuild) restoreAsBooked(h *rules.AccountHistory, why string) (*rules.Account, error) {
+func (r *rebuild) restoreAsBooked(h *rules.AccountHistory, why string) (*engine.Account, error) {
 	r.shard.log.Error("what is booked behind the marker is not what its records decide: the ledger's word is taken",
 		"account_ref", fmt.Sprintf("%x", h.Ref), "why", why)
 	a, err := r.replay(h, len(h.Set))
@@ -64,8 +65,8 @@ func (r *rebuild) restoreAsBooked(h *rules.AccountHistory, why string) (*rules.A
 }
 
 // replay gives the state that the first rows make, as if budgets had no end.
-func (r *rebuild) replay(h *rules.AccountHistory, rows int) (*rules.Account, error) {
-	a := rules.NewAccount(h.AccountID)
+func (r *rebuild) replay(h *rules.AccountHistory, rows int) (*engine.Account, error) {
+	a := engine.NewAccount(h.AccountID)
 	var out rules.Output
 	r.shard.engine.SetBudgets(nil)
 	for i := range h.Set[:rows] {
@@ -78,7 +79,7 @@ func (r *rebuild) replay(h *rules.AccountHistory, rows int) (*rules.Account, err
 }
 
 // apply applies a row, and keeps what the filters must know of it.
-func (r *rebuild) apply(a *rules.Account, row *rules.SetRow, out *rules.Output) error {
+func (r *rebuild) apply(a *engine.Account, row *rules.SetRow, out *rules.Output) error {
 	record, err := r.shard.engine.Replay(a, row, out)
 	if err != nil {
 		return fmt.Errorf("%s at offset %d: %w", row.Cause.Kind, row.Cause.Offset, err) // no id: it may look like a card number
@@ -97,7 +98,7 @@ func (r *rebuild) apply(a *rules.Account, row *rules.SetRow, out *rules.Output) 
 // paid, whichever says more counts, up to what is confirmed: instructions that
 // the ledger has lost were paid all the same, and a rebuild must not be how they
 // are paid again.
-func adopt(a *rules.Account, h *rules.AccountHistory) {
+func adopt(a *engine.Account, h *rules.AccountHistory) {
 	replayed := a.InstructedMinor()
 	a.AdoptBooked(h.Booked)
 	instructed := maps.Clone(h.InstructedMinor)
@@ -126,7 +127,7 @@ func (r *rebuild) take(h *rules.AccountHistory, out *rules.Output) {
 
 // agrees reports whether what the state takes to be booked and instructed is
 // what the ledger has.
-func agrees(a *rules.Account, h *rules.AccountHistory) bool {
+func agrees(a *engine.Account, h *rules.AccountHistory) bool {
 	instructed := maps.Clone(h.InstructedMinor)
 	maps.DeleteFunc(instructed, func(_ money.Currency, minor int64) bool { return minor == 0 })
 	return maps.Equal(bookedSums(a.Booked()), bookedSums(h.Booked)) && maps.Equal(a.InstructedMinor(), instructed)

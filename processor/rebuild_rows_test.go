@@ -13,7 +13,9 @@ import (
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // rowLedger keeps every row that is booked, as ClickHouse does: a row that comes
@@ -332,7 +334,7 @@ func (r *memoryRedis) FinishRebuild(_ context.Context, _ int32, _ int64, m rules
 }
 
 // aWholeSale is the sale, whose budget pays a purchase's extra whole or not at all.
-func aWholeSale(budgetMinor int64) *rules.Catalogue {
+func aWholeSale(budgetMinor int64) *offer.Catalogue {
 	c := aSale(budgetMinor)
 	c.Campaigns[0].Budget.Whole = true
 	return c
@@ -371,7 +373,7 @@ func TestARebuildEndsWhereACleanPassDoes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name      string
-		catalogue *rules.Catalogue
+		catalogue *offer.Catalogue
 	}{
 		{"no budget is asked", aTown()},
 		{"a budget that has plenty", aSale(50_000_000)},
@@ -380,7 +382,7 @@ func TestARebuildEndsWhereACleanPassDoes(t *testing.T) {
 		{"whole or nothing, and not enough", aWholeSale(400)},
 	} {
 		if c.catalogue.Campaigns == nil {
-			c.catalogue.Programmes[0].Enrolment, c.catalogue.Programmes[0].AllCards = rules.EnrolmentExplicit, true
+			c.catalogue.Programmes[0].Enrolment, c.catalogue.Programmes[0].AllCards = offer.EnrolmentExplicit, true
 		}
 		for marked := range len(crashBatches()) {
 			for table := setTable; table < wholeBatch; table++ {
@@ -395,7 +397,7 @@ func TestARebuildEndsWhereACleanPassDoes(t *testing.T) {
 
 // checkCrash, where Redis damages: the states that the rebuild has written can't be
 // read when rows that nothing is booked of are decided.
-func checkCrash(t *testing.T, catalogue *rules.Catalogue, marked, table int, damages bool) {
+func checkCrash(t *testing.T, catalogue *offer.Catalogue, marked, table int, damages bool) {
 	t.Helper()
 	clean, crashed := newRowLedger(), newRowLedger()
 	former := newShardOf(t, catalogue)
@@ -430,7 +432,7 @@ func checkCrash(t *testing.T, catalogue *rules.Catalogue, marked, table int, dam
 		}
 	}
 	for id, value := range redis.states {
-		a, b := rules.NewAccount(id), rules.NewAccount(id)
+		a, b := engine.NewAccount(id), engine.NewAccount(id)
 		if err := errors.Join(a.UnmarshalBinary(value), b.UnmarshalBinary(former.stateBefore(t, id, clean))); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // tail is what the set rows of one account behind the marker decide. They are
@@ -17,14 +18,14 @@ type tail struct {
 	rows   []rules.SetRow
 	booked *rules.Unmarked // nil: nothing
 
-	account    *rules.Account // after those rows that are decided
-	out        rules.Output   // of those rows
-	unfinished int            // rows, the last ones, that are not decided: nobody knows what budgets give for them
-	unsound    string         // not empty: what is booked is not what the rows decide, and why
+	account    *engine.Account // after those rows that are decided
+	out        rules.Output    // of those rows
+	unfinished int             // rows, the last ones, that are not decided: nobody knows what budgets give for them
+	unsound    string          // not empty: what is booked is not what the rows decide, and why
 	err        error
 }
 
-func (t *tail) work(a *rules.Account) {
+func (t *tail) work(a *engine.Account) {
 	t.account = a
 	for i := range t.rows {
 		row := &t.rows[i]
@@ -57,7 +58,7 @@ func (t *tail) leave(rows []rules.SetRow, before []byte) {
 			return
 		}
 	}
-	t.account, t.unfinished = rules.NewAccount(t.h.AccountID), len(rows)
+	t.account, t.unfinished = engine.NewAccount(t.h.AccountID), len(rows)
 	t.err = t.account.UnmarshalBinary(before)
 	t.account.Restored()
 }

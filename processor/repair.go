@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/money"
 )
 
@@ -52,7 +53,7 @@ const shownDifferences = 20
 
 // compare works an account out anew, on a copy, and reports what a repair would
 // change. instructed is what the bank was told to pay, as the ledger has it.
-func (r *rebuild) compare(a *rules.Account, h *rules.AccountHistory, instructed map[money.Currency]int64) error {
+func (r *rebuild) compare(a *engine.Account, h *rules.AccountHistory, instructed map[money.Currency]int64) error {
 	d := &Difference{
 		Ref: h.Ref, accountID: h.AccountID, instructedMinor: instructed,
 		cause: rules.Cause{Kind: rules.CauseFact, Partition: r.shard.source.Shard(), Offset: -1},
@@ -78,7 +79,7 @@ func (r *rebuild) compare(a *rules.Account, h *rules.AccountHistory, instructed 
 // compareState fills in what a repair of a state would change, and reports
 // whether it is anything.
 func (s *Shard) compareState(state []byte, d *Difference) (bool, error) {
-	a := rules.NewAccount(d.accountID)
+	a := engine.NewAccount(d.accountID)
 	if err := a.UnmarshalBinary(state); err != nil {
 		return false, err
 	}
@@ -288,7 +289,7 @@ func (s *Shard) repairSome(ctx context.Context, o *Repair, found *Repaired, rest
 		for i := range some {
 			ids[i] = some[i].accountID
 		}
-		d, err := s.decideApart(ctx, ids, s.lastSeq, nil, func(accounts map[string]*rules.Account, out *rules.Output) error {
+		d, err := s.decideApart(ctx, ids, s.lastSeq, nil, func(accounts map[string]*engine.Account, out *rules.Output) error {
 			for _, one := range some {
 				if err := s.repairOne(accounts[one.accountID], one, found.Number, out); err != nil {
 					return err
@@ -315,7 +316,7 @@ func (s *Shard) repairSome(ctx context.Context, o *Repair, found *Repaired, rest
 	}
 }
 
-func (s *Shard) repairOne(a *rules.Account, d *Difference, number int64, out *rules.Output) error {
+func (s *Shard) repairOne(a *engine.Account, d *Difference, number int64, out *rules.Output) error {
 	from := lengthsOf(out)
 	a.AdoptInstructed(d.instructedMinor)
 	if err := s.engine.Repair(a, d.cause, number, out); err != nil {

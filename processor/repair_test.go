@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/offer"
 )
 
 // repairWorld is a ledger of two accounts' purchases, and a shard with an empty
@@ -15,7 +17,7 @@ import (
 func repairWorld(t *testing.T) (*saleShard, *rowLedger, *memoryRedis, *paidAndTold) {
 	t.Helper()
 	catalogue := aTown()
-	catalogue.Programmes[0].Enrolment, catalogue.Programmes[0].AllCards = rules.EnrolmentExplicit, true
+	catalogue.Programmes[0].Enrolment, catalogue.Programmes[0].AllCards = offer.EnrolmentExplicit, true
 	ledger, former := newRowLedger(), newShardOf(t, catalogue)
 	former.on(ledger)
 	for _, records := range crashBatches() {
@@ -163,7 +165,7 @@ func TestARepairMakesStatesAnewThatCannotBeRead(t *testing.T) {
 	if restored := valueOf(t, s.metrics.restored); restored != 1 {
 		t.Errorf("%v accounts are counted as restored", restored)
 	}
-	if err := rules.NewAccount("a").UnmarshalBinary(redis.states["a"]); err != nil {
+	if err := engine.NewAccount("a").UnmarshalBinary(redis.states["a"]); err != nil {
 		t.Errorf("what is saved can't be read: %v", err)
 	}
 }
@@ -179,8 +181,8 @@ func sumOfLines(l *rowLedger) (sum int64) {
 // somebody approves that it is taken back.
 func TestRecordsAfterARebuildTakeNothingBackThatTheLedgerHasForgottenTheEventsOf(t *testing.T) {
 	t.Parallel()
-	for name, catalogue := range map[string]*rules.Catalogue{"without budgets": aTown(), "with a budget": aSale(1_000_000)} {
-		catalogue.Programmes[0].Enrolment, catalogue.Programmes[0].AllCards = rules.EnrolmentExplicit, true
+	for name, catalogue := range map[string]*offer.Catalogue{"without budgets": aTown(), "with a budget": aSale(1_000_000)} {
+		catalogue.Programmes[0].Enrolment, catalogue.Programmes[0].AllCards = offer.EnrolmentExplicit, true
 		ledger, former := newRowLedger(), newShardOf(t, catalogue)
 		former.on(ledger)
 		for _, records := range crashBatches() {

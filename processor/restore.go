@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // errNoHistory says that an account has a state and the ledger nothing of it:
@@ -43,7 +44,7 @@ func (s *Shard) restoreUnreadable(ctx context.Context, w *window) error {
 	for i := range w.accounts {
 		a := &w.accounts[i]
 		if a.state == nil {
-			a.state = rules.NewAccount(a.id)
+			a.state = engine.NewAccount(a.id)
 		}
 		if err := a.read(w.values[i]); err != nil {
 			unread.add(s.refs, a.id, err)

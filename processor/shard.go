@@ -14,13 +14,14 @@ import (
 	"ristourne/processor/outbox"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // Catalogue is what is offered, as far as it is known.
 type Catalogue interface {
 	// Current is the newest snapshot, and the purchase time before which it is
 	// complete: a purchase at or after it has to wait. Nil before the first.
-	Current() (snapshot *rules.Snapshot, completeUntil rules.Instant)
+	Current() (snapshot *engine.Snapshot, completeUntil rules.Instant)
 	// Await returns when Current is complete for a purchase at t.
 	Await(ctx context.Context, t rules.Instant) error
 }
@@ -77,7 +78,7 @@ type Shard struct {
 	metrics *Metrics
 	log     *slog.Logger
 
-	engine  *rules.Engine
+	engine  *engine.Engine
 	decoder *wire.Decoder
 	refs    *referrer
 	purse   *purse
@@ -89,7 +90,7 @@ type Shard struct {
 	lastSeq  uint64
 	members  filter
 	known    filter
-	snapshot *rules.Snapshot
+	snapshot *engine.Snapshot
 	complete rules.Instant // the snapshot is complete for purchases before it
 
 	feedBatch feed.Batch
@@ -119,7 +120,7 @@ func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log
 	s := &Shard{
 		source: source, edges: edges, options: options, metrics: metrics,
 		log:     log.With("shard", source.Shard()),
-		engine:  rules.NewEngine(nil),
+		engine:  engine.New(nil),
 		decoder: wire.NewDecoder(wire.Options{}),
 		refs:    newReferrer(options.AccountRefKey),
 		purse:   newPurse(metrics, edges.Now),
@@ -416,7 +417,7 @@ func (s *Shard) clear(ctx context.Context, upToBatch uint64) error {
 
 // useCatalogue swaps in the newest snapshot.
 func (s *Shard) useCatalogue() {
-	var snapshot *rules.Snapshot
+	var snapshot *engine.Snapshot
 	if snapshot, s.complete = s.edges.Catalogue.Current(); snapshot == s.snapshot {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // strangers are enrolments of a window in a programme that the catalogue doesn't
@@ -19,7 +20,7 @@ type strangers struct {
 const unknownProgrammePause = time.Minute
 
 // look counts an enrolment that joins its account's set.
-func (u *strangers) look(snapshot *rules.Snapshot, f *rules.Fact) {
+func (u *strangers) look(snapshot *engine.Snapshot, f *rules.Fact) {
 	if f.Type == rules.Enrolled && !snapshot.HasProgramme(f.Programme) {
 		u.enrolments++
 		u.programme = f.Programme

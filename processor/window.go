@@ -9,6 +9,7 @@ import (
 	"ristourne/processor/outbox"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // window is as much of a feed batch as goes into one save: what its records
@@ -59,7 +60,7 @@ type work struct {
 type account struct {
 	id      string
 	hash    uint64
-	state   *rules.Account
+	state   *engine.Account
 	existed bool
 	touched bool
 	// restored: its value was made anew from the ledger, and is saved whatever
@@ -342,7 +343,7 @@ func (s *Shard) open(w *window) error {
 	for i := range w.accounts {
 		a := &w.accounts[i]
 		if a.state == nil {
-			a.state = rules.NewAccount(a.id)
+			a.state = engine.NewAccount(a.id)
 		}
 		a.touched = false
 		a.existed = w.values[i] != nil
@@ -425,7 +426,7 @@ func (s *Shard) decideOne(w *window, item *work) error {
 	from := lengthsOf(&w.out)
 	record := w.record(item)
 	verdict, err := s.engine.Apply(a.state, record, item.cause, &w.out)
-	if err != nil && !errors.Is(err, rules.ErrLimit) {
+	if err != nil && !errors.Is(err, engine.ErrLimit) {
 		return err
 	}
 	if err != nil || verdict.Conflict {
@@ -493,7 +494,7 @@ func (s *Shard) addRow(w *window, a *account, record rules.Record, cause rules.C
 }
 
 // enrol names the member, and lets their events pass the filters.
-func (w *window) enrol(snapshot *rules.Snapshot, a *account, f *rules.Fact, cause rules.Cause, ref rules.AccountRef) {
+func (w *window) enrol(snapshot *engine.Snapshot, a *account, f *rules.Fact, cause rules.Cause, ref rules.AccountRef) {
 	w.look(snapshot, f)
 	w.members = append(w.members, a.hash)
 	w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{

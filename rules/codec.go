@@ -1,316 +1,244 @@
 package rules
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
-	"unsafe"
-
+	"ristourne/rules/internal/codec"
 	"ristourne/rules/money"
 )
 
-// MaxAmountMinor bounds each amount that is written, and the sum of an account's.
-const MaxAmountMinor = 1 << 55
-
-// ErrCorrupt is a binary form that can't have been written by AppendBinary.
-var ErrCorrupt = errors.New("corrupt binary form")
-
-// encoder appends values to b. Instants are written as the distance to the one
-// before. In an account, strings that repeat are written once.
-type encoder struct {
-	b          []byte
-	dictionary *dictionary // nil: strings are written in full
-	last       int64       // seconds of the instant before
-}
-
-// dictionary numbers strings and currencies in the order in which they come.
-type dictionary struct {
-	strings    []string
-	index      map[string]int // of strings, once there are many
-	currencies []money.Currency
-}
-
-// manyStrings is from where on a map finds a string faster than looking.
-const manyStrings = 24
-
-func (d *dictionary) reset() {
-	d.strings, d.currencies = d.strings[:0], d.currencies[:0]
-	clear(d.index)
-}
-
-// find is the number of s, or -1 after s was given the next one.
-func (d *dictionary) find(s string) int {
-	if len(d.strings) < manyStrings {
-		for i, known := range d.strings {
-			if known == s {
-				return i
-			}
-		}
-	} else if i, ok := d.index[s]; ok {
-		return i
-	}
-	d.strings = append(d.strings, s)
-	switch {
-	case len(d.strings) == manyStrings:
-		if d.index == nil {
-			d.index = make(map[string]int, 2*manyStrings)
-		}
-		for i, known := range d.strings {
-			d.index[known] = i
-		}
-	case len(d.strings) > manyStrings:
-		d.index[s] = len(d.strings) - 1
-	}
-	return -1
-}
-
-func (e *encoder) byte(b byte)        { e.b = append(e.b, b) }
-func (e *encoder) uint(v uint64)      { e.b = binary.AppendUvarint(e.b, v) }
-func (e *encoder) int(v int64)        { e.b = binary.AppendVarint(e.b, v) }
-func (e *encoder) count(n int)        { e.uint(uint64(n)) }
-func (e *encoder) hash(v uint64)      { e.b = binary.LittleEndian.AppendUint64(e.b, v) }
-func (e *encoder) unique(s string)    { e.b = AppendString(e.b, s) }
-func (e *encoder) amount(minor int64) { e.int(minor) }
-
-// string writes a string that may repeat.
-func (e *encoder) string(s string) {
-	if e.dictionary == nil {
-		e.unique(s)
-		return
-	}
-	i := e.dictionary.find(s)
-	e.uint(uint64(i + 1))
-	if i < 0 {
-		e.unique(s)
-	}
-}
-
-func (e *encoder) currency(c money.Currency) {
-	if e.dictionary == nil {
-		e.b = append(e.b, c[:]...)
-		return
-	}
-	for i, known := range e.dictionary.currencies {
-		if known == c {
-			e.uint(uint64(i + 1))
-			return
-		}
-	}
-	e.dictionary.currencies = append(e.dictionary.currencies, c)
-	e.uint(0)
-	e.b = append(e.b, c[:]...)
-}
-
-// instant writes seconds since 1970 and nanoseconds.
-func (e *encoder) instant(sec int64, nsec int32) {
-	distance := sec - e.last
-	e.last = sec
-	zigzag := uint64(distance<<1) ^ uint64(distance>>63)
-	if nsec == 0 {
-		e.uint(zigzag << 1)
-		return
-	}
-	e.uint(zigzag<<1 | 1)
-	e.uint(uint64(nsec))
-}
-
-// decoder reads what encoder wrote. After the first fault it reads zeros; err
-// tells at the end.
-type decoder struct {
-	b          []byte
-	dictionary *dictionary
-	last       int64
-	err        error
-}
-
-func (d *decoder) fail(what string) {
-	if d.err == nil {
-		d.err = fmt.Errorf("%s: %w", what, ErrCorrupt)
-	}
-	d.b = nil
-}
-
-func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
-		d.fail("too short")
-		return 0
-	}
-	b := d.b[0]
-	d.b = d.b[1:]
-	return b
-}
-
-func (d *decoder) uint() uint64 {
-	if len(d.b) > 0 && d.b[0] < 0x80 {
-		v := uint64(d.b[0])
-		d.b = d.b[1:]
-		return v
-	}
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.fail("bad number")
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) int() int64 {
-	v := d.uint()
-	return int64(v>>1) ^ -int64(v&1)
-}
-
-// count reads a number of elements of which each takes at least size bytes: a
-// number that can't be true must not make anyone allocate for it.
-func (d *decoder) count(size int) int {
-	n := d.uint()
-	if n > uint64(len(d.b)/size) {
-		d.fail("bad count")
-		return 0
-	}
-	return int(n)
-}
-
-// amount reads an amount that is not negative.
-func (d *decoder) amount() int64 {
-	minor := d.int()
-	if minor < 0 || minor > MaxAmountMinor {
-		d.fail("bad amount")
-		return 0
-	}
-	return minor
-}
-
-func (d *decoder) hash() uint64 {
-	if len(d.b) < 8 {
-		d.fail("too short")
-		return 0
-	}
-	v := binary.LittleEndian.Uint64(d.b)
-	d.b = d.b[8:]
-	return v
-}
-
-// unique reads a string in place: it points into the source.
-func (d *decoder) unique() string {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.fail("bad string")
-		return ""
-	}
-	if n == 0 {
-		return ""
-	}
-	s := unsafe.String(&d.b[0], int(n))
-	d.b = d.b[n:]
-	return s
-}
-
-func (d *decoder) string() string {
-	if d.dictionary == nil {
-		return d.unique()
-	}
-	i := d.uint()
-	switch {
-	case i == 0:
-		s := d.unique()
-		d.dictionary.strings = append(d.dictionary.strings, s)
-		return s
-	case i > uint64(len(d.dictionary.strings)):
-		d.fail("bad string")
-		return ""
-	}
-	return d.dictionary.strings[i-1]
-}
-
-func (d *decoder) currency() money.Currency {
-	if d.dictionary != nil {
-		i := d.uint()
-		if i > uint64(len(d.dictionary.currencies)) {
-			d.fail("bad currency")
-			return money.Currency{}
-		}
-		if i > 0 {
-			return d.dictionary.currencies[i-1]
-		}
-	}
-	if len(d.b) < 3 {
-		d.fail("too short")
-		return money.Currency{}
-	}
-	c := money.Currency(d.b[:3])
-	d.b = d.b[3:]
-	if d.dictionary != nil {
-		d.dictionary.currencies = append(d.dictionary.currencies, c)
-	}
-	return c
-}
-
-func (d *decoder) instant() (sec int64, nsec int32) {
-	v := d.uint()
-	zigzag := v >> 1
-	d.last += int64(zigzag>>1) ^ -int64(zigzag&1)
-	if v&1 != 0 {
-		n := d.uint()
-		if n > 999_999_999 {
-			d.fail("bad instant")
-			return 0, 0
-		}
-		nsec = int32(n)
-	}
-	if d.last < minWrittenSec || d.last > maxWrittenSec {
-		d.fail("bad instant")
-		return 0, 0
-	}
-	return d.last, nsec
-}
-
-// RFC 3339 holds the years 0000 to 9999; a day more on each side for offsets.
+// The binary forms of what a set holds. Each begins with a version byte.
 const (
-	minWrittenSec = -62_167_219_200 - 86_400
-	maxWrittenSec = 253_402_300_799 + 86_400
+	eventFormat    = 1
+	factFormat     = 1
+	referralFormat = 2
+	// referralFormatWithoutLate is that of ledgers whose sponsors' caps knew
+	// nothing of late events.
+	referralFormatWithoutLate = 1
 )
 
-func (d *decoder) enum(v, first, last byte, what string) byte {
-	if v < first || v > last {
-		d.fail(what)
-		return first
+const maxItems = 200
+
+// AppendBinary appends the set's own form of the event: all of it but the
+// account id, content hash included.
+func (e *Event) AppendBinary(dst []byte) []byte {
+	w := codec.Encoder{Bytes: append(dst, eventFormat, byte(e.Type), e.flags(), byte(e.Channel))}
+	w.Unique(e.ID)
+	w.Unique(e.TransactionID)
+	w.Unique(e.OriginalTransactionID)
+	w.Unique(e.CardToken)
+	w.Amount(e.AmountMinor)
+	w.Currency(e.Currency)
+	w.Amount(e.BillingAmountMinor)
+	w.Currency(e.BillingCurrency)
+	w.Instant(e.OccurredAt.Parts())
+	if e.HasPurchasedAt {
+		w.Instant(e.PurchasedAt.Parts())
 	}
-	return v
+	for _, s := range e.Merchant.fields() {
+		w.Unique(*s)
+	}
+	w.Unique(e.CardProduct)
+	w.Count(len(e.Items))
+	for i := range e.Items {
+		item := &e.Items[i]
+		w.Int(item.AmountMinor)
+		w.Unique(item.Quantity)
+		w.Unique(item.SKU)
+		w.Unique(item.Category)
+	}
+	w.Hash(e.ContentHash)
+	return w.Bytes
 }
 
-// done is the verdict on the whole.
-func (d *decoder) done() error {
-	if d.err == nil && len(d.b) > 0 {
-		d.fail("bytes left over")
+const (
+	eventHasPurchasedAt = 1 << iota
+	eventDeclined
+)
+
+func (e *Event) flags() byte {
+	var flags byte
+	if e.HasPurchasedAt {
+		flags |= eventHasPurchasedAt
 	}
-	return d.err
+	if e.Declined {
+		flags |= eventDeclined
+	}
+	return flags
 }
 
-// AppendString appends a string with its length, so that no two lists of strings
-// give the same bytes.
-func AppendString(b []byte, s string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
-}
-
-func (e *encoder) list(list []string) {
-	e.count(len(list))
-	for _, s := range list {
-		e.string(s)
+func (m *Merchant) fields() [9]*string {
+	return [...]*string{
+		&m.ID, &m.AcquirerID, &m.Network, &m.NetworkMerchantID, &m.SubMerchantID, &m.TerminalID, &m.Name, &m.MCC, &m.Country,
 	}
 }
 
-// list reads strings into the arena. Lists that were cut from it before keep
-// what they have when it grows.
-func (d *decoder) list(arena *[]string) []string {
-	n := d.count(1)
-	if n == 0 {
-		return nil
+// UnmarshalBinary reads what AppendBinary wrote. AccountID stays empty; the
+// other strings point into src, which must not be changed afterwards.
+func (e *Event) UnmarshalBinary(src []byte) error {
+	items := e.Items[:0]
+	*e = Event{}
+	r := codec.Decoder{Rest: src}
+	if r.Byte() != eventFormat {
+		r.Fail("event of an unknown format")
 	}
-	start := len(*arena)
+	e.Type = EventType(r.Enum(r.Byte(), byte(Authorization), byte(NumEventTypes-1), "bad event type"))
+	flags := r.Byte()
+	e.HasPurchasedAt, e.Declined = flags&eventHasPurchasedAt != 0, flags&eventDeclined != 0
+	e.Channel = Channel(r.Enum(r.Byte(), 0, byte(OtherChannel), "bad channel"))
+	e.ID, e.TransactionID, e.OriginalTransactionID, e.CardToken = r.Unique(), r.Unique(), r.Unique(), r.Unique()
+	e.AmountMinor, e.Currency = r.Amount(), r.Currency()
+	e.BillingAmountMinor, e.BillingCurrency = r.Amount(), r.Currency()
+	e.OccurredAt = InstantAt(r.Instant())
+	if e.HasPurchasedAt {
+		e.PurchasedAt = InstantAt(r.Instant())
+	}
+	for _, s := range e.Merchant.fields() {
+		*s = r.Unique()
+	}
+	e.CardProduct = r.Unique()
+	n := r.Count(4)
+	if n > maxItems {
+		r.Fail("too many items")
+		n = 0
+	}
 	for range n {
-		*arena = append(*arena, d.string())
+		items = append(items, Item{r.Int(), r.Unique(), r.Unique(), r.Unique()})
 	}
-	return (*arena)[start:len(*arena):len(*arena)]
+	if n > 0 {
+		e.Items = items
+	}
+	e.ContentHash = r.Hash()
+	return r.Done()
+}
+
+// AppendBinary appends the set's own form of the fact: all of it but the
+// account id, content hash included.
+func (f *Fact) AppendBinary(dst []byte) []byte {
+	w := codec.Encoder{Bytes: append(dst, factFormat)}
+	f.Encode(&w)
+	return w.Bytes
+}
+
+// UnmarshalBinary reads what AppendBinary wrote. AccountID stays empty; the
+// other strings point into src, which must not be changed afterwards.
+func (f *Fact) UnmarshalBinary(src []byte) error {
+	r := codec.Decoder{Rest: src}
+	if r.Byte() != factFormat {
+		r.Fail("fact of an unknown format")
+	}
+	var arena []string
+	*f = DecodeFact(&r, &arena)
+	return r.Done()
+}
+
+// Which fields of a fact are written: most types have one or two.
+const (
+	factMember = 1 << iota
+	factProgramme
+	factCards
+	factSegments
+	factTransaction
+	factCycle
+	factMoney
+	factOffer
+)
+
+func factFields(t FactType) uint64 {
+	switch t {
+	case Enrolled:
+		return factMember | factProgramme | factCards | factSegments
+	case CardLinked, CardUnlinked:
+		return factCards
+	case LevelChanged:
+		return factMember
+	case OfferActivated, OfferDeactivated:
+		return factOffer
+	case SegmentAdded, SegmentRemoved:
+		return factSegments
+	case AuthorizationExpired:
+		return factTransaction
+	case CycleClosed:
+		return factProgramme | factCycle
+	case PointsSpent, WalletSpent, Adjustment:
+		return factMoney
+	}
+	return 0
+}
+
+func (f *Fact) Encode(e *codec.Encoder) {
+	e.Byte(byte(f.Type))
+	e.Unique(f.ID)
+	e.Instant(f.At.Parts())
+	fields := factFields(f.Type)
+	if fields&factMember != 0 {
+		e.String(f.MemberID)
+		e.String(f.Level)
+		e.String(f.SponsorAccountID)
+	}
+	if fields&factProgramme != 0 {
+		e.String(f.Programme)
+	}
+	if fields&factCards != 0 {
+		e.String(f.CardToken)
+		e.List(f.CardTokens)
+	}
+	if fields&factSegments != 0 {
+		e.String(f.Segment)
+		e.List(f.Segments)
+	}
+	if fields&factTransaction != 0 {
+		e.Unique(f.TransactionID)
+	}
+	if fields&factCycle != 0 {
+		e.String(f.Cycle)
+		e.String(f.AsOf)
+	}
+	if fields&factMoney != 0 {
+		e.Int(f.AmountMinor)
+		e.String(f.Unit)
+		e.Currency(f.Currency)
+		e.String(f.Reason)
+		e.String(f.ApprovedBy)
+	}
+	if fields&factOffer != 0 {
+		e.String(f.OfferID)
+	}
+	e.Hash(f.ContentHash)
+}
+
+func DecodeFact(d *codec.Decoder, arena *[]string) Fact {
+	var f Fact
+	f.Type = FactType(d.Enum(d.Byte(), byte(Enrolled), byte(Erased), "bad fact type"))
+	f.ID = d.Unique()
+	f.At = InstantAt(d.Instant())
+	fields := factFields(f.Type)
+	if fields&factMember != 0 {
+		f.MemberID, f.Level, f.SponsorAccountID = d.String(), d.String(), d.String()
+	}
+	if fields&factProgramme != 0 {
+		f.Programme = d.String()
+	}
+	if fields&factCards != 0 {
+		f.CardToken, f.CardTokens = d.String(), d.List(arena)
+	}
+	if fields&factSegments != 0 {
+		f.Segment, f.Segments = d.String(), d.List(arena)
+	}
+	if fields&factTransaction != 0 {
+		f.TransactionID = d.Unique()
+	}
+	if fields&factCycle != 0 {
+		f.Cycle, f.AsOf = d.String(), d.String()
+	}
+	if fields&factMoney != 0 {
+		f.AmountMinor = d.Int()
+		if f.AmountMinor > money.MaxAmountMinor || f.AmountMinor < -money.MaxAmountMinor {
+			d.Fail("bad amount")
+		}
+		f.Unit, f.Currency, f.Reason, f.ApprovedBy = d.String(), d.Currency(), d.String(), d.String()
+	}
+	if fields&factOffer != 0 {
+		f.OfferID = d.String()
+	}
+	f.ContentHash = d.Hash()
+	return f
 }

@@ -1,21 +1,20 @@
-// Package rules is the pure heart of Ristourne: what a purchase is, which
-// offers it meets, what each is worth to the cent, and what is still due.
+// Package rules is the vocabulary of Ristourne: the records that a bank sends,
+// the lines of the ledger, what is paid, and where in the topics each of them
+// stands. It decides nothing; what uses a word from here imports none of those
+// who give it a meaning.
 //
-// It reads no clock, does no I/O, starts no goroutine and draws no random
-// number; the tz database is embedded. The same account, catalogue and
-// records give the same lines on every machine, which is what lets a crashed
-// processor, a rebuild and an auditor arrive at one ledger.
+// The rooms below it, each of which imports only those above:
 //
-// It reads in the order of the ledger itself:
+//	money             amounts in minor units, rates, rounding
+//	reason            codes that say why an award is what it is
+//	offer             what was agreed: programmes, partners, offers, campaigns; is it sound, how does it read
+//	explain           why this cent, as a value and in words
+//	engine            the decision: account, purchase, worth, caps, budgets, booking
+//	ledgertest        an independent, slow engine, held against the other
+//	internal/codec    binary forms of records and account states
 //
-//	catalogue.go, faults.go, snapshot.go   what was agreed, checked, compiled
-//	match.go                               which store an event's merchant is
-//	engine.go                              one record against one account: its fate
-//	set.go, account.go, member.go          which events belong to which purchase; who was a member
-//	purchase.go                            what a purchase comes to, in two worlds
-//	worth.go, caps.go                      what it is worth, step by step
-//	decide.go                              what a change reaches, in order of purchase time
-//	book.go, due.go                        the difference, and what is due by it
-//	explain.go                             why this cent
-//	codec.go, codec_*.go                   the binary forms of accounts, events and facts
+// All of it is pure: no clock, no I/O, no goroutine, no random number; the tz
+// database is embedded. The same account, catalogue and records give the same
+// lines on every machine, which is what lets a crashed processor, a rebuild and
+// an auditor arrive at one ledger.
 package rules

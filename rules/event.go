@@ -39,7 +39,7 @@ func (t EventType) Opens() bool {
 }
 
 // ParseEventType reads the name of the wire.
-func ParseEventType(s string) (EventType, bool) { return parseName[EventType](s, eventTypeNames[:]) }
+func ParseEventType(s string) (EventType, bool) { return ParseName[EventType](s, eventTypeNames[:]) }
 
 // Channel is where a purchase was made.
 type Channel uint8
@@ -57,7 +57,7 @@ var channelNames = [...]string{"", "in_store", "online", "other"}
 func (c Channel) String() string { return channelNames[c] }
 
 // ParseChannel reads the name of the wire.
-func ParseChannel(s string) (Channel, bool) { return parseName[Channel](s, channelNames[:]) }
+func ParseChannel(s string) (Channel, bool) { return ParseName[Channel](s, channelNames[:]) }
 
 // Merchant is the acceptor as the card message names it.
 type Merchant struct {
@@ -123,7 +123,7 @@ func (e *Event) PurchaseTime() Instant {
 // by the programme's version of when it happened.
 func (e *Event) TermsTime() Instant {
 	if e.Type == Refund {
-		return later(e.PurchaseTime(), e.OccurredAt)
+		return Later(e.PurchaseTime(), e.OccurredAt)
 	}
 	return e.PurchaseTime()
 }
@@ -145,11 +145,17 @@ func (e *Event) Clone() *Event {
 	return &c
 }
 
-func parseName[T ~uint8](s string, names []string) (T, bool) {
+func ParseName[T ~uint8](s string, names []string) (T, bool) {
 	for i, name := range names[1:] {
 		if s == name {
 			return T(i + 1), true
 		}
 	}
 	return 0, false
+}
+
+// TokenRange allows card tokens by their first digits.
+type TokenRange struct {
+	Prefix string // digits
+	Length int    // of the whole token, in digits
 }

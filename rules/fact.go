@@ -38,7 +38,7 @@ var factTypeNames = [...]string{
 func (t FactType) String() string { return factTypeNames[t] }
 
 // ParseFactType reads the name of the wire.
-func ParseFactType(s string) (FactType, bool) { return parseName[FactType](s, factTypeNames[:]) }
+func ParseFactType(s string) (FactType, bool) { return ParseName[FactType](s, factTypeNames[:]) }
 
 // Fact is a dated truth about a member. It counts from At on, inclusive; facts
 // of one instant apply in the order of their ids. Which fields mean something
@@ -93,8 +93,8 @@ func (f *Fact) texts() [15]*string {
 	}
 }
 
-// bytes is the size of the fact's texts.
-func (f *Fact) bytes() int {
+// Bytes is the size of the fact's texts.
+func (f *Fact) Bytes() int {
 	n := 0
 	for _, s := range f.texts() {
 		n += len(*s)

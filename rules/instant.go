@@ -70,16 +70,16 @@ func (i Instant) Time() time.Time { return time.Unix(i.Sec, int64(i.Nsec)).UTC()
 // String is RFC 3339 in UTC with as many fractional digits as are needed.
 func (i Instant) String() string { return i.Time().Format(time.RFC3339Nano) }
 
-// later is the later of two.
-func later(a, b Instant) Instant {
+// Later is the later of two.
+func Later(a, b Instant) Instant {
 	if a.Before(b) {
 		return b
 	}
 	return a
 }
 
-// earlier is the earlier of two.
-func earlier(a, b Instant) Instant {
+// Earlier is the earlier of two.
+func Earlier(a, b Instant) Instant {
 	if b.Before(a) {
 		return b
 	}

@@ -1,6 +1,8 @@
 package rules
 
-import "ristourne/rules/money"
+import (
+	"ristourne/rules/money"
+)
 
 // Fate is what became of one input record. Each record has exactly one; what
 // is counted over all fates is what came in.
@@ -72,7 +74,7 @@ var roleNames = [...]string{"", "member", "sponsor", "partner"}
 func (r Role) String() string { return roleNames[r] }
 
 // ParseRole reads the name of the wire.
-func ParseRole(s string) (Role, bool) { return parseName[Role](s, roleNames[:]) }
+func ParseRole(s string) (Role, bool) { return ParseName[Role](s, roleNames[:]) }
 
 // Stage is how sure a line is.
 type Stage uint8
@@ -89,7 +91,7 @@ var stageNames = [...]string{"", "expected", "confirmed"}
 func (s Stage) String() string { return stageNames[s] }
 
 // ParseStage reads the name of the wire.
-func ParseStage(s string) (Stage, bool) { return parseName[Stage](s, stageNames[:]) }
+func ParseStage(s string) (Stage, bool) { return ParseName[Stage](s, stageNames[:]) }
 
 // Kind is what a line is paid in.
 type Kind uint8
@@ -108,7 +110,7 @@ var kindNames = [...]string{"", "cash", "points", "wallet", "voucher", "commissi
 func (k Kind) String() string { return kindNames[k] }
 
 // ParseKind reads the name of the wire.
-func ParseKind(s string) (Kind, bool) { return parseName[Kind](s, kindNames[:]) }
+func ParseKind(s string) (Kind, bool) { return ParseName[Kind](s, kindNames[:]) }
 
 // AccrualID is the truncated SHA-256 of a line's key and cause.
 type AccrualID [16]byte
@@ -169,7 +171,7 @@ var directionNames = [...]string{"", "credit", "debit"}
 func (d Direction) String() string { return directionNames[d] }
 
 // ParseDirection reads the name of the wire.
-func ParseDirection(s string) (Direction, bool) { return parseName[Direction](s, directionNames[:]) }
+func ParseDirection(s string) (Direction, bool) { return ParseName[Direction](s, directionNames[:]) }
 
 // Instruction tells the bank to pay a cardholder or to take money back. One id
 // has one amount, for ever: the bank dedupes on it.
@@ -281,3 +283,7 @@ const (
 var refundStateNames = [...]string{"new", "waiting", "matched", "linked", "dropped"}
 
 func (s RefundState) String() string { return refundStateNames[s] }
+
+// EngineVersion names the meaning of the rules. Lines carry it; a change of
+// meaning applies to purchases from a date on.
+const EngineVersion = "1"

@@ -1,271 +1,146 @@
 package rules
 
 import (
-	"cmp"
-	"fmt"
-	"slices"
+	"ristourne/rules/internal/codec"
+	"ristourne/rules/money"
 )
 
-// This file is the sponsor's side of a referral: targets that other accounts'
-// purchases have told, within the caps that this account keeps.
-
-// What one account may be sponsor of: an ambassador who brings hundreds of members
-// reaches tens of thousands of purchases. The state is read and written whole with
-// each and must fit into one script, so that the texts are bounded too.
-const (
-	maxAccountReferrals     = 1 << 17
-	maxAccountReferralBytes = 24 << 20
-)
-
-func (a *Account) referralBytes() int {
-	n := 0
-	for i := range a.referrals {
-		n += a.referrals[i].bytes()
-	}
-	return n
+// Referral is what one purchase gives the sponsor of its buyer by one offer: a
+// target, not a difference. The buyer's account tells it; the sponsor's books
+// it. Of one (buyer, transaction, partner, offer, sponsor) the highest number
+// holds.
+type Referral struct {
+	ID               string // the fact_id: follows from its key and number
+	Number           int64  // from 1
+	SponsorAccountID string // whose fact it is
+	BuyerAccountID   string
+	BuyerRef         AccountRef
+	TransactionID    string // of the purchase
+	PartnerID        string // empty: an offer of the programme's own
+	StoreID          string
+	OfferID          string
+	OfferVersion     string
+	Programme        string
+	Currency         money.Currency
+	PurchasedAt      Instant
+	At               Instant // of its cause: the occurred_at of an event, the at of a fact
+	Channel          Channel
+	MCC              string
+	// In each world the basis and the sponsor's award on it, before the caps
+	// that his account keeps. Both 0: no longer deserved.
+	ConfirmedBasisMinor, ConfirmedRewardMinor int64
+	ExpectedBasisMinor, ExpectedRewardMinor   int64
+	// How much of the awards the purchase's late events bring; negative: take
+	// away. Without them the sponsor's caps fill in order; with them the purchase
+	// has the room that all others leave.
+	LateConfirmedRewardMinor, LateExpectedRewardMinor int64
+	// A refund that named no purchase is matched to it, as the purchase is told.
+	MatchedRefund bool
+	Cause         Cause // the buyer's record that made it; no part of the fact
 }
 
-// referralState is the newest of what one purchase of a referred member gives
-// this account by one offer.
-type referralState struct {
-	Referral
-	lines int32 // booked: the head of a chain
+// Bytes is at least what the referral takes in the account's state.
+func (r *Referral) Bytes() int {
+	const numbers = 64
+	return numbers + len(r.ID) + len(r.BuyerAccountID) + len(r.TransactionID) + len(r.PartnerID) + len(r.StoreID) +
+		len(r.OfferID) + len(r.OfferVersion) + len(r.Programme) + len(r.MCC)
 }
 
-// sponsorsOrder is the order in which a sponsor's caps fill.
-func sponsorsOrder(r, o *referralState) int {
-	return cmp.Or(
-		r.PurchasedAt.Compare(o.PurchasedAt), cmp.Compare(r.TransactionID, o.TransactionID),
-		cmp.Compare(r.BuyerAccountID, o.BuyerAccountID), cmp.Compare(r.PartnerID, o.PartnerID), cmp.Compare(r.OfferID, o.OfferID),
-	)
+// SameTarget reports that two referrals are about one target: the higher
+// number holds.
+func (r *Referral) SameTarget(o *Referral) bool {
+	return r.BuyerAccountID == o.BuyerAccountID && r.TransactionID == o.TransactionID &&
+		r.PartnerID == o.PartnerID && r.OfferID == o.OfferID
 }
 
-// ApplyReferral takes what another account's purchase gives this one, its
-// buyer's sponsor, and books the difference; as ApplyFact. It is never too
-// late, and the account need not be a member yet. Duplicate: this number or a
-// higher one is known.
-func (e *Engine) ApplyReferral(a *Account, r *Referral, c Cause, out *Output) (Verdict, error) {
-	if r.SponsorAccountID != "" && r.SponsorAccountID != a.id {
-		return Verdict{}, fmt.Errorf("referral: %w", ErrForeign)
-	}
-	i := slices.IndexFunc(a.referrals, func(known referralState) bool { return known.sameTarget(r) })
-	switch {
-	case i >= 0 && a.referrals[i].Number >= r.Number:
-		return Verdict{Fate: Duplicate}, nil
-	case i < 0 && (len(a.referrals) >= maxAccountReferrals || a.referralBytes()+r.bytes() > maxAccountReferralBytes):
-		return Verdict{}, fmt.Errorf("referral %s: %w", r.ID, ErrLimit)
-	}
-	more := r.volume()
-	if i >= 0 {
-		more -= a.referrals[i].volume()
-	}
-	if more > maxAccountVolumeMinor-a.volume {
-		return Verdict{}, fmt.Errorf("referral %s: %w", r.ID, ErrLimit)
-	}
-	e.adopt(a)
-	a.volume += more
-	a.takeReferral(i, r)
-	booked, err := e.decide(a, decision{cause: c, at: r.At, referrals: true}, out)
-	if booked {
-		return Verdict{Fate: Booked}, err
-	}
-	return Verdict{Fate: NoChange}, err
+// Volume is the most that the referral can add to a sum.
+func (r *Referral) Volume() int64 {
+	late := max(0, -r.LateConfirmedRewardMinor, -r.LateExpectedRewardMinor)
+	return max(r.ConfirmedRewardMinor, r.ExpectedRewardMinor) + late
 }
 
-// takeReferral puts r in the place of the older one at i (-1: none) and where
-// it belongs in order: the purchase may have got another time.
-func (a *Account) takeReferral(i int, r *Referral) {
-	state := referralState{*r, -1}
-	if i >= 0 {
-		state.lines = a.referrals[i].lines
-		a.referrals = slices.Delete(a.referrals, i, i+1)
-	}
-	at, _ := slices.BinarySearchFunc(a.referrals, &state, func(x referralState, s *referralState) int { return sponsorsOrder(&x, s) })
-	a.referrals = slices.Insert(a.referrals, at, state)
+// IsLate reports that late events of the purchase change what it gives.
+func (r *Referral) IsLate() bool {
+	return r.LateConfirmedRewardMinor != 0 || r.LateExpectedRewardMinor != 0
 }
 
-// sponsoredAward is what one referral comes to within the sponsor's caps.
-type sponsoredAward struct {
-	offer      *offer            // in force at purchase time; nil: none
-	programme  *programmeVersion // nil: the sponsor is no member of it
-	standing   int32             // in Account.standings
-	purchase   purchase          // its time and periods alone
-	recorded   [numWorlds]int64  // without the late events of its purchase
-	finalMinor [numWorlds]int64
-	why        [numWorlds]reasons
+// AppendBinary appends the set's own form of the referral: all of it but the
+// sponsor's account id and the cause.
+func (r *Referral) AppendBinary(dst []byte) []byte {
+	w := codec.Encoder{Bytes: append(dst, referralFormat)}
+	r.Encode(&w)
+	w.Bytes = append(w.Bytes, r.BuyerRef[:]...)
+	return w.Bytes
 }
 
-// bookReferrals works out what all referrals give the account and books the
-// differences: first each as if the late events of its purchase had not come, in
-// the order in which the caps fill; then those that have some once more, in the
-// room that all others leave. So a late event of one buyer takes nothing from
-// what another's purchase gives.
-func (e *Engine) bookReferrals(a *Account, d decision, out *Output) {
-	e.sponsored, e.lateTimes = e.sponsored[:0], e.lateTimes[:0]
-	for i := range a.referrals {
-		r := &a.referrals[i].Referral
-		e.sponsored = append(e.sponsored, e.placeReferral(a, r))
-		e.valueReferral(r, &e.sponsored[i])
-		if r.isLate() {
-			e.lateTimes = append(e.lateTimes, r.PurchasedAt)
-		}
+// UnmarshalBinary reads what AppendBinary wrote. SponsorAccountID and Cause
+// stay empty; strings point into src, which must not be changed afterwards.
+func (r *Referral) UnmarshalBinary(src []byte) error {
+	d := codec.Decoder{Rest: src}
+	format := d.Byte()
+	if format != referralFormat && format != referralFormatWithoutLate {
+		d.Fail("referral of an unknown format")
 	}
-	for i := range a.referrals {
-		if r := &a.referrals[i].Referral; r.isLate() {
-			e.valueLateReferral(r, &e.sponsored[i])
-		}
+	*r = decodeReferralAs(&d, format)
+	if r.Number < 1 {
+		d.Fail("bad number of a referral")
 	}
-	for i := range a.referrals {
-		r, s := &a.referrals[i], &e.sponsored[i]
-		standing := &a.standings[s.standing]
-		e.deserved = e.deserved[:0]
-		worked := workedPurchase{memberID: standing.memberID, level: standing.level, why: whyOf(&r.Referral)}
-		if s.programme != nil {
-			worked.statement = e.snapshot.programmeTitle(s.programme.ID, r.PurchasedAt)
-			e.deserveReferral(r, s)
-		}
-		about := Accrual{
-			AccountID: r.BuyerAccountID, TransactionID: r.TransactionID, PurchasedAt: r.PurchasedAt,
-			MemberID: standing.memberID, Level: standing.level, Channel: r.Channel, MCC: r.MCC,
-		}
-		e.bookChain(a, &r.lines, e.deserved, &about, &worked, d, out)
+	if len(d.Rest) < len(r.BuyerRef) {
+		d.Fail("too short")
+		return d.Done()
 	}
+	copy(r.BuyerRef[:], d.Rest)
+	d.Rest = d.Rest[len(r.BuyerRef):]
+	return d.Done()
 }
 
-// whyOf is what a referral itself has to do with its lines being as they are.
-func whyOf(r *Referral) reasons {
+// referralMatched marks, beside the channel, a referral of a purchase to which a
+// refund is matched: what was written without it is read as of none.
+const referralMatched = 1 << 7
+
+func (r *Referral) Encode(e *codec.Encoder) {
+	e.Unique(r.ID)
+	e.Uint(uint64(r.Number))
+	e.String(r.BuyerAccountID)
+	e.Unique(r.TransactionID)
+	for _, s := range [...]string{r.PartnerID, r.StoreID, r.OfferID, r.OfferVersion, r.Programme, r.MCC} {
+		e.String(s)
+	}
+	channel := byte(r.Channel)
 	if r.MatchedRefund {
-		return whyReferral | whyMatchedRefund
+		channel |= referralMatched
 	}
-	return whyReferral
+	e.Byte(channel)
+	e.Currency(r.Currency)
+	e.Instant(r.PurchasedAt.Parts())
+	e.Instant(r.At.Parts())
+	for _, minor := range [...]int64{r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.ExpectedBasisMinor, r.ExpectedRewardMinor} {
+		e.Amount(minor)
+	}
+	e.Int(r.LateConfirmedRewardMinor)
+	e.Int(r.LateExpectedRewardMinor)
 }
 
-// placeReferral finds the terms under which a referral is looked at.
-func (e *Engine) placeReferral(a *Account, r *Referral) sponsoredAward {
-	if last := &e.lastPlace; !last.holds(r.PurchasedAt) || last.partnerID != "" {
-		e.findPlace(a, r.PurchasedAt, "")
-	}
-	s := sponsoredAward{standing: e.lastPlace.standing}
-	v := e.lastPlace.programme
-	if v == nil || v.ID != r.Programme {
-		return s
-	}
-	s.programme, s.offer = v, e.snapshot.sponsoringOffer(r, v)
-	s.purchase = purchase{at: r.PurchasedAt, periods: e.clock.periodsAt(r.PurchasedAt, v.Zone)}
-	return s
-}
+// DecodeReferral reads one as encode writes it.
+func DecodeReferral(d *codec.Decoder) Referral { return decodeReferralAs(d, referralFormat) }
 
-// inWorlds are what a referral tells: the awards and how much of them is by
-// late events.
-func inWorlds(r *Referral) (basisMinor, rewardMinor, lateMinor [numWorlds]int64) {
-	return [numWorlds]int64{confirmedWorld: r.ConfirmedBasisMinor, expectedWorld: r.ExpectedBasisMinor},
-		[numWorlds]int64{confirmedWorld: r.ConfirmedRewardMinor, expectedWorld: r.ExpectedRewardMinor},
-		[numWorlds]int64{confirmedWorld: r.LateConfirmedRewardMinor, expectedWorld: r.LateExpectedRewardMinor}
-}
-
-// valueReferral is what one referral gives without late events, and fills the
-// caps with it.
-func (e *Engine) valueReferral(r *Referral, s *sponsoredAward) {
-	if s.programme == nil {
-		return
+func decodeReferralAs(d *codec.Decoder, format byte) Referral {
+	r := Referral{ID: d.Unique(), Number: int64(d.Uint()), BuyerAccountID: d.String(), TransactionID: d.Unique()}
+	for _, s := range [...]*string{&r.PartnerID, &r.StoreID, &r.OfferID, &r.OfferVersion, &r.Programme, &r.MCC} {
+		*s = d.String()
 	}
-	_, reward, late := inWorlds(r)
-	for w := range numWorlds {
-		units := max(0, reward[w]-late[w])
-		if s.offer != nil && s.offer.sponsorship != nil {
-			units, s.why[w] = e.sponsorsCaps(w, s, units, false)
-			e.useAwards(w, &s.purchase, s.offer.sponsorship.fills, units, oneIf(units > 0))
-		}
-		s.recorded[w], s.finalMinor[w] = units, units
+	channel := d.Byte()
+	r.MatchedRefund = channel&referralMatched != 0
+	r.Channel = Channel(d.Enum(channel&^referralMatched, 0, byte(OtherChannel), "bad channel"))
+	r.Currency, r.PurchasedAt, r.At = d.Currency(), InstantAt(d.Instant()), InstantAt(d.Instant())
+	for _, minor := range [...]*int64{&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor} {
+		*minor = d.Amount()
 	}
-}
-
-// valueLateReferral is what one gives with them. Room that they free is given to
-// no other purchase.
-func (e *Engine) valueLateReferral(r *Referral, s *sponsoredAward) {
-	if s.programme == nil {
-		return
+	if format != referralFormatWithoutLate {
+		r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor = d.Int(), d.Int()
 	}
-	_, reward, late := inWorlds(r)
-	for w := range numWorlds {
-		if late[w] == 0 {
-			continue
-		}
-		units := reward[w]
-		if s.offer != nil && s.offer.sponsorship != nil {
-			units, s.why[w] = e.sponsorsCaps(w, s, units, true)
-			if more := units - s.recorded[w]; more > 0 {
-				e.useAwards(w, &s.purchase, s.offer.sponsorship.fills, more, oneIf(s.recorded[w] == 0))
-			}
-		}
-		s.finalMinor[w] = units
+	if r.LateConfirmedRewardMinor > r.ConfirmedRewardMinor || r.LateExpectedRewardMinor > r.ExpectedRewardMinor {
+		d.Fail("late events of a purchase bring more than it gives")
 	}
-}
-
-// deserveReferral is what one referral's lines should sum up to.
-func (e *Engine) deserveReferral(r *referralState, s *sponsoredAward) {
-	basis, _, _ := inWorlds(&r.Referral)
-	var final [numWorlds]sums
-	for w := range numWorlds {
-		if units := s.finalMinor[w]; units > 0 {
-			final[w] = sums{basisMinor: basis[w], rewardMinor: units, costMinor: units}
-		}
-	}
-	key := lineKey{
-		partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion, unit: r.Currency.String(),
-		role: RoleSponsor, kind: Cash,
-	}
-	why := whyOf(&r.Referral) | s.why[confirmedWorld] | s.why[expectedWorld]
-	if r.isLate() {
-		why |= whyLate
-	}
-	stages := [...]sums{Expected: final[expectedWorld].minus(final[confirmedWorld]), Confirmed: final[confirmedWorld]}
-	for _, stage := range [...]Stage{Confirmed, Expected} {
-		if s := stages[stage]; s != (sums{}) {
-			key.stage = stage
-			e.deserved = append(e.deserved, deservedLine{lineKey: key, sums: s, programme: r.Programme, why: why})
-		}
-	}
-}
-
-// sponsorsCaps is what the caps per sponsor leave of an award. With late events
-// it has the room that all others leave, younger ones too, and what it had
-// without them is not taken from it.
-func (e *Engine) sponsorsCaps(w world, of *sponsoredAward, units int64, withLate bool) (int64, reasons) {
-	var why reasons
-	s := of.offer.sponsorship
-	if s.purchaseCapMinor > 0 && units > s.purchaseCapMinor {
-		units, why = s.purchaseCapMinor, whyCapPurchase
-	}
-	for i := range s.limits {
-		l := &s.limits[i]
-		used, recorded := int64(0), int64(0)
-		if withLate {
-			recorded = of.recorded[w]
-			used = e.usedAround(w, &of.purchase, &l.counter)
-		} else {
-			used = e.used(w, &of.purchase, &l.counter)
-		}
-		switch room := max(0, recorded, l.most-(used-recorded)); {
-		case l.measure == sponsorAwards && recorded == 0 && used >= l.most:
-			units, why = 0, why|whyCapCount
-		case l.measure == sponsorUnits && units > room:
-			units, why = room, why|whyCap[l.per]
-		}
-	}
-	return units, why
-}
-
-// sponsoringOffer is the offer of a referral in the version in force at
-// purchase time; nil: there is none any more.
-func (s *Snapshot) sponsoringOffer(r *Referral, v *programmeVersion) *offer {
-	offers := v.offers
-	if r.PartnerID != "" {
-		p := s.partnerAt(r.PartnerID, r.PurchasedAt)
-		if p == nil {
-			return nil
-		}
-		offers = p.offers
-	}
-	return offerNamed(offers, r.OfferID)
+	return r
 }

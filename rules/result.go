@@ -16,7 +16,7 @@ func (s ResultStatus) String() string { return resultStatusNames[s] }
 
 // ParseResultStatus reads the name of the wire.
 func ParseResultStatus(s string) (ResultStatus, bool) {
-	return parseName[ResultStatus](s, resultStatusNames[:])
+	return ParseName[ResultStatus](s, resultStatusNames[:])
 }
 
 // Result is the bank's word on one instruction. Settled may still be followed

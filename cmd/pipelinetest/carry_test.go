@@ -21,6 +21,7 @@ import (
 	"ristourne/processor/catalog"
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
 	"ristourne/sinks/referrals"
@@ -33,7 +34,7 @@ type carrier struct {
 	processor.Ledger
 	states   map[string][]byte
 	granted  map[rules.BudgetKey]int64
-	snapshot *rules.Snapshot
+	snapshot *engine.Snapshot
 	records  []feed.Record
 	carried  int
 	letters  []rules.DeadLetter
@@ -130,10 +131,10 @@ func (c *carrier) Write(_ context.Context, letters []rules.DeadLetter) error {
 	return nil
 }
 
-func (c *carrier) Current() (*rules.Snapshot, rules.Instant) { return c.snapshot, rules.MaxInstant }
-func (*carrier) Await(context.Context, rules.Instant) error  { return nil }
-func (*carrier) Shard() int32                                { return 0 }
-func (*carrier) Committed() feed.Offsets                     { return feed.Offsets(rules.NoHeads) }
+func (c *carrier) Current() (*engine.Snapshot, rules.Instant) { return c.snapshot, rules.MaxInstant }
+func (*carrier) Await(context.Context, rules.Instant) error   { return nil }
+func (*carrier) Shard() int32                                 { return 0 }
+func (*carrier) Committed() feed.Offsets                      { return feed.Offsets(rules.NoHeads) }
 
 func (*carrier) SetElsewhere(context.Context) (set [feed.NumTopics]bool, err error) { return set, nil }
 func (*carrier) Seek(feed.Offsets)                                                  {}

@@ -17,6 +17,7 @@ import (
 	"ristourne/processor"
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // The pipeline is killed before and after every call it makes to the world,
@@ -375,9 +376,9 @@ func (f *faults) around(e processor.Edges, w *chaosWorld) processor.Edges {
 }
 
 // staticCatalogue is a catalogue that is complete for ever.
-type staticCatalogue struct{ snapshot *rules.Snapshot }
+type staticCatalogue struct{ snapshot *engine.Snapshot }
 
-func (c staticCatalogue) Current() (*rules.Snapshot, rules.Instant) {
+func (c staticCatalogue) Current() (*engine.Snapshot, rules.Instant) {
 	return c.snapshot, rules.MaxInstant
 }
 func (staticCatalogue) Await(context.Context, rules.Instant) error { return nil }

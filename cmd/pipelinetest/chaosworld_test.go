@@ -21,7 +21,9 @@ import (
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/ledgertest"
+	"ristourne/rules/offer"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
 	"ristourne/sinks/deadletters"
@@ -50,7 +52,7 @@ type chaosWorld struct {
 	ledgerOptions clickhouse.Options
 	ledger        *clickhouse.Ledger
 	sql           driver.Conn
-	agreed        *rules.Catalogue
+	agreed        *offer.Catalogue
 	catalogue     staticCatalogue
 	later         []ledgertest.Record // produced when the first owner has ended
 	poison        int                 // records that must become dead letters
@@ -77,7 +79,7 @@ func newChaosWorld(t *testing.T, seed uint64) *chaosWorld {
 	})
 	records := generator.Records(chaosRecords)
 	w.records, w.agreed = records, generator.Catalogue()
-	snapshot, err := rules.Compile(generator.Catalogue())
+	snapshot, err := engine.Compile(generator.Catalogue())
 	if err != nil {
 		t.Fatal(err)
 	}

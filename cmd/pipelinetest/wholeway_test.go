@@ -19,6 +19,7 @@ import (
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/sinks/credits"
 )
 
@@ -244,7 +245,7 @@ func (w *wholeWay) checkLedger(t *testing.T) {
 	if err := watcher.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
-	engine := rules.NewEngine(watcher.Current().Snapshot)
+	engine := engine.New(watcher.Current().Snapshot)
 	engine.SetBudgets(spent{})
 	for shard := range w.shards {
 		if err := w.ledger.Histories(t.Context(), shard, func(h *rules.AccountHistory) error {
@@ -263,19 +264,19 @@ func (w *wholeWay) checkLedger(t *testing.T) {
 	}
 }
 
-func (w *wholeWay) checkAccount(t *testing.T, engine *rules.Engine, shard int32, h *rules.AccountHistory) {
+func (w *wholeWay) checkAccount(t *testing.T, e *engine.Engine, shard int32, h *rules.AccountHistory) {
 	t.Helper()
-	account := rules.NewAccount(h.AccountID)
+	account := engine.NewAccount(h.AccountID)
 	var out rules.Output
 	decoder := wire.NewDecoder(wire.Options{NoKeys: true})
 	for i := range h.Set {
-		if err := w.apply(engine, decoder, account, shard, &h.Set[i], &out); err != nil {
+		if err := w.apply(e, decoder, account, shard, &h.Set[i], &out); err != nil {
 			t.Fatalf("account %q, %s %q at %d: %v", h.AccountID, h.Set[i].Cause.Kind, h.Set[i].Cause.ID, h.Set[i].Cause.Offset, err)
 		}
 	}
 	if len(h.Set) > 0 {
 		account.AdoptGrants(h.Grants)
-		if err := engine.Repair(account, h.Set[len(h.Set)-1].Cause, 1, &out); err != nil {
+		if err := e.Repair(account, h.Set[len(h.Set)-1].Cause, 1, &out); err != nil {
 			t.Fatalf("account %q: %v", h.AccountID, err)
 		}
 	}
@@ -310,7 +311,7 @@ func (spent) Take(rules.BudgetKey, int64, int64) int64 { return 0 }
 func (spent) GiveBack(rules.BudgetKey, int64)          {}
 
 // apply applies the record behind a row of the ledger.
-func (w *wholeWay) apply(engine *rules.Engine, decoder *wire.Decoder, account *rules.Account, shard int32, row *rules.SetRow, out *rules.Output) error {
+func (w *wholeWay) apply(engine *engine.Engine, decoder *wire.Decoder, account *engine.Account, shard int32, row *rules.SetRow, out *rules.Output) error {
 	const anyClock = -1
 	topic := map[rules.CauseKind]feed.Topic{rules.CauseFact: feed.Facts, rules.CauseEvent: feed.Transactions, rules.CauseReferral: feed.Referrals}[row.Cause.Kind]
 	value := w.sources[place{topic, shard, row.Cause.Offset}]

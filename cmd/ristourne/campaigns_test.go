@@ -14,6 +14,7 @@ import (
 	"ristourne/processor/catalog/changes"
 	"ristourne/processor/simulate"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // campaigns runs a campaigns command against the shell's Redis.
@@ -105,10 +106,10 @@ func checkStops(t *testing.T, s *offersShell, from rules.Instant) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rules.InForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(-1)) == nil {
+	if offer.InForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(-1)) == nil {
 		t.Error("it is stopped before it was said to be: what was earned would be taken back")
 	}
-	if rules.InForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(1)) != nil {
+	if offer.InForceAt(loaded.Catalogue.Campaigns, "always", from.AddSeconds(1)) != nil {
 		t.Error("it is in force later than it was said to be")
 	}
 	for _, c := range loaded.Catalogue.Campaigns {
@@ -116,7 +117,7 @@ func checkStops(t *testing.T, s *offersShell, from rules.Instant) {
 			t.Errorf("its budget pays until %s: not until it was stopped, six minutes before %s", c.StoppedAt, from)
 		}
 	}
-	if rules.InForceAt(loaded.Catalogue.Campaigns, "black-friday", from.AddSeconds(1)) == nil {
+	if offer.InForceAt(loaded.Catalogue.Campaigns, "black-friday", from.AddSeconds(1)) == nil {
 		t.Error("another campaign was stopped with it")
 	}
 }
@@ -130,7 +131,7 @@ func TestHowACampaignStands(t *testing.T) {
 	}
 	zone := loaded.Catalogue.Programmes[0].Zone
 	campaign := loaded.Catalogue.Campaigns[0]
-	ended := rules.Campaign{ID: campaign.ID, Version: rules.Version{From: rules.InstantOf(time.Date(2026, 11, 26, 12, 0, 0, 0, zone)), Ended: true}}
+	ended := offer.Campaign{ID: campaign.ID, Version: offer.Version{From: rules.InstantOf(time.Date(2026, 11, 26, 12, 0, 0, 0, zone)), Ended: true}}
 	for _, c := range []struct {
 		at, want string
 		ended    bool
@@ -144,7 +145,7 @@ func TestHowACampaignStands(t *testing.T) {
 	} {
 		catalogue := *loaded.Catalogue
 		if c.ended {
-			catalogue.Campaigns = append([]rules.Campaign{ended}, catalogue.Campaigns...)
+			catalogue.Campaigns = append([]offer.Campaign{ended}, catalogue.Campaigns...)
 		}
 		at, err := simulate.ParseMoment(c.at, zone, 0)
 		if err != nil {

@@ -6,12 +6,13 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // watchedCatalogue is the catalogue in Redis as the processor asks for it.
 type watchedCatalogue struct{ watcher *catalog.Watcher }
 
-func (c watchedCatalogue) Current() (*rules.Snapshot, rules.Instant) {
+func (c watchedCatalogue) Current() (*engine.Snapshot, rules.Instant) {
 	view := c.watcher.Current()
 	if view == nil {
 		return nil, rules.MinInstant

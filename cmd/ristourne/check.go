@@ -14,6 +14,7 @@ import (
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 	"ristourne/sinks/clickhouse"
 )
 
@@ -81,7 +82,7 @@ func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, outpu
 		if !counted {
 			found.NotCounted = append(found.NotCounted, shard)
 		}
-		fmt.Fprintf(stderr, "shard %d of %d: %s (%s)\n", shard, shards, rules.Counted(len(holes), "hole"), time.Since(began).Round(time.Second))
+		fmt.Fprintf(stderr, "shard %d of %d: %s (%s)\n", shard, shards, offer.Counted(len(holes), "hole"), time.Since(began).Round(time.Second))
 	}
 	return tellChecked(stdout, &found, output)
 }
@@ -157,11 +158,11 @@ func tellChecked(w io.Writer, found *checkedJSON, output string) error {
 	}
 	if len(found.Holes) > 0 {
 		return fmt.Errorf("%w: %s in %s. Restore the rows from a backup or a replica; shards with holes stand still until then, or until `ristourne repair --approve --accept-holes`",
-			processor.ErrIncomplete, rules.Counted(len(found.Holes), "hole"), rules.Counted(found.Shards, "shard"))
+			processor.ErrIncomplete, offer.Counted(len(found.Holes), "hole"), offer.Counted(found.Shards, "shard"))
 	}
 	if output == "json" {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "%s: the ledger is whole\n", rules.Counted(found.Shards, "shard"))
+	_, err := fmt.Fprintf(w, "%s: the ledger is whole\n", offer.Counted(found.Shards, "shard"))
 	return err
 }

@@ -25,6 +25,7 @@ import (
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 	"ristourne/sinks/clickhouse"
 )
 
@@ -149,7 +150,7 @@ func loadConfig(path string) (*config, error) {
 		return nil, err
 	}
 	if err := file.err(); err != nil {
-		return nil, fmt.Errorf("%s in the configuration:\n%w", rules.Counted(len(file.faults), "fault"), err)
+		return nil, fmt.Errorf("%s in the configuration:\n%w", offer.Counted(len(file.faults), "fault"), err)
 	}
 	return c, nil
 }

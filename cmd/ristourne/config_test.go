@@ -16,7 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected texts under testdata/bad-config, testdata/members and testdata/simulate")
@@ -96,7 +96,7 @@ func TestBadConfigurations(t *testing.T) {
 					t.Errorf("a fault without its place: %q", line)
 				}
 			}
-			if n := fmt.Sprintf("%s in ", rules.Counted(strings.Count(stdout, "\n"), "fault")); !strings.HasPrefix(stderr, n) {
+			if n := fmt.Sprintf("%s in ", offer.Counted(strings.Count(stdout, "\n"), "fault")); !strings.HasPrefix(stderr, n) {
 				t.Errorf("stderr is %q, want %q first", stderr, n)
 			}
 			checkGolden(t, strings.TrimSuffix(file, ".yaml")+".want.txt", strings.ReplaceAll(stdout, dir+"/", ""))

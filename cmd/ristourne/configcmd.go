@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 //go:embed example.yaml
@@ -53,7 +53,7 @@ func checkConfig(stdout, stderr io.Writer, path string) error {
 		return err
 	}
 	if err := file.err(); err != nil {
-		fmt.Fprintf(stderr, "%s in %s\n", rules.Counted(len(file.faults), "fault"), path)
+		fmt.Fprintf(stderr, "%s in %s\n", offer.Counted(len(file.faults), "fault"), path)
 		fmt.Fprintln(stdout, err)
 		return errReported
 	}

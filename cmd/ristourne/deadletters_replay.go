@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/feed"
-	"ristourne/rules"
+	"ristourne/rules/offer"
 	"ristourne/sinks/deadletters"
 )
 
@@ -148,7 +148,7 @@ func replayDeadLetters(ctx context.Context, stdout, stderr io.Writer, c *config,
 	if !o.dryRun && report.Total() > 0 {
 		if sent, err = sendReplay(ctx, stderr, c, &replay, report); err != nil {
 			return fmt.Errorf("%d of %s sent: %w; start the same replay again: what was taken already changes nothing",
-				sent, rules.Counted(report.Total(), "record"), err)
+				sent, offer.Counted(report.Total(), "record"), err)
 		}
 	}
 	if o.output == "json" {
@@ -183,7 +183,7 @@ func printReplay(w io.Writer, topics []string, report *deadletters.Report, dryRu
 	if dryRun {
 		did = "would be sent"
 	}
-	fmt.Fprintf(w, "%s found", rules.Counted(report.Found, "dead letter"))
+	fmt.Fprintf(w, "%s found", offer.Counted(report.Found, "dead letter"))
 	if report.Repeated > 0 {
 		fmt.Fprintf(w, ", %d of them with what another one holds", report.Repeated)
 	}

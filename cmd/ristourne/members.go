@@ -25,6 +25,8 @@ import (
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/offer"
 )
 
 func newMembersCommand() *cobra.Command {
@@ -122,7 +124,7 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "%s: %s, no faults\n", file, rules.Counted(members, "member"))
+	fmt.Fprintf(stderr, "%s: %s, no faults\n", file, offer.Counted(members, "member"))
 	if o.check || members == 0 {
 		return nil
 	}
@@ -191,7 +193,7 @@ func knownProgramme(ctx context.Context, stderr io.Writer, c *config, programme 
 	}
 	defer client.Close()
 	entries, _, err := catalog.Entries(ctx, client, c.Redis.Prefix)
-	var snapshot *rules.Snapshot
+	var snapshot *engine.Snapshot
 	if err == nil {
 		snapshot, err = catalogueNow(ctx, c, slog.New(slog.DiscardHandler))
 	}

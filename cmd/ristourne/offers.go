@@ -18,6 +18,7 @@ import (
 	"ristourne/processor/catalog/changes"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // offersDeps opens what a published catalogue lies in. Whoever opens one closes
@@ -85,7 +86,7 @@ func validateOffers(stdout, stderr io.Writer, dir, output string) error {
 	case output == "json":
 		err = printVerdict(stdout, loaded, faults)
 	case faults != nil:
-		fmt.Fprintf(stderr, "%s in %s\n", rules.Counted(len(faults.List), "fault"), dir)
+		fmt.Fprintf(stderr, "%s in %s\n", offer.Counted(len(faults.List), "fault"), dir)
 		err = faults.Render(stdout)
 	default:
 		if err = printWarnings(stdout, loaded); err == nil {
@@ -129,8 +130,8 @@ func summary(loaded *catalog.Loaded) string {
 		partners[p.ID] = true
 		stores, offers = stores+len(p.Stores), offers+len(p.Offers)
 	}
-	return fmt.Sprintf("%s in %s with %s and %s; %s", rules.Counted(len(partners), "partner"),
-		rules.Counted(len(loaded.Catalogue.Partners), "version"), rules.Counted(stores, "store"), rules.Counted(offers, "offer"), rules.Counted(len(loaded.Warnings), "warning"))
+	return fmt.Sprintf("%s in %s with %s and %s; %s", offer.Counted(len(partners), "partner"),
+		offer.Counted(len(loaded.Catalogue.Partners), "version"), offer.Counted(stores, "store"), offer.Counted(offers, "offer"), offer.Counted(len(loaded.Warnings), "warning"))
 }
 
 func newOffersPublishCommand(deps offersDeps) *cobra.Command {
@@ -212,7 +213,7 @@ func refuseSecondHistory(ctx context.Context, client redis.UniversalClient, pref
 		return err
 	}
 	if len(bodies) > 0 {
-		return fmt.Errorf("there is no catalogue in Redis, but ClickHouse has archived %s: bring it back first (ristourne offers restore)", rules.Counted(len(bodies), "version"))
+		return fmt.Errorf("there is no catalogue in Redis, but ClickHouse has archived %s: bring it back first (ristourne offers restore)", offer.Counted(len(bodies), "version"))
 	}
 	return nil
 }
@@ -246,7 +247,7 @@ func printFaults(stderr io.Writer, err error) error {
 	if err := faults.Render(stderr); err != nil {
 		return err
 	}
-	fmt.Fprintf(stderr, "%s: nothing is published\n", rules.Counted(len(faults.List), "fault"))
+	fmt.Fprintf(stderr, "%s: nothing is published\n", offer.Counted(len(faults.List), "fault"))
 	return errReported
 }
 

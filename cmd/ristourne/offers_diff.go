@@ -10,7 +10,7 @@ import (
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/changes"
 	"ristourne/processor/sourcefile"
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 type diffOptions struct {
@@ -72,7 +72,7 @@ func (o *diffOptions) diff(cmd *cobra.Command, deps offersDeps, given []string) 
 	return err
 }
 
-func (o *diffOptions) catalogues(ctx context.Context, deps offersDeps, given []string) (before, after *rules.Catalogue, err error) {
+func (o *diffOptions) catalogues(ctx context.Context, deps offersDeps, given []string) (before, after *offer.Catalogue, err error) {
 	loaded, err := catalog.Load(given[len(given)-1])
 	if err != nil {
 		return nil, nil, err
@@ -93,7 +93,7 @@ func (o *diffOptions) catalogues(ctx context.Context, deps offersDeps, given []s
 	if err != nil {
 		return nil, nil, err
 	}
-	before = &rules.Catalogue{}
+	before = &offer.Catalogue{}
 	if preview.Before != nil {
 		before = preview.Before.Catalogue
 	}

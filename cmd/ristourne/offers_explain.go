@@ -13,7 +13,8 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/simulate"
-	"ristourne/rules"
+	"ristourne/rules/explain"
+	"ristourne/rules/offer"
 )
 
 type explainOptions struct {
@@ -140,14 +141,14 @@ func textOf(t *simulate.Told) string {
 }
 
 // split gives the offer that was asked for, and the others of the place.
-func splitOffers(t *simulate.Told) (offer *rules.ExplainedOffer, others []*rules.ExplainedOffer) {
+func splitOffers(t *simulate.Told) (agreed *explain.ExplainedOffer, others []*explain.ExplainedOffer) {
 	for i := range t.Confirmed.Offers {
 		o := &t.Confirmed.Offers[i]
-		if (rules.OfferRef{Partner: o.PartnerID, Offer: o.OfferID}).String() == t.Offer {
-			offer = o
+		if (offer.OfferRef{Partner: o.PartnerID, Offer: o.OfferID}).String() == t.Offer {
+			agreed = o
 			continue
 		}
 		others = append(others, o)
 	}
-	return offer, others
+	return agreed, others
 }

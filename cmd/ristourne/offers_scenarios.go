@@ -13,7 +13,7 @@ import (
 
 	"ristourne/processor/scenario"
 	"ristourne/processor/sourcefile"
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 type scenarioOptions struct {
@@ -84,7 +84,7 @@ func testOffers(stdout, stderr io.Writer, files []string, o scenarioOptions) err
 		err = errors.Join(err, printReports(stdout, reports, took))
 	}
 	if err == nil && failed > 0 {
-		fmt.Fprintf(stderr, "%s failed\n", rules.Counted(failed, "scenario"))
+		fmt.Fprintf(stderr, "%s failed\n", offer.Counted(failed, "scenario"))
 		return errReported
 	}
 	return err
@@ -109,7 +109,7 @@ func printReports(w io.Writer, reports []scenario.Report, took []time.Duration) 
 			return err
 		}
 	}
-	total := testRow{file: rules.Counted(len(reports), "file")}
+	total := testRow{file: offer.Counted(len(reports), "file")}
 	rows := make([]testRow, len(reports))
 	width := max(len("FILE"), len(total.file))
 	for i := range reports {
@@ -119,7 +119,7 @@ func printReports(w io.Writer, reports []scenario.Report, took []time.Duration) 
 	}
 	total.state = "all as expected"
 	if total.failed > 0 {
-		total.state = rules.Counted(total.failed, "scenario") + " FAILED"
+		total.state = offer.Counted(total.failed, "scenario") + " FAILED"
 	}
 	fmt.Fprintf(w, "%-*s  SCENARIOS  PASSED  FAILED      TIME\n", width, "FILE")
 	for i := range rows {

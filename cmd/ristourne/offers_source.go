@@ -9,7 +9,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/sourcefile"
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // catalogueSource is where a command that works offline or on what is published
@@ -46,7 +46,7 @@ func loadFolder(dir string) (*catalog.Loaded, error) {
 	loaded, err := catalog.Load(dir)
 	var faults *sourcefile.Faults
 	if errors.As(err, &faults) {
-		return nil, fmt.Errorf("%s in %s:\n%w", rules.Counted(len(faults.List), "fault"), dir, err)
+		return nil, fmt.Errorf("%s in %s:\n%w", offer.Counted(len(faults.List), "fault"), dir, err)
 	}
 	return loaded, err
 }

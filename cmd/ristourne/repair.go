@@ -17,6 +17,7 @@ import (
 	"ristourne/processor/feed"
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 	"ristourne/sinks/credits"
 )
 
@@ -192,14 +193,14 @@ func printRepaired(out io.Writer, shard int32, found *processor.Repaired, refuse
 	}
 	if found.Refilled > 0 {
 		fmt.Fprintf(out, "shard %d: %s that ClickHouse had lost %s put back from the topic of instructions\n",
-			shard, rules.Counted(found.Refilled, "instruction"), wasOrWere(found.Refilled))
+			shard, offer.Counted(found.Refilled, "instruction"), wasOrWere(found.Refilled))
 	}
 	if found.Number == 0 {
 		_, err := fmt.Fprintf(out, "shard %d: nothing to repair\n", shard)
 		return err
 	}
 	_, err := fmt.Fprintf(out, "shard %d: repair %d has booked %s for %s%s\n",
-		shard, found.Number, rules.Counted(found.Lines, "line"), rules.Counted(len(found.Differences), "account"), paymentsText(", and told the bank to ", found.Payments))
+		shard, found.Number, offer.Counted(found.Lines, "line"), offer.Counted(len(found.Differences), "account"), paymentsText(", and told the bank to ", found.Payments))
 	return err
 }
 
@@ -324,12 +325,12 @@ func differenceText(d *processor.Difference) string {
 		}
 	}
 	if d.Referrals > 0 {
-		parts = append(parts, rules.Counted(d.Referrals, "referral"))
+		parts = append(parts, offer.Counted(d.Referrals, "referral"))
 	}
 	if len(parts) == 0 {
-		return rules.Counted(d.Lines, "line")
+		return offer.Counted(d.Lines, "line")
 	}
-	return fmt.Sprintf("%s: %s", rules.Counted(d.Lines, "line"), strings.Join(parts, "; "))
+	return fmt.Sprintf("%s: %s", offer.Counted(d.Lines, "line"), strings.Join(parts, "; "))
 }
 
 func paymentsText(before string, payments []processor.DifferencePayment) string {
@@ -349,15 +350,15 @@ func (l *differenceList) end() error {
 		return nil
 	}
 	if l.inFlight > 0 {
-		fmt.Fprintf(l.out, "%s left out: something of theirs is being booked just now\n", rules.Counted(l.inFlight, "account"))
+		fmt.Fprintf(l.out, "%s left out: something of theirs is being booked just now\n", offer.Counted(l.inFlight, "account"))
 	}
 	if l.accounts == 0 {
-		_, err := fmt.Fprintf(l.out, "%s compared: recomputing would change nothing\n", rules.Counted(l.compared, "account"))
+		_, err := fmt.Fprintf(l.out, "%s compared: recomputing would change nothing\n", offer.Counted(l.compared, "account"))
 		return err
 	}
 	if l.asked {
 		fmt.Fprintln(l.out, "Budgets are asked for some of it: it comes to less where they have less.")
 	}
-	_, err := fmt.Fprintf(l.out, "%s: recomputing would book %s%s\n", rules.Counted(l.accounts, "account"), rules.Counted(l.lines, "line"), paymentsText(", and ", l.payments))
+	_, err := fmt.Fprintf(l.out, "%s: recomputing would book %s%s\n", offer.Counted(l.accounts, "account"), offer.Counted(l.lines, "line"), paymentsText(", and ", l.payments))
 	return err
 }

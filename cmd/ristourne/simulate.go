@@ -20,7 +20,9 @@ import (
 	"ristourne/processor/sourcefile"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 	"ristourne/sinks/credits"
 )
 
@@ -134,11 +136,11 @@ func takeFiles(stdin io.Reader, world *simulate.World, facts string, events []st
 }
 
 // loadSnapshot reads and compiles a folder of offer files.
-func loadSnapshot(dir string) (*rules.Snapshot, error) {
+func loadSnapshot(dir string) (*engine.Snapshot, error) {
 	loaded, err := catalog.Load(dir)
 	var faults *sourcefile.Faults
 	if errors.As(err, &faults) {
-		return nil, fmt.Errorf("%s in %s:\n%w", rules.Counted(len(faults.List), "fault"), dir, err)
+		return nil, fmt.Errorf("%s in %s:\n%w", offer.Counted(len(faults.List), "fault"), dir, err)
 	}
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"ristourne/processor/simulate"
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // recordJSON is a line of a file of records: one record as it stood in Kafka.
@@ -50,7 +50,7 @@ func takeRecords(stdin io.Reader, stderr io.Writer, world *simulate.World, name 
 		return recordTopics[record.Topic](world, record.Value, at)
 	})
 	if err == nil && unread > 0 {
-		err = fmt.Errorf("%s of %s can't be read: correct them as said above", rules.Counted(unread, "line"), name)
+		err = fmt.Errorf("%s of %s can't be read: correct them as said above", offer.Counted(unread, "line"), name)
 	}
 	return err
 }

@@ -17,7 +17,10 @@ import (
 	"ristourne/processor"
 	"ristourne/processor/catalog"
 	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/explain"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 	"ristourne/sinks/clickhouse"
 )
 
@@ -58,7 +61,7 @@ account are told.`,
 
 // explained is one purchase as it is told.
 type explained struct {
-	*rules.Explanation
+	*explain.Explanation
 	Lines        []accrualJSON     `json:"lines"`
 	Instructions []instructionJSON `json:"instructions,omitempty"`
 }
@@ -145,7 +148,7 @@ func checkInstallation(ctx context.Context, c *config, ledger *clickhouse.Ledger
 }
 
 // catalogueNow is the newest catalogue in Redis.
-func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*rules.Snapshot, error) {
+func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*engine.Snapshot, error) {
 	client, err := c.Redis.connect()
 	if err != nil {
 		return nil, err
@@ -184,7 +187,7 @@ func accountsOf(ctx context.Context, ledger *clickhouse.Ledger, transactionID st
 
 // explainAccount works an account out anew and explains the given
 // transactions; all of the account where none is given.
-func explainAccount(ctx context.Context, ledger *clickhouse.Ledger, snapshot *rules.Snapshot, accountID string, transactions []string) ([]explained, error) {
+func explainAccount(ctx context.Context, ledger *clickhouse.Ledger, snapshot *engine.Snapshot, accountID string, transactions []string) ([]explained, error) {
 	trace, err := ledger.Account(ctx, accountID)
 	if err != nil {
 		return nil, err
@@ -195,7 +198,7 @@ func explainAccount(ctx context.Context, ledger *clickhouse.Ledger, snapshot *ru
 	if trace.Truncated {
 		return nil, fmt.Errorf("account %q has more events than can be told: ask ClickHouse", accountID)
 	}
-	engine := rules.NewEngine(snapshot)
+	engine := engine.New(snapshot)
 	account, err := replay(engine, accountID, trace.Set, trace.Grants)
 	if err != nil {
 		return nil, err
@@ -237,12 +240,12 @@ func transactionsOf(set []rules.SetRow) []string {
 }
 
 // replay works an account out from its set, with what budgets gave it.
-func replay(engine *rules.Engine, accountID string, set []rules.SetRow, grants []rules.Grant) (*rules.Account, error) {
-	account := rules.NewAccount(accountID)
+func replay(e *engine.Engine, accountID string, set []rules.SetRow, grants []rules.Grant) (*engine.Account, error) {
+	account := engine.NewAccount(accountID)
 	var out rules.Output
 	for i := range set {
 		out.Reset()
-		if _, err := engine.Replay(account, &set[i], &out); err != nil {
+		if _, err := e.Replay(account, &set[i], &out); err != nil {
 			return nil, fmt.Errorf("work out %s %q: %w", set[i].Cause.Kind, set[i].Cause.ID, err)
 		}
 	}
@@ -251,7 +254,7 @@ func replay(engine *rules.Engine, accountID string, set []rules.SetRow, grants [
 }
 
 // withLedger adds what is booked of the purchase, and what its events paid.
-func withLedger(x *rules.Explanation, trace *clickhouse.Trace) explained {
+func withLedger(x *explain.Explanation, trace *clickhouse.Trace) explained {
 	e := explained{Explanation: x, Lines: []accrualJSON{}}
 	causes := make(map[string]bool)
 	for i := range trace.Accruals {
@@ -298,7 +301,7 @@ func printLines(w io.Writer, x *explained) error {
 	fmt.Fprintln(w, "Booked, in order:")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, l := range x.Lines {
-		gives := "reward " + rules.FormatUnits(l.RewardMinor, l.Unit, x.decimalsOf(l.Unit))
+		gives := "reward " + offer.FormatUnits(l.RewardMinor, l.Unit, x.decimalsOf(l.Unit))
 		switch {
 		case l.Role == rules.RolePartner.String():
 			gives = "commission " + inUnit(l.CommissionMinor, l.Currency)

@@ -7,6 +7,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/money"
 )
 
@@ -47,7 +48,7 @@ func TestWhyReplaysGrantsAndReferrals(t *testing.T) {
 	}
 	// 3 % are 2.54 EUR (2.535, to the even cent), doubled 5.07: 2.53 more.
 	grants := []rules.Grant{{Budget: "campaign/black-friday", TransactionID: "P", Unit: "EUR", TargetMinor: 253, GrantedMinor: 100}}
-	engine := rules.NewEngine(loaded.Snapshot)
+	engine := engine.New(loaded.Snapshot)
 	account, err := replay(engine, "acc", set, grants)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 	"ristourne/sinks/clickhouse"
 )
 
@@ -49,7 +50,7 @@ func goodBooks() *books {
 		},
 		letters: []rules.DeadLetter{{Reason: "json"}},
 		// Under j "a" draws 990513, "c" 195097.
-		holdouts: map[string]rules.Holdout{"p/h": {Millionths: 500_000, Salt: "j"}},
+		holdouts: map[string]offer.Holdout{"p/h": {Millionths: 500_000, Salt: "j"}},
 		held:     []heldRow{{"a", "e1", []string{"p/h"}, nil}, {"c", "e2", []string{"p/h"}, []string{"p/h"}}},
 	}
 	b.fates[rules.Booked], b.fates[rules.NoChange], b.fates[rules.Unmatched], b.fates[rules.DeadLettered] = 1, 1, 1, 1
@@ -83,7 +84,7 @@ func TestEachFaultIsFoundAndNamed(t *testing.T) {
 		"another draw":              {func(b *books) { b.held[0].held = []string{"p/h"} }, "who is held out", "event e1 of account a"},
 		"a draw that isn't there":   {func(b *books) { b.held[1].held = nil }, "who is held out", "event e2 of account c"},
 		"an unknown holdout":        {func(b *books) { b.held[0].holdouts = []string{"p/x"} }, "who is held out", "p/x"},
-		"an award in spite of it":   {func(b *books) { b.holdouts["p/o"] = rules.Holdout{Millionths: 1_000_000, Salt: "o"} }, "who is held out", "purchase t, p/o"},
+		"an award in spite of it":   {func(b *books) { b.holdouts["p/o"] = offer.Holdout{Millionths: 1_000_000, Salt: "o"} }, "who is held out", "purchase t, p/o"},
 		"a margin":                  {func(b *books) { b.totals[1].CommissionMinor = 801 }, "margin", "ClickHouse has 5.01 EUR, the pure engine 5.00"},
 		"a loss":                    {loss, "margin", "costs 1.00 EUR more than p owes"},
 		"a budget is overdrawn":     {func(b *books) { b.limits["campaign/x"] = limit{99, "EUR"} }, "no budget", "campaign/x gave 1.00 of 0.99 EUR"},

@@ -19,6 +19,7 @@ import (
 	"ristourne/processor/simulate"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
 	"ristourne/sinks/deadletters"
@@ -46,7 +47,7 @@ type books struct {
 	grants []rules.Grant    // in ClickHouse: what each purchase has of each budget now; ChangeMinor is all it got, less all it gave back
 	told   []rules.Referral // what holds of programme.referrals: the newest of each purchase and offer
 
-	holdouts map[string]rules.Holdout // that are agreed, by id
+	holdouts map[string]offer.Holdout // that are agreed, by id
 	held     []heldRow                // in ClickHouse
 
 	world      *simulate.World // the pure engine, with all that was sent
@@ -98,17 +99,17 @@ func (s *sandbox) readBooks(ctx context.Context) (*books, error) {
 }
 
 // readAgreed takes from the catalogue what the books are held against.
-func (b *books) readAgreed(c *rules.Catalogue) {
+func (b *books) readAgreed(c *offer.Catalogue) {
 	b.names, b.funded, b.limits = map[string]string{}, map[offerVersion]bool{}, map[string]limit{}
 	bound := func(key string, minor int64, unit string) {
 		if minor > b.limits[key].minor { // of several versions the most
 			b.limits[key] = limit{minor, unit}
 		}
 	}
-	agreed := func(partner, budgetsOf, version string, offers []rules.Offer, points string) {
+	agreed := func(partner, budgetsOf, version string, offers []offer.Offer, points string) {
 		for i := range offers {
 			o := &offers[i]
-			b.funded[offerVersion{partner, o.ID, version}] = o.FundedBy == rules.FundedByProgramme
+			b.funded[offerVersion{partner, o.ID, version}] = o.FundedBy == offer.FundedByProgramme
 			unit := o.Currency.String()
 			if o.Reward.Kind == rules.Points {
 				unit = points

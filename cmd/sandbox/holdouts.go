@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/offer"
 )
 
 // heldRow is what ClickHouse tells of the holdouts that the purchase of an event
@@ -45,9 +47,9 @@ func (s *sandbox) readHoldouts(ctx context.Context, b *books) error {
 
 // readAgreedHoldouts notes what is agreed by id. A catalogue that changes one
 // from version to version is beyond what is checked here.
-func (b *books) readAgreedHoldouts(c *rules.Catalogue) {
-	b.holdouts = map[string]rules.Holdout{}
-	note := func(id string, h rules.Holdout) {
+func (b *books) readAgreedHoldouts(c *offer.Catalogue) {
+	b.holdouts = map[string]offer.Holdout{}
+	note := func(id string, h offer.Holdout) {
 		if h.Salt == "" {
 			h.Salt = id
 		}
@@ -59,13 +61,13 @@ func (b *books) readAgreedHoldouts(c *rules.Catalogue) {
 		p := &c.Programmes[i]
 		note(p.ID, p.Holdout)
 		for n := range p.Offers {
-			note(rules.HoldoutID("", p.Offers[n].ID), p.Offers[n].Holdout)
+			note(offer.HoldoutID("", p.Offers[n].ID), p.Offers[n].Holdout)
 		}
 	}
 	for i := range c.Partners {
 		p := &c.Partners[i]
 		for n := range p.Offers {
-			note(rules.HoldoutID(p.ID, p.Offers[n].ID), p.Offers[n].Holdout)
+			note(offer.HoldoutID(p.ID, p.Offers[n].ID), p.Offers[n].Holdout)
 		}
 	}
 	for i := range c.Campaigns {
@@ -81,18 +83,18 @@ func (b *books) checkHoldouts() finding {
 	for _, r := range b.held {
 		for _, id := range r.holdouts {
 			h, agreed := b.holdouts[id]
-			held := agreed && rules.Draw(h.Salt, r.account) < h.Millionths
+			held := agreed && engine.Draw(h.Salt, r.account) < h.Millionths
 			if !agreed || held != slices.Contains(r.held, id) {
 				f.differences = append(f.differences, fmt.Sprintf("event %s of account %s: %s holds out %v, and its draw is %d under %d",
-					r.event, r.account, id, r.held, rules.Draw(h.Salt, r.account), h.Millionths))
+					r.event, r.account, id, r.held, engine.Draw(h.Salt, r.account), h.Millionths))
 			}
 			under[r.account] = true
 			out[r.account] = out[r.account] || held
 		}
 	}
 	for k, sum := range b.booked {
-		h, agreed := b.holdouts[rules.HoldoutID(k.PartnerID, k.OfferID)]
-		if agreed && k.Role == rules.RoleMember && sum.RewardMinor != 0 && rules.Draw(h.Salt, k.AccountID) < h.Millionths {
+		h, agreed := b.holdouts[offer.HoldoutID(k.PartnerID, k.OfferID)]
+		if agreed && k.Role == rules.RoleMember && sum.RewardMinor != 0 && engine.Draw(h.Salt, k.AccountID) < h.Millionths {
 			f.differences = append(f.differences, fmt.Sprintf("%s: it is held out and has %s", describeKey(k), describeSums(sum)))
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 
 	"ristourne/rules"
+	"ristourne/rules/explain"
+	"ristourne/rules/offer"
 )
 
 // What was given, by which mechanism: each purchase is explained by the pure
@@ -57,9 +59,9 @@ func (p *part) count(row string, minor int64) {
 type mechanisms struct {
 	forms, kinds, conditions, boosts, caps, budgets, together, payers, sponsors, refunds *part
 
-	catalogue *rules.Catalogue
-	offers    map[offerVersion]*rules.Offer
-	terms     map[[2]string]*rules.Commission // by partner and version
+	catalogue *offer.Catalogue
+	offers    map[offerVersion]*offer.Offer
+	terms     map[[2]string]*offer.Commission // by partner and version
 	explained int
 }
 
@@ -69,9 +71,9 @@ type offerVersion struct{ partner, offer, version string }
 
 // How the parts of the language are called in the table.
 var (
-	formNames = map[rules.RewardForm]string{
-		rules.RateReward: "a share of the purchase", rules.FixedReward: "a fixed amount", rules.PerFullReward: "an amount for each full amount",
-		rules.TieredReward: "tiers, the highest for all", rules.CategoryReward: "by article",
+	formNames = map[offer.RewardForm]string{
+		offer.RateReward: "a share of the purchase", offer.FixedReward: "a fixed amount", offer.PerFullReward: "an amount for each full amount",
+		offer.TieredReward: "tiers, the highest for all", offer.CategoryReward: "by article",
 	}
 	marginalForm   = "tiers, each for its part"
 	kindOrder      = [...]rules.Kind{rules.Cash, rules.Points, rules.Wallet, rules.Voucher}
@@ -93,7 +95,7 @@ var (
 		{"goal", "a sum reached"},
 		{"holdout", "not to be held out"},
 	}
-	boostNames = map[rules.BoostOp]string{rules.SetRate: "sets a rate", rules.MultiplyRate: "multiplies", rules.AddRate: "adds to the rate"}
+	boostNames = map[offer.BoostOp]string{offer.SetRate: "sets a rate", offer.MultiplyRate: "multiplies", offer.AddRate: "adds to the rate"}
 	capNames   = [...][2]string{
 		{"cap:purchase", "per purchase"},
 		{"cap:day", "per day"},
@@ -107,15 +109,15 @@ var (
 	}
 )
 
-func newMechanisms(c *rules.Catalogue) *mechanisms {
+func newMechanisms(c *offer.Catalogue) *mechanisms {
 	m := &mechanisms{
-		catalogue: c, offers: map[offerVersion]*rules.Offer{}, terms: map[[2]string]*rules.Commission{},
+		catalogue: c, offers: map[offerVersion]*offer.Offer{}, terms: map[[2]string]*offer.Commission{},
 		forms: newPart("The reward is", "awards", "EUR", "",
-			formNames[rules.RateReward], formNames[rules.FixedReward], formNames[rules.PerFullReward], formNames[rules.TieredReward], marginalForm,
-			formNames[rules.CategoryReward]),
+			formNames[offer.RateReward], formNames[offer.FixedReward], formNames[offer.PerFullReward], formNames[offer.TieredReward], marginalForm,
+			formNames[offer.CategoryReward]),
 		kinds:      newPart("It is paid as", "awards", "EUR", ""),
 		conditions: newPart("It asks for", "awards", "EUR", "kept away"),
-		boosts:     newPart("A boost raises it", "awards", "EUR in all", "", boostNames[rules.SetRate], boostNames[rules.MultiplyRate], boostNames[rules.AddRate], "of the offer itself"),
+		boosts:     newPart("A boost raises it", "awards", "EUR in all", "", boostNames[offer.SetRate], boostNames[offer.MultiplyRate], boostNames[offer.AddRate], "of the offer itself"),
 		caps:       newPart("A cap bounds it", "awards", "EUR kept back", ""),
 		budgets:    newPart("A budget pays it", "purchases", "EUR given", "got less", "of an offer", "of a store and day", "of a campaign"),
 		together:   newPart("Offers live together", "awards", "EUR not given", "", "another of the group is better", "the programme's ceiling", "no more than the commission"),
@@ -151,7 +153,7 @@ func newMechanisms(c *rules.Catalogue) *mechanisms {
 	return m
 }
 
-func (m *mechanisms) index(partner, version string, offers []rules.Offer) {
+func (m *mechanisms) index(partner, version string, offers []offer.Offer) {
 	for i := range offers {
 		m.offers[offerVersion{partner, offers[i].ID, version}] = &offers[i]
 	}
@@ -162,7 +164,7 @@ func (m *mechanisms) parts() []*part {
 }
 
 // see counts what is at work in one purchase, as it is known now.
-func (m *mechanisms) see(x *rules.Explanation) {
+func (m *mechanisms) see(x *explain.Explanation) {
 	if x.Expected == nil || x.Purchase == nil {
 		return
 	}
@@ -182,7 +184,7 @@ func (m *mechanisms) see(x *rules.Explanation) {
 	m.seeRefunds(x)
 }
 
-func (m *mechanisms) seeAward(o *rules.ExplainedOffer, offer *rules.Offer) {
+func (m *mechanisms) seeAward(o *explain.ExplainedOffer, agreed *offer.Offer) {
 	for _, c := range o.Conditions {
 		if c.Skipped {
 			continue
@@ -200,27 +202,27 @@ func (m *mechanisms) seeAward(o *rules.ExplainedOffer, offer *rules.Offer) {
 	if o.AwardMinor <= 0 {
 		return
 	}
-	form := formNames[offer.Reward.Form]
-	if offer.Reward.Marginal {
+	form := formNames[agreed.Reward.Form]
+	if agreed.Reward.Marginal {
 		form = marginalForm
 	}
 	m.forms.count(form, o.CostMinor)
 	m.kinds.count(o.Kind, o.CostMinor)
 	for _, raise := range o.Raises {
 		if raise.Counts {
-			m.seeBoost(raise, o, offer)
+			m.seeBoost(raise, o, agreed)
 		}
 	}
 	switch {
 	case o.PartnerID == "":
 		m.sponsors.count("for its own offers", o.CostMinor)
-	case offer.FundedBy == rules.FundedByProgramme:
+	case agreed.FundedBy == offer.FundedByProgramme:
 		m.sponsors.count("for offers of partners", o.CostMinor)
 	}
 }
 
-func (m *mechanisms) seeBoost(raise rules.ExplainedBoost, o *rules.ExplainedOffer, offer *rules.Offer) {
-	whose, boosts := "of the offer itself", offer.Boosts
+func (m *mechanisms) seeBoost(raise explain.ExplainedBoost, o *explain.ExplainedOffer, agreed *offer.Offer) {
+	whose, boosts := "of the offer itself", agreed.Boosts
 	if raise.Campaign != "" {
 		whose, boosts = "campaign "+raise.Campaign, nil
 		for i := range m.catalogue.Campaigns {
@@ -232,14 +234,14 @@ func (m *mechanisms) seeBoost(raise rules.ExplainedBoost, o *rules.ExplainedOffe
 		}
 	}
 	m.boosts.count(whose, o.CostMinor)
-	if n := slices.IndexFunc(boosts, func(b rules.Boost) bool { return b.ID == raise.ID }); n >= 0 {
+	if n := slices.IndexFunc(boosts, func(b offer.Boost) bool { return b.ID == raise.ID }); n >= 0 {
 		m.boosts.count(boostNames[boosts[n].Op], o.CostMinor)
 	}
 }
 
 // seeBounds counts what keeps an award lower than it would be. Points are left
 // out of the amounts here: what they would cost is not told.
-func (m *mechanisms) seeBounds(o *rules.ExplainedOffer) {
+func (m *mechanisms) seeBounds(o *explain.ExplainedOffer) {
 	held := func(minor int64) int64 {
 		if o.Unit != o.Currency {
 			return 0
@@ -263,7 +265,7 @@ func (m *mechanisms) seeBounds(o *rules.ExplainedOffer) {
 	}
 }
 
-func (m *mechanisms) seeCommission(x *rules.Explanation, earns bool) {
+func (m *mechanisms) seeCommission(x *explain.Explanation, earns bool) {
 	terms := m.terms[[2]string{x.Purchase.PartnerID, x.Purchase.PartnerVersion}]
 	owed := x.Expected.Commission.Minor
 	switch {
@@ -274,7 +276,7 @@ func (m *mechanisms) seeCommission(x *rules.Explanation, earns bool) {
 		}
 	case owed > 0:
 		m.payers.count(termsName(terms), owed)
-		if terms.On == rules.OnSale {
+		if terms.On == offer.OnSale {
 			m.payers.count("for every sale", owed)
 		}
 	}
@@ -285,11 +287,11 @@ func (m *mechanisms) seeCommission(x *rules.Explanation, earns bool) {
 	}
 }
 
-func termsName(c *rules.Commission) string {
+func termsName(c *offer.Commission) string {
 	switch {
-	case c.Form == rules.TieredCommission:
+	case c.Form == offer.TieredCommission:
 		return "by tiers"
-	case c.Form == rules.CostPlusCommission:
+	case c.Form == offer.CostPlusCommission:
 		return "what rewards cost, and more"
 	case c.FixedMinor == 0:
 		return "a share"
@@ -340,7 +342,7 @@ func (m *mechanisms) seeSponsors(booked ledgerSums) {
 }
 
 // readMechanisms explains the purchases of the books.
-func (b *books) readMechanisms(c *rules.Catalogue) (*mechanisms, error) {
+func (b *books) readMechanisms(c *offer.Catalogue) (*mechanisms, error) {
 	m := newMechanisms(c)
 	purchases := slices.SortedFunc(maps.Keys(b.purchases), func(x, y purchaseID) int {
 		return cmp.Or(cmp.Compare(x.account, y.account), cmp.Compare(x.transaction, y.transaction))

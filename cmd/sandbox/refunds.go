@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ristourne/rules"
+	"ristourne/rules/explain"
 )
 
 // unlinkedRefund is what has become of a refund that names no purchase.
@@ -93,7 +94,7 @@ var refundReasons = [...][2]string{
 const refundsWait = "matched to none"
 
 // seeRefunds counts by what the refunds of a purchase were matched to it.
-func (m *mechanisms) seeRefunds(x *rules.Explanation) {
+func (m *mechanisms) seeRefunds(x *explain.Explanation) {
 	for _, e := range x.Events {
 		if e.Unlinked == nil {
 			continue

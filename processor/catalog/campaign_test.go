@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 const blackFriday = `campaign: black-friday
@@ -35,16 +36,16 @@ func TestACampaign(t *testing.T) {
 		"programme.yaml": programmeText + groceries, "a.yaml": shop("a", 3, ""), "campaigns.yaml": blackFriday,
 	})
 	got := loaded.Catalogue.Campaigns[0]
-	want := rules.Campaign{
+	want := offer.Campaign{
 		ID: "black-friday", Version: got.Version, Programme: "test", Name: "Black Friday",
 		From: day(2026, 11, 27), Until: day(2026, 12, 1),
-		When:     rules.When{Hours: []rules.Hours{{FromSec: 8 * 3600, UntilSec: 86_400}}},
-		Audience: rules.Audience{Segments: []string{"students"}},
-		Budget:   rules.Budget{AmountMinor: 500_000, Whole: true}, Unit: "EUR",
-		Boosts: []rules.CampaignBoost{
-			{Boost: rules.Boost{ID: "double", Op: rules.MultiplyRate, FactorMillionths: 2_000_000}, Offers: []rules.OfferRef{{Partner: "a", Offer: "o"}, {Offer: "groceries"}}},
-			{Boost: rules.Boost{ID: "more", Op: rules.AddRate, RateMillionths: 10_000, When: rules.When{Weekdays: 1 << 5}}, Offers: []rules.OfferRef{{Partner: "a"}}},
-			{Boost: rules.Boost{ID: "all", Op: rules.SetRate, RateMillionths: 50_000}},
+		When:     offer.When{Hours: []offer.Hours{{FromSec: 8 * 3600, UntilSec: 86_400}}},
+		Audience: offer.Audience{Segments: []string{"students"}},
+		Budget:   offer.Budget{AmountMinor: 500_000, Whole: true}, Unit: "EUR",
+		Boosts: []offer.CampaignBoost{
+			{Boost: offer.Boost{ID: "double", Op: offer.MultiplyRate, FactorMillionths: 2_000_000}, Offers: []offer.OfferRef{{Partner: "a", Offer: "o"}, {Offer: "groceries"}}},
+			{Boost: offer.Boost{ID: "more", Op: offer.AddRate, RateMillionths: 10_000, When: offer.When{Weekdays: 1 << 5}}, Offers: []offer.OfferRef{{Partner: "a"}}},
+			{Boost: offer.Boost{ID: "all", Op: offer.SetRate, RateMillionths: 50_000}},
 		},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -16,6 +16,7 @@ import (
 
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // What is published lies in Redis as a chain of versions. Each holds the
@@ -207,7 +208,7 @@ func (s *storedDocument) read() (*document, []sourcefile.Fault) {
 		}
 	}
 	d.file, d.shownAs, d.stamped = s.File, shownAs, true
-	d.version = rules.Version{ID: s.Version, From: s.from(), Ended: s.Change == Ended}
+	d.version = offer.Version{ID: s.Version, From: s.from(), Ended: s.Change == Ended}
 	return d, nil
 }
 

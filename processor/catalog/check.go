@@ -3,14 +3,14 @@ package catalog
 import (
 	"cmp"
 
-	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // What a file's values must be together. A value that couldn't be read is its
 // zero value here, and was a fault already: nothing more is said of it.
 
-func (c *checker) checkProgramme(d *document, p *rules.Programme) {
+func (c *checker) checkProgramme(d *document, p *offer.Programme) {
 	doc := d.programme
 	for i, r := range doc.cardTokenRanges {
 		if r.Prefix != "" && r.Length > 0 && r.Length < len(r.Prefix) {
@@ -27,13 +27,13 @@ func (c *checker) checkProgramme(d *document, p *rules.Programme) {
 	check.offers(doc.offers, p.Offers)
 }
 
-func (c *checker) checkPartner(d *document, p *rules.Partner, in *rules.Programme) {
+func (c *checker) checkPartner(d *document, p *offer.Partner, in *offer.Programme) {
 	if p.ID == programmeWord {
 		c.fault(d, path{"partner"}, "a partner can't be called %q, since a campaign names the programme's own offers so: write another id", p.ID)
 	}
 	owed := &d.partner.commission
 	c.checkCommission(d, path{"commission"}, &owed.value, p.Currency, "the partner's terms are")
-	if owed := owed.value; owed.on.on == rules.OnSale && p.Commission.None() && owed.subscription.minor == 0 && !d.partner.commission.broken {
+	if owed := owed.value; owed.on.on == offer.OnSale && p.Commission.None() && owed.subscription.minor == 0 && !d.partner.commission.broken {
 		c.fault(d, path{"commission", "on"}, "`on: sale` says when a commission is owed, but there is none: write percent or fixed beside it")
 	}
 	check := offerChecker{
@@ -147,13 +147,13 @@ func (c *checker) checkKey(d *document, at path, k *keyDoc) {
 }
 
 // checkWindow holds [from, until) to some time in it.
-func (c *checker) checkWindow(d *document, at path, from, until rules.LocalTime) {
+func (c *checker) checkWindow(d *document, at path, from, until offer.LocalTime) {
 	if !from.IsZero() && !until.IsZero() && compareLocal(from, until) >= 0 {
 		c.fault(d, at.to("until"), "until is not after from, and until itself is no part of the window: write a later until")
 	}
 }
 
-func compareLocal(a, b rules.LocalTime) int {
+func compareLocal(a, b offer.LocalTime) int {
 	return cmp.Or(cmp.Compare(a.Year, b.Year), cmp.Compare(a.Month, b.Month), cmp.Compare(a.Day, b.Day),
 		cmp.Compare(a.Hour, b.Hour), cmp.Compare(a.Min, b.Min), cmp.Compare(a.Sec, b.Sec))
 }

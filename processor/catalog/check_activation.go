@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // activatable is one offer that members activate, as one version has it.
@@ -19,9 +20,9 @@ type activatable struct {
 // checkActivations refuses one id for offers of several partners that members
 // activate: a fact that names the id alone would mean each of them. Unless all of
 // them say that it does.
-func (c *checker) checkActivations(documents []*document, catalogue *rules.Catalogue) {
+func (c *checker) checkActivations(documents []*document, catalogue *offer.Catalogue) {
 	byID := map[string][]activatable{}
-	look := func(d *document, of string, offers []rules.Offer) {
+	look := func(d *document, of string, offers []offer.Offer) {
 		from, until := c.inForceWithin(d)
 		for i := range offers {
 			o := &offers[i]

@@ -2,10 +2,11 @@ package catalog
 
 import (
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // boosts checks what raises an offer.
-func (c *offerChecker) boosts(at path, o *offerDoc, offer *rules.Offer) {
+func (c *offerChecker) boosts(at path, o *offerDoc, offer *offer.Offer) {
 	c.boostIDs(c.doc, at, o.boosts)
 	for i := range o.boosts {
 		b := &o.boosts[i]
@@ -17,14 +18,14 @@ func (c *offerChecker) boosts(at path, o *offerDoc, offer *rules.Offer) {
 }
 
 // fits holds a boost to a rate of the offer's kind.
-func (c *offerChecker) fits(at path, b *boostDoc, offer *rules.Offer) {
+func (c *offerChecker) fits(at path, b *boostDoc, agreed *offer.Offer) {
 	given := b.given()
-	c.rate(at, *given, offer)
-	switch points := offer.Reward.Kind == rules.Points; {
-	case offer.Reward.Form == rules.FixedReward || offer.Reward.Form == rules.PerFullReward:
+	c.rate(at, *given, agreed)
+	switch points := agreed.Reward.Kind == rules.Points; {
+	case agreed.Reward.Form == offer.FixedReward || agreed.Reward.Form == offer.PerFullReward:
 		c.fault(at, "this offer gives an amount, and has no rate to %s: write `multiply: 2`, or an amount as an offer of its own", b.verb())
 	case points && !given.ofPoints():
-		c.fault(at, "%s is money, but the offer gives points: write it such as 3 points per %s", given, offer.Currency)
+		c.fault(at, "%s is money, but the offer gives points: write it such as 3 points per %s", given, agreed.Currency)
 	case !points && given.ofPoints():
 		c.fault(at, "%s are points, but the offer gives money: write it such as 6%%", given)
 	}

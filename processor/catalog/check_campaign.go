@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // checkCampaign checks what the values of a campaign must be together.
-func (c *checker) checkCampaign(d *document, in *rules.Programme) {
+func (c *checker) checkCampaign(d *document, in *offer.Programme) {
 	doc := d.campaign
 	c.checkWindow(d, path{}, doc.from, doc.until)
 	c.boostIDs(d, path{"boosts"}, doc.boosts)
@@ -25,7 +25,7 @@ func (c *checker) checkCampaign(d *document, in *rules.Programme) {
 	}
 }
 
-func (c *checker) checkCampaignBudget(d *document, b *budgetDoc, in *rules.Programme) {
+func (c *checker) checkCampaignBudget(d *document, b *budgetDoc, in *offer.Programme) {
 	switch {
 	case !b.amount.written():
 	case b.amount.isZero():
@@ -41,7 +41,7 @@ func (c *checker) checkCampaignBudget(d *document, b *budgetDoc, in *rules.Progr
 }
 
 // checkPointsOf holds a rate in points to what the programme gives.
-func (c *checker) checkPointsOf(d *document, at path, given rate, in *rules.Programme) {
+func (c *checker) checkPointsOf(d *document, at path, given rate, in *offer.Programme) {
 	if !c.givesPoints(in) {
 		c.faultNoPoints(d, at, in)
 		return
@@ -55,7 +55,7 @@ func (c *checker) checkPointsOf(d *document, at path, given rate, in *rules.Prog
 }
 
 // givesPoints reports whether the programme gives points, as far as can be told.
-func (c *checker) givesPoints(in *rules.Programme) bool {
+func (c *checker) givesPoints(in *offer.Programme) bool {
 	if in.Points.Code != "" || isNone(in.Currency) {
 		return true
 	}
@@ -64,18 +64,18 @@ func (c *checker) givesPoints(in *rules.Programme) bool {
 	})
 }
 
-func (c *checker) faultNoPoints(d *document, at path, in *rules.Programme) {
+func (c *checker) faultNoPoints(d *document, at path, in *offer.Programme) {
 	c.fault(d, at, "programme %s gives no points: write them in its file, such as `points: {code: MILES, value: 0.005 %s}`, or give money", in.ID, in.Currency)
 }
 
-func (c *checker) faultInexact(d *document, at path, given rate, in *rules.Programme) {
+func (c *checker) faultInexact(d *document, at path, given rate, in *offer.Programme) {
 	c.fault(d, at, "%s can't be counted exactly: for each minor unit of money it has to be a whole number of millionths of what %s are counted in (%d decimals)",
 		given, in.Points.Code, in.Points.Decimals)
 }
 
 // checkReferences holds campaigns to offers that some version has: a campaign may
 // come before the offers it raises.
-func (c *checker) checkReferences(documents []*document, catalogue *rules.Catalogue) {
+func (c *checker) checkReferences(documents []*document, catalogue *offer.Catalogue) {
 	if len(catalogue.Campaigns) == 0 || !c.whole {
 		return
 	}
@@ -87,7 +87,7 @@ func (c *checker) checkReferences(documents []*document, catalogue *rules.Catalo
 		}
 		campaign := &catalogue.Campaigns[n]
 		for i, b := range campaign.Boosts {
-			seen := map[rules.OfferRef]bool{}
+			seen := map[offer.OfferRef]bool{}
 			for j, ref := range b.Offers {
 				at := path{"boosts", i, "offers", j}
 				switch what := shelf.missing(campaign.Programme, ref); {
@@ -102,7 +102,7 @@ func (c *checker) checkReferences(documents []*document, catalogue *rules.Catalo
 	}
 }
 
-func refText(ref rules.OfferRef) string {
+func refText(ref offer.OfferRef) string {
 	partner, offer := ref.Partner, ref.Offer
 	if partner == "" {
 		partner = programmeWord
@@ -117,7 +117,7 @@ func refText(ref rules.OfferRef) string {
 // have an empty partner.
 type shelf map[string]map[string]map[string]bool
 
-func shelfOf(catalogue *rules.Catalogue) shelf {
+func shelfOf(catalogue *offer.Catalogue) shelf {
 	s := shelf{}
 	for i := range catalogue.Programmes {
 		p := &catalogue.Programmes[i]
@@ -130,7 +130,7 @@ func shelfOf(catalogue *rules.Catalogue) shelf {
 	return s
 }
 
-func (s shelf) put(programme, partner string, offers []rules.Offer) {
+func (s shelf) put(programme, partner string, offers []offer.Offer) {
 	if s[programme] == nil {
 		s[programme] = map[string]map[string]bool{}
 	}
@@ -143,7 +143,7 @@ func (s shelf) put(programme, partner string, offers []rules.Offer) {
 }
 
 // missing says why a campaign's reference leads nowhere; empty: it doesn't.
-func (s shelf) missing(programme string, ref rules.OfferRef) string {
+func (s shelf) missing(programme string, ref offer.OfferRef) string {
 	offers, known := s[programme][ref.Partner]
 	partners := names(s[programme])
 	switch {

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // checkLevels holds the files of levels to one each programme, and every level
@@ -63,7 +63,7 @@ func (c *checker) checkLevelIDs(d *document) {
 }
 
 func (c *checker) checkLevelsNamed(d *document, levels []string) {
-	d.eachAudience(func(at path, a *rules.Audience) {
+	d.eachAudience(func(at path, a *offer.Audience) {
 		for i, level := range a.Levels {
 			if level != "" && !slices.Contains(levels, level) {
 				c.fault(d, at.to("levels", i), "there is no level %q: known are %s%s", level, strings.Join(levels, ", "), didYouMean(level, levels))
@@ -75,7 +75,7 @@ func (c *checker) checkLevelsNamed(d *document, levels []string) {
 // hintAtLevels says once a file that nobody checks the levels it names.
 func (c *checker) hintAtLevels(d *document) {
 	said := !c.newest(d)
-	d.eachAudience(func(at path, a *rules.Audience) {
+	d.eachAudience(func(at path, a *offer.Audience) {
 		if len(a.Levels) > 0 && !said {
 			said = true
 			c.warn(d, at.to("levels"), "levels are named here, and no file says which there are, so a slip of the pen stays unseen: add one such as `levels: [usual, loyal]`")
@@ -84,7 +84,7 @@ func (c *checker) hintAtLevels(d *document) {
 }
 
 // eachAudience gives every audience that a file names, with its place.
-func (d *document) eachAudience(each func(at path, a *rules.Audience)) {
+func (d *document) eachAudience(each func(at path, a *offer.Audience)) {
 	switch {
 	case d.programme != nil:
 		eachOfferAudience(d.programme.offers, each)
@@ -96,14 +96,14 @@ func (d *document) eachAudience(each func(at path, a *rules.Audience)) {
 	}
 }
 
-func eachOfferAudience(offers []offerDoc, each func(at path, a *rules.Audience)) {
+func eachOfferAudience(offers []offerDoc, each func(at path, a *offer.Audience)) {
 	for i := range offers {
 		each(path{"offers", i, "for"}, &offers[i].audience)
 		eachBoostAudience(path{"offers", i, "boosts"}, offers[i].boosts, each)
 	}
 }
 
-func eachBoostAudience(at path, boosts []boostDoc, each func(at path, a *rules.Audience)) {
+func eachBoostAudience(at path, boosts []boostDoc, each func(at path, a *offer.Audience)) {
 	for i := range boosts {
 		each(at.to(i, "for"), &boosts[i].audience)
 	}

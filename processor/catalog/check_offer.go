@@ -3,6 +3,7 @@ package catalog
 import (
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // What the values of one offer must be together.
@@ -11,11 +12,11 @@ import (
 type offerChecker struct {
 	*checker
 	doc       *document
-	programme *rules.Programme // as it is when the file comes into force
+	programme *offer.Programme // as it is when the file comes into force
 	own       bool             // the offers are the programme's
 	// Of a partner: its stores by id, what it owes and in what.
 	stores        map[string]int
-	owed          rules.Commission
+	owed          offer.Commission
 	owedBroken    bool
 	termsCurrency money.Currency
 }
@@ -24,7 +25,7 @@ func (c *offerChecker) fault(at path, format string, args ...any) {
 	c.checker.fault(c.doc, at, format, args...)
 }
 
-func (c *offerChecker) offers(docs []offerDoc, offers []rules.Offer) {
+func (c *offerChecker) offers(docs []offerDoc, offers []offer.Offer) {
 	first := map[string]int{}
 	for i := range docs {
 		o, at := &docs[i], path{"offers", i}
@@ -37,7 +38,7 @@ func (c *offerChecker) offers(docs []offerDoc, offers []rules.Offer) {
 	}
 }
 
-func (c *offerChecker) offer(at path, o *offerDoc, offer *rules.Offer) {
+func (c *offerChecker) offer(at path, o *offerDoc, offer *offer.Offer) {
 	c.checkWindow(c.doc, at, o.from, o.until)
 	c.named(at.to("stores"), o)
 	c.reward(at.to("reward"), o, offer)
@@ -71,20 +72,20 @@ func (c *offerChecker) named(at path, o *offerDoc) {
 }
 
 // reward checks what an offer gives.
-func (c *offerChecker) reward(at path, o *offerDoc, offer *rules.Offer) {
+func (c *offerChecker) reward(at path, o *offerDoc, agreed *offer.Offer) {
 	r := &o.reward.value
 	if o.reward.broken {
 		return
 	}
 	switch r.formOf() {
-	case rules.FixedReward, rules.PerFullReward:
+	case offer.FixedReward, offer.PerFullReward:
 		if r.fixed.isZero() {
 			c.fault(at, "a reward of %s gives nothing: write an amount over 0, or remove the offer", r.fixed)
 		}
-		c.quantity(at, r.fixed, offer, offer.Reward.Kind)
-		c.amount(at, r.per, offer)
-	case rules.TieredReward:
-		c.tiers(at.to("tiers"), r, offer)
+		c.quantity(at, r.fixed, agreed, agreed.Reward.Kind)
+		c.amount(at, r.per, agreed)
+	case offer.TieredReward:
+		c.tiers(at.to("tiers"), r, agreed)
 	}
 	if r.categories == nil && r.rest != (rate{}) {
 		c.fault(at.to("rest"), "`rest` is what has no listed category, and there are no categories: write categories beside it, or drop it")
@@ -92,11 +93,11 @@ func (c *offerChecker) reward(at path, o *offerDoc, offer *rules.Offer) {
 	if r.marginal && r.tiers == nil {
 		c.fault(at.to("apply_to"), "`apply_to` says how tiers count, and there are none: write tiers beside it, or drop it")
 	}
-	c.rates(at, r, offer)
+	c.rates(at, r, agreed)
 }
 
 // rates checks what a reward gives for each unit of money.
-func (c *offerChecker) rates(at path, r *reward, offer *rules.Offer) {
+func (c *offerChecker) rates(at path, r *reward, offer *offer.Offer) {
 	rates := r.rates()
 	var highest rate
 	for _, given := range rates {
@@ -118,7 +119,7 @@ func (c *offerChecker) rates(at path, r *reward, offer *rules.Offer) {
 	}
 }
 
-func (c *offerChecker) tiers(at path, r *reward, offer *rules.Offer) {
+func (c *offerChecker) tiers(at path, r *reward, offer *offer.Offer) {
 	for i, t := range r.tiers {
 		c.amount(at.to(i, "from"), t.from, offer)
 		if i > 0 && !isNone(t.from.currency) && t.from.minor <= r.tiers[i-1].from.minor {
@@ -128,7 +129,7 @@ func (c *offerChecker) tiers(at path, r *reward, offer *rules.Offer) {
 }
 
 // rate holds a rate in points to the offer's currency and to what can be counted.
-func (c *offerChecker) rate(at path, given rate, offer *rules.Offer) {
+func (c *offerChecker) rate(at path, given rate, offer *offer.Offer) {
 	if !given.ofPoints() {
 		return
 	}
@@ -139,7 +140,7 @@ func (c *offerChecker) rate(at path, given rate, offer *rules.Offer) {
 }
 
 // amount holds money to the offer's currency.
-func (c *offerChecker) amount(at path, a amount, offer *rules.Offer) {
+func (c *offerChecker) amount(at path, a amount, offer *offer.Offer) {
 	if !isNone(a.currency) && !isNone(offer.Currency) && a.currency != offer.Currency {
 		c.fault(at, "%s is in %s, but the offer counts in %s: write it in %s, or say `currency: %s` in the offer",
 			a, a.currency, offer.Currency, offer.Currency, a.currency)
@@ -147,7 +148,7 @@ func (c *offerChecker) amount(at path, a amount, offer *rules.Offer) {
 }
 
 // quantity holds what is given or bounded to the kind of the reward.
-func (c *offerChecker) quantity(at path, q quantity, offer *rules.Offer, kind rules.Kind) {
+func (c *offerChecker) quantity(at path, q quantity, offer *offer.Offer, kind rules.Kind) {
 	switch points := kind == rules.Points; {
 	case !q.written():
 	case points && !q.inPoints:
@@ -164,7 +165,7 @@ func (c *offerChecker) quantity(at path, q quantity, offer *rules.Offer, kind ru
 }
 
 // kind checks as what a reward is paid.
-func (c *offerChecker) kind(at path, o *offerDoc, offer *rules.Offer) {
+func (c *offerChecker) kind(at path, o *offerDoc, offer *offer.Offer) {
 	points := o.reward.value.givesPoints()
 	switch {
 	case !points || isNone(c.programme.Currency):
@@ -187,14 +188,14 @@ func (c *offerChecker) kind(at path, o *offerDoc, offer *rules.Offer) {
 	}
 }
 
-func (c *offerChecker) conditions(at path, o *offerDoc, offer *rules.Offer) {
-	c.amount(at.to("min_spend"), o.minSpend, offer)
-	c.amount(at.to("max_spend"), o.maxSpend, offer)
+func (c *offerChecker) conditions(at path, o *offerDoc, agreed *offer.Offer) {
+	c.amount(at.to("min_spend"), o.minSpend, agreed)
+	c.amount(at.to("max_spend"), o.maxSpend, agreed)
 	if o.maxSpend.minor == 0 && !isNone(o.maxSpend.currency) {
 		c.fault(at.to("max_spend"), "no purchase is at most %s: write an amount over 0, or drop the key", o.maxSpend)
 	}
 	if o.goal != nil {
-		c.amount(at.to("goal", "spend"), o.goal.spend, offer)
+		c.amount(at.to("goal", "spend"), o.goal.spend, agreed)
 		if o.goal.spend.minor == 0 && !isNone(o.goal.spend.currency) {
 			c.fault(at.to("goal", "spend"), "a goal of %s is reached by everybody: write an amount over 0, or drop the goal", o.goal.spend)
 		}
@@ -202,13 +203,13 @@ func (c *offerChecker) conditions(at path, o *offerDoc, offer *rules.Offer) {
 			c.fault(at.to("every"), "an offer has either a goal or an nth visit: keep one, or make two offers of it")
 		}
 	}
-	if o.every != nil && o.every.OnceADay && o.every.Per == rules.PerDay {
+	if o.every != nil && o.every.OnceADay && o.every.Per == offer.PerDay {
 		c.fault(at.to("every", "once_a"), "with one visit a day no day has a second one: count over a longer period, or drop `once_a`")
 	}
 }
 
 // caps checks what bounds the awards of one member, or of one sponsor.
-func (c *offerChecker) caps(at path, caps []capDoc, offer *rules.Offer, kind rules.Kind) {
+func (c *offerChecker) caps(at path, caps []capDoc, agreed *offer.Offer, kind rules.Kind) {
 	type limit struct {
 		period
 		byCount bool
@@ -218,8 +219,8 @@ func (c *offerChecker) caps(at path, caps []capDoc, offer *rules.Offer, kind rul
 		if one.amount.written() && one.amount.isZero() {
 			c.fault(at.to(i, "amount"), "a cap of %s leaves nothing of the offer: write an amount over 0, or remove the cap", one.amount)
 		}
-		c.quantity(at.to(i, "amount"), one.amount, offer, kind)
-		if one.count > 0 && one.per.per == rules.PerPurchase {
+		c.quantity(at.to(i, "amount"), one.amount, agreed, kind)
+		if one.count > 0 && one.per.per == offer.PerPurchase {
 			c.fault(at.to(i, "count"), "an offer gives once for each purchase: bound it by an amount, or count over a longer period")
 		}
 		name := limit{one.per, one.count > 0}
@@ -230,7 +231,7 @@ func (c *offerChecker) caps(at path, caps []capDoc, offer *rules.Offer, kind rul
 	}
 }
 
-func (c *offerChecker) budgets(at path, o *offerDoc, offer *rules.Offer) {
+func (c *offerChecker) budgets(at path, o *offerDoc, offer *offer.Offer) {
 	if o.budget != nil && o.budgets != nil {
 		c.fault(at.to("budget"), "`budget` and `budgets` exclude each other: write all of them under `budgets`")
 	}
@@ -251,7 +252,7 @@ func (c *offerChecker) budgets(at path, o *offerDoc, offer *rules.Offer) {
 	}
 }
 
-func (c *offerChecker) budget(at path, b *budgetDoc, offer *rules.Offer) {
+func (c *offerChecker) budget(at path, b *budgetDoc, offer *offer.Offer) {
 	if b.amount.written() && b.amount.isZero() {
 		c.fault(at, "a budget of %s leaves nothing of the offer: write an amount over 0, or drop the budget", b.amount)
 	}
@@ -260,34 +261,34 @@ func (c *offerChecker) budget(at path, b *budgetDoc, offer *rules.Offer) {
 
 // funding refuses what only the programme can pay, unless the file says that it
 // does.
-func (c *offerChecker) funding(at path, o *offerDoc, offer *rules.Offer) {
-	if offer.FundedBy == rules.FundedByProgramme || offer.Reward.Form == 0 {
+func (c *offerChecker) funding(at path, o *offerDoc, agreed *offer.Offer) {
+	if agreed.FundedBy == offer.FundedByProgramme || agreed.Reward.Form == 0 {
 		return
 	}
 	at = at.to("funded_by")
-	adds := !offer.Commission.None() || o.commission.broken
+	adds := !agreed.Commission.None() || o.commission.broken
 	switch owed := &c.owed; {
 	case c.own && o.fundedBy.stated:
-		c.fault(at, "no partner owes a commission that could pay offer %q of the programme: say `funded_by: programme`", offer.ID)
+		c.fault(at, "no partner owes a commission that could pay offer %q of the programme: say `funded_by: programme`", agreed.ID)
 	case c.own:
-		c.fault(at, "the bank pays offer %q of its programme: say so with `funded_by: programme`", offer.ID)
+		c.fault(at, "the bank pays offer %q of its programme: say so with `funded_by: programme`", agreed.ID)
 	case owed.None() && !c.owedBroken && !adds:
-		c.fault(at, "the partner owes no commission that could pay offer %q: write the partner's commission, or say `funded_by: programme` if the bank pays it", offer.ID)
-	case offer.Reward.Kind == rules.Points && owed.Form != rules.CostPlusCommission && !c.owedBroken:
-		c.fault(at, "points of offer %q aren't paid by a commission: say `funded_by: programme` if the bank pays them, or agree on a commission that is cost_plus", offer.ID)
-	case !isNone(offer.Currency) && !isNone(c.termsCurrency) && offer.Currency != c.termsCurrency:
+		c.fault(at, "the partner owes no commission that could pay offer %q: write the partner's commission, or say `funded_by: programme` if the bank pays it", agreed.ID)
+	case agreed.Reward.Kind == rules.Points && owed.Form != offer.CostPlusCommission && !c.owedBroken:
+		c.fault(at, "points of offer %q aren't paid by a commission: say `funded_by: programme` if the bank pays them, or agree on a commission that is cost_plus", agreed.ID)
+	case !isNone(agreed.Currency) && !isNone(c.termsCurrency) && agreed.Currency != c.termsCurrency:
 		c.fault(at, "offer %q counts in %s, which the partner's commission in %s can't pay: say `currency: %s` in the offer, or `funded_by: programme` if the bank pays it",
-			offer.ID, offer.Currency, c.termsCurrency, c.termsCurrency)
+			agreed.ID, agreed.Currency, c.termsCurrency, c.termsCurrency)
 	}
 }
 
 // commission checks what the partner owes for this offer beside its terms.
-func (c *offerChecker) commission(at path, o *offerDoc, offer *rules.Offer) {
+func (c *offerChecker) commission(at path, o *offerDoc, offer *offer.Offer) {
 	owed := &o.commission
 	c.checkCommission(c.doc, at, &owed.value, offer.Currency, "the offer counts")
 }
 
-func (c *offerChecker) sponsor(at path, o *offerDoc, offer *rules.Offer) {
+func (c *offerChecker) sponsor(at path, o *offerDoc, offer *offer.Offer) {
 	s := o.sponsor
 	if s == nil {
 		return

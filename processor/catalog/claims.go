@@ -9,12 +9,13 @@ import (
 
 	"ristourne/processor/lookalike"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // claim is one store's right to a key for a time: that of the key and that of
 // the partner's version which says so.
 type claim struct {
-	key         rules.Key // From and Until: the time in which both hold
+	key         offer.Key // From and Until: the time in which both hold
 	doc         *document
 	store, at   int // positions in the document
 	partner, id string
@@ -23,7 +24,7 @@ type claim struct {
 
 // claims refuses a key that two stores have for the same time, over the whole
 // catalogue and all its versions: a purchase there would belong to either.
-func (c *checker) claims(documents []*document, catalogue *rules.Catalogue) {
+func (c *checker) claims(documents []*document, catalogue *offer.Catalogue) {
 	all := c.allClaims(documents, catalogue)
 	slices.SortFunc(all, func(a, b claim) int {
 		return cmp.Or(compareNames(&a.key, &b.key), a.key.From.Compare(b.key.From),
@@ -84,7 +85,7 @@ func lookAlikeOf(a claim, others []claim) *claim {
 
 // lookAlikeParts says how two keys differ; empty: in nothing but what narrows
 // them.
-func lookAlikeParts(a, b *rules.Key) string {
+func lookAlikeParts(a, b *offer.Key) string {
 	for _, pair := range [...][2]string{{a.MID, b.MID}, {a.NetworkMerchantID, b.NetworkMerchantID}, {a.SubMerchantID, b.SubMerchantID}} {
 		if pair[0] != pair[1] {
 			return lookalike.Difference(pair[0], pair[1])
@@ -99,7 +100,7 @@ func (c *checker) warnOfLookAlike(a claim, other *claim) {
 		describeKey(&a.key), a.id, a.partner, describeKey(&other.key), other.id, other.partner, other.place(c.trees), lookAlikeParts(&a.key, &other.key))
 }
 
-func (c *checker) allClaims(documents []*document, catalogue *rules.Catalogue) []claim {
+func (c *checker) allClaims(documents []*document, catalogue *offer.Catalogue) []claim {
 	until := map[*document]rules.Instant{}
 	for _, versions := range c.versions {
 		for i, d := range versions {
@@ -145,12 +146,12 @@ func earlier(a, b rules.Instant) rules.Instant {
 // only some keys narrow it by. The acquirer makes a rank of its own where there
 // is neither sub-merchant nor terminal, so a MID with one and without are two
 // names.
-func compareNames(a, b *rules.Key) int {
+func compareNames(a, b *offer.Key) int {
 	return cmp.Or(strings.Compare(a.NetworkMerchantID, b.NetworkMerchantID), strings.Compare(a.MID, b.MID),
 		strings.Compare(a.SubMerchantID, b.SubMerchantID), strings.Compare(a.TerminalID, b.TerminalID), strings.Compare(ownRank(a), ownRank(b)))
 }
 
-func ownRank(k *rules.Key) string {
+func ownRank(k *offer.Key) string {
 	if k.SubMerchantID != "" || k.TerminalID != "" {
 		return ""
 	}
@@ -159,7 +160,7 @@ func ownRank(k *rules.Key) string {
 
 // narrower is what may tell two keys of one name apart: one that has none meets
 // all.
-func narrower(k *rules.Key) string {
+func narrower(k *offer.Key) string {
 	if k.NetworkMerchantID != "" {
 		return k.Network
 	}
@@ -202,7 +203,7 @@ func extend(open []claim, next claim) []claim {
 	return append(open, next)
 }
 
-func describeKey(k *rules.Key) string {
+func describeKey(k *offer.Key) string {
 	var parts []string
 	for _, part := range [...]struct{ name, value string }{
 		{"network", k.Network},

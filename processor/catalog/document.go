@@ -18,6 +18,7 @@ import (
 
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // Kind is what a file is about.
@@ -63,7 +64,7 @@ type document struct {
 	meaning string
 	// version is worked out from effective_from, or was stamped when the
 	// document was published.
-	version rules.Version
+	version offer.Version
 	stamped bool
 	// published is when Redis took it; zero: not published.
 	published rules.Instant

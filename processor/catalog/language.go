@@ -5,6 +5,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // What an offer file can say. These tables are the language: a key that isn't
@@ -18,7 +19,7 @@ type programmeDoc struct {
 	currency        money.Currency
 	zone            *time.Location
 	rounding        money.Rounding
-	enrolment       rules.Enrolment
+	enrolment       offer.Enrolment
 	allCards        bool
 	horizonDays     int
 	unlinkedRefunds int   // days; 0: not written
@@ -78,7 +79,7 @@ type commissionTier struct {
 // owing is for which purchases a commission is owed, and whether the file says
 // so.
 type owing struct {
-	on     rules.CommissionOn
+	on     offer.CommissionOn
 	stated bool
 }
 
@@ -91,7 +92,7 @@ type storeDoc struct {
 type keyDoc struct {
 	mid, acquirer, subMerchant, terminal string
 	network, networkMerchantID           string
-	from, until                          rules.LocalTime
+	from, until                          offer.LocalTime
 }
 
 // Bounds on what one file may hold: far over what a chain of shops needs, far
@@ -119,7 +120,7 @@ var (
 		"type": []string{"string", "number"}, "minimum": 0, "maximum": 100, "pattern": shareOfAccountsForm.String(),
 	}}
 	aCeiling     = scalar[int64]{form: "a rate such as 50%", pattern: rateForm, parse: parseCeiling}
-	wallClock    = scalar[rules.LocalTime]{form: "a date such as 2026-01-31", pattern: dateForm, parse: parseWallClock}
+	wallClock    = scalar[offer.LocalTime]{form: "a date such as 2026-01-31", pattern: dateForm, parse: parseWallClock}
 	effectiveAt  = scalar[effective]{form: "a date such as 2026-01-31", pattern: instantForm, parse: parseEffective}
 	prefixDigits = scalar[string]{form: "the first digits of a token, such as 4000", pattern: prefixForm, parse: parsePrefix, digits: &[2]int64{0, 999_999_999_999}}
 	pointsCode   = scalar[string]{form: "a code such as MILES", pattern: pointsCodeForm, parse: parsePointsCode, digits: &[2]int64{10, 999_999_999_999}}
@@ -128,14 +129,14 @@ var (
 	roundings = oneOf(map[string]money.Rounding{
 		"half_even": money.HalfEven, "half_up": money.HalfUp, "down": money.Down, "up": money.Up,
 	}, "half_even", "half_up", "down", "up")
-	enrolments = oneOf(map[string]rules.Enrolment{
-		"explicit": rules.EnrolmentExplicit, "automatic": rules.EnrolmentAutomatic,
+	enrolments = oneOf(map[string]offer.Enrolment{
+		"explicit": offer.EnrolmentExplicit, "automatic": offer.EnrolmentAutomatic,
 	}, "explicit", "automatic")
 	letters = oneOf(map[string]bool{"any": false, "sepa": true}, "any", "sepa")
 	cards   = oneOf(map[string]bool{"linked": false, "all": true}, "linked", "all")
-	owed    = oneOf(map[string]owing{"award": {rules.OnAward, true}, "sale": {rules.OnSale, true}}, "award", "sale")
+	owed    = oneOf(map[string]owing{"award": {offer.OnAward, true}, "sale": {offer.OnSale, true}}, "award", "sale")
 	payer   = oneOf(map[string]funding{
-		"commission": {rules.FundedByCommission, true}, "programme": {rules.FundedByProgramme, true},
+		"commission": {offer.FundedByCommission, true}, "programme": {offer.FundedByProgramme, true},
 	}, "commission", "programme")
 )
 
@@ -151,7 +152,7 @@ var programmeKeys = mapping[programmeDoc]{what: "the programme", fields: []field
 	key("currency", currencyCode, func(d *programmeDoc) *money.Currency { return &d.currency }, "the currency in which it counts, such as EUR").must(),
 	key("zone", zoneName, func(d *programmeDoc) **time.Location { return &d.zone }, "whose days and months caps follow, such as Europe/Paris").must(),
 	key("rounding", roundings, func(d *programmeDoc) *money.Rounding { return &d.rounding }, "how an award becomes whole cents"),
-	key("enrolment", enrolments, func(d *programmeDoc) *rules.Enrolment { return &d.enrolment }, "whether members enrol, or every account is one"),
+	key("enrolment", enrolments, func(d *programmeDoc) *offer.Enrolment { return &d.enrolment }, "whether members enrol, or every account is one"),
 	key("cards", cards, func(d *programmeDoc) *bool { return &d.allCards }, "whether only linked cards earn, or all of a member's"),
 	key("horizon_days", number(1, maxHorizonDays), func(d *programmeDoc) *int { return &d.horizonDays }, "after how many days a purchase is too late"),
 	key("unlinked_refunds", someDays, func(d *programmeDoc) *int { return &d.unlinkedRefunds }, "how old a purchase may be that a refund without a link is matched to, such as 60 days; none where none is written"),
@@ -237,8 +238,8 @@ var merchantKeys = mapping[keyDoc]{what: "a merchant key", fields: []field[keyDo
 	key("terminal", keyText, func(k *keyDoc) *string { return &k.terminal }, "the terminal, where one merchant id serves several stores"),
 	key("network", keyText, func(k *keyDoc) *string { return &k.network }, "the card network that gave the network merchant id"),
 	key("network_merchant_id", keyText, func(k *keyDoc) *string { return &k.networkMerchantID }, "the store's id at the card network"),
-	key("from", wallClock, func(k *keyDoc) *rules.LocalTime { return &k.from }, "the first day of the key"),
-	key("until", wallClock, func(k *keyDoc) *rules.LocalTime { return &k.until }, "the day from which the key holds no more"),
+	key("from", wallClock, func(k *keyDoc) *offer.LocalTime { return &k.from }, "the first day of the key"),
+	key("until", wallClock, func(k *keyDoc) *offer.LocalTime { return &k.until }, "the day from which the key holds no more"),
 }}
 
 var storeKeys = mapping[storeDoc]{what: "a store", fields: []field[storeDoc]{

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // What a campaign, and the levels of members, can say.
@@ -19,9 +19,9 @@ type campaignDoc struct {
 	effective   effective
 	name        string
 	programme   string
-	from, until rules.LocalTime
+	from, until offer.LocalTime
 	when        whenDoc
-	audience    rules.Audience
+	audience    offer.Audience
 	budget      *budgetDoc
 	holdout     holdoutDoc
 	boosts      []boostDoc
@@ -48,26 +48,26 @@ var offerRefForm = regexp.MustCompile(`^([a-z0-9._-]{1,64})/(\*|[a-z0-9._-]{1,64
 
 // parseOfferRef reads `cafe-du-coin/everyday`, `bookshop/*` or
 // `programme/groceries`.
-func parseOfferRef(text string) (rules.OfferRef, error) {
+func parseOfferRef(text string) (offer.OfferRef, error) {
 	m := offerRefForm.FindStringSubmatch(text)
 	if m == nil {
-		return rules.OfferRef{}, fmt.Errorf("%q names no offer: write PARTNER/OFFER, PARTNER/* for all of a partner's, or programme/OFFER for the programme's own", clip(text))
+		return offer.OfferRef{}, fmt.Errorf("%q names no offer: write PARTNER/OFFER, PARTNER/* for all of a partner's, or programme/OFFER for the programme's own", clip(text))
 	}
-	ref := rules.OfferRef{Partner: m[1], Offer: strings.TrimPrefix(m[2], "*")}
+	ref := offer.OfferRef{Partner: m[1], Offer: strings.TrimPrefix(m[2], "*")}
 	if ref.Partner == programmeWord {
 		ref.Partner = ""
 	}
 	return ref, nil
 }
 
-var offerRef = scalar[rules.OfferRef]{form: "an offer such as cafe-du-coin/everyday, bookshop/* or programme/groceries", pattern: offerRefForm, parse: parseOfferRef}
+var offerRef = scalar[offer.OfferRef]{form: "an offer such as cafe-du-coin/everyday, bookshop/* or programme/groceries", pattern: offerRefForm, parse: parseOfferRef}
 
 var campaignBoostKeys = mapping[boostDoc]{
 	what: "a boost of a campaign",
 	fields: append([]field[boostDoc]{
 		boostKeys.fields[0],
-		key("offers", oneOrMany[rules.OfferRef]{list[rules.OfferRef]{what: "a list of offers", max: maxOffersPerBoost, of: offerRef, filled: true}},
-			func(b *boostDoc) *[]rules.OfferRef { return &b.offers }, "which offers it raises, such as [cafe-du-coin/everyday, bookshop/*]; every offer where none is written"),
+		key("offers", oneOrMany[offer.OfferRef]{list[offer.OfferRef]{what: "a list of offers", max: maxOffersPerBoost, of: offerRef, filled: true}},
+			func(b *boostDoc) *[]offer.OfferRef { return &b.offers }, "which offers it raises, such as [cafe-du-coin/everyday, bookshop/*]; every offer where none is written"),
 	}, boostKeys.fields[1:]...),
 	choices: boostKeys.choices,
 }
@@ -79,10 +79,10 @@ var campaignKeys = mapping[campaignDoc]{what: "a campaign", fields: []field[camp
 	key("effective_from", effectiveAt, func(d *campaignDoc) *effective { return &d.effective }, "the day from which this version holds, such as 2026-01-31"),
 	key("name", plainText, func(d *campaignDoc) *string { return &d.name }, "what members know the campaign as"),
 	key("programme", idText, func(d *campaignDoc) *string { return &d.programme }, "the programme's id; needed only where there are several"),
-	key("from", wallClock, func(d *campaignDoc) *rules.LocalTime { return &d.from }, "the first day, on the store's clock"),
-	key("until", wallClock, func(d *campaignDoc) *rules.LocalTime { return &d.until }, "the day from which it holds no more"),
+	key("from", wallClock, func(d *campaignDoc) *offer.LocalTime { return &d.from }, "the first day, on the store's clock"),
+	key("until", wallClock, func(d *campaignDoc) *offer.LocalTime { return &d.until }, "the day from which it holds no more"),
 	key("when", whenKeys, func(d *campaignDoc) *whenDoc { return &d.when }, "at which times, such as {weekdays: [wed], hours: 16:00-19:00}"),
-	key("for", everyMember, func(d *campaignDoc) *rules.Audience { return &d.audience }, "for which members, such as {levels: [loyal]}"),
+	key("for", everyMember, func(d *campaignDoc) *offer.Audience { return &d.audience }, "for which members, such as {levels: [loyal]}"),
 	key("budget", ifWritten[budgetDoc]{either[budgetDoc]{budgetPhrase, campaignBudgetKeys}}, func(d *campaignDoc) **budgetDoc { return &d.budget },
 		"the most that it adds to all awards together, such as 5000 EUR"),
 	key("holdout", aHoldout, func(d *campaignDoc) *holdoutDoc { return &d.holdout }, "for whom its boosts don't apply, so that its effect can be measured, such as 10% of all accounts"),

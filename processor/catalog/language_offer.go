@@ -3,6 +3,7 @@ package catalog
 import (
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // What an offer can say.
@@ -11,11 +12,11 @@ import (
 type offerDoc struct {
 	id, name    string
 	stores      []string
-	from, until rules.LocalTime
+	from, until offer.LocalTime
 	currency    money.Currency
 	reward      known[reward]
 	pays        rules.Kind // 0: not written
-	wallet      *rules.WalletTerms
+	wallet      *offer.WalletTerms
 	voucherFor  string
 	conditionsDoc
 	boosts     []boostDoc
@@ -36,7 +37,7 @@ type activation bool
 
 // reward is what an offer gives. Form 0: none, or one that can't be read.
 type reward struct {
-	form       rules.RewardForm // of a phrase; that of a mapping follows from its keys
+	form       offer.RewardForm // of a phrase; that of a mapping follows from its keys
 	rate       rate
 	fixed      quantity
 	per        amount
@@ -55,37 +56,37 @@ type conditionsDoc struct {
 	minSpend, maxSpend amount
 	when               whenDoc
 	channels           []rules.Channel
-	mcc, exceptMCC     []rules.MCCRange
+	mcc, exceptMCC     []offer.MCCRange
 	countries          []string
 	paidIn             []money.Currency
-	audience           rules.Audience
+	audience           offer.Audience
 	firstPurchase      bool
 	lapsedDays         int
-	every              *rules.Every
+	every              *offer.Every
 	goal               *goalDoc
 }
 
 type whenDoc struct {
-	weekdays []rules.Weekdays
-	hours    []rules.Hours
-	dates    []rules.Dates
+	weekdays []offer.Weekdays
+	hours    []offer.Hours
+	dates    []offer.Dates
 }
 
 type goalDoc struct {
 	spend amount
-	per   rules.CapPeriod
+	per   offer.CapPeriod
 	again bool
 }
 
 // boostDoc is a boost: of an offer, or of a campaign, which names offers.
 type boostDoc struct {
 	id          string
-	from, until rules.LocalTime
+	from, until offer.LocalTime
 	when        whenDoc
-	audience    rules.Audience
+	audience    offer.Audience
 	set, add    *rate
 	factor      int64 // millionths; 0: not written
-	offers      []rules.OfferRef
+	offers      []offer.OfferRef
 }
 
 // capDoc is a cap: by amount, or by count.
@@ -110,7 +111,7 @@ type sponsorDoc struct {
 
 // funding is who pays a reward, and whether the file says so.
 type funding struct {
-	by     rules.Funding
+	by     offer.Funding
 	stated bool
 }
 
@@ -138,11 +139,11 @@ var (
 		"type": []string{"number", "string"}, "minimum": 1, "maximum": maxFactor, "pattern": factorForm.String(),
 	}}
 	aSponsorReward = scalar[shareOrAmount]{form: "a reward such as 5% or 10 EUR", pattern: owedForm, parse: parseShareOrAmount}
-	aWeekday       = scalar[rules.Weekdays]{form: "a weekday such as wed, or mon-fri", pattern: weekdayForm, parse: parseWeekdays}
-	someHours      = scalar[rules.Hours]{form: "times of day such as 16:00-19:00", pattern: hoursForm, parse: parseHours}
-	someDates      = scalar[rules.Dates]{form: "dates such as 2026-11-27 to 2026-11-30", pattern: datesForm, parse: parseDates}
+	aWeekday       = scalar[offer.Weekdays]{form: "a weekday such as wed, or mon-fri", pattern: weekdayForm, parse: parseWeekdays}
+	someHours      = scalar[offer.Hours]{form: "times of day such as 16:00-19:00", pattern: hoursForm, parse: parseHours}
+	someDates      = scalar[offer.Dates]{form: "dates such as 2026-11-27 to 2026-11-30", pattern: datesForm, parse: parseDates}
 	someDays       = scalar[int]{form: "a number of days such as 30 days", pattern: daysForm, parse: parseDays}
-	anMCC          = scalar[rules.MCCRange]{form: "a merchant category code such as 5411, or 5400-5499", pattern: mccForm, parse: parseMCC, digits: &[2]int64{1000, 9999}}
+	anMCC          = scalar[offer.MCCRange]{form: "a merchant category code such as 5411, or 5400-5499", pattern: mccForm, parse: parseMCC, digits: &[2]int64{1000, 9999}}
 	aCountry       = scalar[string]{form: "a country such as FR", pattern: countryForm, parse: parseCountry}
 	aCapPeriod     = scalar[period]{form: "a period such as month or 30 days", pattern: capPeriodForm, parse: parseCapPeriod}
 
@@ -158,9 +159,9 @@ var (
 	lastAward = oneOf(map[string]bool{"partial": false, "none": true}, "partial", "none")
 	shelves   = oneOf(map[string]bool{"store and day": true}, "store and day")
 	onceADay  = oneOf(map[string]bool{"day": true}, "day")
-	calendar  = oneOf(map[string]rules.CapPeriod{
-		"day": rules.PerDay, "week": rules.PerWeek, "month": rules.PerMonth,
-		"quarter": rules.PerQuarter, "year": rules.PerYear, "life": rules.PerLife,
+	calendar  = oneOf(map[string]offer.CapPeriod{
+		"day": offer.PerDay, "week": offer.PerWeek, "month": offer.PerMonth,
+		"quarter": offer.PerQuarter, "year": offer.PerYear, "life": offer.PerLife,
 	}, calendarPeriods...)
 )
 
@@ -193,34 +194,34 @@ var rewardKeys = mapping[reward]{
 	choices: []choice{{keys: []string{"tiers", "categories"}, one: true, doc: "what is given, such as tiers: [{from: 100 EUR, give: 5%}]"}},
 }
 
-var walletKeys = mapping[rules.WalletTerms]{what: "a wallet", fields: []field[rules.WalletTerms]{
-	key("usable_after", someDays, func(w *rules.WalletTerms) *int { return &w.UsableAfterDays }, "when it can be spent, such as 14 days; at once where none is written"),
-	key("expires_after", someDays, func(w *rules.WalletTerms) *int { return &w.ExpiresAfterDays }, "when it is lost, such as 365 days; never where none is written"),
+var walletKeys = mapping[offer.WalletTerms]{what: "a wallet", fields: []field[offer.WalletTerms]{
+	key("usable_after", someDays, func(w *offer.WalletTerms) *int { return &w.UsableAfterDays }, "when it can be spent, such as 14 days; at once where none is written"),
+	key("expires_after", someDays, func(w *offer.WalletTerms) *int { return &w.ExpiresAfterDays }, "when it is lost, such as 365 days; never where none is written"),
 }}
 
 var whenKeys = mapping[whenDoc]{
 	what: "when",
 	fields: []field[whenDoc]{
-		key("weekdays", oneOrMany[rules.Weekdays]{list[rules.Weekdays]{what: "a list of weekdays", max: 7, of: aWeekday, filled: true}},
-			func(w *whenDoc) *[]rules.Weekdays { return &w.weekdays }, "on which days, such as [wed, fri] or mon-fri"),
-		key("hours", oneOrMany[rules.Hours]{list[rules.Hours]{what: "a list of times of day", max: maxHours, of: someHours, filled: true}},
-			func(w *whenDoc) *[]rules.Hours { return &w.hours }, "at which times, such as 16:00-19:00; the end is no part of them"),
-		key("dates", oneOrMany[rules.Dates]{list[rules.Dates]{what: "a list of dates", max: maxDateWindows, of: someDates, filled: true}},
-			func(w *whenDoc) *[]rules.Dates { return &w.dates }, "on which dates, such as 2026-11-27 to 2026-11-30; the last day is part of them"),
+		key("weekdays", oneOrMany[offer.Weekdays]{list[offer.Weekdays]{what: "a list of weekdays", max: 7, of: aWeekday, filled: true}},
+			func(w *whenDoc) *[]offer.Weekdays { return &w.weekdays }, "on which days, such as [wed, fri] or mon-fri"),
+		key("hours", oneOrMany[offer.Hours]{list[offer.Hours]{what: "a list of times of day", max: maxHours, of: someHours, filled: true}},
+			func(w *whenDoc) *[]offer.Hours { return &w.hours }, "at which times, such as 16:00-19:00; the end is no part of them"),
+		key("dates", oneOrMany[offer.Dates]{list[offer.Dates]{what: "a list of dates", max: maxDateWindows, of: someDates, filled: true}},
+			func(w *whenDoc) *[]offer.Dates { return &w.dates }, "on which dates, such as 2026-11-27 to 2026-11-30; the last day is part of them"),
 	},
 	choices: []choice{{keys: []string{"weekdays", "hours", "dates"}, doc: "when it holds, such as weekdays: [wed]"}},
 }
 
 // everyMember is the table of audiences that ask nothing of the offer itself.
-var everyMember = mapping[rules.Audience]{
+var everyMember = mapping[offer.Audience]{
 	what: "for",
-	fields: []field[rules.Audience]{
-		key("levels", words("a list of levels"), func(a *rules.Audience) *[]string { return &a.Levels }, "of one of these levels, such as [loyal]"),
-		key("segments", words("a list of segments"), func(a *rules.Audience) *[]string { return &a.Segments }, "of one of these segments, such as [students]"),
-		key("card_products", words("a list of card products"), func(a *rules.Audience) *[]string { return &a.CardProducts }, "who paid with one of these, such as [gold]"),
-		key("enrolled_since", wallClock, func(a *rules.Audience) *rules.LocalTime { return &a.EnrolledSince }, "who enrolled on this day or later"),
-		key("enrolled_for", someDays, func(a *rules.Audience) *int { return &a.EnrolledForDays }, "who enrolled at least so long ago, such as 30 days"),
-		key("enrolled_within", someDays, func(a *rules.Audience) *int { return &a.EnrolledWithinDays }, "who enrolled less than so long ago, such as 30 days"),
+	fields: []field[offer.Audience]{
+		key("levels", words("a list of levels"), func(a *offer.Audience) *[]string { return &a.Levels }, "of one of these levels, such as [loyal]"),
+		key("segments", words("a list of segments"), func(a *offer.Audience) *[]string { return &a.Segments }, "of one of these segments, such as [students]"),
+		key("card_products", words("a list of card products"), func(a *offer.Audience) *[]string { return &a.CardProducts }, "who paid with one of these, such as [gold]"),
+		key("enrolled_since", wallClock, func(a *offer.Audience) *offer.LocalTime { return &a.EnrolledSince }, "who enrolled on this day or later"),
+		key("enrolled_for", someDays, func(a *offer.Audience) *int { return &a.EnrolledForDays }, "who enrolled at least so long ago, such as 30 days"),
+		key("enrolled_within", someDays, func(a *offer.Audience) *int { return &a.EnrolledWithinDays }, "who enrolled less than so long ago, such as 30 days"),
 	},
 	choices: []choice{{
 		keys: []string{"levels", "segments", "card_products", "enrolled_since", "enrolled_for", "enrolled_within"},
@@ -228,25 +229,25 @@ var everyMember = mapping[rules.Audience]{
 	}},
 }
 
-var audienceKeys = mapping[rules.Audience]{
+var audienceKeys = mapping[offer.Audience]{
 	what: "for of an offer",
 	fields: append(everyMember.fields[:len(everyMember.fields):len(everyMember.fields)],
-		key("activated", yesOrNo, func(a *rules.Audience) *bool { return &a.Activated }, "true: only who has activated the offer")),
+		key("activated", yesOrNo, func(a *offer.Audience) *bool { return &a.Activated }, "true: only who has activated the offer")),
 	choices: []choice{{
 		keys: []string{"levels", "segments", "card_products", "activated", "enrolled_since", "enrolled_for", "enrolled_within"},
 		doc:  "whom it is for, such as levels: [loyal]",
 	}},
 }
 
-var everyKeys = mapping[rules.Every]{what: "every nth visit", fields: []field[rules.Every]{
-	key("visit", number(2, 10_000), func(e *rules.Every) *int { return &e.N }, "which visits earn, such as 5 for the 5th, the 10th and so on").must(),
-	key("per", calendar, func(e *rules.Every) *rules.CapPeriod { return &e.Per }, "within what visits are counted; life where none is written"),
-	key("once_a", onceADay, func(e *rules.Every) *bool { return &e.OnceADay }, "day: of several purchases of one day only the first is a visit"),
+var everyKeys = mapping[offer.Every]{what: "every nth visit", fields: []field[offer.Every]{
+	key("visit", number(2, 10_000), func(e *offer.Every) *int { return &e.N }, "which visits earn, such as 5 for the 5th, the 10th and so on").must(),
+	key("per", calendar, func(e *offer.Every) *offer.CapPeriod { return &e.Per }, "within what visits are counted; life where none is written"),
+	key("once_a", onceADay, func(e *offer.Every) *bool { return &e.OnceADay }, "day: of several purchases of one day only the first is a visit"),
 }}
 
 var goalKeys = mapping[goalDoc]{what: "a goal", fields: []field[goalDoc]{
 	key("spend", anAmount, func(g *goalDoc) *amount { return &g.spend }, "what has to be spent, such as 200 EUR").must(),
-	key("per", calendar, func(g *goalDoc) *rules.CapPeriod { return &g.per }, "within what it is summed; life where none is written"),
+	key("per", calendar, func(g *goalDoc) *offer.CapPeriod { return &g.per }, "within what it is summed; life where none is written"),
 	key("again", yesOrNo, func(g *goalDoc) *bool { return &g.again }, "true: again with each further amount as large"),
 }}
 
@@ -254,10 +255,10 @@ var boostKeys = mapping[boostDoc]{
 	what: "a boost",
 	fields: []field[boostDoc]{
 		key("id", idText, func(b *boostDoc) *string { return &b.id }, "the boost's id, such as happy-hour").must(),
-		key("from", wallClock, func(b *boostDoc) *rules.LocalTime { return &b.from }, "the first day, on the store's clock"),
-		key("until", wallClock, func(b *boostDoc) *rules.LocalTime { return &b.until }, "the day from which it holds no more"),
+		key("from", wallClock, func(b *boostDoc) *offer.LocalTime { return &b.from }, "the first day, on the store's clock"),
+		key("until", wallClock, func(b *boostDoc) *offer.LocalTime { return &b.until }, "the day from which it holds no more"),
 		key("when", whenKeys, func(b *boostDoc) *whenDoc { return &b.when }, "at which times, such as {weekdays: [wed], hours: 16:00-19:00}"),
-		key("for", everyMember, func(b *boostDoc) *rules.Audience { return &b.audience }, "for which members, such as {levels: [loyal]}"),
+		key("for", everyMember, func(b *boostDoc) *offer.Audience { return &b.audience }, "for which members, such as {levels: [loyal]}"),
 		key("set", ifWritten[rate]{aGivenRate}, func(b *boostDoc) **rate { return &b.set }, "the rate that is given instead, such as 6%"),
 		key("add", ifWritten[rate]{aGivenRate}, func(b *boostDoc) **rate { return &b.add }, "what is given beside the rate, such as 2%"),
 		key("multiply", aFactor, func(b *boostDoc) *int64 { return &b.factor }, "by what the reward is multiplied, such as 2"),
@@ -312,13 +313,13 @@ var offerKeys = mapping[offerDoc]{
 		key("name", plainText, func(o *offerDoc) *string { return &o.name }, "what members read"),
 		key("stores", list[string]{what: "a list of store ids", max: maxStores, of: idText},
 			func(o *offerDoc) *[]string { return &o.stores }, "where it holds; all of the partner's stores where none is written"),
-		key("from", wallClock, func(o *offerDoc) *rules.LocalTime { return &o.from }, "the first day, on the store's clock"),
-		key("until", wallClock, func(o *offerDoc) *rules.LocalTime { return &o.until }, "the day from which it holds no more"),
+		key("from", wallClock, func(o *offerDoc) *offer.LocalTime { return &o.from }, "the first day, on the store's clock"),
+		key("until", wallClock, func(o *offerDoc) *offer.LocalTime { return &o.until }, "the day from which it holds no more"),
 		key("currency", currencyCode, func(o *offerDoc) *money.Currency { return &o.currency }, "in what it counts; the programme's currency where none is written"),
 		key("reward", whetherKnown[reward]{either[reward]{aReward, rewardKeys}}, func(o *offerDoc) *known[reward] { return &o.reward },
 			"what the member gets, such as 3% or 2 EUR, 1 EUR per full 20 EUR, 2 points per EUR, or {tiers: [{from: 100 EUR, give: 5%}]}"),
 		key("pays", payments, func(o *offerDoc) *rules.Kind { return &o.pays }, "as what money is given: cash on the card, into the wallet, or a voucher"),
-		key("wallet", ifWritten[rules.WalletTerms]{walletKeys}, func(o *offerDoc) **rules.WalletTerms { return &o.wallet },
+		key("wallet", ifWritten[offer.WalletTerms]{walletKeys}, func(o *offerDoc) **offer.WalletTerms { return &o.wallet },
 			"with pays: wallet, when it can be spent, such as {usable_after: 14 days, expires_after: 365 days}"),
 		key("voucher_for", plainText, func(o *offerDoc) *string { return &o.voucherFor }, "with pays: voucher, what it is for, such as a free coffee"),
 		key("min_spend", anAmount, func(o *offerDoc) *amount { return &o.minSpend }, "the least purchase that earns, such as 20 EUR"),
@@ -326,18 +327,18 @@ var offerKeys = mapping[offerDoc]{
 		key("when", whenKeys, func(o *offerDoc) *whenDoc { return &o.when }, "at which times, such as {weekdays: [wed], hours: 16:00-19:00}"),
 		key("channels", oneOrMany[rules.Channel]{list[rules.Channel]{what: "a list of channels", max: 3, of: channels, filled: true}},
 			func(o *offerDoc) *[]rules.Channel { return &o.channels }, "how it was bought, such as [in_store, online]"),
-		key("mcc", oneOrMany[rules.MCCRange]{list[rules.MCCRange]{what: "a list of merchant category codes", max: maxMCCs, of: anMCC, filled: true}},
-			func(o *offerDoc) *[]rules.MCCRange { return &o.mcc }, "the merchant's categories, such as [\"5411\", 5400-5499]"),
-		key("except_mcc", oneOrMany[rules.MCCRange]{list[rules.MCCRange]{what: "a list of merchant category codes", max: maxMCCs, of: anMCC, filled: true}},
-			func(o *offerDoc) *[]rules.MCCRange { return &o.exceptMCC }, "categories that earn nothing, such as [\"5541\", 7995]"),
+		key("mcc", oneOrMany[offer.MCCRange]{list[offer.MCCRange]{what: "a list of merchant category codes", max: maxMCCs, of: anMCC, filled: true}},
+			func(o *offerDoc) *[]offer.MCCRange { return &o.mcc }, "the merchant's categories, such as [\"5411\", 5400-5499]"),
+		key("except_mcc", oneOrMany[offer.MCCRange]{list[offer.MCCRange]{what: "a list of merchant category codes", max: maxMCCs, of: anMCC, filled: true}},
+			func(o *offerDoc) *[]offer.MCCRange { return &o.exceptMCC }, "categories that earn nothing, such as [\"5541\", 7995]"),
 		key("countries", oneOrMany[string]{list[string]{what: "a list of countries", max: maxCountries, of: aCountry, filled: true}},
 			func(o *offerDoc) *[]string { return &o.countries }, "the merchant's countries, such as [FR, BE]"),
 		key("paid_in", oneOrMany[money.Currency]{list[money.Currency]{what: "a list of currencies", max: maxCurrencies, of: currencyCode, filled: true}},
 			func(o *offerDoc) *[]money.Currency { return &o.paidIn }, "in which currencies it was paid, such as [CHF, GBP]"),
-		key("for", audienceKeys, func(o *offerDoc) *rules.Audience { return &o.audience }, "for which members, such as {levels: [loyal]}"),
+		key("for", audienceKeys, func(o *offerDoc) *offer.Audience { return &o.audience }, "for which members, such as {levels: [loyal]}"),
 		key("first_purchase", yesOrNo, func(o *offerDoc) *bool { return &o.firstPurchase }, "true: only for the first purchase at the partner"),
 		key("lapsed", someDays, func(o *offerDoc) *int { return &o.lapsedDays }, "only for who bought there, but not for so long, such as 90 days"),
-		key("every", ifWritten[rules.Every]{everyKeys}, func(o *offerDoc) **rules.Every { return &o.every }, "only for each nth visit, such as {visit: 5, per: month}"),
+		key("every", ifWritten[offer.Every]{everyKeys}, func(o *offerDoc) **offer.Every { return &o.every }, "only for each nth visit, such as {visit: 5, per: month}"),
 		key("goal", ifWritten[goalDoc]{goalKeys}, func(o *offerDoc) **goalDoc { return &o.goal }, "only when so much was spent, such as {spend: 200 EUR, per: month}"),
 		key("boosts", list[boostDoc]{what: "a list of boosts", max: maxBoostsPerOffer, of: boostKeys},
 			func(o *offerDoc) *[]boostDoc { return &o.boosts }, "when it gives more, such as [{id: happy-hour, when: {weekdays: [wed], hours: 16:00-19:00}, set: 6%}]"),

@@ -16,12 +16,14 @@ import (
 
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/offer"
 )
 
 // Loaded is a catalogue that was read without a fault.
 type Loaded struct {
-	Catalogue *rules.Catalogue
-	Snapshot  *rules.Snapshot
+	Catalogue *offer.Catalogue
+	Snapshot  *engine.Snapshot
 	// Warnings are about what is legal but surely not meant.
 	Warnings []sourcefile.Fault
 
@@ -163,7 +165,7 @@ func assemble(dir string, documents []*document, faults []sourcefile.Fault, now 
 	switch {
 	case len(faults) > 0: // what couldn't be read would seem wrong to the rules too
 	case len(c.faults) > 0:
-		c.refused(documents, rules.Check(loaded.Catalogue))
+		c.refused(documents, offer.Check(loaded.Catalogue))
 	default:
 		loaded.Snapshot = c.compile(documents, loaded.Catalogue)
 	}
@@ -185,9 +187,9 @@ func sortDocuments(documents []*document) {
 
 // compile makes the snapshot. What the rules still refuse is told in terms of
 // the files.
-func (c *checker) compile(documents []*document, catalogue *rules.Catalogue) *rules.Snapshot {
-	snapshot, err := rules.Compile(catalogue)
-	var refused rules.Faults
+func (c *checker) compile(documents []*document, catalogue *offer.Catalogue) *engine.Snapshot {
+	snapshot, err := engine.Compile(catalogue)
+	var refused offer.Faults
 	switch {
 	case errors.As(err, &refused):
 		c.refused(documents, refused)
@@ -199,13 +201,13 @@ func (c *checker) compile(documents []*document, catalogue *rules.Catalogue) *ru
 
 // refused tells what the rules refuse beyond what was found already. Of a value
 // that has a fault they say more than helps: it is told once.
-func (c *checker) refused(documents []*document, faults rules.Faults) {
+func (c *checker) refused(documents []*document, faults offer.Faults) {
 	told := map[place]bool{}
 	for _, f := range c.faults {
 		told[placeOf(f.doc, f.path)] = true
 	}
-	kinds := map[rules.Subject]Kind{
-		rules.SubjectProgramme: KindProgramme, rules.SubjectPartner: KindPartner, rules.SubjectCampaign: KindCampaign,
+	kinds := map[offer.Subject]Kind{
+		offer.SubjectProgramme: KindProgramme, offer.SubjectPartner: KindPartner, offer.SubjectCampaign: KindCampaign,
 	}
 	for _, f := range faults {
 		first := slices.IndexFunc(documents, func(d *document) bool { return d.subject.Kind == kinds[f.Subject] })
@@ -312,7 +314,7 @@ func (d *document) setVersion(zone *time.Location) {
 		return
 	}
 	from := d.effective().at(zone)
-	d.version = rules.Version{ID: versionID(from, zone, d.meaning), From: from}
+	d.version = offer.Version{ID: versionID(from, zone, d.meaning), From: from}
 }
 
 // group collects the versions of each subject; documents are in order.
@@ -356,7 +358,7 @@ func shareStores(a, b *partnerDoc) bool {
 		known[a.stores[i].id] = true
 		for j := range a.stores[i].keys {
 			k := a.stores[i].keys[j].value
-			k.from, k.until = rules.LocalTime{}, rules.LocalTime{}
+			k.from, k.until = offer.LocalTime{}, offer.LocalTime{}
 			known[k] = true
 		}
 	}
@@ -364,7 +366,7 @@ func shareStores(a, b *partnerDoc) bool {
 		shared := known[b.stores[i].id] && (a.name == b.name || a.name == "" || b.name == "")
 		for j := range b.stores[i].keys {
 			k := b.stores[i].keys[j].value
-			k.from, k.until = rules.LocalTime{}, rules.LocalTime{}
+			k.from, k.until = offer.LocalTime{}, offer.LocalTime{}
 			shared = shared || known[k]
 		}
 		if shared {
@@ -404,8 +406,8 @@ func inForce(versions []*document, at rules.Instant) *document {
 
 // catalogue states every document in the terms of the rules, checking it on the
 // way.
-func (c *checker) catalogue(documents []*document) *rules.Catalogue {
-	catalogue := &rules.Catalogue{}
+func (c *checker) catalogue(documents []*document) *offer.Catalogue {
+	catalogue := &offer.Catalogue{}
 	for _, d := range documents {
 		switch d.subject.Kind {
 		case KindProgramme:
@@ -423,9 +425,9 @@ func (c *checker) catalogue(documents []*document) *rules.Catalogue {
 	return catalogue
 }
 
-func (c *checker) programme(d *document) rules.Programme {
-	p := rules.Programme{
-		ID: d.subject.ID, Version: d.version, Zone: time.UTC, HorizonDays: rules.DefaultHorizonDays, CeilingMillionths: wholeMillionths,
+func (c *checker) programme(d *document) offer.Programme {
+	p := offer.Programme{
+		ID: d.subject.ID, Version: d.version, Zone: time.UTC, HorizonDays: offer.DefaultHorizonDays, CeilingMillionths: wholeMillionths,
 	}
 	doc := d.programme
 	if doc == nil {
@@ -433,7 +435,7 @@ func (c *checker) programme(d *document) rules.Programme {
 	}
 	p.Name, p.Currency, p.Zone, p.Rounding = cmp.Or(doc.name, doc.id), doc.currency, d.ownZone(), doc.rounding
 	p.Enrolment, p.AllCards, p.CardTokenRanges = doc.enrolment, doc.allCards, doc.cardTokenRanges
-	p.HorizonDays = cmp.Or(doc.horizonDays, rules.DefaultHorizonDays)
+	p.HorizonDays = cmp.Or(doc.horizonDays, offer.DefaultHorizonDays)
 	p.UnlinkedRefundDays = doc.unlinkedRefunds
 	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
 	p.Points, p.Holdout, p.SEPAStatements = doc.points.value.toRules(), doc.holdout.toRules(), doc.sepa
@@ -443,8 +445,8 @@ func (c *checker) programme(d *document) rules.Programme {
 	return p
 }
 
-func (c *checker) partner(d *document) rules.Partner {
-	p := rules.Partner{ID: d.subject.ID, Version: d.version}
+func (c *checker) partner(d *document) offer.Partner {
+	p := offer.Partner{ID: d.subject.ID, Version: d.version}
 	doc := d.partner
 	if doc == nil {
 		return p
@@ -453,7 +455,7 @@ func (c *checker) partner(d *document) rules.Partner {
 	p.Name, p.Programme = cmp.Or(doc.name, doc.id), programme.ID
 	p.Currency = cmp.Or(doc.currency, programme.Currency)
 	p.Commission = doc.commission.value.toRules()
-	p.Stores = make([]rules.Store, len(doc.stores))
+	p.Stores = make([]offer.Store, len(doc.stores))
 	for i := range doc.stores {
 		p.Stores[i] = doc.stores[i].toRules(programme.Zone)
 		c.followZones(&doc.stores[i], &p.Stores[i], p.Programme)
@@ -464,16 +466,16 @@ func (c *checker) partner(d *document) rules.Partner {
 	return p
 }
 
-func offersToRules(docs []offerDoc, in *rules.Programme) []rules.Offer {
-	offers := make([]rules.Offer, len(docs))
+func offersToRules(docs []offerDoc, in *offer.Programme) []offer.Offer {
+	offers := make([]offer.Offer, len(docs))
 	for i := range docs {
 		offers[i] = docs[i].toRules(in)
 	}
 	return offers
 }
 
-func (c *checker) campaign(d *document) rules.Campaign {
-	campaign := rules.Campaign{}
+func (c *checker) campaign(d *document) offer.Campaign {
+	campaign := offer.Campaign{}
 	if doc := d.campaign; doc != nil {
 		programme := c.programmeOf(d)
 		campaign = doc.toRules(&programme)
@@ -490,13 +492,13 @@ func (c *checker) campaign(d *document) rules.Campaign {
 // programmeOf is the programme a document belongs to, as it is when that version
 // comes into force. Its zero value with UTC stands for one that is unknown, and
 // said so.
-func (c *checker) programmeOf(d *document) rules.Programme {
+func (c *checker) programmeOf(d *document) offer.Programme {
 	id := c.programmeIDOf(d)
 	versions := c.programmes[id]
 	switch {
 	case len(versions) > 0:
 		if in := inForce(versions, d.version.From); in.programme != nil {
-			return rules.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.value.toRules()}
+			return offer.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.value.toRules()}
 		}
 	case id != "":
 		c.homeless[d] = true
@@ -506,7 +508,7 @@ func (c *checker) programmeOf(d *document) rules.Programme {
 		c.homeless[d] = true
 		c.fault(d, path{}, "the catalogue has several programmes: say `programme: ID` with one of %s", strings.Join(names(c.programmes), ", "))
 	}
-	return rules.Programme{ID: id, Zone: time.UTC}
+	return offer.Programme{ID: id, Zone: time.UTC}
 }
 
 // programmeIDOf is the programme that a document names, or else the only one.
@@ -530,7 +532,7 @@ func names[V any](m map[string]V) []string {
 // its programme, where the store has no zone of its own and they differ: each
 // holds for purchases made while it is in force. What more there is of a key than
 // one piece stands after the keys as they are written.
-func (c *checker) followZones(doc *storeDoc, store *rules.Store, programmeID string) {
+func (c *checker) followZones(doc *storeDoc, store *offer.Store, programmeID string) {
 	versions := c.programmes[programmeID]
 	moved := slices.ContainsFunc(versions, func(d *document) bool { return d.programme != nil && d.ownZone().String() != store.Zone.String() })
 	if !store.OfProgramme || !moved {
@@ -541,7 +543,7 @@ func (c *checker) followZones(doc *storeDoc, store *rules.Store, programmeID str
 		if dates.from.IsZero() && dates.until.IsZero() {
 			continue
 		}
-		var pieces []rules.Key
+		var pieces []offer.Key
 		for n, d := range versions {
 			zone, key := store.Zone, store.Keys[i]
 			if d.programme != nil {
@@ -565,14 +567,14 @@ func (c *checker) followZones(doc *storeDoc, store *rules.Store, programmeID str
 	}
 }
 
-func (s *storeDoc) toRules(zone *time.Location) rules.Store {
+func (s *storeDoc) toRules(zone *time.Location) offer.Store {
 	if s.zone != nil {
 		zone = s.zone
 	}
-	store := rules.Store{ID: s.id, Name: cmp.Or(s.name, s.id), Zone: zone, OfProgramme: s.zone == nil, Keys: make([]rules.Key, len(s.keys))}
+	store := offer.Store{ID: s.id, Name: cmp.Or(s.name, s.id), Zone: zone, OfProgramme: s.zone == nil, Keys: make([]offer.Key, len(s.keys))}
 	for i := range s.keys {
 		k := &s.keys[i].value
-		key := rules.Key{
+		key := offer.Key{
 			MID: k.mid, AcquirerID: k.acquirer, SubMerchantID: k.subMerchant, TerminalID: k.terminal,
 			Network: k.network, NetworkMerchantID: k.networkMerchantID,
 		}

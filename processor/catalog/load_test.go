@@ -13,6 +13,7 @@ import (
 
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected texts under testdata")
@@ -64,7 +65,7 @@ func mustInstant(t *testing.T, text string) rules.Instant {
 	return rules.InstantOf(at)
 }
 
-func partnerVersion(t *testing.T, loaded *Loaded, id string, n int) rules.Partner {
+func partnerVersion(t *testing.T, loaded *Loaded, id string, n int) offer.Partner {
 	t.Helper()
 	for _, p := range loaded.Catalogue.Partners {
 		if p.ID != id {
@@ -76,7 +77,7 @@ func partnerVersion(t *testing.T, loaded *Loaded, id string, n int) rules.Partne
 		n--
 	}
 	t.Fatalf("the catalogue has no such version of partner %s", id)
-	return rules.Partner{}
+	return offer.Partner{}
 }
 
 // TestBadCatalogues loads each broken catalogue and compares everything that is
@@ -145,10 +146,10 @@ offers:
 `})
 	p := partnerVersion(t, loaded, "cafe-du-coin", 0)
 	o := p.Offers[0]
-	if p.Commission.RateMillionths != 80_000 || o.Reward.Form != rules.RateReward || o.Reward.RateMillionths != 30_000 ||
-		o.Caps[0] != (rules.Cap{Per: rules.PerPurchase, AmountMinor: 1500}) || o.Caps[1] != (rules.Cap{Per: rules.PerMonth, AmountMinor: 4000}) ||
-		o.From != (rules.LocalTime{Year: 2026, Month: 1, Day: 1}) || o.Group != rules.DefaultGroup || o.Currency != p.Currency ||
-		p.Stores[0].Keys[0] != (rules.Key{MID: "0012345678", AcquirerID: "30004", From: rules.MinInstant, Until: rules.MaxInstant}) {
+	if p.Commission.RateMillionths != 80_000 || o.Reward.Form != offer.RateReward || o.Reward.RateMillionths != 30_000 ||
+		o.Caps[0] != (offer.Cap{Per: offer.PerPurchase, AmountMinor: 1500}) || o.Caps[1] != (offer.Cap{Per: offer.PerMonth, AmountMinor: 4000}) ||
+		o.From != (offer.LocalTime{Year: 2026, Month: 1, Day: 1}) || o.Group != offer.DefaultGroup || o.Currency != p.Currency ||
+		p.Stores[0].Keys[0] != (offer.Key{MID: "0012345678", AcquirerID: "30004", From: rules.MinInstant, Until: rules.MaxInstant}) {
 		t.Errorf("the example means %+v", p)
 	}
 }

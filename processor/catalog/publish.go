@@ -12,11 +12,12 @@ import (
 
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // leadSeconds is how far ahead of its publication a version comes into force: a
 // snapshot that was read at Redis time t is complete up to t + leadSeconds.
-const leadSeconds = int64(rules.PublicationLead / time.Second)
+const leadSeconds = int64(offer.PublicationLead / time.Second)
 
 // Archive keeps every version for ever: what Redis loses is brought back from it.
 type Archive interface {
@@ -184,7 +185,7 @@ func (p *plan) put(d *document, kind ChangeKind, version string, from rules.Inst
 	stored := store(d, kind, version, from)
 	p.documents = append(p.documents, stored)
 	copied := *d
-	copied.version = rules.Version{ID: version, From: from, Ended: kind == Ended}
+	copied.version = offer.Version{ID: version, From: from, Ended: kind == Ended}
 	copied.stamped = true
 	if kind == Ended {
 		copied.partner, copied.levels, copied.campaign, copied.text = nil, nil, nil, nil
@@ -327,14 +328,14 @@ func (p *plan) checkAutomatic() {
 	if p.before.number == 0 || p.takesEveryone() {
 		return
 	}
-	earliest := p.now.AddSeconds(int64(rules.AutomaticLead / time.Second))
+	earliest := p.now.AddSeconds(int64(offer.AutomaticLead / time.Second))
 	for subject, versions := range p.after.subjects {
 		for _, d := range versions {
 			isNew := !slices.Contains(p.before.subjects[subject], d)
 			if isNew && automatic(d) && d.version.From.Before(earliest) {
 				p.refused = append(p.refused, finding{d, path{"enrolment"}, fmt.Sprintf(
 					"a programme that takes every account as a member begins at least %d minutes after it is published, so that every processor knows it before the first event: write effective_from: %s or later",
-					int(rules.AutomaticLead.Minutes()), earliest.AddSeconds(60).Time().In(d.clock()).Format("2006-01-02 15:04"))})
+					int(offer.AutomaticLead.Minutes()), earliest.AddSeconds(60).Time().In(d.clock()).Format("2006-01-02 15:04"))})
 			}
 		}
 	}
@@ -354,7 +355,7 @@ func (p *plan) takesEveryone() bool {
 }
 
 func automatic(d *document) bool {
-	return d.programme != nil && d.programme.enrolment == rules.EnrolmentAutomatic
+	return d.programme != nil && d.programme.enrolment == offer.EnrolmentAutomatic
 }
 
 func (p *plan) seal() (Version, error) {
@@ -396,7 +397,7 @@ func (p *plan) publish(ctx context.Context, client redis.UniversalClient, k keys
 		earliestMillis = 0
 	}
 	reply, err := client.Eval(ctx, publishScript, []string{k.head, k.versions, k.nudge},
-		v.Number, v.Hash, p.before.number, p.before.hash, earliestMillis, rules.PublicationLead.Milliseconds(), v.Body).Text()
+		v.Number, v.Hash, p.before.number, p.before.hash, earliestMillis, offer.PublicationLead.Milliseconds(), v.Body).Text()
 	switch {
 	case err != nil:
 		return fmt.Errorf("publish the catalogue to Redis: %w", err)

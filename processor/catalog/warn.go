@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // What is legal but surely not meant. Only the newest version of a subject is
@@ -19,7 +20,7 @@ func (c *checker) newest(d *document) bool {
 // included.
 const usualReturnDays = 120
 
-func (c *checker) warnOfProgramme(d *document, p *rules.Programme) {
+func (c *checker) warnOfProgramme(d *document, p *offer.Programme) {
 	if !c.newest(d) {
 		return
 	}
@@ -34,7 +35,7 @@ func (c *checker) warnOfProgramme(d *document, p *rules.Programme) {
 	}
 }
 
-func (c *checker) warnOfPartner(d *document, p *rules.Partner, in *rules.Programme) {
+func (c *checker) warnOfPartner(d *document, p *offer.Partner, in *offer.Programme) {
 	if !c.newest(d) {
 		return
 	}
@@ -47,7 +48,7 @@ func (c *checker) warnOfPartner(d *document, p *rules.Partner, in *rules.Program
 	}
 }
 
-func (c *checker) warnOfCampaign(d *document, campaign *rules.Campaign, in *rules.Programme) {
+func (c *checker) warnOfCampaign(d *document, campaign *offer.Campaign, in *offer.Programme) {
 	if !c.newest(d) {
 		return
 	}
@@ -56,7 +57,7 @@ func (c *checker) warnOfCampaign(d *document, campaign *rules.Campaign, in *rule
 	w.times(path{}, "campaign "+d.subject.ID, times, &campaign.When)
 	w.audience(path{"for"}, "campaign "+d.subject.ID, times, &campaign.Audience)
 	w.holdout(path{"holdout"}, "campaign "+d.subject.ID, campaign.Holdout)
-	boosts := make([]rules.Boost, len(campaign.Boosts))
+	boosts := make([]offer.Boost, len(campaign.Boosts))
 	for i := range campaign.Boosts {
 		boosts[i] = campaign.Boosts[i].Boost
 	}
@@ -67,23 +68,23 @@ func (c *checker) warnOfCampaign(d *document, campaign *rules.Campaign, in *rule
 
 // covers reports whether one list of offers, where none is all, has what the
 // other has.
-func covers(wide, narrow []rules.OfferRef) bool {
+func covers(wide, narrow []offer.OfferRef) bool {
 	if len(wide) == 0 {
 		return true
 	}
-	has := map[rules.OfferRef]bool{}
+	has := map[offer.OfferRef]bool{}
 	for _, ref := range wide {
 		has[ref] = true
 	}
 	for _, ref := range narrow {
-		if !has[ref] && !has[rules.OfferRef{Partner: ref.Partner}] {
+		if !has[ref] && !has[offer.OfferRef{Partner: ref.Partner}] {
 			return false
 		}
 	}
 	return len(narrow) > 0
 }
 
-func zonesOf(p *rules.Partner) []*time.Location {
+func zonesOf(p *offer.Partner) []*time.Location {
 	seen := map[string]bool{}
 	var zones []*time.Location
 	for _, s := range p.Stores {
@@ -100,8 +101,8 @@ type warner struct {
 	*checker
 	doc     *document
 	zones   []*time.Location // on whose clocks its times are
-	points  rules.PointsUnit // of the programme
-	partner *rules.Partner   // whose offers they are; nil: the programme's own
+	points  offer.PointsUnit // of the programme
+	partner *offer.Partner   // whose offers they are; nil: the programme's own
 }
 
 func (w *warner) warn(at path, format string, args ...any) {
@@ -109,10 +110,10 @@ func (w *warner) warn(at path, format string, args ...any) {
 }
 
 // span is a window on the store's clock, [from, until); zero: open.
-type span struct{ From, Until rules.LocalTime }
+type span struct{ From, Until offer.LocalTime }
 
 func (s span) meets(o span) bool {
-	before := func(until, from rules.LocalTime) bool {
+	before := func(until, from offer.LocalTime) bool {
 		return !until.IsZero() && !from.IsZero() && compareLocal(until, from) <= 0
 	}
 	return !before(s.Until, o.From) && !before(o.Until, s.From)
@@ -125,7 +126,7 @@ func (s span) has(o span) bool {
 }
 
 // endOf is when the last clock reaches the end of a window.
-func (w *warner) endOf(until rules.LocalTime) rules.Instant {
+func (w *warner) endOf(until offer.LocalTime) rules.Instant {
 	end := rules.MinInstant
 	for _, zone := range w.zones {
 		end = later(end, until.In(zone))
@@ -134,7 +135,7 @@ func (w *warner) endOf(until rules.LocalTime) rules.Instant {
 }
 
 // times warns of windows that are over, and of dates that never come.
-func (w *warner) times(at path, what string, times span, when *rules.When) {
+func (w *warner) times(at path, what string, times span, when *offer.When) {
 	if !times.Until.IsZero() && len(w.zones) > 0 {
 		switch end := w.endOf(times.Until); {
 		case !end.After(w.doc.version.From):
@@ -148,7 +149,7 @@ func (w *warner) times(at path, what string, times span, when *rules.When) {
 	w.dates(at.to("when", "dates"), what, times, when)
 }
 
-func (w *warner) dates(at path, what string, times span, when *rules.When) {
+func (w *warner) dates(at path, what string, times span, when *offer.When) {
 	over := 0
 	for i, dates := range when.Dates {
 		switch {
@@ -168,7 +169,7 @@ func (w *warner) dates(at path, what string, times span, when *rules.When) {
 
 // noSuchDay reports whether no day of the dates is one of the weekdays. Hours
 // over midnight belong to the weekday before.
-func noSuchDay(dates rules.Dates, when *rules.When) bool {
+func noSuchDay(dates offer.Dates, when *offer.When) bool {
 	for _, h := range when.Hours {
 		if h.UntilSec <= h.FromSec {
 			return false
@@ -190,12 +191,12 @@ func noSuchDay(dates rules.Dates, when *rules.When) bool {
 	return false
 }
 
-func dayOf(l rules.LocalTime) time.Time {
+func dayOf(l offer.LocalTime) time.Time {
 	return time.Date(l.Year, l.Month, l.Day, 0, 0, 0, 0, time.UTC)
 }
 
 // audience warns of members that nobody can be.
-func (w *warner) audience(at path, what string, times span, a *rules.Audience) {
+func (w *warner) audience(at path, what string, times span, a *offer.Audience) {
 	if a.EnrolledWithinDays > 0 && a.EnrolledForDays >= a.EnrolledWithinDays {
 		w.warn(at.to("enrolled_within"), "nobody enrolled less than %d days and at least %d days ago, so %s never applies: correct one of them", a.EnrolledWithinDays, a.EnrolledForDays, what)
 	}

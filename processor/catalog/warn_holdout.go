@@ -3,8 +3,8 @@ package catalog
 import (
 	"strings"
 
-	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // mostHeldOut is the largest share of accounts that anybody surely means: above
@@ -12,7 +12,7 @@ import (
 const mostHeldOut = wholeMillionths / 2
 
 // holdout warns of one that keeps more accounts away than it lets in.
-func (w *warner) holdout(at path, what string, h rules.Holdout) {
+func (w *warner) holdout(at path, what string, h offer.Holdout) {
 	if h.Millionths > mostHeldOut {
 		w.warn(at.to("percent"), "%s holds out %s of all accounts, so most get nothing of it: is %s meant? Write how many are to get nothing",
 			what, money.FormatPercent(h.Millionths), money.FormatPercent(wholeMillionths-h.Millionths))
@@ -29,9 +29,9 @@ type salted struct {
 // warnOfSalts tells where two holdouts that may be in force at one time draw
 // under one salt: they hold out the same accounts, and what one of them does to
 // those can't be told from what the other does.
-func (c *checker) warnOfSalts(documents []*document, catalogue *rules.Catalogue) {
+func (c *checker) warnOfSalts(documents []*document, catalogue *offer.Catalogue) {
 	bySalt := map[string][]salted{}
-	look := func(d *document, at path, id string, h rules.Holdout) {
+	look := func(d *document, at path, id string, h offer.Holdout) {
 		if h.Millionths == 0 || !c.newest(d) {
 			return
 		}
@@ -41,9 +41,9 @@ func (c *checker) warnOfSalts(documents []*document, catalogue *rules.Catalogue)
 		}
 		bySalt[salt] = append(bySalt[salt], salted{d, at.to("salt"), id})
 	}
-	offers := func(d *document, partnerID string, offers []rules.Offer) {
+	offers := func(d *document, partnerID string, offers []offer.Offer) {
 		for i := range offers {
-			look(d, path{"offers", i, "holdout"}, rules.HoldoutID(partnerID, offers[i].ID), offers[i].Holdout)
+			look(d, path{"offers", i, "holdout"}, offer.HoldoutID(partnerID, offers[i].ID), offers[i].Holdout)
 		}
 	}
 	programmes, partners := len(catalogue.Programmes), len(catalogue.Partners)

@@ -9,10 +9,11 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // offer warns of everything in one offer.
-func (w *warner) offer(at path, o *rules.Offer) {
+func (w *warner) offer(at path, o *offer.Offer) {
 	what, times := fmt.Sprintf("offer %q", o.ID), span{o.From, o.Until}
 	w.times(at, what, times, &o.When)
 	w.audience(at.to("for"), what, times, &o.Audience)
@@ -27,7 +28,7 @@ func (w *warner) offer(at path, o *rules.Offer) {
 }
 
 // conditions warns of those that no purchase fulfils together.
-func (w *warner) conditions(at path, o *rules.Offer) {
+func (w *warner) conditions(at path, o *offer.Offer) {
 	if o.MaxSpendMinor > 0 && o.MinSpendMinor > o.MaxSpendMinor {
 		w.warn(at.to("max_spend"), "no purchase is at least %s and at most %s, so offer %q never applies: correct one of them", offerMoney(o, o.MinSpendMinor), offerMoney(o, o.MaxSpendMinor), o.ID)
 	}
@@ -42,13 +43,13 @@ func (w *warner) conditions(at path, o *rules.Offer) {
 }
 
 // categories warns of exclusions that leave nothing, or take nothing away.
-func (w *warner) categories(at path, o *rules.Offer) {
+func (w *warner) categories(at path, o *offer.Offer) {
 	if len(o.NotMCCs) == 0 {
 		return
 	}
 	named := o.MCCs
 	if len(named) == 0 {
-		named = []rules.MCCRange{{From: 0, To: 9999}}
+		named = []offer.MCCRange{{From: 0, To: 9999}}
 	}
 	left := false
 	met := make([]bool, len(o.NotMCCs))
@@ -76,44 +77,44 @@ func (w *warner) categories(at path, o *rules.Offer) {
 
 // again warns of a reward that grows with the purchase and is then given
 // several times for it, and of one that gives all back.
-func (w *warner) again(at path, o *rules.Offer) {
+func (w *warner) again(at path, o *offer.Offer) {
 	if !o.Goal.Again {
 		return
 	}
 	switch r := &o.Reward; {
-	case r.Form != 0 && r.Form != rules.FixedReward:
+	case r.Form != 0 && r.Form != offer.FixedReward:
 		w.warn(at.to("goal", "again"), "a purchase of %s reaches this goal three times and is given the whole reward of offer %q three times: write an amount as its reward, or drop `again`", offerMoney(o, 3*o.Goal.AmountMinor), o.ID)
-	case r.Form == rules.FixedReward && r.Kind != rules.Points && r.FixedMinor >= o.Goal.AmountMinor:
+	case r.Form == offer.FixedReward && r.Kind != rules.Points && r.FixedMinor >= o.Goal.AmountMinor:
 		w.warn(at.to("reward"), "offer %q gives %s for each %s, so all that is spent: write a smaller reward, or a higher goal", o.ID, offerMoney(o, r.FixedMinor), offerMoney(o, o.Goal.AmountMinor))
 	}
 }
 
 // units says an amount of what the offer gives.
-func (w *warner) units(o *rules.Offer, units int64) string {
+func (w *warner) units(o *offer.Offer, units int64) string {
 	if o.Reward.Kind == rules.Points {
 		return pointsText(decimal.New(units, int32(pointsDecimals-w.points.Decimals)).IntPart())
 	}
 	return offerMoney(o, units)
 }
 
-func offerMoney(o *rules.Offer, minor int64) string { return money.FormatMinor(minor, o.Currency) }
+func offerMoney(o *offer.Offer, minor int64) string { return money.FormatMinor(minor, o.Currency) }
 
 // nesting are the periods of which each lies wholly in those after it, but that
 // weeks cross the ends of months.
-var nesting = []rules.CapPeriod{
-	rules.PerPurchase, rules.PerDay, rules.PerWeek, rules.PerMonth, rules.PerQuarter, rules.PerYear, rules.PerLife,
+var nesting = []offer.CapPeriod{
+	offer.PerPurchase, offer.PerDay, offer.PerWeek, offer.PerMonth, offer.PerQuarter, offer.PerYear, offer.PerLife,
 }
 
-func nests(inner, outer rules.CapPeriod) bool {
+func nests(inner, outer offer.CapPeriod) bool {
 	i, j := slices.Index(nesting, inner), slices.Index(nesting, outer)
-	if inner == rules.PerPurchase && outer == rules.PerRolling {
+	if inner == offer.PerPurchase && outer == offer.PerRolling {
 		return true
 	}
-	return i >= 0 && j > i && (inner != rules.PerWeek || outer == rules.PerLife)
+	return i >= 0 && j > i && (inner != offer.PerWeek || outer == offer.PerLife)
 }
 
 // caps warns of those that can't be reached, and that no award can.
-func (w *warner) caps(at path, o *rules.Offer) {
+func (w *warner) caps(at path, o *offer.Offer) {
 	for i, inner := range o.Caps {
 		for _, outer := range o.Caps {
 			if inner.AmountMinor > 0 && outer.AmountMinor > 0 && nests(inner.Per, outer.Per) && inner.AmountMinor >= outer.AmountMinor {
@@ -123,7 +124,7 @@ func (w *warner) caps(at path, o *rules.Offer) {
 		}
 	}
 	fixed := o.Reward.FixedMinor
-	if o.Reward.Form != rules.FixedReward {
+	if o.Reward.Form != offer.FixedReward {
 		return
 	}
 	for _, limit := range o.Caps {
@@ -136,15 +137,15 @@ func (w *warner) caps(at path, o *rules.Offer) {
 			w.warn(at.to("reward"), "offer %q never gives its %s: its budget is %s", o.ID, w.units(o, fixed), w.units(o, b.AmountMinor))
 		}
 	}
-	if o.FundedBy == rules.FundedByProgramme && o.Reward.Kind != rules.Points && o.MinSpendMinor < fixed && o.Goal.AmountMinor == 0 {
+	if o.FundedBy == offer.FundedByProgramme && o.Reward.Kind != rules.Points && o.MinSpendMinor < fixed && o.Goal.AmountMinor == 0 {
 		w.warn(at.to("reward"), "offer %q gives no more than the purchase, so less than %s on a small one: write a min_spend of at least %s", o.ID, offerMoney(o, fixed), offerMoney(o, fixed))
 	}
 }
 
-func periodOf(limit rules.Cap) period { return period{limit.Per, limit.Days} }
+func periodOf(limit offer.Cap) period { return period{limit.Per, limit.Days} }
 
 // capOf is the offer's cap per period, 0 where it has none.
-func capOf(o *rules.Offer, per rules.CapPeriod) int64 {
+func capOf(o *offer.Offer, per offer.CapPeriod) int64 {
 	for _, limit := range o.Caps {
 		if limit.Per == per {
 			return limit.AmountMinor
@@ -154,8 +155,8 @@ func capOf(o *rules.Offer, per rules.CapPeriod) int64 {
 }
 
 // tiers warns of those that nobody wants to reach, or can.
-func (w *warner) tiers(at path, o *rules.Offer) {
-	limit := capOf(o, rules.PerPurchase)
+func (w *warner) tiers(at path, o *offer.Offer) {
+	limit := capOf(o, offer.PerPurchase)
 	for i, t := range o.Reward.Tiers {
 		if o.MaxSpendMinor > 0 && t.FromMinor > o.MaxSpendMinor {
 			w.warn(at.to(i, "from"), "no purchase reaches this tier: the offer's max_spend is %s", offerMoney(o, o.MaxSpendMinor))
@@ -176,8 +177,8 @@ func (w *warner) tiers(at path, o *rules.Offer) {
 }
 
 // bounds warns of what the bank pays without end.
-func (w *warner) bounds(at path, o *rules.Offer) {
-	if o.FundedBy == rules.FundedByProgramme && len(o.Budgets) == 0 && o.Reward.Form != 0 {
+func (w *warner) bounds(at path, o *offer.Offer) {
+	if o.FundedBy == offer.FundedByProgramme && len(o.Budgets) == 0 && o.Reward.Form != 0 {
 		example := "1000 " + o.Currency.String()
 		if o.Reward.Kind == rules.Points {
 			example = "100000 points"
@@ -191,10 +192,10 @@ func (w *warner) bounds(at path, o *rules.Offer) {
 
 // margin tells where an offer promises more than the commission that pays it, so
 // that the cut to the margin leaves the member with less than he was told.
-func (w *warner) margin(at path, o *rules.Offer) {
+func (w *warner) margin(at path, o *offer.Offer) {
 	p := w.partner
-	if p == nil || o.FundedBy == rules.FundedByProgramme || o.Currency != p.Currency || o.Reward.Kind == rules.Points ||
-		o.Reward.Form == 0 || p.Commission.Form == rules.CostPlusCommission {
+	if p == nil || o.FundedBy == offer.FundedByProgramme || o.Currency != p.Currency || o.Reward.Kind == rules.Points ||
+		o.Reward.Form == 0 || p.Commission.Form == offer.CostPlusCommission {
 		return
 	}
 	basisMinor := worstBasis(o, &p.Commission)
@@ -203,8 +204,8 @@ func (w *warner) margin(at path, o *rules.Offer) {
 		w.boostedMargin(at, o)
 		return
 	}
-	simple := p.Commission.Form == rules.ShareCommission && o.Commission.None()
-	if rate := p.Commission.RateMillionths; o.Reward.Form == rules.FixedReward && simple && rate > 0 {
+	simple := p.Commission.Form == offer.ShareCommission && o.Commission.None()
+	if rate := p.Commission.RateMillionths; o.Reward.Form == offer.FixedReward && simple && rate > 0 {
 		enough := promised.Sub(decimal.NewFromInt(p.Commission.FixedMinor)).Mul(million).Div(decimal.NewFromInt(rate)).Ceil()
 		w.warn(at.to("reward"), "offer %q gives %s, and the partner's commission pays that only from a purchase of %s on: write it as min_spend, lower the reward, or say `funded_by: programme`",
 			o.ID, offerMoney(o, promised.IntPart()), offerMoney(o, enough.IntPart()))
@@ -215,7 +216,7 @@ func (w *warner) margin(at path, o *rules.Offer) {
 }
 
 // boostedMargin tells the same of an offer as each of its boosts makes it.
-func (w *warner) boostedMargin(at path, o *rules.Offer) {
+func (w *warner) boostedMargin(at path, o *offer.Offer) {
 	for i := range o.Boosts {
 		raised := *o
 		raised.Reward = boosted(o.Reward, &o.Boosts[i])
@@ -229,15 +230,15 @@ func (w *warner) boostedMargin(at path, o *rules.Offer) {
 }
 
 // boosted is what one boost makes of a reward.
-func boosted(r rules.Reward, b *rules.Boost) rules.Reward {
+func boosted(r offer.Reward, b *offer.Boost) offer.Reward {
 	rate := func(millionths int64) int64 {
 		switch {
 		case millionths == 0:
-		case b.Op == rules.SetRate:
+		case b.Op == offer.SetRate:
 			return max(millionths, b.RateMillionths)
-		case b.Op == rules.AddRate:
+		case b.Op == offer.AddRate:
 			return millionths + b.RateMillionths
-		case b.Op == rules.MultiplyRate:
+		case b.Op == offer.MultiplyRate:
 			return scaled(millionths, b.FactorMillionths)
 		}
 		return millionths
@@ -250,7 +251,7 @@ func boosted(r rules.Reward, b *rules.Boost) rules.Reward {
 	for i := range r.Categories {
 		r.Categories[i].RateMillionths = rate(r.Categories[i].RateMillionths)
 	}
-	if b.Op == rules.MultiplyRate {
+	if b.Op == offer.MultiplyRate {
 		r.FixedMinor = scaled(r.FixedMinor, b.FactorMillionths)
 	}
 	return r
@@ -265,13 +266,13 @@ const exampleMinor = 10_000
 
 // worstBasis is the purchase on which the commission falls shortest of the
 // reward, or one on which it does fall short where there is no worst.
-func worstBasis(o *rules.Offer, owed *rules.Commission) int64 {
-	if owed.Form != rules.ShareCommission || !o.Commission.None() || o.Reward.Form != rules.RateReward && o.Reward.Form != rules.FixedReward {
+func worstBasis(o *offer.Offer, owed *offer.Commission) int64 {
+	if owed.Form != offer.ShareCommission || !o.Commission.None() || o.Reward.Form != offer.RateReward && o.Reward.Form != offer.FixedReward {
 		return worstOf(o, owed)
 	}
-	rate, limit := o.Reward.RateMillionths, capOf(o, rules.PerPurchase)
+	rate, limit := o.Reward.RateMillionths, capOf(o, offer.PerPurchase)
 	switch {
-	case o.Reward.Form == rules.FixedReward || rate <= owed.RateMillionths:
+	case o.Reward.Form == offer.FixedReward || rate <= owed.RateMillionths:
 		return max(o.MinSpendMinor, 1) // the more is bought, the more is owed
 	case limit > 0:
 		// Up to the cap the reward grows faster than the commission, then not at all.
@@ -284,13 +285,13 @@ func worstBasis(o *rules.Offer, owed *rules.Commission) int64 {
 
 // worstOf is the smallest purchase on which the commission falls short, of those
 // at which something changes: tiers begin, full amounts are reached.
-func worstOf(o *rules.Offer, owed *rules.Commission) int64 {
+func worstOf(o *offer.Offer, owed *offer.Commission) int64 {
 	lowest, highest := max(o.MinSpendMinor, 1), cmp.Or(o.MaxSpendMinor, money.MaxAmountMinor)
 	bases := []int64{lowest, max(lowest, exampleMinor), max(lowest, o.Reward.PerMinor)}
 	for _, t := range o.Reward.Tiers {
 		bases = append(bases, t.FromMinor, 2*t.FromMinor, 20*t.FromMinor) // marginal ones go up slowly
 	}
-	for _, terms := range [...]*rules.Commission{owed, &o.Commission} {
+	for _, terms := range [...]*offer.Commission{owed, &o.Commission} {
 		for _, t := range terms.Tiers {
 			bases = append(bases, t.FromMinor-1, t.FromMinor, 2*t.FromMinor)
 		}
@@ -309,28 +310,28 @@ var million = decimal.NewFromInt(wholeMillionths)
 
 // promise is the award of a purchase, capped and not yet rounded. Of categories
 // the best is promised.
-func promise(o *rules.Offer, basisMinor int64) decimal.Decimal {
+func promise(o *offer.Offer, basisMinor int64) decimal.Decimal {
 	award := share(basisMinor, o.Reward.RateMillionths, o.Reward.FixedMinor)
 	switch r := &o.Reward; r.Form {
-	case rules.PerFullReward:
+	case offer.PerFullReward:
 		award = decimal.NewFromInt(r.FixedMinor).Mul(decimal.NewFromInt(basisMinor / r.PerMinor))
-	case rules.TieredReward:
+	case offer.TieredReward:
 		award = tiered(r, basisMinor)
-	case rules.CategoryReward:
+	case offer.CategoryReward:
 		best := r.RestMillionths
 		for _, category := range r.Categories {
 			best = max(best, category.RateMillionths)
 		}
 		award = share(basisMinor, best, 0)
 	}
-	if limit := capOf(o, rules.PerPurchase); limit > 0 {
+	if limit := capOf(o, offer.PerPurchase); limit > 0 {
 		award = decimal.Min(award, decimal.NewFromInt(limit))
 	}
 	return award
 }
 
 // tiered is what tiers give for a purchase.
-func tiered(r *rules.Reward, basisMinor int64) decimal.Decimal {
+func tiered(r *offer.Reward, basisMinor int64) decimal.Decimal {
 	award := decimal.Zero
 	for i, t := range r.Tiers {
 		if basisMinor < t.FromMinor {
@@ -351,12 +352,12 @@ func tiered(r *rules.Reward, basisMinor int64) decimal.Decimal {
 
 // owedBy is the commission of a purchase on which the offer has an award: by the
 // partner's terms and by the offer's own.
-func owedBy(o *rules.Offer, p *rules.Partner, basisMinor int64) decimal.Decimal {
+func owedBy(o *offer.Offer, p *offer.Partner, basisMinor int64) decimal.Decimal {
 	return commissionOf(&p.Commission, basisMinor).Add(commissionOf(&o.Commission, basisMinor))
 }
 
-func commissionOf(owed *rules.Commission, basisMinor int64) decimal.Decimal {
-	if owed.Form != rules.TieredCommission {
+func commissionOf(owed *offer.Commission, basisMinor int64) decimal.Decimal {
+	if owed.Form != offer.TieredCommission {
 		return share(basisMinor, owed.RateMillionths, owed.FixedMinor)
 	}
 	sum := decimal.Zero

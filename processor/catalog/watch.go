@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // Watcher keeps the newest catalogue of Redis compiled. What it can't read it
@@ -44,7 +45,7 @@ const (
 
 // View is a catalogue and how far it may be trusted, which belong together.
 type View struct {
-	*rules.Snapshot
+	*engine.Snapshot
 	Number uint64 // of the newest version in it
 	Hash   string
 	// CompleteUntil is the Redis time before which no other version can come
@@ -162,7 +163,7 @@ func (w *Watcher) look(ctx context.Context) error {
 	return nil
 }
 
-func (w *Watcher) compile(newest head) (*rules.Snapshot, error) {
+func (w *Watcher) compile(newest head) (*engine.Snapshot, error) {
 	began := time.Now()
 	documents := w.history.documents()
 	loaded, err := assemble("", documents, nil, newest.now.Time())

@@ -13,6 +13,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // How each kind of value is written, one function a kind. Their errors are read
@@ -197,31 +198,31 @@ var wallClockLayouts = []string{
 }
 
 // parseWallClock reads a date, or a date and a time, of the store's own clock.
-func parseWallClock(text string) (rules.LocalTime, error) {
+func parseWallClock(text string) (offer.LocalTime, error) {
 	for _, layout := range wallClockLayouts {
 		t, err := time.Parse(layout, text)
 		if err == nil && t.Nanosecond() == 0 && t.Year() > 0 {
-			return rules.LocalTime{
+			return offer.LocalTime{
 				Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second(),
 			}, nil
 		}
 	}
 	if _, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return rules.LocalTime{}, fmt.Errorf("%q names an offset, but this is read on the clock of the store: write 2026-01-31, or 2026-01-31 16:00", text)
+		return offer.LocalTime{}, fmt.Errorf("%q names an offset, but this is read on the clock of the store: write 2026-01-31, or 2026-01-31 16:00", text)
 	}
-	return rules.LocalTime{}, fmt.Errorf("%q is no date: write 2026-01-31, or 2026-01-31 16:00", clip(text))
+	return offer.LocalTime{}, fmt.Errorf("%q is no date: write 2026-01-31, or 2026-01-31 16:00", clip(text))
 }
 
 // effective is when a version comes into force, as it is written.
 type effective struct {
 	text    string // empty: not written
-	date    rules.LocalTime
+	date    offer.LocalTime
 	instant rules.Instant // where date is zero
 }
 
 func parseEffective(text string) (effective, error) {
 	if t, err := time.Parse(time.DateOnly, text); err == nil && t.Year() > 0 {
-		return effective{text: text, date: rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day()}}, nil
+		return effective{text: text, date: offer.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day()}}, nil
 	}
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return effective{text: text, instant: rules.InstantOf(t)}, nil

@@ -9,8 +9,8 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // How rewards are written: money, points, rates of either, and what is given
@@ -203,13 +203,13 @@ func parseReward(text string) (reward, error) {
 	}
 	if strings.Contains(text, "%") || everyForm.MatchString(text) {
 		given, err := parseGiven(text)
-		return reward{form: rules.RateReward, rate: given}, err
+		return reward{form: offer.RateReward, rate: given}, err
 	}
 	if !beginsWithNumber.MatchString(text) {
 		return reward{}, fmt.Errorf("%q is no reward: write it such as 3%%, 2 EUR, 1 EUR per full 20 EUR, 2 points per EUR or 100 points", clip(text))
 	}
 	fixed, err := parseQuantity(text)
-	return reward{form: rules.FixedReward, fixed: fixed}, err
+	return reward{form: offer.FixedReward, fixed: fixed}, err
 }
 
 func parsePerFull(given, each string) (reward, error) {
@@ -224,7 +224,7 @@ func parsePerFull(given, each string) (reward, error) {
 	case per.minor == 0:
 		return reward{}, fmt.Errorf("there is no end of full %s in a purchase: write it such as 1 EUR per full 20 EUR", per)
 	}
-	return reward{form: rules.PerFullReward, fixed: fixed, per: per}, nil
+	return reward{form: offer.PerFullReward, fixed: fixed, per: per}, nil
 }
 
 // parseCommission reads `8%` or `0.30 EUR`.

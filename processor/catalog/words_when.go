@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // How times are written: weekdays, times of day, dates, periods and days.
@@ -28,7 +29,7 @@ var (
 )
 
 // parseWeekdays reads `wed` or `mon-fri`.
-func parseWeekdays(text string) (rules.Weekdays, error) {
+func parseWeekdays(text string) (offer.Weekdays, error) {
 	m := weekdayForm.FindStringSubmatch(text)
 	if m == nil {
 		return 0, fmt.Errorf("%q is no weekday: write one of %s, or a range such as mon-fri%s", clip(text), strings.Join(dayNames, ", "), meantDay(text))
@@ -38,7 +39,7 @@ func parseWeekdays(text string) (rules.Weekdays, error) {
 	if m[2] != "" {
 		last = slices.Index(dayNames, m[2])
 	}
-	var days rules.Weekdays
+	var days offer.Weekdays
 	for i := first; ; i = (i + 1) % len(dayNames) {
 		days |= 1 << ((i + 1) % len(dayNames)) // time.Sunday is 0
 		if i == last {
@@ -60,27 +61,27 @@ func meantDay(text string) string {
 
 // parseHours reads `16:00-19:00`. Hours whose end isn't after their beginning go
 // over midnight.
-func parseHours(text string) (rules.Hours, error) {
+func parseHours(text string) (offer.Hours, error) {
 	m := hoursForm.FindStringSubmatch(text)
 	if m == nil {
-		return rules.Hours{}, fmt.Errorf("%q are no times of day: write from and until on the store's clock, such as 16:00-19:00", clip(text))
+		return offer.Hours{}, fmt.Errorf("%q are no times of day: write from and until on the store's clock, such as 16:00-19:00", clip(text))
 	}
 	from, err := secondsOfDay(m[1:4])
 	if err != nil {
-		return rules.Hours{}, err
+		return offer.Hours{}, err
 	}
 	until, err := secondsOfDay(m[4:7])
 	switch {
 	case err != nil:
-		return rules.Hours{}, err
+		return offer.Hours{}, err
 	case from == daySeconds:
-		return rules.Hours{}, errors.New("24:00 is the end of a day, where nothing begins: write 00:00")
+		return offer.Hours{}, errors.New("24:00 is the end of a day, where nothing begins: write 00:00")
 	case from == until:
-		return rules.Hours{}, fmt.Errorf("%q begins when it ends: write a later end, or 00:00-24:00 for the whole day", text)
+		return offer.Hours{}, fmt.Errorf("%q begins when it ends: write a later end, or 00:00-24:00 for the whole day", text)
 	case until == 0: // of the next day
 		until = daySeconds
 	}
-	return rules.Hours{FromSec: from, UntilSec: until}, nil
+	return offer.Hours{FromSec: from, UntilSec: until}, nil
 }
 
 const daySeconds = 24 * 60 * 60
@@ -100,25 +101,25 @@ func secondsOfDay(parts []string) (int32, error) {
 
 // parseDates reads `2026-12-24`, or `2026-11-27 to 2026-11-30` with both days in
 // it.
-func parseDates(text string) (rules.Dates, error) {
+func parseDates(text string) (offer.Dates, error) {
 	m := datesForm.FindStringSubmatch(text)
 	if m == nil {
-		return rules.Dates{}, fmt.Errorf("%q are no dates: write a day such as 2026-12-24, or the first and the last such as 2026-11-27 to 2026-11-30", clip(text))
+		return offer.Dates{}, fmt.Errorf("%q are no dates: write a day such as 2026-12-24, or the first and the last such as 2026-11-27 to 2026-11-30", clip(text))
 	}
 	first, err := parseDay(m[1])
 	if err != nil {
-		return rules.Dates{}, err
+		return offer.Dates{}, err
 	}
 	last := first
 	if m[2] != "" {
 		if last, err = parseDay(m[2]); err != nil {
-			return rules.Dates{}, err
+			return offer.Dates{}, err
 		}
 	}
 	if last.Before(first) {
-		return rules.Dates{}, fmt.Errorf("%q ends before it begins: write the first day first", text)
+		return offer.Dates{}, fmt.Errorf("%q ends before it begins: write the first day first", text)
 	}
-	return rules.Dates{From: localDay(first), Until: localDay(last.AddDate(0, 0, 1))}, nil
+	return offer.Dates{From: localDay(first), Until: localDay(last.AddDate(0, 0, 1))}, nil
 }
 
 func parseDay(text string) (time.Time, error) {
@@ -129,8 +130,8 @@ func parseDay(text string) (time.Time, error) {
 	return day, nil
 }
 
-func localDay(t time.Time) rules.LocalTime {
-	return rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day()}
+func localDay(t time.Time) offer.LocalTime {
+	return offer.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day()}
 }
 
 // maxDays bounds every number of days in a file: ten years.
@@ -151,12 +152,12 @@ func parseDays(text string) (int, error) {
 
 // period is over what something counts; days is of PerRolling alone.
 type period struct {
-	per  rules.CapPeriod
+	per  offer.CapPeriod
 	days int
 }
 
 func (p period) String() string {
-	if p.per == rules.PerRolling {
+	if p.per == offer.PerRolling {
 		return fmt.Sprintf("%d days", p.days)
 	}
 	return p.per.String()
@@ -172,9 +173,9 @@ var (
 func parseCapPeriod(text string) (period, error) {
 	if daysForm.MatchString(text) {
 		days, err := parseDays(text)
-		return period{rules.PerRolling, days}, err
+		return period{offer.PerRolling, days}, err
 	}
-	if per, known := rules.ParseCapPeriod(text); known && slices.Contains(capPeriods, text) {
+	if per, known := offer.ParseCapPeriod(text); known && slices.Contains(capPeriods, text) {
 		return period{per: per}, nil
 	}
 	return period{}, fmt.Errorf("%q is not known here: write one of %s, or a number of days such as 30 days%s",
@@ -195,10 +196,10 @@ func parseCountry(text string) (string, error) {
 }
 
 // parseMCC reads `5411` or `5400-5499`.
-func parseMCC(text string) (rules.MCCRange, error) {
+func parseMCC(text string) (offer.MCCRange, error) {
 	m := mccForm.FindStringSubmatch(text)
 	if m == nil {
-		return rules.MCCRange{}, fmt.Errorf("%q is no merchant category code: write four digits such as 5411, or a range such as 5400-5499", clip(text))
+		return offer.MCCRange{}, fmt.Errorf("%q is no merchant category code: write four digits such as 5411, or a range such as 5400-5499", clip(text))
 	}
 	from, _ := strconv.Atoi(m[1]) // four digits
 	to := from
@@ -206,7 +207,7 @@ func parseMCC(text string) (rules.MCCRange, error) {
 		to, _ = strconv.Atoi(m[2])
 	}
 	if to < from {
-		return rules.MCCRange{}, fmt.Errorf("%q ends before it begins: write the smaller code first", text)
+		return offer.MCCRange{}, fmt.Errorf("%q ends before it begins: write the smaller code first", text)
 	}
-	return rules.MCCRange{From: uint16(from), To: uint16(to)}, nil
+	return offer.MCCRange{From: uint16(from), To: uint16(to)}, nil
 }

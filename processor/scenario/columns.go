@@ -6,6 +6,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"ristourne/rules"
+	"ristourne/rules/explain"
 	"ristourne/rules/money"
 )
 
@@ -138,13 +139,13 @@ var budgetColumns = []column[grant]{
 // explained is one offer of one purchase in one world; of a purchase that earns
 // nothing as a whole, the purchase alone.
 type explained struct {
-	purchase *rules.Explanation
+	purchase *explain.Explanation
 	world    string
-	offer    *rules.ExplainedOffer // nil: the purchase alone
+	offer    *explain.ExplainedOffer // nil: the purchase alone
 	settings *settings
 }
 
-func ofOffer(text func(*rules.ExplainedOffer) string) func(*explained) string {
+func ofOffer(text func(*explain.ExplainedOffer) string) func(*explained) string {
 	return func(x *explained) string {
 		if x.offer == nil {
 			return ""
@@ -154,7 +155,7 @@ func ofOffer(text func(*rules.ExplainedOffer) string) func(*explained) string {
 }
 
 // amountOfOffer is an amount in units of the award: money or points.
-func amountOfOffer(minor func(*rules.ExplainedOffer) int64) func(*explained) quantity {
+func amountOfOffer(minor func(*explain.ExplainedOffer) int64) func(*explained) quantity {
 	return func(x *explained) quantity {
 		if x.offer == nil {
 			return quantity{}
@@ -177,12 +178,12 @@ var whyColumns = []column[explained]{
 	{name: "purchase", text: func(x *explained) string { return x.purchase.TransactionID }},
 	{name: "outcome", text: func(x *explained) string { return x.purchase.Outcome }},
 	{name: "world", text: func(x *explained) string { return x.world }},
-	{name: "offer", text: ofOffer(func(o *rules.ExplainedOffer) string { return o.OfferID })},
-	{name: "version", text: ofOffer(func(o *rules.ExplainedOffer) string { return versionDate(o.OfferVersion) })},
-	{name: "group", text: ofOffer(func(o *rules.ExplainedOffer) string { return o.Group })},
-	{name: "rate", text: ofOffer(func(o *rules.ExplainedOffer) string { return o.Rate })},
-	{name: "exact", text: ofOffer(func(o *rules.ExplainedOffer) string { return o.Exact })},
-	{name: "boosts", text: ofOffer(func(o *rules.ExplainedOffer) string { return strings.Join(o.Boosts, ", ") })},
+	{name: "offer", text: ofOffer(func(o *explain.ExplainedOffer) string { return o.OfferID })},
+	{name: "version", text: ofOffer(func(o *explain.ExplainedOffer) string { return versionDate(o.OfferVersion) })},
+	{name: "group", text: ofOffer(func(o *explain.ExplainedOffer) string { return o.Group })},
+	{name: "rate", text: ofOffer(func(o *explain.ExplainedOffer) string { return o.Rate })},
+	{name: "exact", text: ofOffer(func(o *explain.ExplainedOffer) string { return o.Exact })},
+	{name: "boosts", text: ofOffer(func(o *explain.ExplainedOffer) string { return strings.Join(o.Boosts, ", ") })},
 	{name: "because", text: func(x *explained) string {
 		if x.offer == nil {
 			return strings.Join(x.purchase.Why, ", ")
@@ -190,10 +191,10 @@ var whyColumns = []column[explained]{
 		return strings.Join(x.offer.Why, ", ")
 	}},
 	{name: "basis", amount: basisOfOffer},
-	{name: "rounded", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.RoundedMinor })},
-	{name: "room", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.RoomMinor })},
-	{name: "capped", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.CappedMinor })},
-	{name: "award", amount: amountOfOffer(func(o *rules.ExplainedOffer) int64 { return o.AwardMinor })},
+	{name: "rounded", amount: amountOfOffer(func(o *explain.ExplainedOffer) int64 { return o.RoundedMinor })},
+	{name: "room", amount: amountOfOffer(func(o *explain.ExplainedOffer) int64 { return o.RoomMinor })},
+	{name: "capped", amount: amountOfOffer(func(o *explain.ExplainedOffer) int64 { return o.CappedMinor })},
+	{name: "award", amount: amountOfOffer(func(o *explain.ExplainedOffer) int64 { return o.AwardMinor })},
 }
 
 // columnNames are those a table of the kind can have, and which of them are

@@ -7,6 +7,7 @@ import (
 
 	"ristourne/processor/simulate"
 	"ristourne/rules"
+	"ristourne/rules/explain"
 )
 
 // Result is what running a scenario showed.
@@ -268,7 +269,7 @@ func (r *runner) explain() ([]explained, error) {
 		before := len(all)
 		for _, world := range []struct {
 			name string
-			*rules.ExplainedWorld
+			*explain.ExplainedWorld
 		}{{rules.Expected.String(), x.Expected}, {rules.Confirmed.String(), x.Confirmed}} {
 			for i := range offersOf(world.ExplainedWorld) {
 				all = append(all, explained{x, world.name, &world.Offers[i], &r.scenario.settings})
@@ -281,7 +282,7 @@ func (r *runner) explain() ([]explained, error) {
 	return all, nil
 }
 
-func offersOf(world *rules.ExplainedWorld) []rules.ExplainedOffer {
+func offersOf(world *explain.ExplainedWorld) []explain.ExplainedOffer {
 	if world == nil {
 		return nil
 	}

@@ -12,7 +12,11 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/explain"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
+	"ristourne/rules/reason"
 )
 
 // paid is an amount of money.
@@ -76,12 +80,12 @@ type Told struct {
 	Offer   string   `json:"offer"`   // PARTNER/OFFER
 	Amount  string   `json:"amount"`  // of the purchase
 	Assumed []string `json:"assumed"` // who buys, and what isn't known of it
-	*rules.Explanation
+	*explain.Explanation
 }
 
 // Explain works out by the rules that decide real purchases what this one would
 // earn by an offer.
-func (o *MadeUp) Explain(loaded *catalog.Loaded, ref rules.OfferRef, now time.Time) (*Told, error) {
+func (o *MadeUp) Explain(loaded *catalog.Loaded, ref offer.OfferRef, now time.Time) (*Told, error) {
 	made, err := makePurchase(loaded, ref, o, now)
 	if err != nil {
 		return nil, err
@@ -96,11 +100,11 @@ func (o *MadeUp) Explain(loaded *catalog.Loaded, ref rules.OfferRef, now time.Ti
 // madePurchase is a purchase that is made up, with the member who makes it.
 type madePurchase struct {
 	options   *MadeUp
-	ref       rules.OfferRef
-	programme *rules.Programme
-	partner   *rules.Partner // nil: at no partner's store
-	store     *rules.Store
-	offer     *rules.Offer
+	ref       offer.OfferRef
+	programme *offer.Programme
+	partner   *offer.Partner // nil: at no partner's store
+	store     *offer.Store
+	offer     *offer.Offer
 	amount    paid
 	billed    *paid // nil: not stated
 	at        rules.Instant
@@ -124,7 +128,7 @@ const (
 	madeMerchant = "elsewhere" // that no key names
 )
 
-func makePurchase(loaded *catalog.Loaded, ref rules.OfferRef, o *MadeUp, now time.Time) (*madePurchase, error) {
+func makePurchase(loaded *catalog.Loaded, ref offer.OfferRef, o *MadeUp, now time.Time) (*madePurchase, error) {
 	p := &madePurchase{options: o, ref: ref}
 	var err error
 	if p.amount, err = parsePaid("purchase", o.Purchase); err != nil {
@@ -151,7 +155,7 @@ func makePurchase(loaded *catalog.Loaded, ref rules.OfferRef, o *MadeUp, now tim
 }
 
 // place finds where and when the purchase is made, and what is in force then.
-func (p *madePurchase) place(c *rules.Catalogue, now rules.Instant) error {
+func (p *madePurchase) place(c *offer.Catalogue, now rules.Instant) error {
 	partnerID, storeID := p.ref.Partner, p.options.Store
 	if partner, store, both := strings.Cut(storeID, "/"); both {
 		partnerID, storeID = partner, store
@@ -202,8 +206,8 @@ func (p *madePurchase) zone() *time.Location {
 	return p.programme.Zone
 }
 
-func (p *madePurchase) atStore(c *rules.Catalogue, partnerID, storeID string, at rules.Instant) error {
-	p.partner = rules.InForceAt(c.Partners, partnerID, at)
+func (p *madePurchase) atStore(c *offer.Catalogue, partnerID, storeID string, at rules.Instant) error {
+	p.partner = offer.InForceAt(c.Partners, partnerID, at)
 	if p.partner == nil {
 		return fmt.Errorf("partner %s has no terms in force at %s: say another moment with --at", partnerID, at)
 	}
@@ -230,7 +234,7 @@ func (p *madePurchase) atStore(c *rules.Catalogue, partnerID, storeID string, at
 	return nil
 }
 
-func storeNames(stores []rules.Store) string {
+func storeNames(stores []offer.Store) string {
 	names := make([]string, 0, mostNamed)
 	for i := range stores[:min(len(stores), mostNamed)] {
 		names = append(names, stores[i].ID)
@@ -241,7 +245,7 @@ func storeNames(stores []rules.Store) string {
 	return strings.Join(names, ", ")
 }
 
-func offerIn(offers []rules.Offer, id string) *rules.Offer {
+func offerIn(offers []offer.Offer, id string) *offer.Offer {
 	for i := range offers {
 		if offers[i].ID == id {
 			return &offers[i]
@@ -250,13 +254,13 @@ func offerIn(offers []rules.Offer, id string) *rules.Offer {
 	return nil
 }
 
-func (p *madePurchase) inProgramme(c *rules.Catalogue, at rules.Instant) error {
+func (p *madePurchase) inProgramme(c *offer.Catalogue, at rules.Instant) error {
 	for i := range c.Programmes {
 		id := c.Programmes[i].ID
 		if p.partner != nil && p.partner.Programme != id {
 			continue
 		}
-		in := rules.InForceAt(c.Programmes, id, at)
+		in := offer.InForceAt(c.Programmes, id, at)
 		if in == nil || p.ref.Partner == "" && offerIn(in.Offers, p.ref.Offer) == nil {
 			continue
 		}
@@ -333,7 +337,7 @@ func parseItems(text string, currency money.Currency) ([]map[string]any, error) 
 // byName reports that the member enrols: in a programme that takes everyone he
 // does only where something asks for it.
 func (p *madePurchase) byName() bool {
-	return p.programme.Enrolment == rules.EnrolmentExplicit || p.options.Enrolled != "" || !p.offer.Sponsor.None()
+	return p.programme.Enrolment == offer.EnrolmentExplicit || p.options.Enrolled != "" || !p.offer.Sponsor.None()
 }
 
 // assume says what the person didn't.
@@ -376,7 +380,7 @@ func (p *madePurchase) assume() {
 		{len(p.offer.Audience.CardProducts) > 0, o.CardProduct, "--card-product", "the card product"},
 		{len(p.offer.Audience.Levels) > 0, o.Level, "--level", "the member's level"},
 		{len(p.offer.Audience.Segments) > 0, strings.Join(o.Segments, ","), "--segment", "the member's segments"},
-		{p.offer.Reward.Form == rules.CategoryReward, o.Items, "--items", "the articles"},
+		{p.offer.Reward.Form == offer.CategoryReward, o.Items, "--items", "the articles"},
 	} {
 		if f.asked && f.given == "" {
 			unknown = append(unknown, f.inOtherWords+" ("+f.flag+")")
@@ -396,7 +400,7 @@ const mostTried = 200
 
 // explain lets the rules work the purchase out. Where nobody says whose it is, it
 // is that of a member who is held out of nothing, or of as little as can be.
-func (p *madePurchase) explain(snapshot *rules.Snapshot) (*rules.Explanation, error) {
+func (p *madePurchase) explain(snapshot *engine.Snapshot) (*explain.Explanation, error) {
 	p.account = cmp.Or(p.options.Account, madeAccount)
 	x, err := p.explainOnce(snapshot)
 	if err != nil {
@@ -429,11 +433,11 @@ func (p *madePurchase) explain(snapshot *rules.Snapshot) (*rules.Explanation, er
 
 // holdoutsIn counts the holdouts that are told of, and those that hold the
 // account out.
-func holdoutsIn(x *rules.Explanation) (under, held int) {
+func holdoutsIn(x *explain.Explanation) (under, held int) {
 	for i := range x.Confirmed.Offers {
 		o := &x.Confirmed.Offers[i]
 		for _, c := range o.Conditions {
-			if c.Code == rules.HoldoutCode {
+			if c.Code == reason.HoldoutCode {
 				under++
 				held += count01(!c.Holds)
 			}
@@ -441,7 +445,7 @@ func holdoutsIn(x *rules.Explanation) (under, held int) {
 		for _, r := range o.Raises {
 			if r.Holdout {
 				under++
-				held += count01(slices.Contains(r.Why, rules.HoldoutCode))
+				held += count01(slices.Contains(r.Why, reason.HoldoutCode))
 			}
 		}
 	}
@@ -450,11 +454,11 @@ func holdoutsIn(x *rules.Explanation) (under, held int) {
 
 // takeNotToBeHeld says of a made-up account that it is taken not to be held out,
 // rather than what it draws.
-func takeNotToBeHeld(x *rules.Explanation) {
-	for _, w := range []*rules.ExplainedWorld{x.Confirmed, x.Expected} {
+func takeNotToBeHeld(x *explain.Explanation) {
+	for _, w := range []*explain.ExplainedWorld{x.Confirmed, x.Expected} {
 		for i := range w.Offers {
 			for n := range w.Offers[i].Conditions {
-				if c := &w.Offers[i].Conditions[n]; c.Code == rules.HoldoutCode && c.Holds {
+				if c := &w.Offers[i].Conditions[n]; c.Code == reason.HoldoutCode && c.Holds {
 					c.Found = "as it is taken to be"
 				}
 			}
@@ -477,7 +481,7 @@ func count01(is bool) int {
 	return 0
 }
 
-func (p *madePurchase) explainOnce(snapshot *rules.Snapshot) (*rules.Explanation, error) {
+func (p *madePurchase) explainOnce(snapshot *engine.Snapshot) (*explain.Explanation, error) {
 	world := NewWorld(snapshot, false)
 	var refused error
 	world.DeadLetter = func(letter *rules.DeadLetter) {
@@ -622,7 +626,7 @@ func ParseMoment(text string, zone *time.Location, hour int) (rules.Instant, err
 		if i > 0 {
 			hour = t.Hour()
 		}
-		wall := rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: hour, Min: t.Minute(), Sec: t.Second()}
+		wall := offer.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: hour, Min: t.Minute(), Sec: t.Second()}
 		return wall.In(zone), nil
 	}
 	return rules.Instant{}, fmt.Errorf("%q is no date: write 2026-11-25, 2026-11-25T17:30 on the store's clock, or 2026-11-25T17:30:00+01:00", text)

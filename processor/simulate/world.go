@@ -10,6 +10,7 @@ import (
 
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // Place is where a record stands: a line of a file, or an offset of a topic.
@@ -35,9 +36,9 @@ func (at Place) checked() int64 {
 
 // World holds the accounts of a simulation. It is not safe for concurrent use.
 type World struct {
-	engine   *rules.Engine
+	engine   *engine.Engine
 	decoder  *wire.Decoder
-	accounts map[string]*rules.Account
+	accounts map[string]*engine.Account
 	out      rules.Output
 
 	// Fates counts the records that were applied. The referrals that follow from
@@ -52,13 +53,13 @@ type World struct {
 
 // NewWorld makes a world without accounts. keys says that records come with
 // their Kafka key, which must be the account.
-func NewWorld(snapshot *rules.Snapshot, keys bool) *World {
-	engine := rules.NewEngine(snapshot)
-	engine.SetBudgets(budgets{})
+func NewWorld(snapshot *engine.Snapshot, keys bool) *World {
+	e := engine.New(snapshot)
+	e.SetBudgets(budgets{})
 	return &World{
-		engine:     engine,
+		engine:     e,
 		decoder:    wire.NewDecoder(wire.Options{CardTokenRanges: snapshot.CardTokenRanges(), NoKeys: !keys}),
-		accounts:   make(map[string]*rules.Account),
+		accounts:   make(map[string]*engine.Account),
 		Lines:      func(*rules.Output) {},
 		DeadLetter: func(*rules.DeadLetter) {},
 	}
@@ -101,18 +102,18 @@ func (w *World) Result(key, value []byte, at Place) error {
 	return nil
 }
 
-func (w *World) account(id string) *rules.Account {
+func (w *World) account(id string) *engine.Account {
 	a := w.accounts[id]
 	if a == nil {
-		a = rules.NewAccount(id)
+		a = engine.NewAccount(id)
 		w.accounts[id] = a
 	}
 	return a
 }
 
-func (w *World) conclude(key, value []byte, at Place, idField string, verdict rules.Verdict, err error) error {
+func (w *World) conclude(key, value []byte, at Place, idField string, verdict engine.Verdict, err error) error {
 	switch {
-	case errors.Is(err, rules.ErrLimit):
+	case errors.Is(err, engine.ErrLimit):
 		w.deadLetter(key, value, at, wire.Limit(w.decoder.MayKeep(value)))
 	case err != nil:
 		return fmt.Errorf("record at %s:%d: %w", at.Topic, at.Offset+1, err)
@@ -155,7 +156,7 @@ func (w *World) deliver(at Place) error {
 		cause := rules.Cause{Kind: rules.CauseReferral, ID: r.ID, Partition: at.Partition, Offset: at.Offset, RecordedAt: r.Cause.RecordedAt}
 		_, err := w.engine.ApplyReferral(w.account(r.SponsorAccountID), &r, cause, &w.out)
 		switch {
-		case errors.Is(err, rules.ErrLimit):
+		case errors.Is(err, engine.ErrLimit):
 			w.DeadLetter(wire.Limit(false).Letter(at.Topic, at.Partition, at.Offset, at.RecordedAt, nil, nil))
 		case err != nil:
 			return fmt.Errorf("referral %s of record at %s:%d: %w", r.ID, at.Topic, at.Offset+1, err)

@@ -8,6 +8,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // grantKey is one purchase of an account, before one budget.
@@ -59,12 +60,12 @@ func (c *ceilings) final(id string) ceiling {
 	return ceiling{c.first[id].final, id, c.grants, true}
 }
 
-func campaignBudget(c *rules.Campaign) rules.BudgetKey { return rules.BudgetKey("campaign/" + c.ID) }
+func campaignBudget(c *offer.Campaign) rules.BudgetKey { return rules.BudgetKey("campaign/" + c.ID) }
 
 // budgets are the offer's own. One that pays in another unit than the offer's
 // first version did is another budget.
-func (o oracle) budgets(aw *award, x *outcome) map[rules.BudgetKey]*rules.Budget {
-	keys := map[rules.BudgetKey]*rules.Budget{}
+func (o oracle) budgets(aw *award, x *outcome) map[rules.BudgetKey]*offer.Budget {
+	keys := map[rules.BudgetKey]*offer.Budget{}
 	for i := range aw.offer.Budgets {
 		b := &aw.offer.Budgets[i]
 		if b.AmountMinor == 0 {
@@ -80,7 +81,7 @@ func (o oracle) budgets(aw *award, x *outcome) map[rules.BudgetKey]*rules.Budget
 		}
 		key := "offer/" + of
 		if b.PerStoreAndDay {
-			day, store := periodOf(rules.PerDay, x.view.time, x.member.programme.Zone), ""
+			day, store := periodOf(offer.PerDay, x.view.time, x.member.programme.Zone), ""
 			if at := x.view.at; at.store != nil {
 				store = at.store.ID
 				if aw.partner == nil { // stores of two partners may have one id
@@ -99,9 +100,9 @@ func (o oracle) budgets(aw *award, x *outcome) map[rules.BudgetKey]*rules.Budget
 func (o oracle) firstBudgetUnit(aw *award, perStoreAndDay bool) string {
 	var first rules.Instant
 	unit := ""
-	look := func(from rules.Instant, offers []rules.Offer, currency money.Currency, points string) {
+	look := func(from rules.Instant, offers []offer.Offer, currency money.Currency, points string) {
 		for _, x := range offers {
-			has := slices.ContainsFunc(x.Budgets, func(b rules.Budget) bool { return b.PerStoreAndDay == perStoreAndDay })
+			has := slices.ContainsFunc(x.Budgets, func(b offer.Budget) bool { return b.PerStoreAndDay == perStoreAndDay })
 			if x.ID != aw.key.offer || !has || (unit != "" && !from.Before(first)) {
 				continue
 			}
@@ -230,7 +231,7 @@ func (o oracle) asks(byWorld [2][]result) map[grantKey]ask {
 }
 
 func (o oracle) ask(x *outcome, to map[grantKey]ask) {
-	add := func(name rules.BudgetKey, b *rules.Budget, unit string, minor int64) {
+	add := func(name rules.BudgetKey, b *offer.Budget, unit string, minor int64) {
 		key := grantKey{name, x.id}
 		to[key] = ask{to[key].target + minor, b.AmountMinor, b.Whole, unit, x.view.time}
 	}

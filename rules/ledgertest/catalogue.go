@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // programmeAt is the version of the programme that is in force at t.
-func (o oracle) programmeAt(id string, t rules.Instant) (*rules.Programme, bool) {
-	var inForce *rules.Programme
+func (o oracle) programmeAt(id string, t rules.Instant) (*offer.Programme, bool) {
+	var inForce *offer.Programme
 	for i := range o.cat.Programmes {
 		p := &o.cat.Programmes[i]
 		if p.ID != id || p.Version.From.After(t) {
@@ -24,10 +25,10 @@ func (o oracle) programmeAt(id string, t rules.Instant) (*rules.Programme, bool)
 }
 
 // automaticAt is the programme that takes every account as a member at t.
-func (o oracle) automaticAt(t rules.Instant) (*rules.Programme, bool) {
+func (o oracle) automaticAt(t rules.Instant) (*offer.Programme, bool) {
 	for i := range o.cat.Programmes {
 		p, ok := o.programmeAt(o.cat.Programmes[i].ID, t)
-		if ok && p.Enrolment == rules.EnrolmentAutomatic {
+		if ok && p.Enrolment == offer.EnrolmentAutomatic {
 			return p, true
 		}
 	}
@@ -45,7 +46,7 @@ func (o oracle) wasAutomatic(t rules.Instant) string {
 		}
 		just := rules.InstantOf(v.Version.From.Time().Add(-1))
 		before, ok := o.programmeAt(v.ID, just)
-		if ok && before.Enrolment == rules.EnrolmentAutomatic && v.Version.From.After(stopped) {
+		if ok && before.Enrolment == offer.EnrolmentAutomatic && v.Version.From.After(stopped) {
 			last, stopped = v.ID, v.Version.From
 		}
 	}
@@ -53,8 +54,8 @@ func (o oracle) wasAutomatic(t rules.Instant) string {
 }
 
 // partnersAt is every partner's version in force at t.
-func (o oracle) partnersAt(t rules.Instant) []*rules.Partner {
-	inForce := map[string]*rules.Partner{}
+func (o oracle) partnersAt(t rules.Instant) []*offer.Partner {
+	inForce := map[string]*offer.Partner{}
 	for i := range o.cat.Partners {
 		p := &o.cat.Partners[i]
 		if p.Version.From.After(t) {
@@ -64,7 +65,7 @@ func (o oracle) partnersAt(t rules.Instant) []*rules.Partner {
 			inForce[p.ID] = p
 		}
 	}
-	var partners []*rules.Partner
+	var partners []*offer.Partner
 	for _, p := range inForce {
 		if !p.Version.Ended {
 			partners = append(partners, p)
@@ -74,8 +75,8 @@ func (o oracle) partnersAt(t rules.Instant) []*rules.Partner {
 }
 
 // campaignsAt is every campaign's version in force at t, in order of id.
-func (o oracle) campaignsAt(t rules.Instant) []*rules.Campaign {
-	inForce := map[string]*rules.Campaign{}
+func (o oracle) campaignsAt(t rules.Instant) []*offer.Campaign {
+	inForce := map[string]*offer.Campaign{}
 	for i := range o.cat.Campaigns {
 		c := &o.cat.Campaigns[i]
 		if c.Version.From.After(t) {
@@ -85,7 +86,7 @@ func (o oracle) campaignsAt(t rules.Instant) []*rules.Campaign {
 			inForce[c.ID] = c
 		}
 	}
-	var campaigns []*rules.Campaign
+	var campaigns []*offer.Campaign
 	for _, id := range slices.Sorted(maps.Keys(inForce)) {
 		if !inForce[id].Version.Ended {
 			campaigns = append(campaigns, inForce[id])
@@ -96,8 +97,8 @@ func (o oracle) campaignsAt(t rules.Instant) []*rules.Campaign {
 
 // offerOfVersion is the offer as that version of its partner, or where there is
 // none of its programme, had it.
-func offerOfVersion(cat *rules.Catalogue, partner, programme, version, id string) (*rules.Offer, bool) {
-	var offers []rules.Offer
+func offerOfVersion(cat *offer.Catalogue, partner, programme, version, id string) (*offer.Offer, bool) {
+	var offers []offer.Offer
 	for i := range cat.Partners {
 		if p := &cat.Partners[i]; p.ID == partner && p.Version.ID == version {
 			offers = p.Offers
@@ -119,8 +120,8 @@ func offerOfVersion(cat *rules.Catalogue, partner, programme, version, id string
 // place is a store as it was at one time; without a store where only the
 // programme's own offers reach.
 type place struct {
-	partner *rules.Partner
-	store   *rules.Store
+	partner *offer.Partner
+	store   *offer.Store
 }
 
 // zoneOf is by whose clock a store is at t: its own, or that of its programme as
@@ -190,7 +191,7 @@ func (o oracle) matchStore(e *rules.Event) (place, bool) {
 	return place{}, false
 }
 
-func rankOf(k rules.Key) int {
+func rankOf(k offer.Key) int {
 	switch {
 	case k.NetworkMerchantID != "":
 		return 1
@@ -205,7 +206,7 @@ func rankOf(k rules.Key) int {
 	}
 }
 
-func names(k rules.Key, m rules.Merchant) bool {
+func names(k offer.Key, m rules.Merchant) bool {
 	if k.AcquirerID != "" && k.AcquirerID != m.AcquirerID {
 		return false
 	}
@@ -219,7 +220,7 @@ func names(k rules.Key, m rules.Merchant) bool {
 }
 
 // reached is the first instant at which the clock in zone shows l or more.
-func reached(l rules.LocalTime, zone *time.Location) time.Time {
+func reached(l offer.LocalTime, zone *time.Location) time.Time {
 	wall := time.Date(l.Year, l.Month, l.Day, l.Hour, l.Min, l.Sec, 0, time.UTC)
 	t := wall.Add(-48 * time.Hour).In(zone)
 	for {

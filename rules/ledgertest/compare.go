@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // Difference says in which sums, fates, instructions and referrals got differs
@@ -91,7 +92,7 @@ func Shrink(records []Record, differs func([]Record) bool) []Record {
 // campaigns and whatever offers say that can go while differs stays true.
 // differs has to be false for a catalogue that the rules refuse, unless that is
 // the difference.
-func ShrinkCatalogue(cat *rules.Catalogue, differs func(*rules.Catalogue) bool) *rules.Catalogue {
+func ShrinkCatalogue(cat *offer.Catalogue, differs func(*offer.Catalogue) bool) *offer.Catalogue {
 	for removed := true; removed; {
 		removed = false
 		for i := 0; ; {
@@ -110,43 +111,43 @@ func ShrinkCatalogue(cat *rules.Catalogue, differs func(*rules.Catalogue) bool) 
 }
 
 // smallerCatalogues are all that lack one thing.
-func smallerCatalogues(cat *rules.Catalogue) []*rules.Catalogue {
-	var all []*rules.Catalogue
-	with := func(change func(*rules.Catalogue)) {
+func smallerCatalogues(cat *offer.Catalogue) []*offer.Catalogue {
+	var all []*offer.Catalogue
+	with := func(change func(*offer.Catalogue)) {
 		smaller := *cat
 		change(&smaller)
 		all = append(all, &smaller)
 	}
 	for i := range cat.Campaigns {
-		with(func(c *rules.Catalogue) { c.Campaigns = without(cat.Campaigns, i) })
+		with(func(c *offer.Catalogue) { c.Campaigns = without(cat.Campaigns, i) })
 	}
 	for i := range cat.Partners {
-		with(func(c *rules.Catalogue) { c.Partners = without(cat.Partners, i) })
+		with(func(c *offer.Catalogue) { c.Partners = without(cat.Partners, i) })
 	}
 	for i, p := range cat.Programmes {
 		if len(cat.Programmes) > 1 && (p.Version.From != rules.MinInstant || p.ID != cat.Programmes[0].ID) {
-			with(func(c *rules.Catalogue) { c.Programmes = without(cat.Programmes, i) })
+			with(func(c *offer.Catalogue) { c.Programmes = without(cat.Programmes, i) })
 		}
 	}
 	for i := range cat.Programmes {
 		for _, offers := range smallerOfferLists(cat.Programmes[i].Offers) {
-			with(func(c *rules.Catalogue) {
+			with(func(c *offer.Catalogue) {
 				c.Programmes = slices.Clone(c.Programmes)
 				c.Programmes[i].Offers = offers
 			})
 		}
 	}
 	for i := range cat.Programmes {
-		if cat.Programmes[i].Holdout != (rules.Holdout{}) {
-			with(func(c *rules.Catalogue) {
+		if cat.Programmes[i].Holdout != (offer.Holdout{}) {
+			with(func(c *offer.Catalogue) {
 				c.Programmes = slices.Clone(c.Programmes)
-				c.Programmes[i].Holdout = rules.Holdout{}
+				c.Programmes[i].Holdout = offer.Holdout{}
 			})
 		}
 	}
 	for i := range cat.Partners {
 		for _, p := range smallerPartners(cat.Partners[i]) {
-			with(func(c *rules.Catalogue) {
+			with(func(c *offer.Catalogue) {
 				c.Partners = slices.Clone(c.Partners)
 				c.Partners[i] = p
 			})
@@ -154,7 +155,7 @@ func smallerCatalogues(cat *rules.Catalogue) []*rules.Catalogue {
 	}
 	for i := range cat.Campaigns {
 		for _, p := range smallerCampaigns(cat.Campaigns[i]) {
-			with(func(c *rules.Catalogue) {
+			with(func(c *offer.Catalogue) {
 				c.Campaigns = slices.Clone(c.Campaigns)
 				c.Campaigns[i] = p
 			})
@@ -163,8 +164,8 @@ func smallerCatalogues(cat *rules.Catalogue) []*rules.Catalogue {
 	return all
 }
 
-func smallerPartners(p rules.Partner) []rules.Partner {
-	var all []rules.Partner
+func smallerPartners(p offer.Partner) []offer.Partner {
+	var all []offer.Partner
 	for i := range p.Stores {
 		for k := range p.Stores[i].Keys {
 			smaller := p
@@ -181,18 +182,18 @@ func smallerPartners(p rules.Partner) []rules.Partner {
 	return all
 }
 
-func smallerCampaigns(c rules.Campaign) []rules.Campaign {
-	var all []rules.Campaign
+func smallerCampaigns(c offer.Campaign) []offer.Campaign {
+	var all []offer.Campaign
 	for i := range c.Boosts {
 		smaller := c
 		smaller.Boosts = without(c.Boosts, i)
 		all = append(all, smaller)
-		for _, change := range []func(*rules.CampaignBoost){
-			func(b *rules.CampaignBoost) { b.Offers = nil },
-			func(b *rules.CampaignBoost) {
-				b.When, b.From, b.Until = rules.When{}, rules.LocalTime{}, rules.LocalTime{}
+		for _, change := range []func(*offer.CampaignBoost){
+			func(b *offer.CampaignBoost) { b.Offers = nil },
+			func(b *offer.CampaignBoost) {
+				b.When, b.From, b.Until = offer.When{}, offer.LocalTime{}, offer.LocalTime{}
 			},
-			func(b *rules.CampaignBoost) { b.Audience = rules.Audience{} },
+			func(b *offer.CampaignBoost) { b.Audience = offer.Audience{} },
 		} {
 			smaller := c
 			smaller.Boosts = slices.Clone(c.Boosts)
@@ -202,12 +203,12 @@ func smallerCampaigns(c rules.Campaign) []rules.Campaign {
 			}
 		}
 	}
-	for _, change := range []func(*rules.Campaign){
-		func(c *rules.Campaign) { c.Budget, c.Unit = rules.Budget{}, "" },
-		func(c *rules.Campaign) { c.When = rules.When{} },
-		func(c *rules.Campaign) { c.Holdout = rules.Holdout{} },
-		func(c *rules.Campaign) { c.Audience = rules.Audience{} },
-		func(c *rules.Campaign) { c.From, c.Until = rules.LocalTime{}, rules.LocalTime{} },
+	for _, change := range []func(*offer.Campaign){
+		func(c *offer.Campaign) { c.Budget, c.Unit = offer.Budget{}, "" },
+		func(c *offer.Campaign) { c.When = offer.When{} },
+		func(c *offer.Campaign) { c.Holdout = offer.Holdout{} },
+		func(c *offer.Campaign) { c.Audience = offer.Audience{} },
+		func(c *offer.Campaign) { c.From, c.Until = offer.LocalTime{}, offer.LocalTime{} },
 	} {
 		smaller := c
 		if change(&smaller); !reflect.DeepEqual(smaller, c) {
@@ -217,8 +218,8 @@ func smallerCampaigns(c rules.Campaign) []rules.Campaign {
 	return all
 }
 
-func smallerOfferLists(offers []rules.Offer) [][]rules.Offer {
-	var all [][]rules.Offer
+func smallerOfferLists(offers []offer.Offer) [][]offer.Offer {
+	var all [][]offer.Offer
 	for i := range offers {
 		all = append(all, without(offers, i))
 		for _, o := range smallerOffers(offers[i]) {
@@ -231,30 +232,30 @@ func smallerOfferLists(offers []rules.Offer) [][]rules.Offer {
 }
 
 // smallerOffers say one thing less.
-func smallerOffers(o rules.Offer) []rules.Offer {
-	var all []rules.Offer
-	for _, change := range []func(*rules.Offer){
-		func(o *rules.Offer) { o.From, o.Until = rules.LocalTime{}, rules.LocalTime{} },
-		func(o *rules.Offer) { o.Stores = nil },
-		func(o *rules.Offer) { o.MinSpendMinor = 0 },
-		func(o *rules.Offer) { o.MaxSpendMinor = 0 },
-		func(o *rules.Offer) { o.When = rules.When{} },
-		func(o *rules.Offer) { o.Channels = nil },
-		func(o *rules.Offer) { o.MCCs = nil },
-		func(o *rules.Offer) { o.Audience = rules.Audience{} },
-		func(o *rules.Offer) { o.FirstPurchase, o.LapsedDays = false, 0 },
-		func(o *rules.Offer) { o.Every, o.Goal = rules.Every{}, rules.Goal{} },
-		func(o *rules.Offer) { o.Holdout, o.NotOfProgrammes = rules.Holdout{}, false },
-		func(o *rules.Offer) { o.Boosts = nil },
-		func(o *rules.Offer) { o.Budgets = nil },
-		func(o *rules.Offer) { o.Commission = rules.Commission{} },
-		func(o *rules.Offer) { o.Sponsor = rules.Sponsor{} },
-		func(o *rules.Offer) { o.Sponsor.Caps = nil },
-		func(o *rules.Offer) {
-			o.Reward.Kind, o.Reward.Wallet, o.Reward.VoucherFor = rules.Cash, rules.WalletTerms{}, ""
+func smallerOffers(o offer.Offer) []offer.Offer {
+	var all []offer.Offer
+	for _, change := range []func(*offer.Offer){
+		func(o *offer.Offer) { o.From, o.Until = offer.LocalTime{}, offer.LocalTime{} },
+		func(o *offer.Offer) { o.Stores = nil },
+		func(o *offer.Offer) { o.MinSpendMinor = 0 },
+		func(o *offer.Offer) { o.MaxSpendMinor = 0 },
+		func(o *offer.Offer) { o.When = offer.When{} },
+		func(o *offer.Offer) { o.Channels = nil },
+		func(o *offer.Offer) { o.MCCs = nil },
+		func(o *offer.Offer) { o.Audience = offer.Audience{} },
+		func(o *offer.Offer) { o.FirstPurchase, o.LapsedDays = false, 0 },
+		func(o *offer.Offer) { o.Every, o.Goal = offer.Every{}, offer.Goal{} },
+		func(o *offer.Offer) { o.Holdout, o.NotOfProgrammes = offer.Holdout{}, false },
+		func(o *offer.Offer) { o.Boosts = nil },
+		func(o *offer.Offer) { o.Budgets = nil },
+		func(o *offer.Offer) { o.Commission = offer.Commission{} },
+		func(o *offer.Offer) { o.Sponsor = offer.Sponsor{} },
+		func(o *offer.Offer) { o.Sponsor.Caps = nil },
+		func(o *offer.Offer) {
+			o.Reward.Kind, o.Reward.Wallet, o.Reward.VoucherFor = rules.Cash, offer.WalletTerms{}, ""
 		},
-		func(o *rules.Offer) {
-			o.Reward = rules.Reward{Form: rules.RateReward, Kind: rules.Cash, RateMillionths: 50_000}
+		func(o *offer.Offer) {
+			o.Reward = offer.Reward{Form: offer.RateReward, Kind: rules.Cash, RateMillionths: 50_000}
 		},
 	} {
 		smaller := o
@@ -284,9 +285,9 @@ func without[T any](all []T, i int) []T { return slices.Concat(all[:i], all[i+1:
 
 // Print writes a case so that a person can read it, and a test can be made of
 // it: what the catalogue says, and the records as lines of JSON.
-func Print(cat *rules.Catalogue, records []Record) string {
+func Print(cat *offer.Catalogue, records []Record) string {
 	var b strings.Builder
-	offers := func(all []rules.Offer) {
+	offers := func(all []offer.Offer) {
 		for _, o := range all {
 			fmt.Fprintf(&b, "  offer %s\n", printed(reflect.ValueOf(o)))
 		}
@@ -322,7 +323,7 @@ func printed(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case rules.Instant:
 		return printInstant(x)
-	case rules.LocalTime:
+	case offer.LocalTime:
 		return wallClock(x).Format("2006-01-02T15:04:05")
 	case *time.Location:
 		return x.String()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // sale is what conditions ask about: one purchase of a member, as the event
@@ -22,7 +23,7 @@ type sale struct {
 }
 
 // offerRuns reports whether the offer is for this store at this time.
-func (s sale) offerRuns(offer *rules.Offer) bool {
+func (s sale) offerRuns(offer *offer.Offer) bool {
 	if len(offer.Stores) > 0 && !slices.Contains(offer.Stores, s.place.store.ID) {
 		return false
 	}
@@ -30,7 +31,7 @@ func (s sale) offerRuns(offer *rules.Offer) bool {
 }
 
 // within reports whether the wall clock stands in [from, until).
-func (s sale) within(from, until rules.LocalTime) bool {
+func (s sale) within(from, until offer.LocalTime) bool {
 	t := s.at.Time()
 	if !from.IsZero() && t.Before(reached(from, s.zone)) {
 		return false
@@ -39,7 +40,7 @@ func (s sale) within(from, until rules.LocalTime) bool {
 }
 
 // holds looks at those conditions that need no other purchase.
-func (s sale) holds(c rules.Conditions, basis int64, key offerKey) bool {
+func (s sale) holds(c offer.Conditions, basis int64, key offerKey) bool {
 	switch {
 	case c.MinSpendMinor > 0 && basis < c.MinSpendMinor:
 	case c.MaxSpendMinor > 0 && basis > c.MaxSpendMinor:
@@ -58,21 +59,21 @@ func (s sale) holds(c rules.Conditions, basis int64, key offerKey) bool {
 
 // ofCategory reports whether a merchant of this category can earn by the
 // offer: it is one that is named, where some are, and none that is excluded.
-func ofCategory(c rules.Conditions, mcc string) bool {
+func ofCategory(c offer.Conditions, mcc string) bool {
 	if len(c.MCCs) > 0 && !inMCCs(c.MCCs, mcc) {
 		return false
 	}
 	return len(c.NotMCCs) == 0 || (mcc != "" && !inMCCs(c.NotMCCs, mcc))
 }
 
-func inMCCs(ranges []rules.MCCRange, mcc string) bool {
+func inMCCs(ranges []offer.MCCRange, mcc string) bool {
 	n, err := strconv.Atoi(mcc)
-	return err == nil && slices.ContainsFunc(ranges, func(r rules.MCCRange) bool { return int(r.From) <= n && n <= int(r.To) })
+	return err == nil && slices.ContainsFunc(ranges, func(r offer.MCCRange) bool { return int(r.From) <= n && n <= int(r.To) })
 }
 
 // when reads the clock on the store's wall.
-func (s sale) when(w rules.When) bool {
-	if len(w.Dates) > 0 && !slices.ContainsFunc(w.Dates, func(d rules.Dates) bool { return s.within(d.From, d.Until) }) {
+func (s sale) when(w offer.When) bool {
+	if len(w.Dates) > 0 && !slices.ContainsFunc(w.Dates, func(d offer.Dates) bool { return s.within(d.From, d.Until) }) {
 		return false
 	}
 	wall := s.at.Time().In(s.zone)
@@ -83,7 +84,7 @@ func (s sale) when(w rules.When) bool {
 		return onDay(today)
 	}
 	second := int32(wall.Hour()*3600 + wall.Minute()*60 + wall.Second())
-	return slices.ContainsFunc(w.Hours, func(h rules.Hours) bool {
+	return slices.ContainsFunc(w.Hours, func(h offer.Hours) bool {
 		if h.FromSec < h.UntilSec {
 			return onDay(today) && h.FromSec <= second && second < h.UntilSec
 		}
@@ -92,7 +93,7 @@ func (s sale) when(w rules.When) bool {
 }
 
 // audience looks at everything but activation.
-func (s sale) audience(a rules.Audience) bool {
+func (s sale) audience(a offer.Audience) bool {
 	m := s.member
 	if len(a.Levels) > 0 && (m.level == "" || !slices.Contains(a.Levels, m.level)) {
 		return false
@@ -120,21 +121,21 @@ func (s sale) audience(a rules.Audience) bool {
 
 // periodOf names the period of the kind in which t lies, by the calendar of a
 // zone. Two instants are in one period where the names are equal.
-func periodOf(per rules.CapPeriod, t rules.Instant, zone *time.Location) string {
+func periodOf(per offer.CapPeriod, t rules.Instant, zone *time.Location) string {
 	wall := t.Time().In(zone)
 	switch per {
-	case rules.PerDay:
+	case offer.PerDay:
 		return wall.Format("2006-01-02")
-	case rules.PerWeek:
+	case offer.PerWeek:
 		year, week := wall.ISOWeek()
 		return strconv.Itoa(year) + "-W" + strconv.Itoa(week)
-	case rules.PerMonth:
+	case offer.PerMonth:
 		return wall.Format("2006-01")
-	case rules.PerQuarter:
+	case offer.PerQuarter:
 		return wall.Format("2006") + "-Q" + strconv.Itoa((int(wall.Month())+2)/3)
-	case rules.PerYear:
+	case offer.PerYear:
 		return wall.Format("2006")
-	case rules.PerLife:
+	case offer.PerLife:
 		return ""
 	}
 	panic("ledgertest: no calendar period: " + per.String())
@@ -142,7 +143,7 @@ func periodOf(per rules.CapPeriod, t rules.Instant, zone *time.Location) string 
 
 // stronger orders offers: higher priority, smaller id, partner's before the
 // programme's own.
-func stronger(x, y *rules.Offer, xOwn, yOwn bool) int {
+func stronger(x, y *offer.Offer, xOwn, yOwn bool) int {
 	byOwner := 0
 	if xOwn != yOwn {
 		byOwner = -1

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/offer"
 )
 
 // cases is how many random cases each comparison makes: a quarter of all where the
@@ -36,9 +38,9 @@ func cases(t *testing.T, all int) uint64 {
 // books is an engine's ledger, as its lines and instructions add up.
 type books struct {
 	Result
-	cat      *rules.Catalogue
-	engine   *rules.Engine
-	accounts map[string]*rules.Account
+	cat      *offer.Catalogue
+	engine   *engine.Engine
+	accounts map[string]*engine.Account
 	accruals map[rules.AccrualID]bool
 	paid     map[string]bool
 	told     map[ReferralKey]rules.Referral
@@ -76,12 +78,12 @@ type how struct {
 	stingy  bool // budgets
 }
 
-func openBooks(cat *rules.Catalogue, snapshot *rules.Snapshot, seed uint64, h how) *books {
+func openBooks(cat *offer.Catalogue, snapshot *engine.Snapshot, seed uint64, h how) *books {
 	b := &books{
 		cat:      cat,
 		Result:   Result{Sums: map[Key]Sums{}, Instructed: map[Payee]int64{}},
-		engine:   rules.NewEngine(snapshot),
-		accounts: map[string]*rules.Account{},
+		engine:   engine.New(snapshot),
+		accounts: map[string]*engine.Account{},
 		accruals: map[rules.AccrualID]bool{},
 		paid:     map[string]bool{},
 		told:     map[ReferralKey]rules.Referral{},
@@ -103,11 +105,11 @@ func (b *books) apply(r Record, reload bool) error {
 	b.records = append(b.records, r)
 	a := b.accounts[r.AccountID()]
 	if a == nil {
-		a = rules.NewAccount(r.AccountID())
+		a = engine.NewAccount(r.AccountID())
 		b.accounts[r.AccountID()] = a
 	}
 	if reload {
-		fresh := rules.NewAccount(r.AccountID())
+		fresh := engine.NewAccount(r.AccountID())
 		if err := fresh.UnmarshalBinary(a.AppendBinary(nil)); err != nil {
 			return fmt.Errorf("read back what the account wrote: %w", err)
 		}
@@ -115,7 +117,7 @@ func (b *books) apply(r Record, reload bool) error {
 		b.accounts[r.AccountID()] = a
 	}
 	cause := rules.Cause{Kind: rules.CauseFact, ID: r.ID(), Offset: int64(offset), RecordedAt: int64(offset) * 1000}
-	var verdict rules.Verdict
+	var verdict engine.Verdict
 	var err error
 	b.out.Reset()
 	switch {
@@ -276,8 +278,8 @@ func (b *books) kitty(line *rules.Accrual) error {
 }
 
 // runEngine is the engine's answer to a case.
-func runEngine(cat *rules.Catalogue, records []Record, h how) (*books, error) {
-	snapshot, err := rules.Compile(cat)
+func runEngine(cat *offer.Catalogue, records []Record, h how) (*books, error) {
+	snapshot, err := engine.Compile(cat)
 	if err != nil {
 		return nil, fmt.Errorf("compile the catalogue: %w", err)
 	}
@@ -295,7 +297,7 @@ func runEngine(cat *rules.Catalogue, records []Record, h how) (*books, error) {
 
 // disagreement is how the engine differs from the oracle, and what of the
 // promises doesn't hold of it; empty: not at all.
-func disagreement(cat *rules.Catalogue, records []Record, h how) (difference string) {
+func disagreement(cat *offer.Catalogue, records []Record, h how) (difference string) {
 	defer func() {
 		if p := recover(); p != nil {
 			difference = fmt.Sprintf("panic: %v\n%s", p, debug.Stack())
@@ -306,7 +308,7 @@ func disagreement(cat *rules.Catalogue, records []Record, h how) (difference str
 		return err.Error()
 	}
 	if d := Difference(OracleGiven(cat, b.records, b.grants), b.Result); d != "" {
-		return d + "\nwith the referrals where they arrived:\n" + Print(&rules.Catalogue{}, b.records)
+		return d + "\nwith the referrals where they arrived:\n" + Print(&offer.Catalogue{}, b.records)
 	}
 	if broken := BrokenPromises(cat, b.records, b.Sums); len(broken) > 0 {
 		return strings.Join(broken, "\n")
@@ -326,18 +328,18 @@ func disagreement(cat *rules.Catalogue, records []Record, h how) (difference str
 	return ""
 }
 
-func compareWithOracle(t *testing.T, seed uint64, cat *rules.Catalogue, records []Record, h how) {
+func compareWithOracle(t *testing.T, seed uint64, cat *offer.Catalogue, records []Record, h how) {
 	t.Helper()
 	if disagreement(cat, records, h) == "" {
 		return
 	}
-	_, refused := rules.Compile(cat)
-	differs := func(c *rules.Catalogue, rs []Record) bool {
-		_, err := rules.Compile(c)
+	_, refused := engine.Compile(cat)
+	differs := func(c *offer.Catalogue, rs []Record) bool {
+		_, err := engine.Compile(c)
 		return (err != nil) == (refused != nil) && disagreement(c, rs, h) != ""
 	}
 	records = Shrink(records, func(rs []Record) bool { return differs(cat, rs) })
-	cat = ShrinkCatalogue(cat, func(c *rules.Catalogue) bool { return differs(c, records) })
+	cat = ShrinkCatalogue(cat, func(c *offer.Catalogue) bool { return differs(c, records) })
 	records = Shrink(records, func(rs []Record) bool { return differs(cat, rs) })
 	t.Errorf("seed %d: engine and oracle differ:\n%s\n%s", seed, disagreement(cat, records, h), Print(cat, records))
 }
@@ -427,7 +429,7 @@ func TestEveryGeneratedCatalogueCompiles(t *testing.T) {
 	t.Parallel()
 	for seed := range cases(t, 300) {
 		g := NewGenerator(seed, GenOptions{Partners: 1 + int(seed%5), Language: Language(seed % 3), Budgets: seed%2 == 0})
-		if _, err := rules.Compile(g.Catalogue()); err != nil {
+		if _, err := engine.Compile(g.Catalogue()); err != nil {
 			t.Fatalf("seed %d: %v\n%s", seed, err, Print(g.Catalogue(), nil))
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // FuzzEngine holds the engine to the oracle on lives that the fuzzer cuts up:
@@ -21,7 +21,7 @@ func FuzzEngine(f *testing.F) {
 			Language: languages[int(shape)%len(languages)], Budgets: shape&4 != 0, Accounts: 1 + int(shape>>3&1), Partners: 1 + int(shape>>4&1),
 		})
 		catalogue := g.Catalogue()
-		if _, err := rules.Compile(catalogue); err != nil {
+		if _, err := engine.Compile(catalogue); err != nil {
 			t.Fatalf("a made-up catalogue is refused: %v", err)
 		}
 		records := replan(g.Records(12+int(shape>>5)), plan)

@@ -9,6 +9,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 const programmeID = "ristourne"
@@ -62,11 +63,11 @@ func (g *Generator) versions(most int) []rules.Instant {
 	return from
 }
 
-func (g *Generator) makeCatalogue() *rules.Catalogue {
-	cat := &rules.Catalogue{}
-	enrolment := rules.EnrolmentExplicit
+func (g *Generator) makeCatalogue() *offer.Catalogue {
+	cat := &offer.Catalogue{}
+	enrolment := offer.EnrolmentExplicit
 	if g.chance(15) {
-		enrolment = rules.EnrolmentAutomatic
+		enrolment = offer.EnrolmentAutomatic
 	}
 	base := currency(pick(g.rng, currencyCodes...))
 	g.base = base
@@ -74,8 +75,8 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 	decimals := g.rng.IntN(3)
 	rounding := pick(g.rng, money.HalfEven, money.HalfEven, money.HalfUp, money.Down, money.Up)
 	for i, from := range g.versions(3) {
-		p := rules.Programme{
-			ID: programmeID, Version: rules.Version{ID: fmt.Sprintf("r%d", i+1), From: from}, Name: "Ristourne",
+		p := offer.Programme{
+			ID: programmeID, Version: offer.Version{ID: fmt.Sprintf("r%d", i+1), From: from}, Name: "Ristourne",
 			Currency: base, Zone: g.zone(), Rounding: rounding, Enrolment: enrolment, AllCards: g.plain || g.chance(20),
 			HorizonDays: g.horizon, CeilingMillionths: 1_000_000, Points: g.pointsUnit(decimals),
 		}
@@ -85,8 +86,8 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 		if g.unlinked && g.chance(85) {
 			p.UnlinkedRefundDays = pick(g.rng, 1, 7, g.horizon, g.horizon/2, g.horizon-1)
 		}
-		if i > 0 && enrolment == rules.EnrolmentAutomatic && !g.o.Orderless && g.chance(40) { // it takes everyone no more
-			p.Enrolment = rules.EnrolmentExplicit
+		if i > 0 && enrolment == offer.EnrolmentAutomatic && !g.o.Orderless && g.chance(40) { // it takes everyone no more
+			p.Enrolment = offer.EnrolmentExplicit
 		}
 		if g.chance(30) {
 			rounding = pick(g.rng, money.HalfEven, money.HalfUp, money.Down, money.Up)
@@ -111,12 +112,12 @@ func (g *Generator) makeCatalogue() *rules.Catalogue {
 
 // makeKeys deals every merchant key to one store at a time: partner by
 // partner, store by store. Some change hands in the middle of the span.
-func (g *Generator) makeKeys() [][][]rules.Key {
-	stores := make([][][]rules.Key, g.o.Partners)
+func (g *Generator) makeKeys() [][][]offer.Key {
+	stores := make([][][]offer.Key, g.o.Partners)
 	for i := range stores {
-		stores[i] = make([][]rules.Key, 1+g.rng.IntN(3))
+		stores[i] = make([][]offer.Key, 1+g.rng.IntN(3))
 	}
-	deal := func(k rules.Key) {
+	deal := func(k offer.Key) {
 		p := g.rng.IntN(len(stores))
 		s := g.rng.IntN(len(stores[p]))
 		stores[p][s] = append(stores[p][s], k)
@@ -149,21 +150,21 @@ func (g *Generator) makeKeys() [][][]rules.Key {
 
 // keyNames are few, so that one merchant's keys of different rank often name
 // different stores. No two of one rank can fit one event.
-func (g *Generator) keyNames() []rules.Key {
-	var keys []rules.Key
+func (g *Generator) keyNames() []offer.Key {
+	var keys []offer.Key
 	for i := range 3 + 2*g.o.Partners {
 		mid := fmt.Sprintf("MID%03d", i+1)
 		if g.chance(60) {
-			keys = append(keys, rules.Key{MID: mid})
+			keys = append(keys, offer.Key{MID: mid})
 		}
 		for _, acquirer := range []string{"ACQ1", "ACQ2"} {
 			if g.chance(30) {
-				keys = append(keys, rules.Key{MID: mid, AcquirerID: acquirer})
+				keys = append(keys, offer.Key{MID: mid, AcquirerID: acquirer})
 			}
 		}
 		for _, sub := range []string{"SUB1", "SUB2"} {
 			if g.chance(25) {
-				keys = append(keys, rules.Key{MID: mid, SubMerchantID: sub})
+				keys = append(keys, offer.Key{MID: mid, SubMerchantID: sub})
 			}
 		}
 		for _, terminal := range []string{"T1", "T2"} {
@@ -171,12 +172,12 @@ func (g *Generator) keyNames() []rules.Key {
 				continue
 			}
 			if g.chance(50) {
-				keys = append(keys, rules.Key{MID: mid, TerminalID: terminal})
+				keys = append(keys, offer.Key{MID: mid, TerminalID: terminal})
 				continue
 			}
 			for _, acquirer := range []string{"ACQ1", "ACQ2"} {
 				if g.chance(60) {
-					keys = append(keys, rules.Key{MID: mid, TerminalID: terminal, AcquirerID: acquirer})
+					keys = append(keys, offer.Key{MID: mid, TerminalID: terminal, AcquirerID: acquirer})
 				}
 			}
 		}
@@ -184,19 +185,19 @@ func (g *Generator) keyNames() []rules.Key {
 	for i := range 1 + g.o.Partners {
 		id := fmt.Sprintf("NET%03d", i+1)
 		if g.chance(50) {
-			keys = append(keys, rules.Key{NetworkMerchantID: id})
+			keys = append(keys, offer.Key{NetworkMerchantID: id})
 			continue
 		}
-		keys = append(keys, rules.Key{NetworkMerchantID: id, Network: "VISA"})
+		keys = append(keys, offer.Key{NetworkMerchantID: id, Network: "VISA"})
 		if g.chance(50) {
-			keys = append(keys, rules.Key{NetworkMerchantID: id, Network: "MC"})
+			keys = append(keys, offer.Key{NetworkMerchantID: id, Network: "MC"})
 		}
 	}
 	return keys
 }
 
 // makePartner is one partner in all its versions.
-func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) []rules.Partner {
+func (g *Generator) makePartner(n int, base money.Currency, keys [][]offer.Key) []offer.Partner {
 	id, programme := fmt.Sprintf("partner%d", n+1), programmeID
 	if n > 0 && g.says(otherProgramme, 30) {
 		programme = otherProgrammeID
@@ -216,20 +217,20 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 			offerCurrency[i] = currency(pick(g.rng, currencyCodes...))
 		}
 	}
-	var versions []rules.Partner
+	var versions []offer.Partner
 	for i, from := range g.versions(4) {
-		version := rules.Version{ID: fmt.Sprintf("p%dv%d", n+1, i+1), From: from}
+		version := offer.Version{ID: fmt.Sprintf("p%dv%d", n+1, i+1), From: from}
 		if i > 0 && !g.plain && g.chance(8) {
 			version.Ended = true
-			versions = append(versions, rules.Partner{ID: id, Version: version, Programme: programme})
+			versions = append(versions, offer.Partner{ID: id, Version: version, Programme: programme})
 			continue
 		}
-		p := rules.Partner{
+		p := offer.Partner{
 			ID: id, Version: version, Programme: programme, Name: "Partner " + id, Currency: terms,
 			Commission: g.terms(),
 		}
 		for s := range keys {
-			store := rules.Store{ID: fmt.Sprintf("%s-store%d", id, s+1), Name: "Store", Zone: zones[s], OfProgramme: ofProgramme[s]}
+			store := offer.Store{ID: fmt.Sprintf("%s-store%d", id, s+1), Name: "Store", Zone: zones[s], OfProgramme: ofProgramme[s]}
 			for _, k := range keys[s] {
 				if g.plain || !g.chance(6) {
 					store.Keys = append(store.Keys, k)
@@ -255,20 +256,20 @@ func (g *Generator) makePartner(n int, base money.Currency, keys [][]rules.Key) 
 
 // lighten puts what gives points into one group where an offer gives them again
 // and again: two groups of those could give more than the compiler lets pass.
-func lighten(offers []rules.Offer) {
-	points := func(o rules.Offer) bool { return o.Reward.Kind == rules.Points }
-	if !slices.ContainsFunc(offers, func(o rules.Offer) bool { return points(o) && o.Goal.Again }) {
+func lighten(offers []offer.Offer) {
+	points := func(o offer.Offer) bool { return o.Reward.Kind == rules.Points }
+	if !slices.ContainsFunc(offers, func(o offer.Offer) bool { return points(o) && o.Goal.Again }) {
 		return
 	}
 	for i := range offers {
 		if points(offers[i]) {
-			offers[i].Group = rules.DefaultGroup
+			offers[i].Group = offer.DefaultGroup
 		}
 	}
 }
 
-func (g *Generator) commission() rules.Commission {
-	c := rules.Commission{On: pick(g.rng, rules.OnAward, rules.OnAward, rules.OnSale)}
+func (g *Generator) commission() offer.Commission {
+	c := offer.Commission{On: pick(g.rng, offer.OnAward, offer.OnAward, offer.OnSale)}
 	switch g.rng.IntN(6) {
 	case 0: // none
 	case 1:
@@ -281,23 +282,23 @@ func (g *Generator) commission() rules.Commission {
 	return c
 }
 
-func (g *Generator) offer(id string, c money.Currency, p *rules.Partner) rules.Offer {
-	o := rules.Offer{
-		ID: id, Name: "Offer " + id, Currency: c, Group: pick(g.rng, rules.DefaultGroup, "bonus", "club"),
-		Priority: g.rng.IntN(3), Reward: rules.Reward{Form: rules.RateReward},
+func (g *Generator) offer(id string, c money.Currency, p *offer.Partner) offer.Offer {
+	o := offer.Offer{
+		ID: id, Name: "Offer " + id, Currency: c, Group: pick(g.rng, offer.DefaultGroup, "bonus", "club"),
+		Priority: g.rng.IntN(3), Reward: offer.Reward{Form: offer.RateReward},
 	}
 	o.Reward.RateMillionths = pick[int64](g.rng, 10_000, 25_000, 30_000, 50_000, 100_000, 33_333, 5_000, 500_000)
 	if g.chance(30) {
-		o.Reward = rules.Reward{Form: rules.FixedReward, FixedMinor: pick[int64](g.rng, 1, 50, 100, 250, 1000)}
+		o.Reward = offer.Reward{Form: offer.FixedReward, FixedMinor: pick[int64](g.rng, 1, 50, 100, 250, 1000)}
 	}
 	if g.chance(30) {
 		o.MinSpendMinor = pick[int64](g.rng, 1, 1000, 2500, 5000)
 	}
 	if g.chance(30) {
-		o.Caps = append(o.Caps, rules.Cap{Per: rules.PerPurchase, AmountMinor: pick[int64](g.rng, 1, 40, 100, 300)})
+		o.Caps = append(o.Caps, offer.Cap{Per: offer.PerPurchase, AmountMinor: pick[int64](g.rng, 1, 40, 100, 300)})
 	}
 	if g.chance(60) {
-		o.Caps = append(o.Caps, rules.Cap{Per: rules.PerMonth, AmountMinor: pick[int64](g.rng, 1, 60, 150, 400, 1000)})
+		o.Caps = append(o.Caps, offer.Cap{Per: offer.PerMonth, AmountMinor: pick[int64](g.rng, 1, 60, 150, 400, 1000)})
 	}
 	if !g.plain && g.chance(12) {
 		o.From = g.localTime()
@@ -309,20 +310,20 @@ func (g *Generator) offer(id string, c money.Currency, p *rules.Partner) rules.O
 		o.From, o.Until = o.Until, o.From
 	}
 	if o.From == o.Until {
-		o.Until = rules.LocalTime{}
+		o.Until = offer.LocalTime{}
 	}
 	if len(p.Stores) > 1 && g.chance(25) {
 		o.Stores = []string{p.Stores[g.rng.IntN(len(p.Stores))].ID}
 	}
 	// An offer that the commission can't pay has to be the programme's.
 	if c != p.Currency || p.Commission.None() || g.chance(25) {
-		o.FundedBy = rules.FundedByProgramme
+		o.FundedBy = offer.FundedByProgramme
 	}
 	return o
 }
 
 // localTime is one of the span, often in an hour that a clock skips or repeats.
-func (g *Generator) localTime() rules.LocalTime {
+func (g *Generator) localTime() offer.LocalTime {
 	t := g.instant().Time()
 	if g.chance(40) {
 		t = pick(
@@ -332,22 +333,22 @@ func (g *Generator) localTime() rules.LocalTime {
 			time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC),
 		)
 	}
-	return rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second()}
+	return offer.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second()}
 }
 
-func wallClock(l rules.LocalTime) time.Time {
+func wallClock(l offer.LocalTime) time.Time {
 	return time.Date(l.Year, l.Month, l.Day, l.Hour, l.Min, l.Sec, 0, time.UTC)
 }
 
 // boundaries are the instants at which something changes in the catalogue.
-func (g *Generator) boundaries(cat *rules.Catalogue) []rules.Instant {
+func (g *Generator) boundaries(cat *offer.Catalogue) []rules.Instant {
 	var at []rules.Instant
 	add := func(t rules.Instant) {
 		if t != rules.MinInstant && t != rules.MaxInstant {
 			at = append(at, t)
 		}
 	}
-	addWindow := func(zone *time.Location, w rules.When, bounds ...rules.LocalTime) {
+	addWindow := func(zone *time.Location, w offer.When, bounds ...offer.LocalTime) {
 		for _, l := range bounds {
 			if !l.IsZero() {
 				add(rules.InstantOf(reached(l, zone)))
@@ -355,7 +356,7 @@ func (g *Generator) boundaries(cat *rules.Catalogue) []rules.Instant {
 		}
 		at = append(at, g.clockEdges(w, zone)...)
 	}
-	addOffers := func(zone *time.Location, offers []rules.Offer) {
+	addOffers := func(zone *time.Location, offers []offer.Offer) {
 		for _, o := range offers {
 			addWindow(zone, o.When, o.From, o.Until)
 			for _, b := range o.Boosts {
@@ -369,7 +370,7 @@ func (g *Generator) boundaries(cat *rules.Catalogue) []rules.Instant {
 		addOffers(p.Zone, p.Offers)
 		if g.o.Language != BasicLanguage { // days, weeks and months of caps begin and end
 			on := g.instant().Time()
-			addWindow(p.Zone, rules.When{}, localOf(time.Date(on.Year(), on.Month(), on.Day(), 0, 0, 0, 0, time.UTC)),
+			addWindow(p.Zone, offer.When{}, localOf(time.Date(on.Year(), on.Month(), on.Day(), 0, 0, 0, 0, time.UTC)),
 				localOf(time.Date(on.Year(), on.Month(), 1, 0, 0, 0, 0, time.UTC)),
 				localOf(time.Date(on.Year(), on.Month(), on.Day()-(int(on.Weekday())+6)%7, 0, 0, 0, 0, time.UTC)))
 		}

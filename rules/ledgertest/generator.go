@@ -8,6 +8,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // GenOptions shape what a generator makes up. The zero value is good for
@@ -34,7 +35,7 @@ type GenOptions struct {
 	Budgets bool
 	// Catalogue is used instead of one that is made up. It needs a programme;
 	// members are enrolled in its first.
-	Catalogue *rules.Catalogue
+	Catalogue *offer.Catalogue
 }
 
 // Generator makes up a catalogue and the records of some accounts' lives. The
@@ -49,9 +50,9 @@ type Generator struct {
 	unlinked bool // refunds that name no purchase
 	features [numFeatures]bool
 	base     money.Currency
-	cat      *rules.Catalogue
+	cat      *offer.Catalogue
 	oracle   oracle
-	keys     []rules.Key
+	keys     []offer.Key
 	edges    []rules.Instant
 	minima   []int64
 	spans    []int // days of N x 24 h
@@ -62,7 +63,7 @@ type Generator struct {
 // NewGenerator starts a generator from a seed.
 func NewGenerator(seed uint64, o GenOptions) *Generator {
 	g := &Generator{rng: rand.New(rand.NewPCG(seed, 0x5eed)), o: o}
-	g.horizon = pick(g.rng, 20, 45, rules.DefaultHorizonDays)
+	g.horizon = pick(g.rng, 20, 45, offer.DefaultHorizonDays)
 	if g.o.Accounts == 0 {
 		g.o.Accounts = 3
 	}
@@ -121,7 +122,7 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 
 // Catalogue is what the generator's records are to be judged by. It is not to
 // be changed.
-func (g *Generator) Catalogue() *rules.Catalogue { return g.cat }
+func (g *Generator) Catalogue() *offer.Catalogue { return g.cat }
 
 // Records are the first n records to arrive of the accounts' lives. Each call
 // makes up the lives of new accounts.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 const seeds = 150
@@ -179,11 +180,11 @@ func TestWhatIsAlwaysTrueOfTheOracle(t *testing.T) {
 	}
 }
 
-func programmeFunds(cat *rules.Catalogue, k Key) bool {
+func programmeFunds(cat *offer.Catalogue, k Key) bool {
 	for _, p := range cat.Partners {
 		for _, o := range p.Offers {
 			if p.Version.ID == k.OfferVersion && o.ID == k.OfferID {
-				return o.FundedBy == rules.FundedByProgramme
+				return o.FundedBy == offer.FundedByProgramme
 			}
 		}
 	}
@@ -207,7 +208,7 @@ func TestShrinkKeepsOnlyWhatMatters(t *testing.T) {
 	if len(small) != 2 {
 		t.Errorf("%d records are left of 200 after %d calls", len(small), calls)
 	}
-	cat := ShrinkCatalogue(g.Catalogue(), func(c *rules.Catalogue) bool { return len(c.Partners) > 0 })
+	cat := ShrinkCatalogue(g.Catalogue(), func(c *offer.Catalogue) bool { return len(c.Partners) > 0 })
 	if len(cat.Partners) != 1 || len(cat.Partners[0].Offers) != 0 || len(cat.Programmes) != 1 {
 		t.Errorf("left:\n%s", Print(cat, nil))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // Language is how much of what an offer can say a generated catalogue says.
@@ -78,29 +79,29 @@ func (g *Generator) choose() {
 func (g *Generator) says(f feature, percent int) bool { return g.features[f] && g.chance(percent) }
 
 // pointsUnit is that of one version of a programme.
-func (g *Generator) pointsUnit(decimals int) rules.PointsUnit {
+func (g *Generator) pointsUnit(decimals int) offer.PointsUnit {
 	if !g.features[points] {
-		return rules.PointsUnit{}
+		return offer.PointsUnit{}
 	}
-	return rules.PointsUnit{
+	return offer.PointsUnit{
 		Code: "MILES", Decimals: decimals, ValueMillionths: pick[int64](g.rng, 0, 500_000, 1_000_000, 1_333_333),
 	}
 }
 
 // makeOther adds a second programme in the same currency and with the same
 // points.
-func (g *Generator) makeOther(cat *rules.Catalogue) {
+func (g *Generator) makeOther(cat *offer.Catalogue) {
 	p := cat.Programmes[0]
-	p.ID, p.Version, p.Name, p.Zone = otherProgrammeID, rules.Version{ID: "o1", From: rules.MinInstant}, "Other", g.zone()
-	p.Enrolment, p.Offers = rules.EnrolmentExplicit, nil
+	p.ID, p.Version, p.Name, p.Zone = otherProgrammeID, offer.Version{ID: "o1", From: rules.MinInstant}, "Other", g.zone()
+	p.Enrolment, p.Offers = offer.EnrolmentExplicit, nil
 	if g.chance(50) {
-		p.Offers = []rules.Offer{g.ownOffer("otherown1", p.Currency)}
+		p.Offers = []offer.Offer{g.ownOffer("otherown1", p.Currency)}
 	}
 	cat.Programmes = append(cat.Programmes, p)
 }
 
 // makeOwnOffers gives the programme's versions offers of their own.
-func (g *Generator) makeOwnOffers(cat *rules.Catalogue) {
+func (g *Generator) makeOwnOffers(cat *offer.Catalogue) {
 	number := 1 + g.rng.IntN(2)
 	for i := range cat.Programmes {
 		for n := range number {
@@ -112,36 +113,36 @@ func (g *Generator) makeOwnOffers(cat *rules.Catalogue) {
 	}
 }
 
-func (g *Generator) ownOffer(id string, c money.Currency) rules.Offer {
+func (g *Generator) ownOffer(id string, c money.Currency) offer.Offer {
 	if g.chance(10) {
 		c = currency(pick(g.rng, currencyCodes...))
 	}
-	o := g.offer(id, c, &rules.Partner{})
+	o := g.offer(id, c, &offer.Partner{})
 	g.enrich(&o, nil)
 	if g.chance(60) && len(o.MCCs) == 0 { // not every shop of the world
-		o.MCCs = []rules.MCCRange{pick(g.rng, mccRanges...)}
+		o.MCCs = []offer.MCCRange{pick(g.rng, mccRanges...)}
 	}
-	o.FundedBy = rules.FundedByProgramme
+	o.FundedBy = offer.FundedByProgramme
 	return o
 }
 
 // terms are what a partner owes, in more forms than a share.
-func (g *Generator) terms() rules.Commission {
+func (g *Generator) terms() offer.Commission {
 	switch {
 	case g.says(costPlus, 20):
-		return rules.Commission{Form: rules.CostPlusCommission, CostMillionths: pick[int64](g.rng, 1_000_000, 1_250_000, 1_333_333)}
+		return offer.Commission{Form: offer.CostPlusCommission, CostMillionths: pick[int64](g.rng, 1_000_000, 1_250_000, 1_333_333)}
 	case g.says(moreCommissions, 30):
 		c := g.tieredCommission()
-		c.On = pick(g.rng, rules.OnAward, rules.OnSale)
+		c.On = pick(g.rng, offer.OnAward, offer.OnSale)
 		return c
 	}
 	return g.commission()
 }
 
-func (g *Generator) tieredCommission() rules.Commission {
-	c := rules.Commission{Form: rules.TieredCommission}
+func (g *Generator) tieredCommission() offer.Commission {
+	c := offer.Commission{Form: offer.TieredCommission}
 	for _, from := range g.rising(0, 1, 1000, 2500, 5000) {
-		c.Tiers = append(c.Tiers, rules.CommissionTier{
+		c.Tiers = append(c.Tiers, offer.CommissionTier{
 			FromMinor: from, RateMillionths: pick[int64](g.rng, 20_000, 50_000, 75_000, 100_000), FixedMinor: pick[int64](g.rng, 0, 0, 7),
 		})
 	}
@@ -159,7 +160,7 @@ func (g *Generator) rising(of ...int64) []int64 {
 
 // enrich lets a plain offer say more. p is its partner; nil: it is the
 // programme's own.
-func (g *Generator) enrich(o *rules.Offer, p *rules.Partner) {
+func (g *Generator) enrich(o *offer.Offer, p *offer.Partner) {
 	if g.o.Language == BasicLanguage {
 		return
 	}
@@ -169,7 +170,7 @@ func (g *Generator) enrich(o *rules.Offer, p *rules.Partner) {
 	}
 	g.conditions(&o.Conditions)
 	if g.says(sponsors, 60) && g.says(sponsorsAlone, 20) {
-		o.Reward, o.Caps = rules.Reward{}, nil
+		o.Reward, o.Caps = offer.Reward{}, nil
 		if o.Sponsor.None() {
 			o.Sponsor = g.sponsor()
 		}
@@ -178,20 +179,20 @@ func (g *Generator) enrich(o *rules.Offer, p *rules.Partner) {
 	}
 	switch {
 	case p == nil, o.Currency != p.Currency:
-		o.FundedBy = rules.FundedByProgramme
-	case o.Reward.Kind == rules.Points && p.Commission.Form != rules.CostPlusCommission:
-		o.FundedBy = rules.FundedByProgramme
+		o.FundedBy = offer.FundedByProgramme
+	case o.Reward.Kind == rules.Points && p.Commission.Form != offer.CostPlusCommission:
+		o.FundedBy = offer.FundedByProgramme
 	case p.Commission.None() && o.Commission.None():
-		o.FundedBy = rules.FundedByProgramme
+		o.FundedBy = offer.FundedByProgramme
 	default:
-		o.FundedBy = pick(g.rng, rules.FundedByCommission, rules.FundedByCommission, rules.FundedByProgramme)
+		o.FundedBy = pick(g.rng, offer.FundedByCommission, offer.FundedByCommission, offer.FundedByProgramme)
 	}
 }
 
 // extras are what only offers with a reward have.
-func (g *Generator) extras(o *rules.Offer, p *rules.Partner) {
+func (g *Generator) extras(o *offer.Offer, p *offer.Partner) {
 	if p != nil && g.says(ownCommission, 20) {
-		o.Commission = pick(g.rng, rules.Commission{RateMillionths: 20_000}, rules.Commission{RateMillionths: 10_000, FixedMinor: 3}, g.tieredCommission())
+		o.Commission = pick(g.rng, offer.Commission{RateMillionths: 20_000}, offer.Commission{RateMillionths: 10_000, FixedMinor: 3}, g.tieredCommission())
 	}
 	for g.says(withBoosts, 40) {
 		o.Boosts = append(o.Boosts, g.boost(fmt.Sprintf("boost%d", len(o.Boosts)+1), o))
@@ -210,26 +211,26 @@ func (g *Generator) extras(o *rules.Offer, p *rules.Partner) {
 	}
 }
 
-func (g *Generator) budget() rules.Budget {
-	return rules.Budget{AmountMinor: pick[int64](g.rng, 1, 25, 60, 150, 400, 1000, 1_000_000, 1_000_000, 1_000_000), Whole: g.chance(30)}
+func (g *Generator) budget() offer.Budget {
+	return offer.Budget{AmountMinor: pick[int64](g.rng, 1, 25, 60, 150, 400, 1000, 1_000_000, 1_000_000, 1_000_000), Whole: g.chance(30)}
 }
 
 // reward is of any form and kind; points only where they are allowed.
-func (g *Generator) reward(o *rules.Offer, pointsAllowed bool) rules.Reward {
+func (g *Generator) reward(o *offer.Offer, pointsAllowed bool) offer.Reward {
 	r := o.Reward
 	rates := []int64{10_000, 25_000, 30_000, 50_000, 100_000, 33_333}
 	switch {
 	case g.says(perFull, 20):
-		r = rules.Reward{Form: rules.PerFullReward, FixedMinor: pick[int64](g.rng, 1, 20, 100), PerMinor: pick[int64](g.rng, 100, 700, 1000, 2000)}
+		r = offer.Reward{Form: offer.PerFullReward, FixedMinor: pick[int64](g.rng, 1, 20, 100), PerMinor: pick[int64](g.rng, 100, 700, 1000, 2000)}
 	case g.says(tiered, 25):
-		r = rules.Reward{Form: rules.TieredReward, Marginal: g.chance(50)}
+		r = offer.Reward{Form: offer.TieredReward, Marginal: g.chance(50)}
 		for i, from := range g.rising(0, 500, 1000, 2500, 5000) {
-			r.Tiers = append(r.Tiers, rules.Tier{FromMinor: from, RateMillionths: 5_000 + 25_000*int64(i) + g.rng.Int64N(20_000)})
+			r.Tiers = append(r.Tiers, offer.Tier{FromMinor: from, RateMillionths: 5_000 + 25_000*int64(i) + g.rng.Int64N(20_000)})
 		}
 	case g.says(byCategory, 25):
-		r = rules.Reward{Form: rules.CategoryReward, RestMillionths: pick[int64](g.rng, 0, 10_000)}
+		r = offer.Reward{Form: offer.CategoryReward, RestMillionths: pick[int64](g.rng, 0, 10_000)}
 		for _, category := range categoryNames[:1+g.rng.IntN(3)] {
-			r.Categories = append(r.Categories, rules.CategoryRate{Category: category, RateMillionths: pick(g.rng, rates...)})
+			r.Categories = append(r.Categories, offer.CategoryRate{Category: category, RateMillionths: pick(g.rng, rates...)})
 		}
 		if len(r.Categories) > 1 && g.chance(20) {
 			r.Categories[1].RateMillionths = 0
@@ -238,12 +239,12 @@ func (g *Generator) reward(o *rules.Offer, pointsAllowed bool) rules.Reward {
 	switch {
 	case pointsAllowed && g.says(points, 30):
 		r.Kind = rules.Points
-		if r.Form == rules.RateReward && g.chance(50) {
+		if r.Form == offer.RateReward && g.chance(50) {
 			r.RateMillionths = pick[int64](g.rng, 200_000, 333_333, 12_345)
 		}
 	case g.says(wallet, 20):
 		r.Kind = rules.Wallet
-		r.Wallet = pick(g.rng, rules.WalletTerms{}, rules.WalletTerms{UsableAfterDays: 14}, rules.WalletTerms{UsableAfterDays: 1, ExpiresAfterDays: 365})
+		r.Wallet = pick(g.rng, offer.WalletTerms{}, offer.WalletTerms{UsableAfterDays: 14}, offer.WalletTerms{UsableAfterDays: 1, ExpiresAfterDays: 365})
 	case g.says(voucher, 20):
 		r.Kind, r.VoucherFor = rules.Voucher, "a free coffee"
 	case g.chance(50):
@@ -254,11 +255,11 @@ func (g *Generator) reward(o *rules.Offer, pointsAllowed bool) rules.Reward {
 
 var categoryNames = []string{"bread", "cheese", "wine"}
 
-var mccRanges = []rules.MCCRange{{From: 5411, To: 5411}, {From: 5400, To: 5499}, {From: 5812, To: 5814}, {From: 1, To: 9999}}
+var mccRanges = []offer.MCCRange{{From: 5411, To: 5411}, {From: 5400, To: 5499}, {From: 5812, To: 5814}, {From: 1, To: 9999}}
 
-var calendarPeriods = []rules.CapPeriod{rules.PerDay, rules.PerWeek, rules.PerMonth, rules.PerQuarter, rules.PerYear, rules.PerLife}
+var calendarPeriods = []offer.CapPeriod{offer.PerDay, offer.PerWeek, offer.PerMonth, offer.PerQuarter, offer.PerYear, offer.PerLife}
 
-func (g *Generator) conditions(c *rules.Conditions) {
+func (g *Generator) conditions(c *offer.Conditions) {
 	if g.says(maxSpend, 20) {
 		c.MaxSpendMinor = c.MinSpendMinor + pick[int64](g.rng, 1, 1000, 3000, 8000)
 	}
@@ -269,10 +270,10 @@ func (g *Generator) conditions(c *rules.Conditions) {
 		c.Channels = pick(g.rng, []rules.Channel{rules.InStore}, []rules.Channel{rules.Online, rules.OtherChannel})
 	}
 	if g.says(byMCC, 15) {
-		c.MCCs = []rules.MCCRange{pick(g.rng, mccRanges...)}
+		c.MCCs = []offer.MCCRange{pick(g.rng, mccRanges...)}
 	}
 	if g.says(byMCC, 10) {
-		c.NotMCCs = []rules.MCCRange{pick(g.rng, mccRanges[:3]...)}
+		c.NotMCCs = []offer.MCCRange{pick(g.rng, mccRanges[:3]...)}
 	}
 	if g.says(byCountry, 12) {
 		c.Countries = pick(g.rng, []string{"FR"}, []string{"FR", "BE"})
@@ -290,17 +291,17 @@ func (g *Generator) conditions(c *rules.Conditions) {
 	}
 	switch {
 	case g.says(everyVisit, 20):
-		c.Every = rules.Every{N: 2 + g.rng.IntN(2), Per: pick(g.rng, calendarPeriods...)}
-		c.Every.OnceADay = c.Every.Per != rules.PerDay && g.chance(35)
+		c.Every = offer.Every{N: 2 + g.rng.IntN(2), Per: pick(g.rng, calendarPeriods...)}
+		c.Every.OnceADay = c.Every.Per != offer.PerDay && g.chance(35)
 	case g.says(goals, 20):
-		c.Goal = rules.Goal{AmountMinor: pick[int64](g.rng, 500, 2000, 5000, 12_000), Per: pick(g.rng, calendarPeriods...), Again: g.chance(40)}
+		c.Goal = offer.Goal{AmountMinor: pick[int64](g.rng, 500, 2000, 5000, 12_000), Per: pick(g.rng, calendarPeriods...), Again: g.chance(40)}
 	}
 }
 
 func (g *Generator) days() int { return pick(g.rng, 1, 2, 3, 7, 30) }
 
-func (g *Generator) audience() rules.Audience {
-	var a rules.Audience
+func (g *Generator) audience() offer.Audience {
+	var a offer.Audience
 	if g.says(byLevel, 15) {
 		a.Levels = pick(g.rng, []string{"gold"}, []string{"usual", "gold"})
 	}
@@ -322,24 +323,24 @@ func (g *Generator) audience() rules.Audience {
 }
 
 // when has hours whose bounds purchases are made at.
-func (g *Generator) when() rules.When {
-	var w rules.When
+func (g *Generator) when() offer.When {
+	var w offer.When
 	if g.chance(60) {
-		w.Weekdays = rules.Weekdays(1 + g.rng.IntN(127))
+		w.Weekdays = offer.Weekdays(1 + g.rng.IntN(127))
 	}
 	for range g.rng.IntN(3) {
 		w.Hours = append(w.Hours, pick(
-			g.rng, rules.Hours{FromSec: 16 * 3600, UntilSec: 19 * 3600}, rules.Hours{FromSec: 22 * 3600, UntilSec: 2 * 3600},
-			rules.Hours{FromSec: 0, UntilSec: 86_400}, rules.Hours{FromSec: 2 * 3600, UntilSec: 3*3600 - 1800},
-			rules.Hours{FromSec: 6*3600 + 1, UntilSec: 6 * 3600},
+			g.rng, offer.Hours{FromSec: 16 * 3600, UntilSec: 19 * 3600}, offer.Hours{FromSec: 22 * 3600, UntilSec: 2 * 3600},
+			offer.Hours{FromSec: 0, UntilSec: 86_400}, offer.Hours{FromSec: 2 * 3600, UntilSec: 3*3600 - 1800},
+			offer.Hours{FromSec: 6*3600 + 1, UntilSec: 6 * 3600},
 		))
 	}
 	if g.chance(30) {
-		d := rules.Dates{From: g.localTime()}
+		d := offer.Dates{From: g.localTime()}
 		u := wallClock(d.From).AddDate(0, 0, 1+g.rng.IntN(20))
-		d.Until = rules.LocalTime{Year: u.Year(), Month: u.Month(), Day: u.Day()}
+		d.Until = offer.LocalTime{Year: u.Year(), Month: u.Month(), Day: u.Day()}
 		if g.chance(20) {
-			d.From = rules.LocalTime{}
+			d.From = offer.LocalTime{}
 		}
 		w.Dates = append(w.Dates, d)
 	}
@@ -347,20 +348,20 @@ func (g *Generator) when() rules.When {
 }
 
 // boost is one that the offer may have; nil: a campaign's on many offers.
-func (g *Generator) boost(id string, o *rules.Offer) rules.Boost {
-	b := rules.Boost{ID: id, Op: pick(g.rng, rules.SetRate, rules.MultiplyRate, rules.AddRate)}
-	if o != nil && (o.Reward.Form == rules.FixedReward || o.Reward.Form == rules.PerFullReward) {
-		b.Op = rules.MultiplyRate
+func (g *Generator) boost(id string, o *offer.Offer) offer.Boost {
+	b := offer.Boost{ID: id, Op: pick(g.rng, offer.SetRate, offer.MultiplyRate, offer.AddRate)}
+	if o != nil && (o.Reward.Form == offer.FixedReward || o.Reward.Form == offer.PerFullReward) {
+		b.Op = offer.MultiplyRate
 	}
 	switch b.Op {
-	case rules.MultiplyRate:
+	case offer.MultiplyRate:
 		b.FactorMillionths = pick[int64](g.rng, 1_500_000, 2_000_000, 2_000_000, 3_000_000)
-	case rules.SetRate:
+	case offer.SetRate:
 		b.RateMillionths = pick[int64](g.rng, 20_000, 60_000, 150_000)
-	case rules.AddRate:
+	case offer.AddRate:
 		b.RateMillionths = pick[int64](g.rng, 1, 10_000, 20_000, 30_000)
 	}
-	if b.Op != rules.MultiplyRate {
+	if b.Op != offer.MultiplyRate {
 		b.OfPoints = g.says(points, 35)
 		if o != nil {
 			b.OfPoints = o.Reward.Kind == rules.Points
@@ -379,38 +380,38 @@ func (g *Generator) boost(id string, o *rules.Offer) rules.Boost {
 }
 
 // caps are some more, over other periods than those that are there.
-func (g *Generator) caps(have []rules.Cap) []rules.Cap {
-	var caps []rules.Cap
-	has := map[rules.CapPeriod]bool{}
+func (g *Generator) caps(have []offer.Cap) []offer.Cap {
+	var caps []offer.Cap
+	has := map[offer.CapPeriod]bool{}
 	for _, c := range have {
 		has[c.Per] = true
 	}
-	add := func(c rules.Cap) {
+	add := func(c offer.Cap) {
 		if !has[c.Per] {
 			has[c.Per] = true
 			caps = append(caps, c)
 		}
 	}
 	if g.says(moreCaps, 30) {
-		add(rules.Cap{Per: pick(g.rng, calendarPeriods...), AmountMinor: pick[int64](g.rng, 1, 60, 150, 400, 1000)})
+		add(offer.Cap{Per: pick(g.rng, calendarPeriods...), AmountMinor: pick[int64](g.rng, 1, 60, 150, 400, 1000)})
 	}
 	if g.says(rollingCaps, 25) {
-		add(rules.Cap{Per: rules.PerRolling, Days: g.days(), AmountMinor: pick[int64](g.rng, 60, 150, 400)})
+		add(offer.Cap{Per: offer.PerRolling, Days: g.days(), AmountMinor: pick[int64](g.rng, 60, 150, 400)})
 	}
 	if g.says(countCaps, 25) {
 		if g.chance(30) {
-			add(rules.Cap{Per: rules.PerRolling, Days: g.days(), Count: 1 + g.rng.Int64N(2)})
+			add(offer.Cap{Per: offer.PerRolling, Days: g.days(), Count: 1 + g.rng.Int64N(2)})
 		} else {
-			add(rules.Cap{Per: pick(g.rng, calendarPeriods...), Count: 1 + g.rng.Int64N(3)})
+			add(offer.Cap{Per: pick(g.rng, calendarPeriods...), Count: 1 + g.rng.Int64N(3)})
 		}
 	}
 	return caps
 }
 
-func (g *Generator) sponsor() rules.Sponsor {
-	s := rules.Sponsor{RateMillionths: pick[int64](g.rng, 10_000, 50_000)}
+func (g *Generator) sponsor() offer.Sponsor {
+	s := offer.Sponsor{RateMillionths: pick[int64](g.rng, 10_000, 50_000)}
 	if g.chance(40) {
-		s = rules.Sponsor{FixedMinor: pick[int64](g.rng, 5, 100)}
+		s = offer.Sponsor{FixedMinor: pick[int64](g.rng, 5, 100)}
 	}
 	if g.chance(50) {
 		s.FirstPurchases = 1 + g.rng.IntN(3)
@@ -419,19 +420,19 @@ func (g *Generator) sponsor() rules.Sponsor {
 		s.WithinDays = pick(g.rng, 5, 30, 90)
 	}
 	if g.chance(40) {
-		s.Caps = append(s.Caps, rules.Cap{Per: rules.PerPurchase, AmountMinor: pick[int64](g.rng, 7, 60)})
+		s.Caps = append(s.Caps, offer.Cap{Per: offer.PerPurchase, AmountMinor: pick[int64](g.rng, 7, 60)})
 	}
 	if g.chance(40) {
-		s.Caps = append(s.Caps, rules.Cap{Per: pick(g.rng, calendarPeriods...), AmountMinor: pick[int64](g.rng, 50, 200)})
+		s.Caps = append(s.Caps, offer.Cap{Per: pick(g.rng, calendarPeriods...), AmountMinor: pick[int64](g.rng, 50, 200)})
 	}
 	if g.chance(25) {
-		s.Caps = append(s.Caps, rules.Cap{Per: rules.PerRolling, Days: g.days(), Count: 1 + g.rng.Int64N(2)})
+		s.Caps = append(s.Caps, offer.Cap{Per: offer.PerRolling, Days: g.days(), Count: 1 + g.rng.Int64N(2)})
 	}
 	return s
 }
 
 // makeCampaigns bundles boosts over what the catalogue has.
-func (g *Generator) makeCampaigns(cat *rules.Catalogue) {
+func (g *Generator) makeCampaigns(cat *offer.Catalogue) {
 	for n := range 1 + g.rng.IntN(3) {
 		id := fmt.Sprintf("campaign%d", n+1)
 		unit := g.base.String()
@@ -440,7 +441,7 @@ func (g *Generator) makeCampaigns(cat *rules.Catalogue) {
 		}
 		budgeted := g.o.Budgets && g.chance(70)
 		for i, from := range g.versions(3) {
-			c := rules.Campaign{ID: id, Version: rules.Version{ID: fmt.Sprintf("c%dv%d", n+1, i+1), From: from}, Programme: programmeID, Name: id}
+			c := offer.Campaign{ID: id, Version: offer.Version{ID: fmt.Sprintf("c%dv%d", n+1, i+1), From: from}, Programme: programmeID, Name: id}
 			if i > 0 && g.chance(25) { // stopped
 				c.Version.Ended = true
 				cat.Campaigns = append(cat.Campaigns, c)
@@ -459,8 +460,8 @@ func (g *Generator) makeCampaigns(cat *rules.Catalogue) {
 				c.Budget, c.Unit = g.budget(), unit
 			}
 			for b := range 1 + g.rng.IntN(2) {
-				boost := rules.CampaignBoost{Boost: g.boost(fmt.Sprintf("boost%d", b+1), nil)}
-				boost.OfPoints = boost.Op != rules.MultiplyRate && ((budgeted && unit == "MILES") || (!budgeted && boost.OfPoints))
+				boost := offer.CampaignBoost{Boost: g.boost(fmt.Sprintf("boost%d", b+1), nil)}
+				boost.OfPoints = boost.Op != offer.MultiplyRate && ((budgeted && unit == "MILES") || (!budgeted && boost.OfPoints))
 				boost.Offers = g.named(cat, &c, &boost.Boost)
 				c.Boosts = append(c.Boosts, boost)
 			}
@@ -471,15 +472,15 @@ func (g *Generator) makeCampaigns(cat *rules.Catalogue) {
 
 // named are the offers that a campaign's boost is for: all, all of somebody, or
 // one that it can touch.
-func (g *Generator) named(cat *rules.Catalogue, c *rules.Campaign, b *rules.Boost) []rules.OfferRef {
+func (g *Generator) named(cat *offer.Catalogue, c *offer.Campaign, b *offer.Boost) []offer.OfferRef {
 	can := touchable(cat, c, b)
 	switch g.rng.IntN(5) {
 	case 0: // all of somebody
 		if len(can) > 0 {
-			return []rules.OfferRef{{Partner: pick(g.rng, can...).Partner}}
+			return []offer.OfferRef{{Partner: pick(g.rng, can...).Partner}}
 		}
 	case 1, 2:
-		var refs []rules.OfferRef
+		var refs []offer.OfferRef
 		for _, ref := range can {
 			if g.chance(50) {
 				refs = append(refs, ref)
@@ -491,16 +492,16 @@ func (g *Generator) named(cat *rules.Catalogue, c *rules.Campaign, b *rules.Boos
 }
 
 // touchable are the offers that the boost can change in each of their versions.
-func touchable(cat *rules.Catalogue, c *rules.Campaign, b *rules.Boost) []rules.OfferRef {
-	can := map[rules.OfferRef]bool{}
-	var order []rules.OfferRef
-	look := func(partner string, offers []rules.Offer) {
+func touchable(cat *offer.Catalogue, c *offer.Campaign, b *offer.Boost) []offer.OfferRef {
+	can := map[offer.OfferRef]bool{}
+	var order []offer.OfferRef
+	look := func(partner string, offers []offer.Offer) {
 		for i := range offers {
 			o := &offers[i]
-			ref := rules.OfferRef{Partner: partner, Offer: o.ID}
+			ref := offer.OfferRef{Partner: partner, Offer: o.ID}
 			fits := o.Reward.Form != 0
-			if b.Op != rules.MultiplyRate {
-				isFixed := o.Reward.Form == rules.FixedReward || o.Reward.Form == rules.PerFullReward
+			if b.Op != offer.MultiplyRate {
+				isFixed := o.Reward.Form == offer.FixedReward || o.Reward.Form == offer.PerFullReward
 				fits = fits && !isFixed && b.OfPoints == (o.Reward.Kind == rules.Points)
 			}
 			if c.Unit != "" {
@@ -527,12 +528,12 @@ func touchable(cat *rules.Catalogue, c *rules.Campaign, b *rules.Boost) []rules.
 			look(cat.Partners[i].ID, cat.Partners[i].Offers)
 		}
 	}
-	return slices.DeleteFunc(order, func(r rules.OfferRef) bool { return !can[r] })
+	return slices.DeleteFunc(order, func(r offer.OfferRef) bool { return !can[r] })
 }
 
 // numbersOf are the amounts and days of N x 24 h at which something changes.
-func numbersOf(cat *rules.Catalogue) (minors []int64, days []int) {
-	look := func(offers []rules.Offer) {
+func numbersOf(cat *offer.Catalogue) (minors []int64, days []int) {
+	look := func(offers []offer.Offer) {
 		for i := range offers {
 			o := &offers[i]
 			minors = append(minors, o.MinSpendMinor, o.MaxSpendMinor, o.Goal.AmountMinor, o.Goal.AmountMinor/2, o.Reward.PerMinor)
@@ -560,10 +561,10 @@ func numbersOf(cat *rules.Catalogue) (minors []int64, days []int) {
 
 // clockEdges are instants at which a When opens or closes, in one zone, and
 // those at which a day of the programme begins.
-func (g *Generator) clockEdges(w rules.When, zone *time.Location) []rules.Instant {
+func (g *Generator) clockEdges(w offer.When, zone *time.Location) []rules.Instant {
 	var at []rules.Instant
 	for _, d := range w.Dates {
-		for _, l := range []rules.LocalTime{d.From, d.Until} {
+		for _, l := range []offer.LocalTime{d.From, d.Until} {
 			if !l.IsZero() {
 				at = append(at, rules.InstantOf(reached(l, zone)))
 			}
@@ -581,6 +582,6 @@ func (g *Generator) clockEdges(w rules.When, zone *time.Location) []rules.Instan
 	return at
 }
 
-func localOf(t time.Time) rules.LocalTime {
-	return rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second()}
+func localOf(t time.Time) offer.LocalTime {
+	return offer.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second()}
 }

@@ -6,6 +6,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // world is one of the two in which awards are worked out.
@@ -98,10 +99,10 @@ type history struct {
 }
 
 // visits are those of the offer that came before, in the same period.
-func (h history) visits(s sale, key offerKey, per rules.CapPeriod) []visit {
+func (h history) visits(s sale, key offerKey, per offer.CapPeriod) []visit {
 	var visits []visit
 	for _, x := range h.before {
-		if !samePeriod(rules.Cap{Per: per}, x, s.at, s) {
+		if !samePeriod(offer.Cap{Per: per}, x, s.at, s) {
 			continue
 		}
 		for _, v := range x.visits {
@@ -115,8 +116,8 @@ func (h history) visits(s sale, key offerKey, per rules.CapPeriod) []visit {
 
 // samePeriod reports whether x fills the period of the cap that holds at t, or
 // for a rolling one that ends at t.
-func samePeriod(c rules.Cap, x *outcome, t rules.Instant, s sale) bool {
-	if c.Per == rules.PerRolling {
+func samePeriod(c offer.Cap, x *outcome, t rules.Instant, s sale) bool {
+	if c.Per == offer.PerRolling {
 		return x.view.time.After(t.AddDays(-c.Days)) && !x.view.time.After(t)
 	}
 	return periodOf(c.Per, x.view.time, x.member.programme.Zone) == periodOf(c.Per, t, s.member.programme.Zone)
@@ -140,7 +141,7 @@ func (h history) customerBefore(s sale, partnerID string, c money.Currency) []ru
 }
 
 // ranks reports whether this visit is the nth, 2nth, ... of its period.
-func (h history) ranks(s sale, key offerKey, every rules.Every) bool {
+func (h history) ranks(s sale, key offerKey, every offer.Every) bool {
 	if every.N == 0 {
 		return true
 	}
@@ -158,12 +159,12 @@ func (h history) firstOfDay(s sale, key offerKey) bool {
 		_, ok := h.own.visit(key)
 		return ok
 	}
-	return len(h.visits(s, key, rules.PerDay)) == 0
+	return len(h.visits(s, key, offer.PerDay)) == 0
 }
 
 // reaches is how often the goal is reached with this visit; where there is none,
 // it is as if it were reached once.
-func (h history) reaches(s sale, v visit, goal rules.Goal) int64 {
+func (h history) reaches(s sale, v visit, goal offer.Goal) int64 {
 	if goal.AmountMinor == 0 {
 		return 1
 	}
@@ -197,7 +198,7 @@ func (h history) atCountLimit(s sale, aw *award) bool {
 	if h.late && h.own.awarded(aw.key) > 0 {
 		return false
 	}
-	return slices.ContainsFunc(aw.offer.Caps, func(c rules.Cap) bool {
+	return slices.ContainsFunc(aw.offer.Caps, func(c offer.Cap) bool {
 		return c.Count > 0 && h.used(s, c, func(x *outcome) int64 { return x.awarded(aw.key) }) >= c.Count
 	})
 }
@@ -209,7 +210,7 @@ func (h history) room(s sale, aw *award) (most int64, capped bool) {
 			continue
 		}
 		left := c.AmountMinor
-		if c.Per != rules.PerPurchase {
+		if c.Per != offer.PerPurchase {
 			left = max(0, h.left(s, aw, c))
 		}
 		if !capped || left < most {
@@ -219,7 +220,7 @@ func (h history) room(s sale, aw *award) (most int64, capped bool) {
 	return most, capped
 }
 
-func (h history) left(s sale, aw *award, c rules.Cap) int64 {
+func (h history) left(s sale, aw *award, c offer.Cap) int64 {
 	gave := func(x *outcome) int64 { return x.gave(aw.key, aw.unit) }
 	return max(gave(h.own), c.AmountMinor-h.used(s, c, gave))
 }
@@ -227,7 +228,7 @@ func (h history) left(s sale, aw *award, c rules.Cap) int64 {
 // used is what other purchases use of the cap's period: those before, or for a
 // purchase that has late events, all of them. Of rolling periods, which end with
 // a purchase, it is the fullest.
-func (h history) used(s sale, c rules.Cap, of func(*outcome) int64) int64 {
+func (h history) used(s sale, c offer.Cap, of func(*outcome) int64) int64 {
 	if !h.late {
 		sum := int64(0)
 		for _, x := range h.before {
@@ -238,7 +239,7 @@ func (h history) used(s sale, c rules.Cap, of func(*outcome) int64) int64 {
 		return sum
 	}
 	most := h.others.use(s, c, s.at, of)
-	if c.Per != rules.PerRolling {
+	if c.Per != offer.PerRolling {
 		return most
 	}
 	for _, other := range h.others {
@@ -255,7 +256,7 @@ type others []result
 
 // use is what the others use of the cap in the period of t: the greater of what
 // each had and has.
-func (all others) use(s sale, c rules.Cap, t rules.Instant, of func(*outcome) int64) int64 {
+func (all others) use(s sale, c offer.Cap, t rules.Instant, of func(*outcome) int64) int64 {
 	sum := int64(0)
 	for _, r := range all {
 		if x := r.any(); x != nil && samePeriod(c, x, t, s) {

@@ -6,12 +6,13 @@ import (
 	"slices"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // drawsUnder reports whether the account's draw under the salt is below the
 // share: the first 8 bytes of SHA-256 over salt, one zero byte and account id,
 // as a big-endian integer modulo a million.
-func drawsUnder(h rules.Holdout, defaultSalt, accountID string) bool {
+func drawsUnder(h offer.Holdout, defaultSalt, accountID string) bool {
 	salt := h.Salt
 	if salt == "" {
 		salt = defaultSalt
@@ -51,7 +52,7 @@ func (o oracle) draws(a *account, v view) map[string]bool {
 	}
 	s := o.saleOf(a, v, m)
 	draws := map[string]bool{}
-	note := func(id string, h rules.Holdout) {
+	note := func(id string, h offer.Holdout) {
 		if h.Millionths > 0 {
 			draws[id] = drawsUnder(h, id, a.id)
 		}
@@ -84,9 +85,9 @@ func (o oracle) draws(a *account, v view) map[string]bool {
 
 // touches reports whether the boost can change the reward: a rate that is set or
 // added changes no amount.
-func (b boost) touches(r *rules.Reward) bool {
-	isRate := r.Form == rules.RateReward || r.Form == rules.TieredReward || r.Form == rules.CategoryReward
-	return b.Op == rules.MultiplyRate || isRate
+func (b boost) touches(r *offer.Reward) bool {
+	isRate := r.Form == offer.RateReward || r.Form == offer.TieredReward || r.Form == offer.CategoryReward
+	return b.Op == offer.MultiplyRate || isRate
 }
 
 // drawsOf are those of the purchase to which an event of the set belongs.

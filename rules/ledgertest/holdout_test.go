@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"testing"
 
-	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/offer"
 )
 
 // What an auditor gets with a shell alone, from salt and account id:
@@ -29,11 +30,11 @@ var drawn = []struct {
 func TestDrawsAreThoseOfAnAuditor(t *testing.T) {
 	t.Parallel()
 	for _, d := range drawn {
-		if got := rules.Draw(d.salt, d.account); got != d.millionths {
+		if got := engine.Draw(d.salt, d.account); got != d.millionths {
 			t.Errorf("the engine draws %d under %q for %q, want %d", got, d.salt, d.account, d.millionths)
 		}
 		for _, bound := range []int64{d.millionths, d.millionths + 1} {
-			held := drawsUnder(rules.Holdout{Millionths: bound, Salt: d.salt}, "other", d.account)
+			held := drawsUnder(offer.Holdout{Millionths: bound, Salt: d.salt}, "other", d.account)
 			if held != (bound > d.millionths) {
 				t.Errorf("the oracle holds %q out under %q at %d: %t", d.account, d.salt, bound, held)
 			}
@@ -49,9 +50,9 @@ func TestDrawsAreSpreadEvenly(t *testing.T) {
 	one, both := 0, 0
 	for i := range accounts {
 		id := fmt.Sprintf("account-%d", i)
-		if rules.Draw("cafe/everyday", id) < 100_000 {
+		if engine.Draw("cafe/everyday", id) < 100_000 {
 			one++
-			if rules.Draw("cafe/bonus", id) < 100_000 {
+			if engine.Draw("cafe/bonus", id) < 100_000 {
 				both++
 			}
 		}

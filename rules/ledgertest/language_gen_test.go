@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 var languages = []Language{MixedLanguage, WholeLanguage}
@@ -55,7 +56,7 @@ func TestTheGeneratorSpeaksTheWholeLanguage(t *testing.T) {
 	} {
 		want(t, seen, "line "+line+" confirmed", "line "+line+" expected")
 	}
-	for f := rules.RateReward; f <= rules.CategoryReward; f++ {
+	for f := offer.RateReward; f <= offer.CategoryReward; f++ {
 		want(t, seen, fmt.Sprintf("form %d earns", f))
 	}
 	want(t, seen, "own commission", "programme's own", "points with a cost", "referral taken back", "short", "granted", "boost",
@@ -67,7 +68,7 @@ func TestTheGeneratorSpeaksTheWholeLanguage(t *testing.T) {
 }
 
 // watchOutcomes counts what happens on the way.
-func watchOutcomes(cat *rules.Catalogue, records []Record, seen map[string]int) {
+func watchOutcomes(cat *offer.Catalogue, records []Record, seen map[string]int) {
 	b := newLedgers(cat, nil)
 	for i, r := range records {
 		b.take(i, r)
@@ -124,7 +125,7 @@ func watchOutcome(o oracle, a *account, r result, seen map[string]int) {
 		if len(budgeted) > 0 {
 			seen["budgeted campaign"]++
 		}
-		if aw.offer.Reward.Form == rules.CategoryReward {
+		if aw.offer.Reward.Form == offer.CategoryReward {
 			for _, amount := range x.view.categories(aw.basis, aw.currency) {
 				if !amount.IsInt() {
 					seen["scaled articles"]++
@@ -134,7 +135,7 @@ func watchOutcome(o oracle, a *account, r result, seen map[string]int) {
 	}
 }
 
-func offerOf(x *outcome, key offerKey) *rules.Offer {
+func offerOf(x *outcome, key offerKey) *offer.Offer {
 	offers := x.member.programme.Offers
 	if key.partner != "" {
 		offers = x.view.at.partner.Offers

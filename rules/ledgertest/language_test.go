@@ -9,21 +9,22 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // A programme of the bank's own money: no commission cuts what is looked at
 // here unless a case says so.
-func generous(o ...rules.Offer) *rules.Catalogue {
-	return bakery(func(_ *rules.Programme, p *rules.Partner) {
-		p.Commission = rules.Commission{}
+func generous(o ...offer.Offer) *offer.Catalogue {
+	return bakery(func(_ *offer.Programme, p *offer.Partner) {
+		p.Commission = offer.Commission{}
 		for i := range o {
-			o[i].FundedBy = rules.FundedByProgramme
+			o[i].FundedBy = offer.FundedByProgramme
 		}
 		p.Offers = o
 	})
 }
 
-func offer(id string, r rules.Reward, change ...func(*rules.Offer)) rules.Offer {
+func offerWith(id string, r offer.Reward, change ...func(*offer.Offer)) offer.Offer {
 	o := percent(id, 0)
 	o.Reward = r
 	for _, c := range change {
@@ -32,49 +33,49 @@ func offer(id string, r rules.Reward, change ...func(*rules.Offer)) rules.Offer 
 	return o
 }
 
-func rate(rateMillionths int64) rules.Reward {
-	return rules.Reward{Form: rules.RateReward, RateMillionths: rateMillionths}
+func rate(rateMillionths int64) offer.Reward {
+	return offer.Reward{Form: offer.RateReward, RateMillionths: rateMillionths}
 }
 
-func fixed(minor int64) rules.Reward {
-	return rules.Reward{Form: rules.FixedReward, FixedMinor: minor}
+func fixed(minor int64) offer.Reward {
+	return offer.Reward{Form: offer.FixedReward, FixedMinor: minor}
 }
 
-func tiers(marginal bool) rules.Reward {
-	return rules.Reward{Form: rules.TieredReward, Marginal: marginal, Tiers: []rules.Tier{
+func tiers(marginal bool) offer.Reward {
+	return offer.Reward{Form: offer.TieredReward, Marginal: marginal, Tiers: []offer.Tier{
 		{FromMinor: 10_000, RateMillionths: 50_000}, {FromMinor: 20_000, RateMillionths: 100_000},
 	}}
 }
 
-func boosts(b ...rules.Boost) func(*rules.Offer) {
-	return func(o *rules.Offer) { o.Boosts = b }
+func boosts(b ...offer.Boost) func(*offer.Offer) {
+	return func(o *offer.Offer) { o.Boosts = b }
 }
 
-func capped(c ...rules.Cap) func(*rules.Offer) {
-	return func(o *rules.Offer) { o.Caps = c }
+func capped(c ...offer.Cap) func(*offer.Offer) {
+	return func(o *offer.Offer) { o.Caps = c }
 }
 
-func group(name string, priority int) func(*rules.Offer) {
-	return func(o *rules.Offer) { o.Group, o.Priority = name, priority }
+func group(name string, priority int) func(*offer.Offer) {
+	return func(o *offer.Offer) { o.Group, o.Priority = name, priority }
 }
 
 // withCampaigns adds campaigns of the programme, from ever.
-func withCampaigns(cat *rules.Catalogue, campaigns ...rules.Campaign) *rules.Catalogue {
+func withCampaigns(cat *offer.Catalogue, campaigns ...offer.Campaign) *offer.Catalogue {
 	for _, c := range campaigns {
-		c.Version, c.Programme = rules.Version{ID: c.ID + "1", From: rules.MinInstant}, "ristourne"
+		c.Version, c.Programme = offer.Version{ID: c.ID + "1", From: rules.MinInstant}, "ristourne"
 		cat.Campaigns = append(cat.Campaigns, c)
 	}
 	return cat
 }
 
-func withPoints(cat *rules.Catalogue, decimals int, valueMillionths int64) *rules.Catalogue {
-	cat.Programmes[0].Points = rules.PointsUnit{Code: "MILES", Decimals: decimals, ValueMillionths: valueMillionths}
+func withPoints(cat *offer.Catalogue, decimals int, valueMillionths int64) *offer.Catalogue {
+	cat.Programmes[0].Points = offer.PointsUnit{Code: "MILES", Decimals: decimals, ValueMillionths: valueMillionths}
 	return cat
 }
 
-func withOwn(cat *rules.Catalogue, o ...rules.Offer) *rules.Catalogue {
+func withOwn(cat *offer.Catalogue, o ...offer.Offer) *offer.Catalogue {
 	for i := range o {
-		o[i].FundedBy = rules.FundedByProgramme
+		o[i].FundedBy = offer.FundedByProgramme
 	}
 	cat.Programmes[0].Offers = o
 	return cat
@@ -88,12 +89,12 @@ func items(pairs ...any) func(*rules.Event) {
 	}
 }
 
-func local(s string) rules.LocalTime {
+func local(s string) offer.LocalTime {
 	t, err := time.Parse("2006-01-02T15:04:05", s)
 	if err != nil {
 		panic(err)
 	}
-	return rules.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second()}
+	return offer.LocalTime{Year: t.Year(), Month: t.Month(), Day: t.Day(), Hour: t.Hour(), Min: t.Minute(), Sec: t.Second()}
 }
 
 // buy is a purchase of 10 euros, cleared at the instant.
@@ -119,7 +120,7 @@ func sponsoredBy(account string) func(*rules.Fact) {
 
 type languageCase struct {
 	name    string
-	cat     *rules.Catalogue
+	cat     *offer.Catalogue
 	records []Record // after the enrolment on day 0
 	want    []string
 }
@@ -143,12 +144,12 @@ func TestRewardForms(t *testing.T) {
 	t.Parallel()
 	for _, c := range []languageCase{
 		{
-			"one euro for each full ten", generous(offer("full", rules.Reward{Form: rules.PerFullReward, FixedMinor: 100, PerMinor: 1000})),
+			"one euro for each full ten", generous(offerWith("full", offer.Reward{Form: offer.PerFullReward, FixedMinor: 100, PerMinor: 1000})),
 			[]Record{ev("e1", rules.Clearing, "t1", 2999, 1), ev("e2", rules.Clearing, "t2", 3000, 1), ev("e3", rules.Clearing, "t3", 999, 1)},
 			[]string{"t1 full confirmed 200", "t2 full confirmed 300"},
 		},
 		{
-			"tiers for the whole basket: 99.99, 100.00, 199.99, 200.00", generous(offer("tier", tiers(false))),
+			"tiers for the whole basket: 99.99, 100.00, 199.99, 200.00", generous(offerWith("tier", tiers(false))),
 			[]Record{
 				ev("e1", rules.Clearing, "t1", 9999, 1), ev("e2", rules.Clearing, "t2", 10_000, 1),
 				ev("e3", rules.Clearing, "t3", 19_999, 1), ev("e4", rules.Clearing, "t4", 20_000, 1),
@@ -157,18 +158,18 @@ func TestRewardForms(t *testing.T) {
 			[]string{"t2 tier confirmed 500", "t3 tier confirmed 1000", "t4 tier confirmed 2000"},
 		},
 		{
-			"tiers for the part above each", generous(offer("tier", tiers(true))),
+			"tiers for the part above each", generous(offerWith("tier", tiers(true))),
 			[]Record{ev("e1", rules.Clearing, "t1", 10_000, 1), ev("e2", rules.Clearing, "t2", 15_000, 1), ev("e3", rules.Clearing, "t3", 25_000, 1)},
 			// 5,000 x 5 %; 10,000 x 5 % + 5,000 x 10 %
 			[]string{"t2 tier confirmed 250", "t3 tier confirmed 1000"},
 		},
 		{
-			"a refund drops a tier", generous(offer("tier", tiers(false))),
+			"a refund drops a tier", generous(offerWith("tier", tiers(false))),
 			[]Record{ev("e1", rules.Clearing, "t1", 20_000, 1), ev("e2", rules.Refund, "t1", 1, 2)},
 			[]string{"t1 tier confirmed 1000"},
 		},
 		{
-			"by category, with a rate for the rest", generous(offer("cat", categories(10_000))),
+			"by category, with a rate for the rest", generous(offerWith("cat", categories(10_000))),
 			[]Record{
 				ev("e1", rules.Clearing, "t1", 1000, 1, items("bread", 400, "cheese", 300)),
 				ev("e2", rules.Clearing, "t2", 1000, 1),
@@ -181,7 +182,7 @@ func TestRewardForms(t *testing.T) {
 			[]string{"t1 cat confirmed 58", "t2 cat confirmed 10", "t3 cat confirmed 88", "t4 cat confirmed 43"},
 		},
 		{
-			"articles of clearings count once they are listed, less what comes back", generous(offer("cat", categories(0))),
+			"articles of clearings count once they are listed, less what comes back", generous(offerWith("cat", categories(0))),
 			[]Record{
 				ev("e1", rules.Authorization, "t1", 1000, 1, items("bread", 1000)),
 				ev("e2", rules.Clearing, "t1", 600, 2, items("cheese", 600)), ev("e3", rules.Clearing, "t1", 400, 3, items("bread", 400)),
@@ -192,21 +193,21 @@ func TestRewardForms(t *testing.T) {
 			[]string{"t1 cat confirmed 30", "t2 cat confirmed 80"},
 		},
 		{
-			"articles follow the conversion of their event", generous(offer("cat", categories(0))),
+			"articles follow the conversion of their event", generous(offerWith("cat", categories(0))),
 			[]Record{ev("e1", rules.Clearing, "t1", 2000, 1, inCurrency("JPY", "EUR", 1000), items("bread", 500))},
 			[]string{"t1 cat confirmed 25"},
 		},
 		{
 			"points, in their own scale and at their value",
-			withPoints(generous(offer("pts", rules.Reward{Form: rules.RateReward, Kind: rules.Points, RateMillionths: 200_000})), 1, 500_000),
+			withPoints(generous(offerWith("pts", offer.Reward{Form: offer.RateReward, Kind: rules.Points, RateMillionths: 200_000})), 1, 500_000),
 			[]Record{ev("e1", rules.Clearing, "t1", 1234, 1)},
 			// 0.2 tenths of a point a cent: 246.8 tenths; 24.7 points at half a cent: 12.35
 			[]string{"t1 pts confirmed 247 points MILES cost 12"},
 		},
 		{
 			"a kitty and a voucher have value", generous(
-				offer("kitty", rules.Reward{Form: rules.FixedReward, Kind: rules.Wallet, FixedMinor: 70}),
-				offer("coffee", rules.Reward{Form: rules.FixedReward, Kind: rules.Voucher, FixedMinor: 250}, group("other", 0))),
+				offerWith("kitty", offer.Reward{Form: offer.FixedReward, Kind: rules.Wallet, FixedMinor: 70}),
+				offerWith("coffee", offer.Reward{Form: offer.FixedReward, Kind: rules.Voucher, FixedMinor: 250}, group("other", 0))),
 			[]Record{ev("e1", rules.Clearing, "t1", 1000, 1)},
 			[]string{"t1 coffee confirmed 250 voucher EUR cost 250", "t1 kitty confirmed 70 wallet EUR cost 70"},
 		},
@@ -215,22 +216,22 @@ func TestRewardForms(t *testing.T) {
 	}
 }
 
-func categories(restMillionths int64) rules.Reward {
-	return rules.Reward{Form: rules.CategoryReward, RestMillionths: restMillionths, Categories: []rules.CategoryRate{
+func categories(restMillionths int64) offer.Reward {
+	return offer.Reward{Form: offer.CategoryReward, RestMillionths: restMillionths, Categories: []offer.CategoryRate{
 		{Category: "bread", RateMillionths: 100_000}, {Category: "cheese", RateMillionths: 50_000},
 	}}
 }
 
 func TestConditions(t *testing.T) {
 	t.Parallel()
-	three := func(change ...func(*rules.Offer)) *rules.Catalogue {
-		return generous(offer("three", rate(30_000), change...))
+	three := func(change ...func(*offer.Offer)) *offer.Catalogue {
+		return generous(offerWith("three", rate(30_000), change...))
 	}
-	when := func(w rules.When) func(*rules.Offer) { return func(o *rules.Offer) { o.When = w } }
-	wednesday := rules.Weekdays(1 << time.Wednesday)
+	when := func(w offer.When) func(*offer.Offer) { return func(o *offer.Offer) { o.When = w } }
+	wednesday := offer.Weekdays(1 << time.Wednesday)
 	for _, c := range []languageCase{
 		{
-			"both bounds of what is spent are in", three(func(o *rules.Offer) { o.MinSpendMinor, o.MaxSpendMinor = 100, 200 }),
+			"both bounds of what is spent are in", three(func(o *offer.Offer) { o.MinSpendMinor, o.MaxSpendMinor = 100, 200 }),
 			[]Record{
 				ev("e1", rules.Clearing, "t1", 99, 1), ev("e2", rules.Clearing, "t2", 100, 1), ev("e3", rules.Clearing, "t3", 200, 1),
 				ev("e4", rules.Clearing, "t4", 201, 1),
@@ -238,7 +239,7 @@ func TestConditions(t *testing.T) {
 			[]string{"t2 three confirmed 3", "t3 three confirmed 6"},
 		},
 		{
-			"happy hour: Wednesday in Paris, 16:00 to 19:00", three(when(rules.When{Weekdays: wednesday, Hours: []rules.Hours{{FromSec: 16 * 3600, UntilSec: 19 * 3600}}})),
+			"happy hour: Wednesday in Paris, 16:00 to 19:00", three(when(offer.When{Weekdays: wednesday, Hours: []offer.Hours{{FromSec: 16 * 3600, UntilSec: 19 * 3600}}})),
 			[]Record{
 				buy("t1", "2024-03-06T14:59:59.999999999Z"), buy("t2", "2024-03-06T15:00:00Z"), buy("t3", "2024-03-06T17:59:59.5Z"),
 				buy("t4", "2024-03-06T18:00:00Z"), buy("t5", "2024-03-07T16:00:00Z"),
@@ -246,7 +247,7 @@ func TestConditions(t *testing.T) {
 			[]string{"t2 three confirmed 30", "t3 three confirmed 30"},
 		},
 		{
-			"hours over midnight belong to the day on which they began", three(when(rules.When{Weekdays: wednesday, Hours: []rules.Hours{{FromSec: 22 * 3600, UntilSec: 2 * 3600}}})),
+			"hours over midnight belong to the day on which they began", three(when(offer.When{Weekdays: wednesday, Hours: []offer.Hours{{FromSec: 22 * 3600, UntilSec: 2 * 3600}}})),
 			[]Record{
 				buy("t1", "2024-03-05T23:30:00Z"), // Wednesday 00:30
 				buy("t2", "2024-03-06T21:00:00Z"), // Wednesday 22:00
@@ -256,18 +257,18 @@ func TestConditions(t *testing.T) {
 			[]string{"t2 three confirmed 30", "t3 three confirmed 30"},
 		},
 		{
-			"the day of the clock change: 02:30 is never shown, 03:00 is", three(when(rules.When{Hours: []rules.Hours{{FromSec: 2 * 3600, UntilSec: 3 * 3600}}})),
+			"the day of the clock change: 02:30 is never shown, 03:00 is", three(when(offer.When{Hours: []offer.Hours{{FromSec: 2 * 3600, UntilSec: 3 * 3600}}})),
 			[]Record{buy("t1", "2024-03-31T00:59:59Z"), buy("t2", "2024-03-31T01:00:00Z"), buy("t3", "2024-10-27T00:30:00Z"), buy("t4", "2024-10-27T01:30:00Z")},
 			[]string{"t3 three confirmed 30", "t4 three confirmed 30"},
 		},
 		{
-			"the leap day", three(when(rules.When{Dates: []rules.Dates{{From: local("2024-02-29T00:00:00"), Until: local("2024-03-01T00:00:00")}}})),
+			"the leap day", three(when(offer.When{Dates: []offer.Dates{{From: local("2024-02-29T00:00:00"), Until: local("2024-03-01T00:00:00")}}})),
 			[]Record{buy("t1", "2024-02-29T12:00:00Z"), buy("t2", "2024-02-29T22:59:59Z"), buy("t3", "2024-02-29T23:00:00Z")},
 			[]string{"t1 three confirmed 30", "t2 three confirmed 30"},
 		},
 		{
-			"channel and category, stated", three(func(o *rules.Offer) {
-				o.Channels, o.MCCs = []rules.Channel{rules.Online}, []rules.MCCRange{{From: 5400, To: 5499}}
+			"channel and category, stated", three(func(o *offer.Offer) {
+				o.Channels, o.MCCs = []rules.Channel{rules.Online}, []offer.MCCRange{{From: 5400, To: 5499}}
 			}),
 			[]Record{
 				buy("t1", day(1), func(e *rules.Event) { e.Channel, e.Merchant.MCC = rules.Online, "5499" }),
@@ -278,8 +279,8 @@ func TestConditions(t *testing.T) {
 			[]string{"t1 three confirmed 30"},
 		},
 		{
-			"level, segment, card product", three(func(o *rules.Offer) {
-				o.Audience = rules.Audience{Levels: []string{"loyal"}, Segments: []string{"students"}, CardProducts: []string{"gold"}}
+			"level, segment, card product", three(func(o *offer.Offer) {
+				o.Audience = offer.Audience{Levels: []string{"loyal"}, Segments: []string{"students"}, CardProducts: []string{"gold"}}
 			}),
 			[]Record{
 				fact("f1", rules.LevelChanged, 2, func(f *rules.Fact) { f.Level = "loyal" }),
@@ -290,7 +291,7 @@ func TestConditions(t *testing.T) {
 			[]string{"t2 three confirmed 30"},
 		},
 		{
-			"activated, until it is not", three(func(o *rules.Offer) { o.Audience.Activated = true }),
+			"activated, until it is not", three(func(o *offer.Offer) { o.Audience.Activated = true }),
 			[]Record{
 				fact("f1", rules.OfferActivated, 2, func(f *rules.Fact) { f.OfferID = "three" }),
 				fact("f2", rules.OfferDeactivated, 4, func(f *rules.Fact) { f.OfferID = "three" }),
@@ -299,8 +300,8 @@ func TestConditions(t *testing.T) {
 			[]string{"t2 three confirmed 30"},
 		},
 		{
-			"enrolled for 2 days, within 4 days", three(func(o *rules.Offer) {
-				o.Audience = rules.Audience{EnrolledForDays: 2, EnrolledWithinDays: 4, EnrolledSince: local("2024-02-29T13:00:00")}
+			"enrolled for 2 days, within 4 days", three(func(o *offer.Offer) {
+				o.Audience = offer.Audience{EnrolledForDays: 2, EnrolledWithinDays: 4, EnrolledSince: local("2024-02-29T13:00:00")}
 			}),
 			[]Record{
 				buy("t1", "2024-03-02T11:59:59Z"), buy("t2", "2024-03-02T12:00:00Z"), buy("t3", "2024-03-04T11:59:59Z"), buy("t4", "2024-03-04T12:00:00Z"),
@@ -308,23 +309,23 @@ func TestConditions(t *testing.T) {
 			[]string{"t2 three confirmed 30", "t3 three confirmed 30"},
 		},
 		{
-			"enrolled since a second later", three(func(o *rules.Offer) { o.Audience = rules.Audience{EnrolledSince: local("2024-02-29T13:00:01")} }),
+			"enrolled since a second later", three(func(o *offer.Offer) { o.Audience = offer.Audience{EnrolledSince: local("2024-02-29T13:00:01")} }),
 			[]Record{buy("t1", day(1))},
 			nil,
 		},
 		{
-			"the first purchase, and the next where it is refunded", three(func(o *rules.Offer) { o.FirstPurchase = true }),
+			"the first purchase, and the next where it is refunded", three(func(o *offer.Offer) { o.FirstPurchase = true }),
 			[]Record{buy("t1", day(1)), buy("t2", day(2)), buy("t3", day(3)), ev("r", rules.Refund, "t1", 1000, 4)},
 			[]string{"t2 three confirmed 30"},
 		},
 		{
-			"back after 10 days", three(func(o *rules.Offer) { o.LapsedDays = 10 }),
+			"back after 10 days", three(func(o *offer.Offer) { o.LapsedDays = 10 }),
 			[]Record{buy("t1", day(1)), buy("t2", day(10)), buy("t3", day(20)), buy("t4", day(29))},
 			[]string{"t3 three confirmed 30"},
 		},
 		{
-			"every second visit of the month; one under the minimum is none", three(func(o *rules.Offer) {
-				o.MinSpendMinor, o.Every = 500, rules.Every{N: 2, Per: rules.PerMonth}
+			"every second visit of the month; one under the minimum is none", three(func(o *offer.Offer) {
+				o.MinSpendMinor, o.Every = 500, offer.Every{N: 2, Per: offer.PerMonth}
 			}),
 			[]Record{
 				buy("t1", day(1)), ev("e2", rules.Clearing, "t2", 499, 2), buy("t3", day(3)), buy("t4", day(4)), buy("t5", day(40)), buy("t6", day(41)),
@@ -336,27 +337,27 @@ func TestConditions(t *testing.T) {
 			},
 		},
 		{
-			"spend 20 in the month, get 20 % of the last basket, once", three(func(o *rules.Offer) {
-				o.Reward, o.Goal = rate(200_000), rules.Goal{AmountMinor: 2000, Per: rules.PerMonth}
+			"spend 20 in the month, get 20 % of the last basket, once", three(func(o *offer.Offer) {
+				o.Reward, o.Goal = rate(200_000), offer.Goal{AmountMinor: 2000, Per: offer.PerMonth}
 			}),
 			[]Record{ev("e1", rules.Clearing, "t1", 999, 1), ev("e2", rules.Clearing, "t2", 1, 2), buy("t3", day(3)), buy("t4", day(4)), buy("t5", day(5))},
 			[]string{"t3 three confirmed 200"},
 		},
 		{
-			"a refund moves the goal on", three(func(o *rules.Offer) {
-				o.Reward, o.Goal = rate(200_000), rules.Goal{AmountMinor: 2000, Per: rules.PerLife}
+			"a refund moves the goal on", three(func(o *offer.Offer) {
+				o.Reward, o.Goal = rate(200_000), offer.Goal{AmountMinor: 2000, Per: offer.PerLife}
 			}),
 			[]Record{buy("t1", day(1)), buy("t2", day(2)), buy("t3", day(50)), ev("r", rules.Refund, "t1", 1, 60)},
 			[]string{"t3 three confirmed 200"},
 		},
 		{
-			"a goal was reached in the year, though the version before asked for it for life", func() *rules.Catalogue {
-				goal := func(per rules.CapPeriod) rules.Offer {
-					return offer("three", rate(30_000), func(o *rules.Offer) { o.Goal = rules.Goal{AmountMinor: 1000, Per: per} })
+			"a goal was reached in the year, though the version before asked for it for life", func() *offer.Catalogue {
+				goal := func(per offer.CapPeriod) offer.Offer {
+					return offerWith("three", rate(30_000), func(o *offer.Offer) { o.Goal = offer.Goal{AmountMinor: 1000, Per: per} })
 				}
-				cat := generous(goal(rules.PerLife))
-				next := generous(goal(rules.PerYear)).Partners[0]
-				next.Version = rules.Version{ID: "v2", From: instantAt(day(2))}
+				cat := generous(goal(offer.PerLife))
+				next := generous(goal(offer.PerYear)).Partners[0]
+				next.Version = offer.Version{ID: "v2", From: instantAt(day(2))}
 				cat.Partners = append(cat.Partners, next)
 				return cat
 			}(),
@@ -372,49 +373,49 @@ func gold(e *rules.Event) { e.CardProduct = "gold" }
 
 func TestBoosts(t *testing.T) {
 	t.Parallel()
-	set := func(n int64) rules.Boost {
-		return rules.Boost{ID: fmt.Sprintf("set%d", n), Op: rules.SetRate, RateMillionths: n}
+	set := func(n int64) offer.Boost {
+		return offer.Boost{ID: fmt.Sprintf("set%d", n), Op: offer.SetRate, RateMillionths: n}
 	}
-	multiply := func(n int64) rules.Boost {
-		return rules.Boost{ID: "times", Op: rules.MultiplyRate, FactorMillionths: n}
+	multiply := func(n int64) offer.Boost {
+		return offer.Boost{ID: "times", Op: offer.MultiplyRate, FactorMillionths: n}
 	}
-	add := func(n int64) rules.Boost { return rules.Boost{ID: "add", Op: rules.AddRate, RateMillionths: n} }
-	ofPoints := func(b rules.Boost) rules.Boost {
+	add := func(n int64) offer.Boost { return offer.Boost{ID: "add", Op: offer.AddRate, RateMillionths: n} }
+	ofPoints := func(b offer.Boost) offer.Boost {
 		b.ID, b.OfPoints = b.ID+"-points", true
 		return b
 	}
-	every := func(b rules.Boost) []rules.CampaignBoost { return []rules.CampaignBoost{{Boost: b}} }
+	every := func(b offer.Boost) []offer.CampaignBoost { return []offer.CampaignBoost{{Boost: b}} }
 	buys := []Record{buy("t1", day(1))}
 	for _, c := range []languageCase{
 		{
 			"the highest that is set, times the highest factor, plus all that add",
-			withCampaigns(generous(offer("o", rate(30_000), boosts(set(40_000), set(60_000), multiply(1_500_000), add(5_000)))),
-				rules.Campaign{ID: "c", Boosts: every(multiply(2_000_000))}, rules.Campaign{ID: "d", Boosts: every(add(1_000))}),
+			withCampaigns(generous(offerWith("o", rate(30_000), boosts(set(40_000), set(60_000), multiply(1_500_000), add(5_000)))),
+				offer.Campaign{ID: "c", Boosts: every(multiply(2_000_000))}, offer.Campaign{ID: "d", Boosts: every(add(1_000))}),
 			buys,
 			[]string{"t1 o confirmed 126"}, // 6 % x 2 + 0.6 %
 		},
-		{"a boost never lowers", generous(offer("o", rate(30_000), boosts(set(10_000)))), buys, []string{"t1 o confirmed 30"}},
+		{"a boost never lowers", generous(offerWith("o", rate(30_000), boosts(set(10_000)))), buys, []string{"t1 o confirmed 30"}},
 		{
 			"a fixed amount can only be multiplied",
-			withCampaigns(generous(offer("o", fixed(25))), rules.Campaign{ID: "c", Boosts: append(every(multiply(1_500_000)), every(add(50_000))...)}),
+			withCampaigns(generous(offerWith("o", fixed(25))), offer.Campaign{ID: "c", Boosts: append(every(multiply(1_500_000)), every(add(50_000))...)}),
 			buys,
 			[]string{"t1 o confirmed 38"}, // 37.5
 		},
 		{
-			"of the tiers each that is reached", generous(offer("o", tiers(true), boosts(add(10_000)))),
+			"of the tiers each that is reached", generous(offerWith("o", tiers(true), boosts(add(10_000)))),
 			[]Record{ev("e1", rules.Clearing, "t1", 25_000, 1)},
 			[]string{"t1 o confirmed 1150"}, // 10,000 x 6 % + 5,000 x 11 %
 		},
 		{
-			"what earns nothing stays so", generous(offer("o", categories(0), boosts(multiply(2_000_000), add(10_000)))),
+			"what earns nothing stays so", generous(offerWith("o", categories(0), boosts(multiply(2_000_000), add(10_000)))),
 			[]Record{ev("e1", rules.Clearing, "t1", 1000, 1, items("bread", 100, "wine", 900))},
 			[]string{"t1 o confirmed 21"},
 		},
 		{
 			"a campaign on named offers, by the store's clock, for a level",
-			withCampaigns(generous(offer("o", rate(10_000)), offer("p", rate(10_000), group("p", 0))), rules.Campaign{
-				ID: "c", From: local("2024-03-02T00:00:00"), Until: local("2024-03-03T00:00:00"), Audience: rules.Audience{Levels: []string{"loyal"}},
-				Boosts: []rules.CampaignBoost{{Boost: add(10_000), Offers: []rules.OfferRef{{Partner: "bakery", Offer: "o"}}}},
+			withCampaigns(generous(offerWith("o", rate(10_000)), offerWith("p", rate(10_000), group("p", 0))), offer.Campaign{
+				ID: "c", From: local("2024-03-02T00:00:00"), Until: local("2024-03-03T00:00:00"), Audience: offer.Audience{Levels: []string{"loyal"}},
+				Boosts: []offer.CampaignBoost{{Boost: add(10_000), Offers: []offer.OfferRef{{Partner: "bakery", Offer: "o"}}}},
 			}),
 			[]Record{
 				fact("f", rules.LevelChanged, 0, func(f *rules.Fact) { f.Level = "loyal" }), buy("t1", "2024-03-01T22:59:59Z"),
@@ -424,16 +425,16 @@ func TestBoosts(t *testing.T) {
 		},
 		{
 			"money doesn't boost points", withCampaigns(withPoints(generous(
-				offer("o", rules.Reward{Form: rules.RateReward, Kind: rules.Points, RateMillionths: 10_000}),
-				offer("p", rate(10_000), group("p", 0))), 0, 0),
-				rules.Campaign{ID: "c", Boosts: append(every(add(20_000)), every(ofPoints(add(3_000)))...)}),
+				offerWith("o", offer.Reward{Form: offer.RateReward, Kind: rules.Points, RateMillionths: 10_000}),
+				offerWith("p", rate(10_000), group("p", 0))), 0, 0),
+				offer.Campaign{ID: "c", Boosts: append(every(add(20_000)), every(ofPoints(add(3_000)))...)}),
 			buys,
 			[]string{"t1 o confirmed 13 points MILES cost 0", "t1 p confirmed 30"},
 		},
 		{
-			"a campaign that was stopped", func() *rules.Catalogue {
-				cat := withCampaigns(generous(offer("o", rate(10_000))), rules.Campaign{ID: "c", Boosts: every(add(10_000))})
-				cat.Campaigns = append(cat.Campaigns, rules.Campaign{ID: "c", Version: rules.Version{ID: "c2", From: instantAt(day(2)), Ended: true}})
+			"a campaign that was stopped", func() *offer.Catalogue {
+				cat := withCampaigns(generous(offerWith("o", rate(10_000))), offer.Campaign{ID: "c", Boosts: every(add(10_000))})
+				cat.Campaigns = append(cat.Campaigns, offer.Campaign{ID: "c", Version: offer.Version{ID: "c2", From: instantAt(day(2)), Ended: true}})
 				return cat
 			}(),
 			[]Record{buy("t1", day(1)), buy("t2", day(2))},
@@ -446,25 +447,25 @@ func TestBoosts(t *testing.T) {
 
 func TestCaps(t *testing.T) {
 	t.Parallel()
-	three := func(c ...rules.Cap) *rules.Catalogue { return generous(offer("three", rate(30_000), capped(c...))) }
+	three := func(c ...offer.Cap) *offer.Catalogue { return generous(offerWith("three", rate(30_000), capped(c...))) }
 	buys := []Record{
 		buy("t1", "2024-03-29T12:00:00Z"), buy("t2", "2024-03-30T12:00:00Z"), buy("t3", "2024-03-31T12:00:00Z"),
 		buy("t4", "2024-04-01T12:00:00Z"), buy("t5", "2025-03-28T12:00:00Z"),
 	}
 	for _, c := range []struct {
 		name string
-		cap  rules.Cap
+		cap  offer.Cap
 		want [5]int
 	}{
-		{"day", rules.Cap{Per: rules.PerDay, AmountMinor: 20}, [5]int{20, 20, 20, 20, 20}},
-		{"week from Monday", rules.Cap{Per: rules.PerWeek, AmountMinor: 40}, [5]int{30, 10, 0, 30, 30}},
-		{"quarter", rules.Cap{Per: rules.PerQuarter, AmountMinor: 50}, [5]int{30, 20, 0, 30, 30}},
-		{"year", rules.Cap{Per: rules.PerYear, AmountMinor: 100}, [5]int{30, 30, 30, 10, 30}},
-		{"life", rules.Cap{Per: rules.PerLife, AmountMinor: 100}, [5]int{30, 30, 30, 10, 0}},
-		{"2 rolling days", rules.Cap{Per: rules.PerRolling, Days: 2, AmountMinor: 40}, [5]int{30, 10, 30, 10, 30}},
-		{"twice a week", rules.Cap{Per: rules.PerWeek, Count: 2}, [5]int{30, 30, 0, 30, 30}},
-		{"once in 2 rolling days", rules.Cap{Per: rules.PerRolling, Days: 2, Count: 1}, [5]int{30, 0, 30, 0, 30}},
-		{"3 times for ever", rules.Cap{Per: rules.PerLife, Count: 3}, [5]int{30, 30, 30, 0, 0}},
+		{"day", offer.Cap{Per: offer.PerDay, AmountMinor: 20}, [5]int{20, 20, 20, 20, 20}},
+		{"week from Monday", offer.Cap{Per: offer.PerWeek, AmountMinor: 40}, [5]int{30, 10, 0, 30, 30}},
+		{"quarter", offer.Cap{Per: offer.PerQuarter, AmountMinor: 50}, [5]int{30, 20, 0, 30, 30}},
+		{"year", offer.Cap{Per: offer.PerYear, AmountMinor: 100}, [5]int{30, 30, 30, 10, 30}},
+		{"life", offer.Cap{Per: offer.PerLife, AmountMinor: 100}, [5]int{30, 30, 30, 10, 0}},
+		{"2 rolling days", offer.Cap{Per: offer.PerRolling, Days: 2, AmountMinor: 40}, [5]int{30, 10, 30, 10, 30}},
+		{"twice a week", offer.Cap{Per: offer.PerWeek, Count: 2}, [5]int{30, 30, 0, 30, 30}},
+		{"once in 2 rolling days", offer.Cap{Per: offer.PerRolling, Days: 2, Count: 1}, [5]int{30, 0, 30, 0, 30}},
+		{"3 times for ever", offer.Cap{Per: offer.PerLife, Count: 3}, [5]int{30, 30, 30, 0, 0}},
 	} {
 		var want []string
 		for i, minor := range c.want {
@@ -474,18 +475,18 @@ func TestCaps(t *testing.T) {
 		}
 		t.Run(c.name, languageCase{c.name, three(c.cap), buys, want}.run)
 	}
-	at := bakery(func(_ *rules.Programme, p *rules.Partner) {
-		p.Offers = []rules.Offer{offer("best", rate(50_000), capped(rules.Cap{Per: rules.PerLife, Count: 1})), offer("next", rate(20_000))}
-		p.Commission = rules.Commission{RateMillionths: 50_000}
+	at := bakery(func(_ *offer.Programme, p *offer.Partner) {
+		p.Offers = []offer.Offer{offerWith("best", rate(50_000), capped(offer.Cap{Per: offer.PerLife, Count: 1})), offerWith("next", rate(20_000))}
+		p.Commission = offer.Commission{RateMillionths: 50_000}
 	})
 	t.Run("at the limit of a count the next best comes in", languageCase{"", at, buys[:2], []string{
 		"t1 best confirmed 50", "t1 commission confirmed 50", "t2 next confirmed 20", "t2 commission confirmed 50",
 	}}.run)
-	left := bakery(offers(offer("best", rate(50_000), capped(rules.Cap{Per: rules.PerLife, AmountMinor: 50}))))
+	left := bakery(offers(offerWith("best", rate(50_000), capped(offer.Cap{Per: offer.PerLife, AmountMinor: 50}))))
 	t.Run("commission is owed even where a cap left nothing, but not at the limit of a count", languageCase{"", left, buys[:2], []string{
 		"t1 best confirmed 50", "t1 commission confirmed 50", "t2 commission confirmed 50",
 	}}.run)
-	once := bakery(offers(offer("best", rate(50_000), capped(rules.Cap{Per: rules.PerLife, Count: 1}))))
+	once := bakery(offers(offerWith("best", rate(50_000), capped(offer.Cap{Per: offer.PerLife, Count: 1}))))
 	t.Run("no commission at the limit of a count", languageCase{"", once, buys[:2], []string{
 		"t1 best confirmed 50", "t1 commission confirmed 50",
 	}}.run)
@@ -493,42 +494,42 @@ func TestCaps(t *testing.T) {
 
 func TestCommissions(t *testing.T) {
 	t.Parallel()
-	terms := func(c rules.Commission, o ...rules.Offer) *rules.Catalogue {
-		return bakery(func(_ *rules.Programme, p *rules.Partner) { p.Commission, p.Offers = c, o })
+	terms := func(c offer.Commission, o ...offer.Offer) *offer.Catalogue {
+		return bakery(func(_ *offer.Programme, p *offer.Partner) { p.Commission, p.Offers = c, o })
 	}
-	tiered := rules.Commission{Form: rules.TieredCommission, Tiers: []rules.CommissionTier{
+	tiered := offer.Commission{Form: offer.TieredCommission, Tiers: []offer.CommissionTier{
 		{FromMinor: 500, RateMillionths: 100_000}, {FromMinor: 1000, RateMillionths: 50_000, FixedMinor: 7},
 	}}
-	costPlus := rules.Commission{Form: rules.CostPlusCommission, CostMillionths: 1_250_000}
-	own := offer("own", rate(30_000), func(o *rules.Offer) { o.Commission = rules.Commission{RateMillionths: 20_000} })
+	costPlus := offer.Commission{Form: offer.CostPlusCommission, CostMillionths: 1_250_000}
+	own := offerWith("own", rate(30_000), func(o *offer.Offer) { o.Commission = offer.Commission{RateMillionths: 20_000} })
 	for _, c := range []languageCase{
 		{
-			"by this purchase's tier; under the first none, and so no reward", terms(tiered, offer("o", rate(30_000))),
+			"by this purchase's tier; under the first none, and so no reward", terms(tiered, offerWith("o", rate(30_000))),
 			[]Record{ev("e1", rules.Clearing, "t1", 499, 1), ev("e2", rules.Clearing, "t2", 999, 1), ev("e3", rules.Clearing, "t3", 1000, 1)},
 			[]string{"t2 commission confirmed 100", "t2 o confirmed 30", "t3 commission confirmed 57", "t3 o confirmed 30"},
 		},
 		{
 			"cost-plus: no cut, of what the programme doesn't fund, as it is in the end",
-			terms(costPlus, offer("o", rate(30_000), capped(rules.Cap{Per: rules.PerPurchase, AmountMinor: 26})),
-				offer("p", rate(100_000), group("p", 0), func(o *rules.Offer) { o.FundedBy = rules.FundedByProgramme })),
+			terms(costPlus, offerWith("o", rate(30_000), capped(offer.Cap{Per: offer.PerPurchase, AmountMinor: 26})),
+				offerWith("p", rate(100_000), group("p", 0), func(o *offer.Offer) { o.FundedBy = offer.FundedByProgramme })),
 			[]Record{buy("t1", day(1))},
 			[]string{"t1 commission confirmed 32", "t1 o confirmed 26", "t1 p confirmed 100"}, // 32.5
 		},
 		{
 			"cost-plus counts points at their value", withPoints(
-				terms(costPlus, offer("o", rules.Reward{Form: rules.FixedReward, Kind: rules.Points, FixedMinor: 80})), 0, 500_000),
+				terms(costPlus, offerWith("o", offer.Reward{Form: offer.FixedReward, Kind: rules.Points, FixedMinor: 80})), 0, 500_000),
 			[]Record{buy("t1", day(1))},
 			[]string{"t1 commission confirmed 50", "t1 o confirmed 80 points MILES cost 40"},
 		},
 		{
-			"an offer's own commission funds it, where it won", terms(rules.Commission{}, own, offer("less", rate(10_000), func(o *rules.Offer) {
-				o.Commission = rules.Commission{FixedMinor: 500}
+			"an offer's own commission funds it, where it won", terms(offer.Commission{}, own, offerWith("less", rate(10_000), func(o *offer.Offer) {
+				o.Commission = offer.Commission{FixedMinor: 500}
 			})),
 			[]Record{buy("t1", day(1))},
 			[]string{"t1 commission of own confirmed 20", "t1 own confirmed 20"},
 		},
 		{
-			"terms and own commission add up", terms(rules.Commission{RateMillionths: 5_000}, own),
+			"terms and own commission add up", terms(offer.Commission{RateMillionths: 5_000}, own),
 			[]Record{buy("t1", day(1))},
 			[]string{"t1 commission confirmed 5", "t1 commission of own confirmed 20", "t1 own confirmed 25"},
 		},
@@ -539,7 +540,7 @@ func TestCommissions(t *testing.T) {
 
 func TestProgrammesOwnOffers(t *testing.T) {
 	t.Parallel()
-	groceries := offer("groceries", rate(20_000), func(o *rules.Offer) { o.MCCs = []rules.MCCRange{{From: 5411, To: 5411}} })
+	groceries := offerWith("groceries", rate(20_000), func(o *offer.Offer) { o.MCCs = []offer.MCCRange{{From: 5411, To: 5411}} })
 	grocer := func(e *rules.Event) { e.Merchant = rules.Merchant{ID: "ELSEWHERE", MCC: "5411"} }
 	for _, c := range []languageCase{
 		{
@@ -549,23 +550,23 @@ func TestProgrammesOwnOffers(t *testing.T) {
 		},
 		{
 			"with the store's offers in one group: the best wins, and who is programme's calls for no commission",
-			withOwn(bakery(), offer("all", rate(35_000))),
+			withOwn(bakery(), offerWith("all", rate(35_000))),
 			[]Record{buy("t1", day(1)), buy("t2", day(1), elsewhere)},
 			[]string{"t1 all confirmed 35", "t2 all confirmed 35"},
 		},
 		{
-			"in a tie the partner's comes first", withOwn(bakery(offers(offer("x", rate(30_000)))), offer("x", rate(30_000))),
+			"in a tie the partner's comes first", withOwn(bakery(offers(offerWith("x", rate(30_000)))), offerWith("x", rate(30_000))),
 			[]Record{buy("t1", day(1))},
 			[]string{"t1 x confirmed 30", "t1 commission confirmed 50"},
 		},
 		{
-			"the store's event gives the time, though another is earlier", withOwn(bakery(), offer("all", rate(10_000), group("all", 0))),
+			"the store's event gives the time, though another is earlier", withOwn(bakery(), offerWith("all", rate(10_000), group("all", 0))),
 			[]Record{ev("e1", rules.Authorization, "t1", 1000, 1, elsewhere), ev("e2", rules.Clearing, "t1", 1000, 2)},
 			[]string{"t1 all confirmed 10", "t1 three confirmed 30", "t1 commission confirmed 50"},
 		},
 		{
-			"the ceiling cuts the weakest first, whosoever it is", func() *rules.Catalogue {
-				cat := withOwn(bakery(), offer("own", rate(20_000), group("own", 1)), offer("low", rate(10_000), group("low", -1)))
+			"the ceiling cuts the weakest first, whosoever it is", func() *offer.Catalogue {
+				cat := withOwn(bakery(), offerWith("own", rate(20_000), group("own", 1)), offerWith("low", rate(10_000), group("low", -1)))
 				cat.Programmes[0].CeilingMillionths = 35_000
 				return cat
 			}(),
@@ -574,8 +575,8 @@ func TestProgrammesOwnOffers(t *testing.T) {
 			[]string{"t1 own confirmed 20", "t1 three confirmed 15", "t1 commission confirmed 50"},
 		},
 		{
-			"points are outside the cuts", func() *rules.Catalogue {
-				cat := withPoints(withOwn(bakery(), offer("pts", rules.Reward{Form: rules.FixedReward, Kind: rules.Points, FixedMinor: 5000}, group("p", 0))), 0, 1_000_000)
+			"points are outside the cuts", func() *offer.Catalogue {
+				cat := withPoints(withOwn(bakery(), offerWith("pts", offer.Reward{Form: offer.FixedReward, Kind: rules.Points, FixedMinor: 5000}, group("p", 0))), 0, 1_000_000)
 				cat.Programmes[0].CeilingMillionths = 10_000
 				return cat
 			}(),
@@ -583,17 +584,17 @@ func TestProgrammesOwnOffers(t *testing.T) {
 			[]string{"t1 pts confirmed 5000 points MILES cost 5000", "t1 three confirmed 10", "t1 commission confirmed 50"},
 		},
 		{
-			"in a group points compare by their value", func() *rules.Catalogue {
-				return withPoints(withOwn(bakery(), offer("pts", rules.Reward{Form: rules.FixedReward, Kind: rules.Points, FixedMinor: 61})), 0, 500_000)
+			"in a group points compare by their value", func() *offer.Catalogue {
+				return withPoints(withOwn(bakery(), offerWith("pts", offer.Reward{Form: offer.FixedReward, Kind: rules.Points, FixedMinor: 61})), 0, 500_000)
 			}(),
 			[]Record{buy("t1", day(1)), ev("e2", rules.Clearing, "t2", 1033, 1)},
 			// 61 points are 30.5 cents, to even 30: a tie that the smaller id wins; 3 % of 10.33 are 31.
 			[]string{"t1 pts confirmed 61 points MILES cost 30", "t2 three confirmed 31", "t2 commission confirmed 52"},
 		},
 		{
-			"at the store of another programme's partner the clock is the store's", func() *rules.Catalogue {
-				cat := withOwn(bakery(), offer("late", rate(10_000), func(o *rules.Offer) {
-					o.When.Hours = []rules.Hours{{FromSec: 22 * 3600, UntilSec: 24 * 3600}}
+			"at the store of another programme's partner the clock is the store's", func() *offer.Catalogue {
+				cat := withOwn(bakery(), offerWith("late", rate(10_000), func(o *offer.Offer) {
+					o.When.Hours = []offer.Hours{{FromSec: 22 * 3600, UntilSec: 24 * 3600}}
 				}))
 				other := cat.Programmes[0]
 				other.ID, other.Offers = "other", nil
@@ -605,11 +606,11 @@ func TestProgrammesOwnOffers(t *testing.T) {
 			[]string{"t1 late confirmed 10"},
 		},
 		{
-			"a purchase before there was an own offer, that matched another programme's, was the first", func() *rules.Catalogue {
+			"a purchase before there was an own offer, that matched another programme's, was the first", func() *offer.Catalogue {
 				cat := bakery()
-				next := withOwn(bakery(), offer("first", fixed(500), func(o *rules.Offer) { o.FirstPurchase = true })).Programmes[0]
-				next.Version = rules.Version{ID: "r2", From: instantAt(day(2))}
-				other := withOwn(bakery(), offer("otherown", rate(10_000))).Programmes[0]
+				next := withOwn(bakery(), offerWith("first", fixed(500), func(o *offer.Offer) { o.FirstPurchase = true })).Programmes[0]
+				next.Version = offer.Version{ID: "r2", From: instantAt(day(2))}
+				other := withOwn(bakery(), offerWith("otherown", rate(10_000))).Programmes[0]
 				other.ID = "other"
 				cat.Programmes = append(cat.Programmes, next, other)
 				return cat
@@ -618,7 +619,7 @@ func TestProgrammesOwnOffers(t *testing.T) {
 			nil,
 		},
 		{
-			"first purchase anywhere", withOwn(bakery(), offer("first", fixed(500), func(o *rules.Offer) { o.FirstPurchase = true }), offer("all", rate(1), group("z", 0))),
+			"first purchase anywhere", withOwn(bakery(), offerWith("first", fixed(500), func(o *offer.Offer) { o.FirstPurchase = true }), offerWith("all", rate(1), group("z", 0))),
 			[]Record{buy("t1", day(1), elsewhere), buy("t2", day(2))},
 			[]string{"t1 first confirmed 500", "t2 three confirmed 30", "t2 commission confirmed 50"},
 		},
@@ -629,13 +630,13 @@ func TestProgrammesOwnOffers(t *testing.T) {
 
 func TestSponsors(t *testing.T) {
 	t.Parallel()
-	sponsor := func(s rules.Sponsor) *rules.Catalogue {
-		return bakery(offers(offer("three", rate(30_000), func(o *rules.Offer) { o.Sponsor = s })))
+	sponsor := func(s offer.Sponsor) *offer.Catalogue {
+		return bakery(offers(offerWith("three", rate(30_000), func(o *offer.Offer) { o.Sponsor = s })))
 	}
 	as := func(account, purchase string, d int) Record { return buy(purchase, day(d), of(account)) }
 	for _, c := range []languageCase{
 		{
-			"the first two purchases within 5 days, beside the buyer's own", sponsor(rules.Sponsor{RateMillionths: 50_000, FirstPurchases: 2, WithinDays: 5}),
+			"the first two purchases within 5 days, beside the buyer's own", sponsor(offer.Sponsor{RateMillionths: 50_000, FirstPurchases: 2, WithinDays: 5}),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("a")), as("b", "t1", 1), as("b", "t2", 2), as("b", "t3", 3), as("b", "t4", 9),
 				enrolledAs("d", 0, sponsoredBy("a")), as("d", "t5", 4), as("d", "t6", 5),
@@ -648,7 +649,7 @@ func TestSponsors(t *testing.T) {
 		},
 		{
 			"the sponsor's caps fill over all whom he referred, in order of purchase",
-			sponsor(rules.Sponsor{FixedMinor: 80, Caps: []rules.Cap{{Per: rules.PerMonth, AmountMinor: 100}, {Per: rules.PerLife, Count: 3}}}),
+			sponsor(offer.Sponsor{FixedMinor: 80, Caps: []offer.Cap{{Per: offer.PerMonth, AmountMinor: 100}, {Per: offer.PerLife, Count: 3}}}),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("a")), enrolledAs("d", 0, sponsoredBy("a")), as("d", "t2", 2), as("b", "t1", 1),
 				as("b", "t3", 40), as("d", "t4", 80),
@@ -660,7 +661,7 @@ func TestSponsors(t *testing.T) {
 			},
 		},
 		{
-			"a refund takes it back; nobody sponsors himself; who is no member gets nothing", sponsor(rules.Sponsor{FixedMinor: 80}),
+			"a refund takes it back; nobody sponsors himself; who is no member gets nothing", sponsor(offer.Sponsor{FixedMinor: 80}),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("b")), as("b", "t1", 1), enrolledAs("d", 0, sponsoredBy("nobody")), as("d", "t2", 1),
 				enrolledAs("f", 0, sponsoredBy("a")), as("f", "t3", 1), ev("r", rules.Refund, "t3", 1000, 2, of("f")),
@@ -668,7 +669,7 @@ func TestSponsors(t *testing.T) {
 			[]string{"t1 three confirmed 30", "t1 commission confirmed 50", "t2 three confirmed 30", "t2 commission confirmed 50"},
 		},
 		{
-			"what was taken back, and is deserved again", sponsor(rules.Sponsor{FixedMinor: 80}),
+			"what was taken back, and is deserved again", sponsor(offer.Sponsor{FixedMinor: 80}),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("a")), as("b", "t1", 1), ev("e2", rules.Chargeback, "t1", 1000, 2, of("b")),
 				ev("e3", rules.ChargebackReversal, "t1", 1000, 3, of("b")),
@@ -677,7 +678,7 @@ func TestSponsors(t *testing.T) {
 		},
 		{
 			"a purchase that turns out to be of the month before fills that month's cap",
-			sponsor(rules.Sponsor{FixedMinor: 80, Caps: []rules.Cap{{Per: rules.PerMonth, AmountMinor: 100}}}),
+			sponsor(offer.Sponsor{FixedMinor: 80, Caps: []offer.Cap{{Per: offer.PerMonth, AmountMinor: 100}}}),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("a")), as("b", "t1", 33), as("b", "t2", 34),
 				ev("e3", rules.Authorization, "t1", 1000, 31, of("b")),
@@ -688,14 +689,14 @@ func TestSponsors(t *testing.T) {
 			},
 		},
 		{
-			"an offer for sponsors alone", bakery(offers(offer("refer", rules.Reward{}, func(o *rules.Offer) {
-				o.Sponsor, o.Every = rules.Sponsor{RateMillionths: 10_000}, rules.Every{N: 2, Per: rules.PerLife}
+			"an offer for sponsors alone", bakery(offers(offerWith("refer", offer.Reward{}, func(o *offer.Offer) {
+				o.Sponsor, o.Every = offer.Sponsor{RateMillionths: 10_000}, offer.Every{N: 2, Per: offer.PerLife}
 			}))),
 			[]Record{enrolledAs("b", 0, sponsoredBy("a")), as("b", "t1", 1), as("b", "t2", 2)},
 			[]string{"t2 refer confirmed 10 for a"},
 		},
 		{
-			"what is expected of the buyer is expected of the sponsor", sponsor(rules.Sponsor{RateMillionths: 50_000}),
+			"what is expected of the buyer is expected of the sponsor", sponsor(offer.Sponsor{RateMillionths: 50_000}),
 			[]Record{enrolledAs("b", 0, sponsoredBy("a")), ev("e1", rules.Authorization, "t1", 1000, 1, of("b"))},
 			[]string{"t1 three expected 30", "t1 commission expected 50", "t1 three expected 50 for a"},
 		},
@@ -706,14 +707,14 @@ func TestSponsors(t *testing.T) {
 
 func TestBudgets(t *testing.T) {
 	t.Parallel()
-	double := func(minor int64, whole bool) rules.Campaign {
-		return rules.Campaign{
-			ID: "double", Budget: rules.Budget{AmountMinor: minor, Whole: whole}, Unit: "EUR",
-			Boosts: []rules.CampaignBoost{{Boost: rules.Boost{ID: "x2", Op: rules.MultiplyRate, FactorMillionths: 2_000_000}}},
+	double := func(minor int64, whole bool) offer.Campaign {
+		return offer.Campaign{
+			ID: "double", Budget: offer.Budget{AmountMinor: minor, Whole: whole}, Unit: "EUR",
+			Boosts: []offer.CampaignBoost{{Boost: offer.Boost{ID: "x2", Op: offer.MultiplyRate, FactorMillionths: 2_000_000}}},
 		}
 	}
-	budget := func(b rules.Budget) func(*rules.Offer) { return func(o *rules.Offer) { o.Budgets = []rules.Budget{b} } }
-	three := func() *rules.Catalogue { return generous(offer("three", rate(30_000))) }
+	budget := func(b offer.Budget) func(*offer.Offer) { return func(o *offer.Offer) { o.Budgets = []offer.Budget{b} } }
+	three := func() *offer.Catalogue { return generous(offerWith("three", rate(30_000))) }
 	for _, c := range []languageCase{
 		{
 			"a campaign pays its extra, first decided first, the last in part", withCampaigns(three(), double(50, false)),
@@ -736,33 +737,33 @@ func TestBudgets(t *testing.T) {
 			[]string{"t1 three confirmed 60", "t2 three confirmed 30"},
 		},
 		{
-			"an offer's budget pays the whole award", generous(offer("three", rate(30_000), budget(rules.Budget{AmountMinor: 50}))),
+			"an offer's budget pays the whole award", generous(offerWith("three", rate(30_000), budget(offer.Budget{AmountMinor: 50}))),
 			[]Record{buy("t1", day(1)), buy("t2", day(1)), buy("t3", day(1))},
 			[]string{"t1 three confirmed 30", "t2 three confirmed 20"},
 		},
 		{
-			"per store and day of the programme", generous(offer("three", rate(30_000), budget(rules.Budget{AmountMinor: 40, PerStoreAndDay: true}))),
+			"per store and day of the programme", generous(offerWith("three", rate(30_000), budget(offer.Budget{AmountMinor: 40, PerStoreAndDay: true}))),
 			[]Record{buy("t1", "2024-03-01T12:00:00Z"), buy("t2", "2024-03-01T22:59:59Z"), buy("t3", "2024-03-01T23:00:00Z")},
 			[]string{"t1 three confirmed 30", "t2 three confirmed 10", "t3 three confirmed 30"},
 		},
 		{
 			"the extra is of the capped award: no cap, no room, no budget used",
-			withCampaigns(generous(offer("three", rate(30_000), capped(rules.Cap{Per: rules.PerPurchase, AmountMinor: 40}))), double(15, false)),
+			withCampaigns(generous(offerWith("three", rate(30_000), capped(offer.Cap{Per: offer.PerPurchase, AmountMinor: 40}))), double(15, false)),
 			[]Record{buy("t1", day(1)), buy("t2", day(1))},
 			[]string{"t1 three confirmed 40", "t2 three confirmed 35"},
 		},
 		{
 			"what a budget refuses leaves room under the member's cap",
-			withCampaigns(generous(offer("three", rate(30_000), capped(rules.Cap{Per: rules.PerMonth, AmountMinor: 90}))), double(10, false)),
+			withCampaigns(generous(offerWith("three", rate(30_000), capped(offer.Cap{Per: offer.PerMonth, AmountMinor: 90}))), double(10, false)),
 			[]Record{buy("t1", day(1)), buy("t2", day(2)), buy("t3", day(3))},
 			// Without an end t1 would have 60 and t2 its 30 alone: no extra is left for it.
 			[]string{"t1 three confirmed 40", "t2 three confirmed 30", "t3 three confirmed 20"},
 		},
 		{
-			"of two campaigns the smaller id pays first", withCampaigns(generous(offer("three", rate(30_000))),
-				rules.Campaign{
-					ID: "a", Budget: rules.Budget{AmountMinor: 4}, Unit: "EUR",
-					Boosts: []rules.CampaignBoost{{Boost: rules.Boost{ID: "x", Op: rules.AddRate, RateMillionths: 10_000}}},
+			"of two campaigns the smaller id pays first", withCampaigns(generous(offerWith("three", rate(30_000))),
+				offer.Campaign{
+					ID: "a", Budget: offer.Budget{AmountMinor: 4}, Unit: "EUR",
+					Boosts: []offer.CampaignBoost{{Boost: offer.Boost{ID: "x", Op: offer.AddRate, RateMillionths: 10_000}}},
 				}, double(1000, false)),
 			[]Record{buy("t1", day(1))},
 			// 30, with a 40, with both 70: a has 4 of its 10, double its 30.
@@ -770,13 +771,13 @@ func TestBudgets(t *testing.T) {
 		},
 		{
 			"a campaign's grant goes to the stronger award first", withCampaigns(
-				generous(offer("x", rate(30_000), group("x", 0)), offer("y", rate(20_000), group("y", 1))), double(25, false)),
+				generous(offerWith("x", rate(30_000), group("x", 0)), offerWith("y", rate(20_000), group("y", 1))), double(25, false)),
 			[]Record{buy("t1", day(1))},
 			[]string{"t1 y confirmed 40", "t1 x confirmed 35"},
 		},
 		{
 			"two accounts share one budget, and the sponsor's award is not paid by it", withCampaigns(
-				generous(offer("three", rate(30_000), func(o *rules.Offer) { o.Sponsor = rules.Sponsor{FixedMinor: 7} })), double(40, false)),
+				generous(offerWith("three", rate(30_000), func(o *offer.Offer) { o.Sponsor = offer.Sponsor{FixedMinor: 7} })), double(40, false)),
 			[]Record{enrolledAs("b", 0, sponsoredBy("a")), buy("t1", day(2), of("b")), buy("t2", day(1))},
 			[]string{"t1 three confirmed 60", "t1 three confirmed 7 for a", "t2 three confirmed 40"},
 		},
@@ -788,7 +789,7 @@ func TestBudgets(t *testing.T) {
 func TestOtherScales(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]string{"JPY": "t1 three confirmed 37", "TND": "t1 three confirmed 38", "CLF": "t1 three confirmed 38"} {
-		cat := generous(offer("three", rate(30_000)))
+		cat := generous(offerWith("three", rate(30_000)))
 		c := currency(code)
 		cat.Programmes[0].Currency, cat.Partners[0].Currency, cat.Partners[0].Offers[0].Currency = c, c, c
 		if code == "JPY" {
@@ -805,32 +806,32 @@ func TestOtherScales(t *testing.T) {
 func TestLateEvents(t *testing.T) {
 	t.Parallel()
 	const auth, clear, refund = rules.Authorization, rules.Clearing, rules.Refund
-	three := func(change ...func(*rules.Offer)) *rules.Catalogue {
-		return generous(offer("three", rate(30_000), change...))
+	three := func(change ...func(*offer.Offer)) *offer.Catalogue {
+		return generous(offerWith("three", rate(30_000), change...))
 	}
 	for _, c := range []languageCase{
 		{
-			"its own tier with the new basis", generous(offer("tier", tiers(false))),
+			"its own tier with the new basis", generous(offerWith("tier", tiers(false))),
 			[]Record{ev("e1", clear, "t1", 20_000, 1), ev("e2", refund, "t1", 1, 402)},
 			[]string{"t1 tier confirmed 1000"},
 		},
 		{
-			"the first purchase stays the first, and the second no first", three(func(o *rules.Offer) { o.FirstPurchase = true }),
+			"the first purchase stays the first, and the second no first", three(func(o *offer.Offer) { o.FirstPurchase = true }),
 			[]Record{buy("t1", day(1)), buy("t2", day(2)), ev("e3", refund, "t1", 1000, 402), ev("e4", clear, "t2", 1000, 404)},
 			nil,
 		},
 		{
-			"what is all late is a first purchase only where none came before", three(func(o *rules.Offer) { o.FirstPurchase = true }),
+			"what is all late is a first purchase only where none came before", three(func(o *offer.Offer) { o.FirstPurchase = true }),
 			[]Record{buy("t1", day(1)), ev("e2", auth, "t2", 1000, 2), ev("e3", clear, "t2", 1000, 404)},
 			[]string{"t1 three confirmed 30"},
 		},
 		{
-			"nobody who never bought has come back", three(func(o *rules.Offer) { o.LapsedDays = 10 }),
+			"nobody who never bought has come back", three(func(o *offer.Offer) { o.LapsedDays = 10 }),
 			[]Record{ev("e2", auth, "t2", 1000, 2), ev("e3", clear, "t2", 1000, 404)},
 			nil,
 		},
 		{
-			"the rank stays what it was; what was no visit is none", three(func(o *rules.Offer) { o.Every = rules.Every{N: 2, Per: rules.PerLife} }),
+			"the rank stays what it was; what was no visit is none", three(func(o *offer.Offer) { o.Every = offer.Every{N: 2, Per: offer.PerLife} }),
 			[]Record{
 				buy("t1", day(1)), buy("t2", day(2)), ev("e3", refund, "t1", 1000, 402), ev("e4", clear, "t2", 1000, 404),
 				ev("e5", auth, "t0", 0, 1), ev("e6", clear, "t0", 1000, 402),
@@ -838,25 +839,25 @@ func TestLateEvents(t *testing.T) {
 			[]string{"t2 three confirmed 60"},
 		},
 		{
-			"the goal stays where it was reached", three(func(o *rules.Offer) { o.Goal = rules.Goal{AmountMinor: 2000, Per: rules.PerLife} }),
+			"the goal stays where it was reached", three(func(o *offer.Offer) { o.Goal = offer.Goal{AmountMinor: 2000, Per: offer.PerLife} }),
 			[]Record{buy("t1", day(1)), buy("t2", day(2)), buy("t3", day(3)), ev("e4", refund, "t1", 1000, 402), ev("e5", refund, "t2", 500, 404)},
 			[]string{"t2 three confirmed 15"},
 		},
 		{
-			"a count that younger purchases have used up leaves nothing", three(capped(rules.Cap{Per: rules.PerLife, Count: 1})),
+			"a count that younger purchases have used up leaves nothing", three(capped(offer.Cap{Per: offer.PerLife, Count: 1})),
 			[]Record{ev("e1", auth, "t1", 1000, 1), buy("t2", day(2)), ev("e3", clear, "t1", 1000, 402)},
 			// Of what is expected t1 was the one; of what is confirmed t2 is.
 			[]string{"t1 three expected 30", "t2 three confirmed 30", "t2 three expected -30"},
 		},
 		{
-			"room of a rolling period that ends with a younger purchase", three(capped(rules.Cap{Per: rules.PerRolling, Days: 3, AmountMinor: 50})),
+			"room of a rolling period that ends with a younger purchase", three(capped(offer.Cap{Per: offer.PerRolling, Days: 3, AmountMinor: 50})),
 			[]Record{buy("t1", day(1)), buy("t2", day(3)), ev("e3", clear, "t1", 1000, 402)},
 			// t1 has 30 and t2 the 20 that are left in its three days.
 			[]string{"t1 three confirmed 30", "t2 three confirmed 20"},
 		},
 		{
-			"without a limit of purchases the sponsor gets what is late too", bakery(offers(offer("three", rate(30_000), func(o *rules.Offer) {
-				o.Sponsor = rules.Sponsor{RateMillionths: 50_000}
+			"without a limit of purchases the sponsor gets what is late too", bakery(offers(offerWith("three", rate(30_000), func(o *offer.Offer) {
+				o.Sponsor = offer.Sponsor{RateMillionths: 50_000}
 			}))),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("a")), buy("t1", day(1), of("b")), ev("e2", refund, "t1", 1000, 2, of("b")),
@@ -865,8 +866,8 @@ func TestLateEvents(t *testing.T) {
 			[]string{"t1 three confirmed 60", "t1 commission confirmed 100", "t1 three confirmed 100 for a"},
 		},
 		{
-			"a sponsor's first stays the first", bakery(offers(offer("three", rate(30_000), func(o *rules.Offer) {
-				o.Sponsor = rules.Sponsor{RateMillionths: 50_000, FirstPurchases: 1}
+			"a sponsor's first stays the first", bakery(offers(offerWith("three", rate(30_000), func(o *offer.Offer) {
+				o.Sponsor = offer.Sponsor{RateMillionths: 50_000, FirstPurchases: 1}
 			}))),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("a")), buy("t1", day(1), of("b")), buy("t2", day(2), of("b")),

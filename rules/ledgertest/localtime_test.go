@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // An offer's window opens and closes where the clock in the store says so, also
@@ -14,7 +15,7 @@ func TestLocalTimeIsTheFirstInstantAtWhichTheClockHasReachedIt(t *testing.T) {
 	for _, name := range zoneNames {
 		zone, faults := zoneOf(name), 0
 		for d := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC); d.Year() == 2024; d = d.Add(15 * time.Minute) {
-			l := rules.LocalTime{Year: d.Year(), Month: d.Month(), Day: d.Day(), Hour: d.Hour(), Min: d.Minute()}
+			l := offer.LocalTime{Year: d.Year(), Month: d.Month(), Day: d.Day(), Hour: d.Hour(), Min: d.Minute()}
 			want, got := rules.InstantOf(reached(l, zone)), l.In(zone)
 			if got != want {
 				faults++

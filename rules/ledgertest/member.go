@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 func inOrder(facts []*rules.Fact) []*rules.Fact {
@@ -32,7 +33,7 @@ func (o oracle) horizon(a *account, t rules.Instant) int { return o.programmeOf(
 
 // programmeOf is the version of the account's programme whose settings hold for
 // what is dated t, be the account a member then or not.
-func (o oracle) programmeOf(a *account, t rules.Instant) rules.Programme {
+func (o oracle) programmeOf(a *account, t rules.Instant) offer.Programme {
 	programme, first := "", ""
 	for _, f := range inOrder(a.facts) {
 		if f.Type != rules.Enrolled {
@@ -59,13 +60,13 @@ func (o oracle) programmeOf(a *account, t rules.Instant) rules.Programme {
 	if p, ok := o.programmeAt(programme, t); ok {
 		return *p
 	}
-	return rules.Programme{HorizonDays: rules.DefaultHorizonDays}
+	return offer.Programme{HorizonDays: offer.DefaultHorizonDays}
 }
 
 // member is what an account is at one time.
 type member struct {
 	in         bool
-	programme  *rules.Programme // where in
+	programme  *offer.Programme // where in
 	linked     map[string]bool
 	level      string
 	segments   map[string]bool
@@ -147,6 +148,6 @@ func (o oracle) earns(a *account, t rules.Instant, card string) (member, bool) {
 	if !m.in {
 		return m, false
 	}
-	anyCard := m.programme.AllCards || m.programme.Enrolment == rules.EnrolmentAutomatic
+	anyCard := m.programme.AllCards || m.programme.Enrolment == offer.EnrolmentAutomatic
 	return m, anyCard || m.linked[card]
 }

@@ -82,6 +82,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // The contract's limits on what waits for its purchase.
@@ -163,7 +164,7 @@ type Result struct {
 // the ledger of the set out from nothing after each record. Budgets serve who is
 // decided first, and what a purchase gives a sponsor is with him at once. It is
 // quadratic at best: give it hundreds of records an account, not thousands.
-func Oracle(cat *rules.Catalogue, records []Record) Result {
+func Oracle(cat *offer.Catalogue, records []Record) Result {
 	return newLedgers(cat, nil).walk(records)
 }
 
@@ -171,7 +172,7 @@ func Oracle(cat *rules.Catalogue, records []Record) Result {
 // grants[i] are those that its decision on records[i] gave, and records hold
 // the referrals where they reached the sponsors. Faults says what of the grants
 // can't be.
-func OracleGiven(cat *rules.Catalogue, records []Record, grants [][]rules.Grant) Result {
+func OracleGiven(cat *offer.Catalogue, records []Record, grants [][]rules.Grant) Result {
 	if len(grants) != len(records) {
 		panic("ledgertest: there must be grants, or none, for each record")
 	}
@@ -181,7 +182,7 @@ func OracleGiven(cat *rules.Catalogue, records []Record, grants [][]rules.Grant)
 // OracleAtEnd is what all records come to, whatever was in between: its Fates,
 // Steps, Tells and Draws are empty. grants are the newest of each budget, account and
 // transaction. Referrals are with the sponsors.
-func OracleAtEnd(cat *rules.Catalogue, records []Record, grants []rules.Grant) Result {
+func OracleAtEnd(cat *offer.Catalogue, records []Record, grants []rules.Grant) Result {
 	b := newLedgers(cat, [][]rules.Grant{grants})
 	for _, r := range records {
 		b.oracle.arrive(b.account(r.AccountID()), r)
@@ -208,7 +209,7 @@ type ledgers struct {
 	Result
 }
 
-func newLedgers(cat *rules.Catalogue, grants [][]rules.Grant) *ledgers {
+func newLedgers(cat *offer.Catalogue, grants [][]rules.Grant) *ledgers {
 	return &ledgers{
 		oracle: newOracle(cat), accounts: map[string]*account{},
 		purse: &purse{given: map[rules.BudgetKey]int64{}, told: grants},
@@ -365,11 +366,11 @@ func addConfirmedCash(to map[Payee]int64, a *account, ledger map[Key]Sums, sign 
 // oracle knows the catalogue, and remembers where events match: that follows
 // from the catalogue alone.
 type oracle struct {
-	cat     *rules.Catalogue
+	cat     *offer.Catalogue
 	matches map[*rules.Event]matched
 }
 
-func newOracle(cat *rules.Catalogue) oracle {
+func newOracle(cat *offer.Catalogue) oracle {
 	return oracle{cat, map[*rules.Event]matched{}}
 }
 

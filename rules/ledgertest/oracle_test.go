@@ -9,6 +9,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 func instantAt(s string) rules.Instant {
@@ -29,40 +30,40 @@ func zoneOf(name string) *time.Location {
 
 // bakery is a programme in EUR and Paris with one partner: key M1, 5 %
 // commission, an offer of 3 %.
-func bakery(change ...func(*rules.Programme, *rules.Partner)) *rules.Catalogue {
-	programme := rules.Programme{
-		ID: "ristourne", Version: rules.Version{ID: "r1", From: rules.MinInstant}, Currency: currency("EUR"),
+func bakery(change ...func(*offer.Programme, *offer.Partner)) *offer.Catalogue {
+	programme := offer.Programme{
+		ID: "ristourne", Version: offer.Version{ID: "r1", From: rules.MinInstant}, Currency: currency("EUR"),
 		Zone: zoneOf("Europe/Paris"), HorizonDays: 400, CeilingMillionths: 1_000_000,
 	}
-	partner := rules.Partner{
-		ID: "bakery", Version: rules.Version{ID: "v1", From: rules.MinInstant}, Programme: "ristourne",
-		Currency: currency("EUR"), Commission: rules.Commission{RateMillionths: 50_000},
-		Stores: []rules.Store{{ID: "s1", Zone: zoneOf("Europe/Paris"), Keys: []rules.Key{
+	partner := offer.Partner{
+		ID: "bakery", Version: offer.Version{ID: "v1", From: rules.MinInstant}, Programme: "ristourne",
+		Currency: currency("EUR"), Commission: offer.Commission{RateMillionths: 50_000},
+		Stores: []offer.Store{{ID: "s1", Zone: zoneOf("Europe/Paris"), Keys: []offer.Key{
 			{MID: "M1", From: rules.MinInstant, Until: rules.MaxInstant},
 		}}},
-		Offers: []rules.Offer{percent("three", 30_000)},
+		Offers: []offer.Offer{percent("three", 30_000)},
 	}
 	for _, c := range change {
 		c(&programme, &partner)
 	}
-	return &rules.Catalogue{Programmes: []rules.Programme{programme}, Partners: []rules.Partner{partner}}
+	return &offer.Catalogue{Programmes: []offer.Programme{programme}, Partners: []offer.Partner{partner}}
 }
 
-func percent(id string, rateMillionths int64) rules.Offer {
-	return rules.Offer{
-		ID: id, Currency: currency("EUR"), Group: rules.DefaultGroup,
-		Reward: rules.Reward{Form: rules.RateReward, RateMillionths: rateMillionths},
+func percent(id string, rateMillionths int64) offer.Offer {
+	return offer.Offer{
+		ID: id, Currency: currency("EUR"), Group: offer.DefaultGroup,
+		Reward: offer.Reward{Form: offer.RateReward, RateMillionths: rateMillionths},
 	}
 }
 
-func monthly(id string, rateMillionths, capMinor int64) rules.Offer {
+func monthly(id string, rateMillionths, capMinor int64) offer.Offer {
 	o := percent(id, rateMillionths)
-	o.Caps = []rules.Cap{{Per: rules.PerMonth, AmountMinor: capMinor}}
+	o.Caps = []offer.Cap{{Per: offer.PerMonth, AmountMinor: capMinor}}
 	return o
 }
 
-func offers(o ...rules.Offer) func(*rules.Programme, *rules.Partner) {
-	return func(_ *rules.Programme, p *rules.Partner) { p.Offers = o }
+func offers(o ...offer.Offer) func(*offer.Programme, *offer.Partner) {
+	return func(_ *offer.Programme, p *offer.Partner) { p.Offers = o }
 }
 
 // ev is an event at M1 in EUR; day 1 is 2024-03-01, at noon UTC.
@@ -152,7 +153,7 @@ func TestOracleByHand(t *testing.T) {
 	)
 	cases := []struct {
 		name    string
-		cat     *rules.Catalogue
+		cat     *offer.Catalogue
 		records []Record
 		want    string
 		fates   string
@@ -229,7 +230,7 @@ func TestOracleByHand(t *testing.T) {
 			"", "no_change booked booked no_change",
 		},
 		{
-			"a refund under the minimum takes all back", bakery(offers(func() rules.Offer {
+			"a refund under the minimum takes all back", bakery(offers(func() offer.Offer {
 				o := percent("three", 30_000)
 				o.MinSpendMinor = 1000
 				return o
@@ -267,11 +268,11 @@ func TestOracleByHand(t *testing.T) {
 		},
 		{
 			"the best of a group wins, groups add up, the commission bounds those that it funds",
-			bakery(func(_ *rules.Programme, p *rules.Partner) {
+			bakery(func(_ *offer.Programme, p *offer.Partner) {
 				bonus, own := percent("bonus", 30_000), percent("own", 40_000)
 				bonus.Group, bonus.Priority = "bonus", 1
-				own.Group, own.FundedBy = "own", rules.FundedByProgramme
-				p.Offers = []rules.Offer{percent("three", 30_000), percent("two", 20_000), bonus, own}
+				own.Group, own.FundedBy = "own", offer.FundedByProgramme
+				p.Offers = []offer.Offer{percent("three", 30_000), percent("two", 20_000), bonus, own}
 			}),
 			[]Record{enrolled(0), ev("e1", clear, "t1", 1000, 1)},
 			// 30 + 30 are funded by a commission of 50: the lower priority gives 10.
@@ -279,10 +280,10 @@ func TestOracleByHand(t *testing.T) {
 			"no_change booked",
 		},
 		{
-			"in a group of two currencies the purchase's own rate decides", bakery(func(_ *rules.Programme, p *rules.Partner) {
+			"in a group of two currencies the purchase's own rate decides", bakery(func(_ *offer.Programme, p *offer.Partner) {
 				yen := percent("yen", 0)
-				yen.Currency, yen.FundedBy = currency("JPY"), rules.FundedByProgramme
-				yen.Reward = rules.Reward{Form: rules.FixedReward, FixedMinor: 250}
+				yen.Currency, yen.FundedBy = currency("JPY"), offer.FundedByProgramme
+				yen.Reward = offer.Reward{Form: offer.FixedReward, FixedMinor: 250}
 				p.Offers = append(p.Offers, yen)
 			}),
 			[]Record{
@@ -294,9 +295,9 @@ func TestOracleByHand(t *testing.T) {
 			"no_change booked booked",
 		},
 		{
-			"rewards stay within the basis", bakery(func(_ *rules.Programme, p *rules.Partner) {
-				p.Offers[0].Reward = rules.Reward{Form: rules.FixedReward, FixedMinor: 500}
-				p.Offers[0].FundedBy = rules.FundedByProgramme
+			"rewards stay within the basis", bakery(func(_ *offer.Programme, p *offer.Partner) {
+				p.Offers[0].Reward = offer.Reward{Form: offer.FixedReward, FixedMinor: 500}
+				p.Offers[0].FundedBy = offer.FundedByProgramme
 			}),
 			[]Record{enrolled(0), ev("e1", clear, "t1", 120, 1)},
 			"t1 commission confirmed 6\nt1 three confirmed 120", "no_change booked",
@@ -317,10 +318,10 @@ func TestOracleByHand(t *testing.T) {
 		},
 		{
 			"the version in force at purchase time decides, and an unlinked card earns nothing",
-			func() *rules.Catalogue {
+			func() *offer.Catalogue {
 				cat := bakery()
 				next := bakery(offers(percent("three", 10_000))).Partners[0]
-				next.Version = rules.Version{ID: "v2", From: instantAt("2024-03-03T00:00:00Z")}
+				next.Version = offer.Version{ID: "v2", From: instantAt("2024-03-03T00:00:00Z")}
 				cat.Partners = append(cat.Partners, next)
 				return cat
 			}(),
@@ -374,8 +375,8 @@ func TestOracleByHand(t *testing.T) {
 			"  confirmed -10\n  confirmed -70", "no_change booked booked",
 		},
 		{
-			"commission on every sale, and on none that has no member", bakery(func(_ *rules.Programme, p *rules.Partner) {
-				p.Commission = rules.Commission{FixedMinor: 25, On: rules.OnSale}
+			"commission on every sale, and on none that has no member", bakery(func(_ *offer.Programme, p *offer.Partner) {
+				p.Commission = offer.Commission{FixedMinor: 25, On: offer.OnSale}
 				p.Offers[0].MinSpendMinor = 5000
 			}),
 			[]Record{
@@ -433,16 +434,16 @@ func TestOracleDropsTheOldestBeyondTheLimit(t *testing.T) {
 
 func TestOracleMatchesByRank(t *testing.T) {
 	t.Parallel()
-	key := func(k rules.Key) []rules.Key {
+	key := func(k offer.Key) []offer.Key {
 		k.From, k.Until = cmpInstant(k.From, rules.MinInstant), cmpInstant(k.Until, rules.MaxInstant)
-		return []rules.Key{k}
+		return []offer.Key{k}
 	}
-	cat := bakery(func(_ *rules.Programme, p *rules.Partner) {
-		p.Stores = []rules.Store{
-			{ID: "mid", Keys: key(rules.Key{MID: "M"})},
-			{ID: "acquirer", Keys: key(rules.Key{MID: "M", AcquirerID: "A"})},
-			{ID: "sub", Keys: key(rules.Key{MID: "M", SubMerchantID: "S"})},
-			{ID: "network", Keys: key(rules.Key{NetworkMerchantID: "N", Network: "VISA", Until: instantAt("2024-03-10T00:00:00Z")})},
+	cat := bakery(func(_ *offer.Programme, p *offer.Partner) {
+		p.Stores = []offer.Store{
+			{ID: "mid", Keys: key(offer.Key{MID: "M"})},
+			{ID: "acquirer", Keys: key(offer.Key{MID: "M", AcquirerID: "A"})},
+			{ID: "sub", Keys: key(offer.Key{MID: "M", SubMerchantID: "S"})},
+			{ID: "network", Keys: key(offer.Key{NetworkMerchantID: "N", Network: "VISA", Until: instantAt("2024-03-10T00:00:00Z")})},
 		}
 	})
 	for _, c := range []struct {
@@ -495,7 +496,7 @@ func TestWallClocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := reached(rules.LocalTime{Year: l.Year(), Month: l.Month(), Day: l.Day(), Hour: l.Hour(), Min: l.Minute(), Sec: l.Second()}, zoneOf(c.zone))
+		got := reached(offer.LocalTime{Year: l.Year(), Month: l.Month(), Day: l.Day(), Hour: l.Hour(), Min: l.Minute(), Sec: l.Second()}, zoneOf(c.zone))
 		if got.UTC().Format(time.RFC3339) != c.want {
 			t.Errorf("%s in %s is reached at %s, want %s", c.local, c.zone, got.UTC(), c.want)
 		}

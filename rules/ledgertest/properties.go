@@ -8,12 +8,13 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // BrokenPromises says which of what is promised of every ledger doesn't hold of
 // the sums that follow from the records: rewards within the ceiling, what the
 // commission funds within the commission, caps. Empty: none.
-func BrokenPromises(cat *rules.Catalogue, records []Record, sums map[Key]Sums) []string {
+func BrokenPromises(cat *offer.Catalogue, records []Record, sums map[Key]Sums) []string {
 	p := &promises{oracle: newOracle(cat), sums: sums}
 	accounts := newLedgers(cat, nil)
 	for _, r := range records {
@@ -44,8 +45,8 @@ type paid struct {
 	key   Key
 	sums  Sums
 	time  rules.Instant
-	offer *rules.Offer // nil: by the partner's terms
-	zone  *rules.Programme
+	offer *offer.Offer // nil: by the partner's terms
+	zone  *offer.Programme
 }
 
 func (p *promises) ofAccount(w world, a *account, purchases []purchase) {
@@ -94,7 +95,7 @@ func (p *promises) lines(w world, a *account, x purchase, m member) []paid {
 	return lines
 }
 
-func (p *promises) offer(k Key, m member) *rules.Offer {
+func (p *promises) offer(k Key, m member) *offer.Offer {
 	programme := ""
 	if m.programme != nil {
 		programme = m.programme.ID
@@ -103,11 +104,11 @@ func (p *promises) offer(k Key, m member) *rules.Offer {
 		return offer
 	}
 	p.breaks("%s is by an offer that isn't there", printKey(k))
-	return &rules.Offer{}
+	return &offer.Offer{}
 }
 
 // ofPurchase looks at ceiling, margin and cost.
-func (p *promises) ofPurchase(programme *rules.Programme, lines []paid) {
+func (p *promises) ofPurchase(programme *offer.Programme, lines []paid) {
 	given, basis, funded, commission := map[string]int64{}, map[string]int64{}, map[string]int64{}, map[string]int64{}
 	for _, l := range lines {
 		unit := l.key.Unit
@@ -125,7 +126,7 @@ func (p *promises) ofPurchase(programme *rules.Programme, lines []paid) {
 		if l.sums.Cost != cost {
 			p.breaks("%s costs %d, want %d", printKey(l.key), l.sums.Cost, cost)
 		}
-		if l.offer.FundedBy == rules.FundedByCommission {
+		if l.offer.FundedBy == offer.FundedByCommission {
 			funded[unit] += cost
 		}
 	}
@@ -154,7 +155,7 @@ func (p *promises) caps(lines []paid, late bool) {
 		}
 		for _, c := range l.offer.Caps {
 			those := lines[:i+1]
-			if late && c.Per != rules.PerRolling {
+			if late && c.Per != offer.PerRolling {
 				if those = lines; !p.always(l, c) {
 					continue
 				}
@@ -169,7 +170,7 @@ func (p *promises) caps(lines []paid, late bool) {
 					minor += x.sums.Reward
 				}
 			}
-			if c.Per == rules.PerPurchase {
+			if c.Per == offer.PerPurchase {
 				minor = l.sums.Reward
 			}
 			if (c.Count > 0 && count > c.Count) || (c.AmountMinor > 0 && minor > c.AmountMinor) {
@@ -184,20 +185,20 @@ func (l paid) sameOffer(o paid) bool {
 }
 
 // shares reports whether x lies in the period of the cap that l fills.
-func (l paid) shares(c rules.Cap, x paid) bool {
+func (l paid) shares(c offer.Cap, x paid) bool {
 	switch c.Per {
-	case rules.PerPurchase:
+	case offer.PerPurchase:
 		return x.key.TransactionID == l.key.TransactionID
-	case rules.PerRolling:
+	case offer.PerRolling:
 		return x.time.After(l.time.AddDays(-c.Days))
 	}
 	return periodOf(c.Per, x.time, x.zone.Zone) == periodOf(c.Per, l.time, l.zone.Zone)
 }
 
 // always reports whether every version of the offer has this cap.
-func (p *promises) always(l paid, c rules.Cap) bool {
-	has := func(offers []rules.Offer) bool {
-		i := slices.IndexFunc(offers, func(o rules.Offer) bool { return o.ID == l.key.OfferID })
+func (p *promises) always(l paid, c offer.Cap) bool {
+	has := func(offers []offer.Offer) bool {
+		i := slices.IndexFunc(offers, func(o offer.Offer) bool { return o.ID == l.key.OfferID })
 		return i < 0 || slices.Contains(offers[i].Caps, c)
 	}
 	for i := range p.oracle.cat.Programmes {
@@ -215,7 +216,7 @@ func (p *promises) always(l paid, c rules.Cap) bool {
 
 // Overspent says which awards of offers with a budget of their own are above what
 // it granted in the end. grants are in order of decision.
-func Overspent(cat *rules.Catalogue, sums map[Key]Sums, grants [][]rules.Grant) []string {
+func Overspent(cat *offer.Catalogue, sums map[Key]Sums, grants [][]rules.Grant) []string {
 	granted := map[string]int64{}
 	for _, g := range slices.Concat(grants...) {
 		granted[fmt.Sprint(g.AccountID, "/", g.TransactionID, "/", g.Budget)] = g.GrantedMinor
@@ -245,11 +246,11 @@ func Overspent(cat *rules.Catalogue, sums map[Key]Sums, grants [][]rules.Grant) 
 
 // budgetsOf are the names of the budgets behind a line that are not by day: of the
 // partner's offer, or of the programme's own.
-func budgetsOf(cat *rules.Catalogue, k Key) []string {
+func budgetsOf(cat *offer.Catalogue, k Key) []string {
 	var names []string
-	add := func(of, version string, offers []rules.Offer) {
+	add := func(of, version string, offers []offer.Offer) {
 		for _, o := range offers {
-			whole := slices.ContainsFunc(o.Budgets, func(b rules.Budget) bool { return b.AmountMinor > 0 && !b.PerStoreAndDay })
+			whole := slices.ContainsFunc(o.Budgets, func(b offer.Budget) bool { return b.AmountMinor > 0 && !b.PerStoreAndDay })
 			if o.ID == k.OfferID && version == k.OfferVersion && whole {
 				names = append(names, "offer/"+of+"/"+o.ID)
 			}
@@ -271,7 +272,7 @@ func budgetsOf(cat *rules.Catalogue, k Key) []string {
 // RefundAll are records that take back all that the records buy: what was
 // cleared is refunded, what was authorised is reversed. After them no purchase has
 // a sum.
-func RefundAll(cat *rules.Catalogue, records []Record) []Record {
+func RefundAll(cat *offer.Catalogue, records []Record) []Record {
 	o := newOracle(cat)
 	accounts := newLedgers(cat, nil)
 	for _, r := range records {

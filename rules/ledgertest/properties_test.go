@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // The promises hold of the oracle whatever the case.
@@ -46,7 +47,7 @@ func leftAfter(r Result) string {
 // What watches over the ledger has to bark.
 func TestBrokenPromisesAreSeen(t *testing.T) {
 	t.Parallel()
-	cat := bakery(offers(offer("three", rate(30_000), capped(rules.Cap{Per: rules.PerMonth, AmountMinor: 50}, rules.Cap{Per: rules.PerWeek, Count: 1}))))
+	cat := bakery(offers(offerWith("three", rate(30_000), capped(offer.Cap{Per: offer.PerMonth, AmountMinor: 50}, offer.Cap{Per: offer.PerWeek, Count: 1}))))
 	records := []Record{enrolled(0), buy("t1", "2024-03-04T12:00:00Z"), buy("t2", "2024-03-05T12:00:00Z")}
 	first := Oracle(cat, records)
 	if broken := BrokenPromises(cat, records, first.Sums); len(broken) > 0 {
@@ -85,9 +86,9 @@ func TestBrokenPromisesAreSeen(t *testing.T) {
 // The oracle holds grants against what it works out.
 func TestGrantsThatCantBeAreSeen(t *testing.T) {
 	t.Parallel()
-	cat := withCampaigns(generous(offer("three", rate(30_000))), rules.Campaign{
-		ID: "double", Budget: rules.Budget{AmountMinor: 50}, Unit: "EUR",
-		Boosts: []rules.CampaignBoost{{Boost: rules.Boost{ID: "x2", Op: rules.MultiplyRate, FactorMillionths: 2_000_000}}},
+	cat := withCampaigns(generous(offerWith("three", rate(30_000))), offer.Campaign{
+		ID: "double", Budget: offer.Budget{AmountMinor: 50}, Unit: "EUR",
+		Boosts: []offer.CampaignBoost{{Boost: offer.Boost{ID: "x2", Op: offer.MultiplyRate, FactorMillionths: 2_000_000}}},
 	})
 	records := []Record{enrolled(0), buy("t1", day(1)), buy("t2", day(2)), ev("r", rules.Refund, "t1", 500, 3)}
 	g := func(purchase string, target, granted int64) []rules.Grant {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // ReferralKey is what a sponsor's account keeps the newest referral of.
@@ -196,7 +197,7 @@ func (o oracle) sponsorLines(w world, a *account) []line {
 	return lines
 }
 
-func (o oracle) sponsorCaps(s *sponsored) []rules.Cap {
+func (o oracle) sponsorCaps(s *sponsored) []offer.Cap {
 	if offer, ok := offerOfVersion(o.cat, s.PartnerID, s.Programme, s.OfferVersion, s.OfferID); ok {
 		return offer.Sponsor.Caps
 	}
@@ -204,8 +205,8 @@ func (o oracle) sponsorCaps(s *sponsored) []rules.Cap {
 }
 
 // room is what the cap leaves of the award after the sponsored purchases before.
-func (s *sponsored) room(c rules.Cap, before []*sponsored) int64 {
-	if c.Per == rules.PerPurchase {
+func (s *sponsored) room(c offer.Cap, before []*sponsored) int64 {
+	if c.Per == offer.PerPurchase {
 		return c.AmountMinor
 	}
 	count, minor := s.used(c, s.PurchasedAt, before)
@@ -220,13 +221,13 @@ func (s *sponsored) room(c rules.Cap, before []*sponsored) int64 {
 
 // lateRoom is what the cap leaves of the award with its late events, after all
 // others; what it had without them it keeps. Of rolling periods the fullest counts.
-func (s *sponsored) lateRoom(c rules.Cap, others []*sponsored) int64 {
-	if c.Per == rules.PerPurchase {
+func (s *sponsored) lateRoom(c offer.Cap, others []*sponsored) int64 {
+	if c.Per == offer.PerPurchase {
 		return c.AmountMinor
 	}
 	count, minor := s.used(c, s.PurchasedAt, others)
 	for _, x := range others {
-		within := c.Per == rules.PerRolling && x.PurchasedAt.After(s.PurchasedAt) && s.PurchasedAt.After(x.PurchasedAt.AddDays(-c.Days))
+		within := c.Per == offer.PerRolling && x.PurchasedAt.After(s.PurchasedAt) && s.PurchasedAt.After(x.PurchasedAt.AddDays(-c.Days))
 		if within {
 			n, m := s.used(c, x.PurchasedAt, others)
 			count, minor = max(count, n), max(minor, m)
@@ -243,14 +244,14 @@ func (s *sponsored) lateRoom(c rules.Cap, others []*sponsored) int64 {
 
 // used is how often, and how much in the unit of the award, these use the period
 // of the cap in which t lies, or that ends with it.
-func (s *sponsored) used(c rules.Cap, t rules.Instant, these []*sponsored) (count, minor int64) {
+func (s *sponsored) used(c offer.Cap, t rules.Instant, these []*sponsored) (count, minor int64) {
 	for _, x := range these {
 		use := max(x.minor, x.recorded)
 		if x.PartnerID != s.PartnerID || x.OfferID != s.OfferID || use == 0 {
 			continue
 		}
-		in := c.Per == rules.PerRolling && x.PurchasedAt.After(t.AddDays(-c.Days)) && !x.PurchasedAt.After(t)
-		if c.Per != rules.PerRolling {
+		in := c.Per == offer.PerRolling && x.PurchasedAt.After(t.AddDays(-c.Days)) && !x.PurchasedAt.After(t)
+		if c.Per != offer.PerRolling {
 			in = periodOf(c.Per, x.PurchasedAt, x.zone.programme.Zone) == periodOf(c.Per, t, s.zone.programme.Zone)
 		}
 		if in {

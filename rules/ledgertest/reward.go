@@ -6,17 +6,18 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // boost is one that is in force for an offer and this purchase.
 type boost struct {
-	*rules.Boost
-	campaign *rules.Campaign // nil: the offer's own
+	*offer.Boost
+	campaign *offer.Campaign // nil: the offer's own
 }
 
 // boostsFor are the boosts of the offer and of the campaigns that hold now.
 // Those of budgeted campaigns stand apart, by campaign in order of id.
-func (o oracle) boostsFor(s sale, offer *rules.Offer, partnerID, unit string) (free []boost, budgeted [][]boost) {
+func (o oracle) boostsFor(s sale, offer *offer.Offer, partnerID, unit string) (free []boost, budgeted [][]boost) {
 	for i := range offer.Boosts {
 		if b := &offer.Boosts[i]; s.boosts(b, offer) {
 			free = append(free, boost{b, nil})
@@ -37,7 +38,7 @@ func (o oracle) boostsFor(s sale, offer *rules.Offer, partnerID, unit string) (f
 
 // campaignBoosts are those of campaigns that hold for the offer now, whoever is
 // held out, campaign by campaign.
-func (o oracle) campaignBoosts(s sale, offer *rules.Offer, partnerID, unit string) [][]boost {
+func (o oracle) campaignBoosts(s sale, agreed *offer.Offer, partnerID, unit string) [][]boost {
 	var all [][]boost
 	for _, c := range o.campaignsAt(s.at) {
 		holds := c.Programme == s.member.programme.ID && s.within(c.From, c.Until) && s.when(c.When) && s.audience(c.Audience)
@@ -47,10 +48,10 @@ func (o oracle) campaignBoosts(s sale, offer *rules.Offer, partnerID, unit strin
 		}
 		var its []boost
 		for i := range c.Boosts {
-			named := len(c.Boosts[i].Offers) == 0 || slices.ContainsFunc(c.Boosts[i].Offers, func(r rules.OfferRef) bool {
-				return r.Partner == partnerID && (r.Offer == "" || r.Offer == offer.ID)
+			named := len(c.Boosts[i].Offers) == 0 || slices.ContainsFunc(c.Boosts[i].Offers, func(r offer.OfferRef) bool {
+				return r.Partner == partnerID && (r.Offer == "" || r.Offer == agreed.ID)
 			})
-			if named && s.boosts(&c.Boosts[i].Boost, offer) {
+			if named && s.boosts(&c.Boosts[i].Boost, agreed) {
 				its = append(its, boost{&c.Boosts[i].Boost, c})
 			}
 		}
@@ -62,8 +63,8 @@ func (o oracle) campaignBoosts(s sale, offer *rules.Offer, partnerID, unit strin
 }
 
 // boosts reports whether the boost is in force and of the offer's unit.
-func (s sale) boosts(b *rules.Boost, offer *rules.Offer) bool {
-	sameUnit := b.Op == rules.MultiplyRate || b.OfPoints == (offer.Reward.Kind == rules.Points)
+func (s sale) boosts(b *offer.Boost, agreed *offer.Offer) bool {
+	sameUnit := b.Op == offer.MultiplyRate || b.OfPoints == (agreed.Reward.Kind == rules.Points)
 	return sameUnit && s.within(b.From, b.Until) && s.when(b.When) && s.audience(b.Audience)
 }
 
@@ -77,9 +78,9 @@ func boosted(rateMillionths int64, boosts []boost) *big.Rat {
 	added := int64(0)
 	for _, b := range boosts {
 		switch b.Op {
-		case rules.SetRate:
+		case offer.SetRate:
 			rateMillionths = max(rateMillionths, b.RateMillionths)
-		case rules.AddRate:
+		case offer.AddRate:
 			added += b.RateMillionths
 		}
 	}
@@ -90,7 +91,7 @@ func boosted(rateMillionths int64, boosts []boost) *big.Rat {
 func factor(boosts []boost) *big.Rat {
 	highest := int64(money.One)
 	for _, b := range boosts {
-		if b.Op == rules.MultiplyRate {
+		if b.Op == offer.MultiplyRate {
 			highest = max(highest, b.FactorMillionths)
 		}
 	}
@@ -105,16 +106,16 @@ func times(x, y *big.Rat) *big.Rat { return new(big.Rat).Mul(x, y) }
 
 // exactReward is what the form gives for the basis, in units of its kind.
 // byCategory is asked where the form needs it.
-func exactReward(r *rules.Reward, boosts []boost, basis int64, byCategory func() map[string]*big.Rat) *big.Rat {
+func exactReward(r *offer.Reward, boosts []boost, basis int64, byCategory func() map[string]*big.Rat) *big.Rat {
 	sum := new(big.Rat)
 	switch r.Form {
-	case rules.RateReward:
+	case offer.RateReward:
 		sum.Mul(whole(basis), boosted(r.RateMillionths, boosts))
-	case rules.FixedReward:
+	case offer.FixedReward:
 		sum.Mul(whole(r.FixedMinor), factor(boosts))
-	case rules.PerFullReward:
+	case offer.PerFullReward:
 		sum.Mul(whole(r.FixedMinor*(basis/r.PerMinor)), factor(boosts))
-	case rules.TieredReward:
+	case offer.TieredReward:
 		for i, tier := range r.Tiers {
 			if basis < tier.FromMinor {
 				break
@@ -130,7 +131,7 @@ func exactReward(r *rules.Reward, boosts []boost, basis int64, byCategory func()
 			}
 			sum.Add(sum, times(whole(until-tier.FromMinor), rate))
 		}
-	case rules.CategoryReward:
+	case offer.CategoryReward:
 		amounts := byCategory()
 		rest := whole(basis)
 		for _, c := range r.Categories {
@@ -145,7 +146,7 @@ func exactReward(r *rules.Reward, boosts []boost, basis int64, byCategory func()
 }
 
 // pointsCost is what an amount of points costs the programme, rounded once.
-func pointsCost(amount int64, p *rules.Programme) int64 {
+func pointsCost(amount int64, p *offer.Programme) int64 {
 	exact := times(whole(amount), millionths(p.Points.ValueMillionths))
 	for range p.Points.Decimals {
 		exact.Quo(exact, whole(10))
@@ -154,8 +155,8 @@ func pointsCost(amount int64, p *rules.Programme) int64 {
 }
 
 // exactCommission is what terms ask for a basis; cost-plus asks elsewhere.
-func exactCommission(c *rules.Commission, basis int64) *big.Rat {
-	if c.Form == rules.ShareCommission {
+func exactCommission(c *offer.Commission, basis int64) *big.Rat {
+	if c.Form == offer.ShareCommission {
 		return new(big.Rat).Add(share(basis, c.RateMillionths), whole(c.FixedMinor))
 	}
 	sum := new(big.Rat)

@@ -5,6 +5,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // matches are the purchases to which the set's unlinked refunds are given: those
@@ -12,7 +13,7 @@ import (
 // the words of the contract, purchase by purchase.
 func (o oracle) matchesOf(a *account, set []*rules.Event) map[*rules.Event]string {
 	given := map[*rules.Event]string{}
-	if !slices.ContainsFunc(o.cat.Programmes, func(p rules.Programme) bool { return p.UnlinkedRefundDays > 0 }) {
+	if !slices.ContainsFunc(o.cat.Programmes, func(p offer.Programme) bool { return p.UnlinkedRefundDays > 0 }) {
 		return given
 	}
 	byID := map[string][]*rules.Event{}

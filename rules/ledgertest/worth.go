@@ -7,6 +7,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
 // offerKey is an offer over all its versions; a programme's own have no partner
@@ -27,8 +28,8 @@ type visit struct {
 // award is one offer's, on its way through caps, groups and cuts.
 type award struct {
 	key      offerKey
-	offer    *rules.Offer
-	partner  *rules.Partner // nil: the programme's own
+	offer    *offer.Offer
+	partner  *offer.Partner // nil: the programme's own
 	version  string
 	store    string
 	currency money.Currency
@@ -37,7 +38,7 @@ type award struct {
 	// steps[i] is the award after its caps, with the boosts of the first i of
 	// the campaigns that have a budget.
 	steps     []int64
-	campaigns []*rules.Campaign
+	campaigns []*offer.Campaign
 	minor     int64 // what it comes to
 	// Where budgets don't give all: what each campaign is let add, and what it pays.
 	parts, shares []int64
@@ -145,8 +146,8 @@ func (o oracle) saleOf(a *account, v view, m member) sale {
 
 // candidate is an offer within reach of a purchase.
 type candidate struct {
-	offer   *rules.Offer
-	partner *rules.Partner // nil: the programme's own
+	offer   *offer.Offer
+	partner *offer.Partner // nil: the programme's own
 	own     string         // that programme's id
 }
 
@@ -261,25 +262,25 @@ func or(c, otherwise money.Currency) money.Currency {
 
 // bestOfGroups leaves in each group the award worth most. The purchase itself
 // tells what two currencies are worth: each award is taken as a share of it.
-func bestOfGroups(awards []*award, p *rules.Programme) {
+func bestOfGroups(awards []*award, p *offer.Programme) {
 	best := map[string]*award{}
 	for _, aw := range awards { // the strongest first: it wins ties
-		group := cmp.Or(aw.offer.Group, rules.DefaultGroup)
+		group := cmp.Or(aw.offer.Group, offer.DefaultGroup)
 		if other := best[group]; other == nil || aw.shareOfBasis(p).Cmp(other.shareOfBasis(p)) > 0 {
 			best[group] = aw
 		}
 	}
 	for _, aw := range awards {
-		if best[cmp.Or(aw.offer.Group, rules.DefaultGroup)] != aw {
+		if best[cmp.Or(aw.offer.Group, offer.DefaultGroup)] != aw {
 			aw.lost, aw.minor = true, 0
 		}
 	}
 }
 
-func (aw *award) shareOfBasis(p *rules.Programme) *big.Rat { return big.NewRat(aw.cost(p), aw.basis) }
+func (aw *award) shareOfBasis(p *offer.Programme) *big.Rat { return big.NewRat(aw.cost(p), aw.basis) }
 
 // cost is the award in money.
-func (aw *award) cost(p *rules.Programme) int64 {
+func (aw *award) cost(p *offer.Programme) int64 {
 	if aw.offer.Reward.Kind == rules.Points {
 		return pointsCost(aw.minor, p)
 	}
@@ -301,7 +302,7 @@ func (x *outcome) commissions(w world, s sale) []line {
 		return nil
 	}
 	var owed []line
-	add := func(c *rules.Commission, offerID string, currency money.Currency) {
+	add := func(c *offer.Commission, offerID string, currency money.Currency) {
 		if basis, ok := x.view.basis(w, currency); ok && basis > 0 {
 			minor := round(exactCommission(c, basis), s.member.programme.Rounding)
 			owed = append(owed, line{x.lineKey(s, offerID, currency), Sums{Commission: minor, Basis: basis}})
@@ -316,7 +317,7 @@ func (x *outcome) commissions(w world, s sale) []line {
 		applied = true
 		add(&aw.offer.Commission, aw.offer.ID, aw.currency)
 	}
-	if terms.Form != rules.CostPlusCommission && (applied || terms.On == rules.OnSale) {
+	if terms.Form != offer.CostPlusCommission && (applied || terms.On == offer.OnSale) {
 		add(terms, "", or(s.place.partner.Currency, s.member.programme.Currency))
 	}
 	return owed
@@ -325,13 +326,13 @@ func (x *outcome) commissions(w world, s sale) []line {
 // costPlus is what the partner owes of what its offers' rewards cost in the
 // end.
 func (x *outcome) costPlus(w world, s sale) (line, bool) {
-	if !s.ofPartner() || s.place.partner.Commission.Form != rules.CostPlusCommission {
+	if !s.ofPartner() || s.place.partner.Commission.Form != offer.CostPlusCommission {
 		return line{}, false
 	}
 	programme, currency := s.member.programme, or(s.place.partner.Currency, s.member.programme.Currency)
 	cost := int64(0)
 	for _, aw := range x.awards {
-		if aw.partner != nil && aw.offer.FundedBy == rules.FundedByCommission && aw.currency == currency {
+		if aw.partner != nil && aw.offer.FundedBy == offer.FundedByCommission && aw.currency == currency {
 			cost += aw.cost(programme)
 		}
 	}
@@ -361,9 +362,9 @@ func (x *outcome) cut(owed []line) {
 				continue
 			}
 			all = append(all, aw)
-			if aw.offer.FundedBy == rules.FundedByCommission {
+			if aw.offer.FundedBy == offer.FundedByCommission {
 				funded = append(funded, aw)
-				costPlus = costPlus || (aw.partner != nil && aw.partner.Commission.Form == rules.CostPlusCommission)
+				costPlus = costPlus || (aw.partner != nil && aw.partner.Commission.Form == offer.CostPlusCommission)
 			}
 		}
 		lower(all, round(share(basis, x.member.programme.CeilingMillionths), money.Down))
@@ -413,7 +414,7 @@ func (x *outcome) book(a *account, owed []line) {
 	}
 }
 
-func kindOf(r rules.Reward) rules.Kind { return cmp.Or(r.Kind, rules.Cash) }
+func kindOf(r offer.Reward) rules.Kind { return cmp.Or(r.Kind, rules.Cash) }
 
 // share is so many millionths of an amount, exactly.
 func share(minor, rateMillionths int64) *big.Rat {

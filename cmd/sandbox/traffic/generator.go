@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // Options say whose traffic is made.
@@ -20,7 +20,7 @@ type Options struct {
 	HitShare float64 // of purchases at partner shops, 0 to 1
 	// Catalogue is whose shops are the partners'. The members enrol in its
 	// first programme.
-	Catalogue *rules.Catalogue
+	Catalogue *offer.Catalogue
 	// Begin is when members are all enrolled and the first purchase may happen.
 	Begin time.Time
 	// Live is when the calendar has caught up with the clock. What takes the

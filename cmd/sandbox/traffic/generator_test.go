@@ -11,6 +11,7 @@ import (
 	"ristourne/processor/simulate"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 const lyon = "../../../testdata/catalogue/lyon"
@@ -230,7 +231,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"members":   func(o *Options) { o.Members = 0 },
 		"hits":      func(o *Options) { o.HitShare = 1.5 },
 		"run":       func(o *Options) { o.Run = "" },
-		"catalogue": func(o *Options) { o.Catalogue = &rules.Catalogue{} },
+		"catalogue": func(o *Options) { o.Catalogue = &offer.Catalogue{} },
 	} {
 		bad := good
 		spoil(&bad)

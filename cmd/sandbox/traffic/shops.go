@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // habit is how people pay in one kind of shop.
@@ -163,7 +164,7 @@ type activation struct {
 }
 
 // partnerShops are the keys of all stores in the catalogue, by partner.
-func partnerShops(rng *rand.Rand, c *rules.Catalogue, members int) (chains [][]partnerShop, activated []activation) {
+func partnerShops(rng *rand.Rand, c *offer.Catalogue, members int) (chains [][]partnerShop, activated []activation) {
 	place := map[string]int{} // of a partner among the chains
 	for i := range c.Partners {
 		p := &c.Partners[i]
@@ -198,7 +199,7 @@ func partnerShops(rng *rand.Rand, c *rules.Catalogue, members int) (chains [][]p
 }
 
 // versionEnds is when the partner's next version comes into force.
-func versionEnds(c *rules.Catalogue, p *rules.Partner) rules.Instant {
+func versionEnds(c *offer.Catalogue, p *offer.Partner) rules.Instant {
 	end := rules.MaxInstant
 	for i := range c.Partners {
 		if other := &c.Partners[i]; other.ID == p.ID && other.Version.From.After(p.Version.From) {
@@ -208,7 +209,7 @@ func versionEnds(c *rules.Catalogue, p *rules.Partner) rules.Instant {
 	return end
 }
 
-func shopOf(rng *rand.Rand, p *rules.Partner, key *rules.Key, regulars []int) shop {
+func shopOf(rng *rand.Rand, p *offer.Partner, key *offer.Key, regulars []int) shop {
 	t := tradeOf(p.ID + " " + p.Name)
 	m := merchant{
 		ID: key.MID, AcquirerID: key.AcquirerID, Network: key.Network, NetworkMerchantID: key.NetworkMerchantID,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // How a campaign stands.
@@ -29,27 +30,27 @@ type Campaign struct {
 	Boosts  int    `json:"boosts"`
 	Version string `json:"version"`
 	// Agreed is the version that holds, or the next; nil: gone.
-	Agreed *rules.Campaign `json:"-"`
+	Agreed *offer.Campaign `json:"-"`
 }
 
 // Campaigns are all campaigns as they stand at now, by id.
-func Campaigns(c *rules.Catalogue, now rules.Instant) []Campaign {
-	versions := map[string][]*rules.Campaign{}
+func Campaigns(c *offer.Catalogue, now rules.Instant) []Campaign {
+	versions := map[string][]*offer.Campaign{}
 	for i := range c.Campaigns {
 		id := c.Campaigns[i].ID
 		versions[id] = append(versions[id], &c.Campaigns[i])
 	}
 	var all []Campaign
 	for _, id := range slices.Sorted(maps.Keys(versions)) {
-		slices.SortFunc(versions[id], func(a, b *rules.Campaign) int { return a.Version.From.Compare(b.Version.From) })
+		slices.SortFunc(versions[id], func(a, b *offer.Campaign) int { return a.Version.From.Compare(b.Version.From) })
 		all = append(all, campaignAt(c, id, versions[id], now))
 	}
 	return all
 }
 
-func campaignAt(c *rules.Catalogue, id string, versions []*rules.Campaign, now rules.Instant) Campaign {
+func campaignAt(c *offer.Catalogue, id string, versions []*offer.Campaign, now rules.Instant) Campaign {
 	shown := Campaign{ID: id}
-	var last, next *rules.Campaign // in force, and what comes after it
+	var last, next *offer.Campaign // in force, and what comes after it
 	for _, v := range versions {
 		switch {
 		case !v.Version.From.After(now):
@@ -88,14 +89,14 @@ func campaignAt(c *rules.Catalogue, id string, versions []*rules.Campaign, now r
 }
 
 // ZoneOf is the zone of a programme as it is at an instant.
-func ZoneOf(c *rules.Catalogue, programmeID string, at rules.Instant) *time.Location {
-	if p := rules.InForceAt(c.Programmes, programmeID, at); p != nil && p.Zone != nil {
+func ZoneOf(c *offer.Catalogue, programmeID string, at rules.Instant) *time.Location {
+	if p := offer.InForceAt(c.Programmes, programmeID, at); p != nil && p.Zone != nil {
 		return p.Zone
 	}
 	return time.UTC
 }
 
-func (s *Campaign) describe(c *rules.Catalogue, now rules.Instant) {
+func (s *Campaign) describe(c *offer.Catalogue, now rules.Instant) {
 	programme := differ{c, c}.programmeAt(c, s.Agreed.Programme, now)
 	s.Name, s.Version, s.Boosts = s.Agreed.Name, s.Agreed.Version.ID, len(s.Agreed.Boosts)
 	s.Times = campaignTimes(s.Agreed)

@@ -13,6 +13,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/rules"
+	"ristourne/rules/offer"
 )
 
 // Change is what differs of one subject in one time.
@@ -42,7 +43,7 @@ const (
 
 // Compare says what differs, subject by subject, each in the order of
 // time.
-func Compare(before, after *rules.Catalogue) []Change {
+func Compare(before, after *offer.Catalogue) []Change {
 	d := differ{before, after}
 	zone := time.UTC
 	if n := len(after.Programmes); n > 0 && after.Programmes[n-1].Zone != nil {
@@ -54,15 +55,15 @@ func Compare(before, after *rules.Catalogue) []Change {
 }
 
 // differ compares versions; their programmes are looked up in the catalogues.
-type differ struct{ before, after *rules.Catalogue }
+type differ struct{ before, after *offer.Catalogue }
 
 // compareSubjects compares what holds of each subject from each instant on at
 // which one of the two catalogues changes it.
-func compareSubjects[V rules.Versioned](zone *time.Location, kind catalog.Kind, before, after []V, compare func(old, now *V, at rules.Instant) []Section) []Change {
+func compareSubjects[V offer.Versioned](zone *time.Location, kind catalog.Kind, before, after []V, compare func(old, now *V, at rules.Instant) []Section) []Change {
 	times := map[string][]rules.Instant{}
 	for _, all := range [][]V{before, after} {
 		for i := range all {
-			id, version := rules.VersionOf(&all[i])
+			id, version := offer.VersionOf(&all[i])
 			times[id] = append(times[id], version.From)
 		}
 	}
@@ -71,7 +72,7 @@ func compareSubjects[V rules.Versioned](zone *time.Location, kind catalog.Kind, 
 		slices.SortFunc(times[id], rules.Instant.Compare)
 		var last *Change // that still goes on
 		for _, at := range slices.Compact(times[id]) {
-			old, now := rules.InForceAt(before, id, at), rules.InForceAt(after, id, at)
+			old, now := offer.InForceAt(before, id, at), offer.InForceAt(after, id, at)
 			sections := compare(old, now, at)
 			if last != nil && slices.EqualFunc(last.Sections, sections, Section.equal) {
 				continue
@@ -110,17 +111,17 @@ func shortened(instant string) string {
 	return instant
 }
 
-func nameOf[V rules.Versioned](old, now *V) string {
+func nameOf[V offer.Versioned](old, now *V) string {
 	v := now
 	if v == nil {
 		v = old
 	}
 	switch v := any(v).(type) {
-	case *rules.Programme:
+	case *offer.Programme:
 		return v.Name
-	case *rules.Partner:
+	case *offer.Partner:
 		return v.Name
-	case *rules.Campaign:
+	case *offer.Campaign:
 		return v.Name
 	}
 	return ""
@@ -253,8 +254,8 @@ func (s *says) list(what string, old, now []string) {
 }
 
 // programmeAt is the programme of then, in the new catalogue where it is there.
-func (d differ) programmeAt(c *rules.Catalogue, id string, at rules.Instant) *rules.Programme {
-	p := rules.InForceAt(c.Programmes, id, at)
+func (d differ) programmeAt(c *offer.Catalogue, id string, at rules.Instant) *offer.Programme {
+	p := offer.InForceAt(c.Programmes, id, at)
 	if p == nil && len(c.Programmes) > 0 { // it begins later: its first version says how
 		for i := range c.Programmes {
 			if c.Programmes[i].ID == id {
@@ -262,5 +263,5 @@ func (d differ) programmeAt(c *rules.Catalogue, id string, at rules.Instant) *ru
 			}
 		}
 	}
-	return cmp.Or(p, &rules.Programme{})
+	return cmp.Or(p, &offer.Programme{})
 }

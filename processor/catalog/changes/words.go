@@ -10,9 +10,10 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
-func (d differ) programme(old, now *rules.Programme, at rules.Instant) []Section {
+func (d differ) programme(old, now *offer.Programme, at rules.Instant) []Section {
 	if old == nil && now == nil {
 		return nil
 	}
@@ -46,16 +47,16 @@ func sectionOf(about, change string, s says) []Section {
 	return []Section{{About: about, Change: change, Says: append([]string{}, s...)}}
 }
 
-func zoneText(p *rules.Programme) string {
+func zoneText(p *offer.Programme) string {
 	if p.Zone == nil {
 		return ""
 	}
 	return p.Zone.String()
 }
 
-func enrolmentText(p *rules.Programme) string {
+func enrolmentText(p *offer.Programme) string {
 	switch {
-	case p.Enrolment == rules.EnrolmentAutomatic:
+	case p.Enrolment == offer.EnrolmentAutomatic:
 		return "every account is one, with all its cards"
 	case p.AllCards:
 		return "they enrol, and earn with all their cards"
@@ -63,24 +64,24 @@ func enrolmentText(p *rules.Programme) string {
 	return "they enrol, and earn with linked cards"
 }
 
-func lateText(p *rules.Programme) string {
-	return "after " + rules.Counted(p.HorizonDays, "day")
+func lateText(p *offer.Programme) string {
+	return "after " + offer.Counted(p.HorizonDays, "day")
 }
 
-func unlinkedText(p *rules.Programme) string {
+func unlinkedText(p *offer.Programme) string {
 	if p.UnlinkedRefundDays == 0 {
 		return "they wait for theirs"
 	}
-	return "they are matched to one of the " + rules.Counted(p.UnlinkedRefundDays, "day") + " before"
+	return "they are matched to one of the " + offer.Counted(p.UnlinkedRefundDays, "day") + " before"
 }
 
-func pointsText(p *rules.Programme) string {
+func pointsText(p *offer.Programme) string {
 	if p.Points.Code == "" {
 		return ""
 	}
 	text := p.Points.Code
 	if p.Points.Decimals > 0 {
-		text += " with " + rules.Counted(p.Points.Decimals, "decimal")
+		text += " with " + offer.Counted(p.Points.Decimals, "decimal")
 	}
 	if p.Points.ValueMillionths == 0 {
 		return text + ", of no stated value"
@@ -90,7 +91,7 @@ func pointsText(p *rules.Programme) string {
 	return fmt.Sprintf("%s, each worth %s %s", text, value, p.Currency)
 }
 
-func rangesText(p *rules.Programme) string {
+func rangesText(p *offer.Programme) string {
 	var texts []string
 	for _, r := range p.CardTokenRanges {
 		texts = append(texts, fmt.Sprintf("%s... of %d digits", r.Prefix, r.Length))
@@ -105,7 +106,7 @@ func orWord(text, word string) string {
 	return text
 }
 
-func (d differ) partner(old, now *rules.Partner, at rules.Instant) []Section {
+func (d differ) partner(old, now *offer.Partner, at rules.Instant) []Section {
 	if old == nil && now == nil {
 		return nil
 	}
@@ -130,21 +131,21 @@ func (d differ) partner(old, now *rules.Partner, at rules.Instant) []Section {
 		return append(sections, d.offers(offersSide{a.Offers, before, old}, offersSide{})...)
 	}
 	sections = append(sections, d.offers(offersSide{a.Offers, before, old}, offersSide{b.Offers, after, now})...)
-	each(a.Stores, b.Stores, func(s *rules.Store) string { return s.ID }, func(id string, old, now *rules.Store) {
+	each(a.Stores, b.Stores, func(s *offer.Store) string { return s.ID }, func(id string, old, now *offer.Store) {
 		sections = append(sections, storeSection(id, old, now)...)
 	})
 	return sections
 }
 
-func termsText(p *rules.Partner) string {
+func termsText(p *offer.Partner) string {
 	if p == nil {
 		return ""
 	}
-	return rules.Wording{Currency: p.Currency}.Commission(&p.Commission)
+	return offer.Wording{Currency: p.Currency}.Commission(&p.Commission)
 }
 
-func plainShare(p *rules.Partner) bool {
-	return p.Commission.Form == rules.ShareCommission && p.Commission.FixedMinor == 0
+func plainShare(p *offer.Partner) bool {
+	return p.Commission.Form == offer.ShareCommission && p.Commission.FixedMinor == 0
 }
 
 // direction says whether one number is more than another, where they can be
@@ -159,7 +160,7 @@ func direction(old, now int64, comparable bool) string {
 	return " less:"
 }
 
-func storeSection(id string, old, now *rules.Store) []Section {
+func storeSection(id string, old, now *offer.Store) []Section {
 	a, b := orZero(old), orZero(now)
 	var s says
 	if old != nil && now != nil {
@@ -172,7 +173,7 @@ func storeSection(id string, old, now *rules.Store) []Section {
 	return sectionOf("store "+id, changeOf(old, now), s)
 }
 
-func keyTexts(store *rules.Store) []string {
+func keyTexts(store *offer.Store) []string {
 	var texts []string
 	for i := range store.Keys {
 		k := &store.Keys[i]
@@ -203,14 +204,14 @@ func keyTexts(store *rules.Store) []string {
 
 // offersSide is the offers of one of the two catalogues, with what they are in.
 type offersSide struct {
-	offers    []rules.Offer
-	programme *rules.Programme
-	partner   *rules.Partner // nil: the programme's own
+	offers    []offer.Offer
+	programme *offer.Programme
+	partner   *offer.Partner // nil: the programme's own
 }
 
 func (d differ) offers(before, after offersSide) []Section {
 	var sections []Section
-	each(before.offers, after.offers, func(o *rules.Offer) string { return o.ID }, func(id string, old, now *rules.Offer) {
+	each(before.offers, after.offers, func(o *offer.Offer) string { return o.ID }, func(id string, old, now *offer.Offer) {
 		var s says
 		switch {
 		case old == nil:
@@ -225,22 +226,22 @@ func (d differ) offers(before, after offersSide) []Section {
 	return sections
 }
 
-func (side offersSide) wording(o *rules.Offer) rules.Wording {
-	return rules.WordingOf(o, side.programme.Points)
+func (side offersSide) wording(o *offer.Offer) offer.Wording {
+	return offer.WordingOf(o, side.programme.Points)
 }
 
 // describe says all that a new offer is.
-func (side offersSide) describe(o *rules.Offer) says {
+func (side offersSide) describe(o *offer.Offer) says {
 	var s says
 	w := side.wording(o)
 	s.say("members get %s", w.Reward(&o.Reward))
-	if text := rules.Window(o.From, o.Until); text != "" {
+	if text := offer.Window(o.From, o.Until); text != "" {
 		s.say("it holds %s", text)
 	}
 	for _, c := range w.Conditions(&o.Conditions) {
 		s.say("it asks: %s", c.Text)
 	}
-	s.holdout(side.holdoutID(o), rules.Holdout{}, o.Holdout)
+	s.holdout(side.holdoutID(o), offer.Holdout{}, o.Holdout)
 	if o.NotOfProgrammes {
 		s.say("the programme's holdout doesn't reach it")
 	}
@@ -273,33 +274,33 @@ func (side offersSide) describe(o *rules.Offer) says {
 
 // margin is what the programme keeps of a purchase, in millionths of it, where
 // both the commission and the reward are a share of it. Boosts are not in it.
-func (side offersSide) margin(o *rules.Offer) (millionths int64, known bool) {
-	if o.Reward.Form != rules.RateReward || o.Reward.Kind == rules.Points {
+func (side offersSide) margin(o *offer.Offer) (millionths int64, known bool) {
+	if o.Reward.Form != offer.RateReward || o.Reward.Kind == rules.Points {
 		return 0, false
 	}
 	margin := -o.Reward.RateMillionths
 	if p := side.partner; p != nil {
 		own := &o.Commission
-		if !plainShare(p) || own.Form != rules.ShareCommission || own.FixedMinor != 0 || p.Currency != o.Currency {
+		if !plainShare(p) || own.Form != offer.ShareCommission || own.FixedMinor != 0 || p.Currency != o.Currency {
 			return 0, false
 		}
 		margin += p.Commission.RateMillionths + own.RateMillionths
 	}
-	if o.FundedBy == rules.FundedByCommission {
+	if o.FundedBy == offer.FundedByCommission {
 		margin = max(0, margin) // the reward is cut to the commission
 	}
 	return margin, true
 }
 
-func compareOffers(before, after offersSide, old, now *rules.Offer) says {
+func compareOffers(before, after offersSide, old, now *offer.Offer) says {
 	var s says
 	v, w := before.wording(old), after.wording(now)
 	s.instead("name", old.Name, now.Name)
 	if a, b := v.Reward(&old.Reward), w.Reward(&now.Reward); a != b {
-		plain := old.Reward.Form == now.Reward.Form && old.Reward.Form == rules.RateReward && old.Reward.Kind == now.Reward.Kind
+		plain := old.Reward.Form == now.Reward.Form && old.Reward.Form == offer.RateReward && old.Reward.Kind == now.Reward.Kind
 		s.say("members get%s %s instead of %s", direction(old.Reward.RateMillionths, now.Reward.RateMillionths, plain), b, a)
 	}
-	s.instead("it holds", orWord(rules.Window(old.From, old.Until), "always"), orWord(rules.Window(now.From, now.Until), "always"))
+	s.instead("it holds", orWord(offer.Window(old.From, old.Until), "always"), orWord(offer.Window(now.From, now.Until), "always"))
 	s.instead("where", storesText(old), storesText(now))
 	s.conditions(v.Conditions(&old.Conditions), w.Conditions(&now.Conditions))
 	if old.Audience.Activated && now.Audience.Activated {
@@ -332,66 +333,66 @@ func compareOffers(before, after offersSide, old, now *rules.Offer) says {
 	return s
 }
 
-func storesText(o *rules.Offer) string {
+func storesText(o *offer.Offer) string {
 	if len(o.Stores) == 0 {
 		return "at all stores"
 	}
 	return "at " + strings.Join(o.Stores, ", ")
 }
 
-func sponsorText(w rules.Wording, o *rules.Offer) string {
+func sponsorText(w offer.Wording, o *offer.Offer) string {
 	if o.Sponsor.None() {
 		return ""
 	}
 	return w.Sponsor(&o.Sponsor)
 }
 
-func ownCommission(w rules.Wording, o *rules.Offer) string {
+func ownCommission(w offer.Wording, o *offer.Offer) string {
 	if o.Commission.None() {
 		return ""
 	}
 	return w.Commission(&o.Commission)
 }
 
-func payerText(o *rules.Offer) string {
-	if o.FundedBy == rules.FundedByProgramme {
+func payerText(o *offer.Offer) string {
+	if o.FundedBy == offer.FundedByProgramme {
 		return "the programme"
 	}
 	return "the partner's commission"
 }
 
-func lettersText(p *rules.Programme) string {
+func lettersText(p *offer.Programme) string {
 	if p.SEPAStatements {
 		return "those that every bank of SEPA takes"
 	}
 	return "any"
 }
 
-func activationText(o *rules.Offer) string {
+func activationText(o *offer.Offer) string {
 	if o.ActivationShared {
 		return "with each offer of this id, by the id alone"
 	}
 	return "by itself"
 }
 
-func reachText(o *rules.Offer) string {
+func reachText(o *offer.Offer) string {
 	if o.NotOfProgrammes {
 		return "doesn't reach it"
 	}
 	return "reaches it"
 }
 
-func (side offersSide) holdoutID(o *rules.Offer) string {
+func (side offersSide) holdoutID(o *offer.Offer) string {
 	partnerID := ""
 	if side.partner != nil {
 		partnerID = side.partner.ID
 	}
-	return rules.HoldoutID(partnerID, o.ID)
+	return offer.HoldoutID(partnerID, o.ID)
 }
 
 // holdout says what a change of percent or salt does to who is held out. Draws
 // under one salt stay: a higher percent adds accounts, a lower one lets some go.
-func (s *says) holdout(id string, old, now rules.Holdout) {
+func (s *says) holdout(id string, old, now offer.Holdout) {
 	if old.Salt == "" {
 		old.Salt = id
 	}
@@ -399,7 +400,7 @@ func (s *says) holdout(id string, old, now rules.Holdout) {
 		now.Salt = id
 	}
 	a, b := money.FormatPercent(old.Millionths), money.FormatPercent(now.Millionths)
-	salted := func(h rules.Holdout) string {
+	salted := func(h offer.Holdout) string {
 		return fmt.Sprintf("%s of all accounts, drawn under the salt %q", money.FormatPercent(h.Millionths), h.Salt)
 	}
 	switch more := now.Millionths - old.Millionths; {
@@ -418,8 +419,8 @@ func (s *says) holdout(id string, old, now rules.Holdout) {
 	}
 }
 
-func (s *says) conditions(old, now []rules.ConditionText) {
-	each(old, now, func(c *rules.ConditionText) string { return c.Code }, func(_ string, a, b *rules.ConditionText) {
+func (s *says) conditions(old, now []offer.ConditionText) {
+	each(old, now, func(c *offer.ConditionText) string { return c.Code }, func(_ string, a, b *offer.ConditionText) {
 		switch {
 		case a == nil:
 			s.say("it asks more: %s", b.Text)
@@ -431,8 +432,8 @@ func (s *says) conditions(old, now []rules.ConditionText) {
 	})
 }
 
-func (s *says) boosts(v, w rules.Wording, old, now []rules.Boost) {
-	each(old, now, func(b *rules.Boost) string { return b.ID }, func(id string, a, b *rules.Boost) {
+func (s *says) boosts(v, w offer.Wording, old, now []offer.Boost) {
+	each(old, now, func(b *offer.Boost) string { return b.ID }, func(id string, a, b *offer.Boost) {
 		switch {
 		case a == nil:
 			s.say("boost %s begins: %s", id, w.Boost(b))
@@ -445,9 +446,9 @@ func (s *says) boosts(v, w rules.Wording, old, now []rules.Boost) {
 }
 
 // caps compares limits of one period and kind.
-func (s *says) caps(who string, v, w rules.Wording, old, now []rules.Cap) {
-	period := func(c *rules.Cap) string { return fmt.Sprintf("%02d %04d %t", c.Per, c.Days, c.Count > 0) }
-	each(old, now, period, func(_ string, a, b *rules.Cap) {
+func (s *says) caps(who string, v, w offer.Wording, old, now []offer.Cap) {
+	period := func(c *offer.Cap) string { return fmt.Sprintf("%02d %04d %t", c.Per, c.Days, c.Count > 0) }
+	each(old, now, period, func(_ string, a, b *offer.Cap) {
 		switch {
 		case a == nil:
 			s.say("%s %s (a new limit)", who, w.Cap(b))
@@ -459,9 +460,9 @@ func (s *says) caps(who string, v, w rules.Wording, old, now []rules.Cap) {
 	})
 }
 
-func (s *says) budgets(v, w rules.Wording, old, now []rules.Budget) {
-	kind := func(b *rules.Budget) string { return fmt.Sprint(b.PerStoreAndDay) }
-	each(old, now, kind, func(_ string, a, b *rules.Budget) {
+func (s *says) budgets(v, w offer.Wording, old, now []offer.Budget) {
+	kind := func(b *offer.Budget) string { return fmt.Sprint(b.PerStoreAndDay) }
+	each(old, now, kind, func(_ string, a, b *offer.Budget) {
 		switch {
 		case a == nil:
 			s.say("it gives %s (a new budget)", w.Budget(b))
@@ -473,7 +474,7 @@ func (s *says) budgets(v, w rules.Wording, old, now []rules.Budget) {
 	})
 }
 
-func (d differ) campaign(old, now *rules.Campaign, at rules.Instant) []Section {
+func (d differ) campaign(old, now *offer.Campaign, at rules.Instant) []Section {
 	if old == nil && now == nil {
 		return nil
 	}
@@ -490,7 +491,7 @@ func (d differ) campaign(old, now *rules.Campaign, at rules.Instant) []Section {
 	s.instead("for", a.Audience.String(), now.Audience.String())
 	s.instead("budget", campaignBudget(v, a), campaignBudget(w, now))
 	s.holdout(now.ID, a.Holdout, now.Holdout)
-	each(a.Boosts, now.Boosts, func(b *rules.CampaignBoost) string { return b.ID }, func(id string, x, y *rules.CampaignBoost) {
+	each(a.Boosts, now.Boosts, func(b *offer.CampaignBoost) string { return b.ID }, func(id string, x, y *offer.CampaignBoost) {
 		s.instead("boost "+id, campaignBoost(v, x), campaignBoost(w, y))
 	})
 	if len(s) == 0 && old != nil && !reflect.DeepEqual(a.Boosts, now.Boosts) {
@@ -499,8 +500,8 @@ func (d differ) campaign(old, now *rules.Campaign, at rules.Instant) []Section {
 	return sectionOf("", changeOf(old, now), s)
 }
 
-func campaignWording(p *rules.Programme, c *rules.Campaign) rules.Wording {
-	w := rules.Wording{Currency: p.Currency, Unit: p.Currency.String(), Decimals: p.Points.Decimals}
+func campaignWording(p *offer.Programme, c *offer.Campaign) offer.Wording {
+	w := offer.Wording{Currency: p.Currency, Unit: p.Currency.String(), Decimals: p.Points.Decimals}
 	if c.Unit != "" {
 		w.Unit = c.Unit
 	}
@@ -512,22 +513,22 @@ func campaignWording(p *rules.Programme, c *rules.Campaign) rules.Wording {
 	return w
 }
 
-func campaignTimes(c *rules.Campaign) string {
+func campaignTimes(c *offer.Campaign) string {
 	if c == nil {
 		return ""
 	}
-	text := strings.TrimSpace(rules.Window(c.From, c.Until) + " " + c.When.String())
+	text := strings.TrimSpace(offer.Window(c.From, c.Until) + " " + c.When.String())
 	return orWord(text, "always")
 }
 
-func campaignBudget(w rules.Wording, c *rules.Campaign) string {
+func campaignBudget(w offer.Wording, c *offer.Campaign) string {
 	if c.Budget.AmountMinor == 0 {
 		return ""
 	}
 	return w.Budget(&c.Budget)
 }
 
-func campaignBoost(w rules.Wording, b *rules.CampaignBoost) string {
+func campaignBoost(w offer.Wording, b *offer.CampaignBoost) string {
 	if b == nil {
 		return ""
 	}

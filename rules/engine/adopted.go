@@ -1,0 +1,234 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// This file takes the word of the ledger's store for what an account has: what is
+// booked, granted, told and paid.
+
+// AdoptBooked takes the sums that the ledger's store holds for the ones the
+// account believes to be booked, purchase by purchase; Repair then books what
+// is missing. Lines of one key may come in parts. Only the fields of the key,
+// the programme and the amounts are read. Strings are kept as they are.
+func (a *Account) AdoptBooked(booked []rules.Accrual) {
+	a.unsettled = true
+	a.lines, a.free, a.factLines = a.lines[:0], -1, -1
+	for i := range a.purchases {
+		a.purchases[i].lines = -1
+	}
+	for i := range a.referrals {
+		a.referrals[i].lines = -1
+	}
+	for i := range a.cash {
+		a.cash[i].confirmedMinor = 0
+	}
+	places := a.adoptedPlaces()
+	for i := range booked {
+		places.adoptLine(&booked[i])
+	}
+	places.sort()
+	a.dropEmptyPurchases()
+}
+
+// adoptedPlaces finds where what the store holds belongs, each in one step: an
+// account of thousands of purchases has thousands of rows. What isn't found gets a
+// place at the end, until all is sorted.
+type adoptedPlaces struct {
+	account   *Account
+	known     int // how many purchases are known: those without events come after
+	purchases map[string]int
+	referrals map[referralPlace]int   // made where a sponsor's line is met
+	factLines map[programmeLine]int32 // in Account.lines
+}
+
+// referralPlace is what a sponsor's line says of its referral. The buyer is empty
+// where he may have been erased: then his purchase tells.
+type referralPlace struct{ buyer, transaction, partner, offer string }
+
+func (a *Account) adoptedPlaces() *adoptedPlaces {
+	x := &adoptedPlaces{account: a, known: a.Purchases(), purchases: make(map[string]int, len(a.purchases)), factLines: map[programmeLine]int32{}}
+	for i := range a.purchases {
+		x.purchases[a.purchases[i].id] = i
+	}
+	return x
+}
+
+// chainOf is the head of the chain to which a booked line belongs, valid until the
+// next call.
+func (x *adoptedPlaces) chainOf(l *rules.Accrual) *int32 {
+	switch {
+	case l.TransactionID == "":
+		return &x.account.factLines
+	case l.Role == rules.RoleSponsor:
+		return &x.referral(l).lines
+	}
+	return &x.purchase(l.TransactionID, l.PurchasedAt).lines
+}
+
+func (x *adoptedPlaces) knows(purchaseID string) bool {
+	_, ok := x.purchases[purchaseID]
+	return ok
+}
+
+// purchase is that of the id; at is when it was made, where it is not known.
+func (x *adoptedPlaces) purchase(id string, at rules.Instant) *purchase {
+	a := x.account
+	i, ok := x.purchases[id]
+	if !ok {
+		p := unknownPurchase(id)
+		p.at = at
+		i = len(a.purchases)
+		a.purchases, x.purchases[id] = append(a.purchases, p), i
+	}
+	return &a.purchases[i]
+}
+
+// referral is the one behind a sponsor's line.
+func (x *adoptedPlaces) referral(l *rules.Accrual) *referralState {
+	a := x.account
+	if x.referrals == nil {
+		x.referrals = make(map[referralPlace]int, 2*len(a.referrals))
+		for i := range a.referrals {
+			x.note(i)
+		}
+	}
+	i, ok := x.referrals[referralPlace{l.AccountID, l.TransactionID, l.PartnerID, l.OfferID}]
+	if !ok {
+		i = len(a.referrals)
+		a.referrals = append(a.referrals, referralState{rules.Referral{
+			BuyerAccountID: l.AccountID, TransactionID: l.TransactionID, PartnerID: l.PartnerID, OfferID: l.OfferID,
+			Programme: l.Programme, PurchasedAt: l.PurchasedAt, Currency: l.Currency,
+		}, -1})
+		x.note(i)
+	}
+	return &a.referrals[i]
+}
+
+// note remembers where one is: with its buyer, and the first without.
+func (x *adoptedPlaces) note(i int) {
+	r := &x.account.referrals[i]
+	for _, buyer := range [...]string{r.BuyerAccountID, ""} {
+		place := referralPlace{buyer, r.TransactionID, r.PartnerID, r.OfferID}
+		if _, ok := x.referrals[place]; !ok {
+			x.referrals[place] = i
+		}
+	}
+}
+
+func (x *adoptedPlaces) adoptLine(l *rules.Accrual) {
+	a, head := x.account, x.chainOf(l)
+	key := lineKey{
+		partner: l.PartnerID, store: l.StoreID, offer: l.OfferID, version: l.OfferVersion,
+		unit: l.Unit, role: l.Role, kind: l.Kind, stage: l.Stage,
+	}
+	s := sums{l.BasisMinor, l.RewardMinor, l.CommissionMinor, l.CostMinor}
+	if key.stage == rules.Confirmed && key.kind == rules.Cash && key.role != rules.RolePartner {
+		if c, ok := money.ParseCurrency(l.Unit); ok {
+			a.cashIn(c).confirmedMinor += l.RewardMinor
+		}
+	}
+	if i := x.lineOf(head, programmeLine{key, l.Programme}); i >= 0 {
+		a.lines[i].sums = a.lines[i].plus(s)
+		return
+	}
+	*head = a.newLine(line{
+		lineKey: key, sums: s, programme: l.Programme, campaigns: strings.Join(l.CampaignIDs, campaignSeparator), next: *head,
+	})
+	if head == &a.factLines {
+		x.factLines[programmeLine{key, l.Programme}] = *head
+	}
+}
+
+// lineOf is the line of a chain that was adopted before; -1: none.
+func (x *adoptedPlaces) lineOf(head *int32, key programmeLine) int32 {
+	a := x.account
+	if head == &a.factLines { // one for each unit that was ever spent
+		if i, ok := x.factLines[key]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := *head; i >= 0; i = a.lines[i].next {
+		if a.lines[i].lineKey == key.lineKey && a.lines[i].programme == key.programme {
+			return i
+		}
+	}
+	return -1
+}
+
+// sort puts what was added where it belongs.
+func (x *adoptedPlaces) sort() {
+	a := x.account
+	slices.SortFunc(a.purchases[x.known:], func(p, o purchase) int { return inFillingOrder(&p, &o) })
+	slices.SortFunc(a.referrals, func(r, o referralState) int { return sponsorsOrder(&r, &o) })
+}
+
+// Restored says that what was adopted is how things stand, not how they should:
+// the account goes on from there, and what recomputing it would change is booked
+// by nobody but a repair.
+func (a *Account) Restored() { a.unsettled = false }
+
+// AdoptInstructed takes what the bank was told to pay, credits less debits by
+// currency, for what the account believes; Repair then instructs what is due.
+func (a *Account) AdoptInstructed(instructedMinor map[money.Currency]int64) {
+	a.unsettled = true
+	for i := range a.cash {
+		a.cash[i].instructedMinor = 0
+	}
+	for c, minor := range instructedMinor {
+		a.cashIn(c).instructedMinor = minor
+	}
+	slices.SortFunc(a.cash, func(x, y cashTotal) int { return cmp.Compare(x.currency.String(), y.currency.String()) })
+}
+
+// AdoptGrants takes the grants that the ledger's store holds for the account's
+// own, before Repair. While an account is replayed no budget is asked.
+func (a *Account) AdoptGrants(grants []rules.Grant) {
+	a.grants = a.grants[:0]
+	for i := range a.purchases {
+		a.purchases[i].grants = -1
+	}
+	places := a.adoptedPlaces()
+	for i := range grants {
+		g := &grants[i]
+		if !places.knows(g.TransactionID) && g.GrantedMinor == 0 && g.TargetMinor == 0 {
+			continue
+		}
+		p := places.purchase(g.TransactionID, rules.Instant{})
+		grant := a.grantOf(p, g.Budget)
+		if grant < 0 {
+			grant = a.newGrant(p, g.Budget, g.Unit)
+		}
+		a.grants[grant].targetMinor, a.grants[grant].grantedMinor = g.TargetMinor, g.GrantedMinor
+	}
+	places.sort()
+}
+
+// AdoptTold takes the referrals that the ledger's store holds for those that
+// the account believes to have told, before Repair.
+func (a *Account) AdoptTold(told []rules.Referral) {
+	a.told = a.told[:0]
+	for i := range a.purchases {
+		a.purchases[i].told = -1
+	}
+	places := a.adoptedPlaces()
+	for i := range told {
+		r := &told[i]
+		p := places.purchase(r.TransactionID, rules.Instant{})
+		a.told = append(a.told, toldState{
+			sponsor: r.SponsorAccountID, partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion,
+			programme: r.Programme, number: r.Number, currency: r.Currency, mcc: r.MCC, channel: r.Channel, at: r.PurchasedAt,
+			basisMinor:  [numWorlds]int64{r.ConfirmedBasisMinor, r.ExpectedBasisMinor},
+			rewardMinor: [numWorlds]int64{r.ConfirmedRewardMinor, r.ExpectedRewardMinor},
+			lateMinor:   [numWorlds]int64{r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor}, next: p.told,
+		})
+		p.told = int32(len(a.told) - 1)
+	}
+	places.sort()
+}

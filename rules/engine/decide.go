@@ -1,0 +1,587 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+	"ristourne/rules/reason"
+)
+
+// decision is one record's, or a repair's: what it must look at and under
+// which name its lines are booked.
+type decision struct {
+	cause rules.Cause
+	at    rules.Instant // of the cause: occurred_at, or at
+	facts bool          // the lines of facts may have changed
+	// referrals: what the account gets as a sponsor may have changed.
+	referrals bool
+	repair    int64 // over 0: no new record, but the repair of this number
+}
+
+// workedPurchase is a purchase that was worked out: what it deserves, and what
+// its lines say of the member.
+type workedPurchase struct {
+	index      int32  // in Account.purchases
+	start, end int32  // in Engine.deserved
+	told       span32 // in Engine.wanted
+	unawarded  span32 // in Engine.unawarded
+	memberID   string
+	level      string
+	statement  string
+	why        reason.Set // why it earns nothing at all
+}
+
+// unawarded is why an offer gives a purchase nothing, or its partner owes
+// nothing: for the lines of it that are taken back.
+type unawarded struct {
+	role  rules.Role
+	offer string
+	why   reason.Set
+}
+
+// span32 is a part of a slice.
+type span32 struct{ from, to int32 }
+
+// deservedLine is what one key of the ledger should sum up to.
+type deservedLine struct {
+	lineKey
+	sums
+	programme string
+	campaigns string         // ids, joined by commas
+	currency  money.Currency // zero: to be found
+	why       reason.Set
+	found     bool // a booked line of this key was met
+}
+
+// recordedAward is what an award of a purchase with late events was without
+// them.
+type recordedAward struct {
+	offer     *compiledOffer
+	world     world
+	minor     int64
+	visit     bool
+	goals     int64
+	sponsored bool
+	// sponsorMinor is what it gave the buyer's sponsor, before his caps.
+	sponsorMinor int64
+	why          reason.Set
+}
+
+// decide works out what the marked purchases deserve, and what their change
+// reaches, and books the difference. It reports whether a line was booked.
+func (e *Engine) decide(a *Account, d decision, out *rules.Output) (booked bool, err error) {
+	known := a.Purchases()
+	e.begin(a)
+	if a.unsettled || e.ordered(a, known) {
+		err = e.workWhole(a, known, d, out)
+	} else {
+		err = e.workReached(a, known)
+	}
+	if err != nil {
+		return false, err
+	}
+	for i := known; i < len(a.purchases); i++ {
+		if p := &a.purchases[i]; (p.lines >= 0 || p.told >= 0) && a.mayTakeBack(p) {
+			e.worked = append(e.worked, workedPurchase{index: int32(i), why: reason.Moved})
+		}
+	}
+	a.rememberMatched()
+	booked = e.book(a, d, out)
+	for i := range a.purchases {
+		a.purchases[i].dirty = false
+	}
+	a.unsettled = false
+	a.dropEmptyPurchases()
+	return booked, nil
+}
+
+// mayTakeBack reports whether what an unknown purchase has may be taken back: its
+// events have just moved elsewhere. Where it was restored from a ledger that has
+// lost them, it stands until a repair is approved.
+func (a *Account) mayTakeBack(p *purchase) bool { return p.dirty || a.unsettled }
+
+// begin forgets what another decision has worked out.
+func (e *Engine) begin(a *Account) {
+	if a.aimed {
+		for i := range a.purchases {
+			a.purchases[i].aims = aims{}
+		}
+		a.aimed = false
+	}
+	e.targets, e.shares, e.ceilings = e.targets[:0], e.shares[:0], false
+	e.lastPlace = placed{}
+	e.restart()
+}
+
+// restart forgets what the first run of a decision has worked out, but for
+// what it aimed at.
+func (e *Engine) restart() {
+	e.fills.reset()
+	e.rollings, e.pasts, e.lateTimes = e.rollings[:0], e.pasts[:0], e.lateTimes[:0]
+	e.rollingNumbers.reset()
+	e.pastNumbers.reset()
+	e.deserved, e.worked, e.recorded = e.deserved[:0], e.worked[:0], e.recorded[:0]
+	e.wanted, e.unawarded = e.wanted[:0], e.unawarded[:0]
+	e.campaigns = e.campaigns[:0]
+}
+
+// ordered reports that a purchase may depend on more of those before it than
+// what they were given: then all are worked out.
+func (e *Engine) ordered(a *Account, known int) bool {
+	if e.snapshot.ownOrdered || len(a.grants) > 0 {
+		return true
+	}
+	for i := range a.purchases[:known] {
+		p := &a.purchases[i]
+		if p.late {
+			return true
+		}
+		if !e.snapshot.ordered {
+			continue
+		}
+		if e.place(a, p); p.terms != nil && p.terms.ordered {
+			return true
+		}
+	}
+	return false
+}
+
+// workWhole works out every purchase of the account, and where budgets are
+// asked and give less than the target, all once more with the grants as
+// ceilings.
+func (e *Engine) workWhole(a *Account, known int, d decision, out *rules.Output) error {
+	if err := e.workAll(a, known); err != nil {
+		return err
+	}
+	if e.budgets == nil {
+		return nil // a replay: the grants that were given are adopted after it
+	}
+	e.settleGrants(a, d, out)
+	if !e.grantsShort(a) {
+		return nil
+	}
+	return e.workUnderGrants(a, known)
+}
+
+// workUnderGrants is the second run.
+func (e *Engine) workUnderGrants(a *Account, known int) error {
+	e.restart()
+	e.ceilings = true
+	defer func() { e.ceilings = false }()
+	return e.workAll(a, known)
+}
+
+// workReached works out the marked purchases in order, and those after them
+// whose room has changed with them; it ends where nothing more can change.
+func (e *Engine) workReached(a *Account, known int) error {
+	first, marked := known, 0
+	for i := known - 1; i >= 0; i-- {
+		if a.purchases[i].dirty {
+			first = i
+			marked++
+		}
+	}
+	if marked == 0 {
+		return nil
+	}
+	e.fillBefore(a, first)
+	for i := first; i < known && (marked > 0 || e.fillsChanged()); i++ {
+		p := &a.purchases[i]
+		if p.dirty {
+			marked--
+		} else if !e.reached(a, p) {
+			e.fillBooked(a, p, true)
+			continue
+		}
+		e.fillBooked(a, p, false)
+		if err := e.work(a, p, false); err != nil {
+			return err
+		}
+		e.fillWorked(p)
+		if err := e.deserve(a, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillBefore counts what the purchases before the first marked one use of
+// the periods that they share with it.
+func (e *Engine) fillBefore(a *Account, first int) {
+	start := rules.MinInstant
+	if days := e.snapshot.reachDays; days < forLife {
+		start = a.purchases[first].at.AddDays(-days)
+	}
+	from := first
+	for from > 0 && !a.purchases[from-1].at.Before(start) {
+		from--
+	}
+	for i := from; i < first; i++ {
+		e.fillBooked(a, &a.purchases[i], true)
+	}
+}
+
+// fillBooked counts what a purchase used before this decision, and where it
+// stays as it is, uses now.
+func (e *Engine) fillBooked(a *Account, p *purchase, stays bool) {
+	if e.place(a, p); !p.capped() {
+		return
+	}
+	for i := p.lines; i >= 0; i = a.lines[i].next {
+		l := &a.lines[i]
+		if l.role != rules.RoleMember {
+			continue
+		}
+		o := p.offerOf(l)
+		if o == nil || len(o.fills) == 0 {
+			continue
+		}
+		e.fillLine(p, o, l, a, stays)
+	}
+}
+
+// fillLine counts one booked line. What is booked as expected is what the
+// expected world gives beyond the confirmed one: so confirmed lines count in
+// both.
+func (e *Engine) fillLine(p *purchase, o *compiledOffer, l *line, a *Account, stays bool) {
+	var was [numWorlds]int64
+	was[expectedWorld] = l.rewardMinor
+	if l.stage == rules.Confirmed {
+		was[confirmedWorld] = l.rewardMinor
+	}
+	var awards [numWorlds]int64
+	for n := range o.fills {
+		c := &o.fills[n]
+		units := was
+		if c.measure == awardsGiven {
+			if l.stage == rules.Expected {
+				confirmed := a.otherStage(p, l)
+				awards[expectedWorld] = oneIf(l.rewardMinor+confirmed > 0) - oneIf(confirmed > 0)
+			} else {
+				awards[confirmedWorld] = oneIf(l.rewardMinor > 0)
+				awards[expectedWorld] = awards[confirmedWorld]
+			}
+			units = awards
+		}
+		for w := range numWorlds {
+			now := int64(0)
+			if stays {
+				now = units[w]
+			}
+			if units[w] != 0 {
+				e.fill(w, p, c, now, units[w])
+			}
+		}
+	}
+}
+
+// otherStage is what is booked as confirmed beside an expected line.
+func (a *Account) otherStage(p *purchase, l *line) int64 {
+	key := l.lineKey
+	key.stage = rules.Confirmed
+	for i := p.lines; i >= 0; i = a.lines[i].next {
+		if a.lines[i].lineKey == key {
+			return a.lines[i].rewardMinor
+		}
+	}
+	return 0
+}
+
+// fewOffers is up to where looking at each is faster than a map.
+const fewOffers = 8
+
+// capped reports that an offer at the place of the purchase has a counter.
+func (p *purchase) capped() bool {
+	return p.terms != nil && p.terms.capped || p.programme != nil && p.programme.capped
+}
+
+// offerOf is the offer behind a booked line in the versions in force; nil:
+// none of them.
+func (p *purchase) offerOf(l *line) *compiledOffer {
+	switch {
+	case l.partner == "" && p.programme != nil:
+		return p.programme.offerOf(l)
+	case p.terms != nil && l.partner == p.terms.ID:
+		return p.terms.offerOf(l)
+	}
+	return nil
+}
+
+func (t *offerTerms) offerOf(l *line) *compiledOffer {
+	if t.byLine != nil {
+		return t.byLine[offerUnit{l.offer, l.unit}]
+	}
+	for i := range t.offers {
+		if o := &t.offers[i]; o.ID == l.offer && o.unit == l.unit {
+			return o
+		}
+	}
+	return nil
+}
+
+// reached reports whether room that changed before p can change p: where an
+// award of it got less than it asked for, or now would.
+func (e *Engine) reached(a *Account, p *purchase) bool {
+	if e.place(a, p); !p.capped() {
+		return false
+	}
+	if p.terms != nil && e.reachedOffers(p, p.terms.offers) {
+		return true
+	}
+	return p.programme != nil && e.reachedOffers(p, p.programme.offers)
+}
+
+func (e *Engine) reachedOffers(p *purchase, offers []compiledOffer) bool {
+	for i := range offers {
+		for n := range offers[i].limits {
+			l := &offers[i].limits[n]
+			fill := e.filled(p, &l.counter)
+			if !fill.changed() {
+				continue
+			}
+			room := l.most - max(fill.now[confirmedWorld], fill.now[expectedWorld])
+			if l.measure == awardsGiven || p.bound || room < p.wantedMinor {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// workAll works out every purchase: first each as if its late events had not
+// come, in order; then those that have late events once more, in the room that
+// all others leave. So a late event changes only its own purchase.
+func (e *Engine) workAll(a *Account, known int) error {
+	for i := range known {
+		p := &a.purchases[i]
+		if err := e.work(a, p, false); err != nil {
+			return err
+		}
+		e.remember(a, p)
+		e.fillWorked(p)
+		e.aim(a, p, i)
+		if p.late {
+			e.lateTimes = append(e.lateTimes, p.at)
+			if err := e.record(p); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := e.deserve(a, i); err != nil {
+			return err
+		}
+	}
+	for i := range known {
+		p := &a.purchases[i]
+		if !p.late {
+			continue
+		}
+		if err := e.work(a, p, true); err != nil {
+			return err
+		}
+		e.fillBeyondRecorded(p)
+		e.aim(a, p, i)
+		if err := e.deserve(a, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) record(p *purchase) error {
+	p.awardsFrom = int32(len(e.recorded))
+	defer func() { p.awardsTo = int32(len(e.recorded)) }()
+	for w := range numWorlds {
+		for i := range e.worth[w].awards {
+			aw := &e.worth[w].awards[i]
+			r := recordedAward{
+				offer: aw.offer, world: w, minor: aw.finalMinor, visit: aw.visit, goals: aw.goals,
+				sponsored: e.isSponsored(w, p, aw), why: aw.why,
+			}
+			var err error
+			if r.sponsorMinor, err = e.sponsorReward(w, p, aw); err != nil {
+				return err
+			}
+			e.recorded = append(e.recorded, r)
+		}
+	}
+	return nil
+}
+
+// recordedOf is what an offer was for p without its late events; nil: nothing,
+// since nothing else opens the purchase.
+func (e *Engine) recordedOf(w world, p *purchase, o *compiledOffer) *recordedAward {
+	for i := p.awardsFrom; i < p.awardsTo; i++ {
+		if r := &e.recorded[i]; r.world == w && r.offer == o {
+			return r
+		}
+	}
+	return nil
+}
+
+// fillBeyondRecorded counts what late events raise. What they lower stays
+// counted: room that they free is given to no other purchase.
+func (e *Engine) fillBeyondRecorded(p *purchase) {
+	for w := range numWorlds {
+		for i := range e.worth[w].awards {
+			aw := &e.worth[w].awards[i]
+			before := int64(0)
+			if r := e.recordedOf(w, p, aw.offer); r != nil {
+				before = r.minor
+			}
+			if more := aw.finalMinor - before; more > 0 {
+				e.useAwards(w, p, aw.offer.fills, more, oneIf(before == 0))
+			}
+		}
+	}
+}
+
+// deserve turns the worth of purchase i into the lines it deserves: confirmed
+// what the confirmed world gives, expected what the expected one gives beyond.
+func (e *Engine) deserve(a *Account, i int) error {
+	t := &e.terms
+	if e.explained != nil && e.explainedIndex == i {
+		e.explain(a, e.explained, &a.purchases[i])
+	}
+	worked := workedPurchase{
+		index: int32(i), start: int32(len(e.deserved)), memberID: t.standing.memberID, level: t.standing.level, why: t.why,
+		told: span32{int32(len(e.wanted)), 0}, unawarded: span32{int32(len(e.unawarded)), 0},
+	}
+	if t.why == 0 {
+		if e.heldFor >= 0 {
+			e.tellHoldouts(a, t.purchase)
+		}
+		if t.partner != nil {
+			worked.statement = t.partner.statementText
+		}
+		booked := t.purchase.lines >= 0 // something may be taken back
+		e.deserveAwards(booked)
+		e.deserveCommissions(booked)
+		if err := e.deserveReferrals(); err != nil {
+			return err
+		}
+	}
+	worked.end = int32(len(e.deserved))
+	worked.told.to, worked.unawarded.to = int32(len(e.wanted)), int32(len(e.unawarded))
+	e.worked = append(e.worked, worked)
+	return nil
+}
+
+func (e *Engine) deserveAwards(booked bool) {
+	confirmed, expected := e.worth[confirmedWorld].awards, e.worth[expectedWorld].awards
+	for n := range confirmed {
+		c, x := &confirmed[n], &expected[n]
+		if booked && (c.finalMinor == 0 || x.finalMinor == c.finalMinor) {
+			e.unawarded = append(e.unawarded, unawarded{rules.RoleMember, c.offer.ID, c.why | x.why | e.terms.tally.why()})
+		}
+		if c.finalMinor == 0 && x.finalMinor == 0 {
+			continue
+		}
+		key := e.keyOf(rules.RoleMember, c.offer.kind, c.offer.partner, c.offer.ID, c.offer.version, c.offer.unit)
+		e.deserveIn(key, awardSums(c), awardSums(x), c.why, x.why, e.campaignsOf(c, x), c.offer.Currency)
+	}
+}
+
+// campaignsOf are the ids of the campaigns in an award, joined by commas.
+func (e *Engine) campaignsOf(confirmed, expected *award) string {
+	if len(confirmed.boosts) == 0 {
+		return ""
+	}
+	from := len(e.campaigns)
+	for _, aw := range [...]*award{confirmed, expected} {
+		if aw.finalMinor == 0 {
+			continue
+		}
+		e.campaigns = campaignsIn(e.campaigns, aw.boosts[:unbudgeted(aw.boosts)], aw.offer.Reward.RateMillionths)
+		for i := range aw.slices {
+			if aw.slices[i].givenMinor > 0 {
+				e.campaigns = append(e.campaigns, aw.slices[i].campaign)
+			}
+		}
+	}
+	ids := e.campaigns[from:]
+	slices.Sort(ids)
+	return strings.Join(slices.Compact(ids), campaignSeparator)
+}
+
+// campaignSeparator is in no id.
+const campaignSeparator = ","
+
+func (e *Engine) deserveCommissions(booked bool) {
+	confirmed, expected := e.worth[confirmedWorld].commissions, e.worth[expectedWorld].commissions
+	for i := range confirmed {
+		c, x := &confirmed[i], &expected[i]
+		offerID := ""
+		if c.offer != nil {
+			offerID = c.offer.ID
+		}
+		if booked && (c.minor == 0 || x.minor == c.minor) {
+			e.unawarded = append(e.unawarded, unawarded{rules.RolePartner, offerID, c.why | x.why | e.terms.tally.why()})
+		}
+		unit := e.terms.partner.unit
+		if c.offer != nil {
+			unit = c.currency.String()
+		}
+		key := e.keyOf(rules.RolePartner, rules.CommissionKind, e.terms.partner.ID, offerID, e.terms.partner.Version.ID, unit)
+		e.deserveIn(key, commissionSums(c), commissionSums(x), c.why, x.why, "", c.currency)
+	}
+}
+
+// keyOf is the key of a line. Lines of the programme's own offers name no
+// store: they are given wherever the purchase was made.
+func (e *Engine) keyOf(role rules.Role, kind rules.Kind, partnerID, offerID, version, unit string) lineKey {
+	key := lineKey{partner: partnerID, offer: offerID, version: version, unit: unit, role: role, kind: kind}
+	if partnerID != "" {
+		key.store = e.terms.store.ID
+	}
+	return key
+}
+
+func awardSums(aw *award) sums {
+	if aw.finalMinor == 0 {
+		return sums{}
+	}
+	return sums{basisMinor: aw.basisMinor, rewardMinor: aw.finalMinor, costMinor: aw.costMinor}
+}
+
+func commissionSums(c *commission) sums {
+	if c.minor == 0 {
+		return sums{}
+	}
+	return sums{basisMinor: c.basisMinor, commissionMinor: c.minor}
+}
+
+func (e *Engine) deserveIn(key lineKey, confirmed, expected sums, whyConfirmed, whyExpected reason.Set, campaigns string, currency money.Currency) {
+	common := e.terms.tally.why()
+	add := func(stage rules.Stage, s sums, why reason.Set) {
+		if s == (sums{}) {
+			return
+		}
+		key.stage = stage
+		e.deserved = append(e.deserved, deservedLine{
+			lineKey: key, sums: s, programme: e.terms.programme.ID, campaigns: campaigns, currency: currency, why: why | common,
+		})
+	}
+	add(rules.Confirmed, confirmed, whyConfirmed)
+	add(rules.Expected, expected.minus(confirmed), whyExpected)
+}
+
+// why is what the purchase's events have to do with its lines being as they are.
+func (t tally) why() reason.Set {
+	var why reason.Set
+	if t.lowered {
+		why |= reason.Refund
+	}
+	if t.matched {
+		why |= reason.MatchedRefund
+	}
+	if t.late {
+		why |= reason.Late
+	}
+	if t.expired && !t.cleared {
+		why |= reason.Expired
+	}
+	return why
+}

@@ -1,0 +1,390 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"ristourne/rules"
+	"ristourne/rules/explain"
+	"ristourne/rules/reason"
+)
+
+// Engine decides records against accounts. It holds scratch memory that is
+// reused from record to record, so one engine serves one goroutine. The same
+// account, snapshot, budgets and records give the same output, always.
+type Engine struct {
+	snapshot *Snapshot
+	budgets  Budgets
+	clock    clock
+	matcher  refundMatcher
+	// refundNotes are of the account's unlinked refunds, before the record at hand.
+	refundNotes []refundNote
+	// Of the purchase at hand:
+	terms      purchaseTerms
+	offered    []offered
+	active     []activeBoost
+	bases      []basis
+	categories []categorySums
+	slices     []slice
+	paid       []int64 // by campaigns, of the award at hand
+	worth      [numWorlds]worth
+	groups     []groupBest
+	groupTurn  uint32
+	// Of the decision at hand:
+	lastPlace      placed
+	ceilings       bool // the grants are ceilings
+	fills          fills
+	rollings       []rollingFill
+	rollingNumbers numbering[int32] // in rollings, by counter
+	lateTimes      []rules.Instant  // of the purchases, or referrals, that have late events, in order
+	pasts          []pastPurchases
+	pastNumbers    numbering[pastKey]
+	recorded       []recordedAward
+	shares         []share
+	targets        []target
+	changes        []grantChange
+	deserved       []deservedLine
+	campaigns      []string
+	held           []rules.HoldoutDraw // of the purchase of the event at hand
+	heldFor        int32               // that event, where draws are to be told; -1: they aren't
+	wanted         []toldState
+	sponsored      []sponsoredAward
+	unawarded      []unawarded
+	worked         []workedPurchase
+	nets           []net
+
+	buf     []byte
+	reasons reason.Cache
+	// explained is the explanation that purchase explainedIndex is taken down
+	// for; nil while deciding.
+	explained      *explain.Explanation
+	explainedIndex int
+}
+
+// New decides by s.
+func New(s *Snapshot) *Engine {
+	return &Engine{snapshot: s, reasons: reason.Cache{}, heldFor: -1}
+}
+
+// Use goes over to another snapshot, between batches. Accounts that were
+// decided by the former one may go on.
+func (e *Engine) Use(s *Snapshot) { e.snapshot = s }
+
+// Verdict is what became of a record. Its fate is DeadLettered only with
+// Conflict: an id came again with other content, and the first accepted stands.
+type Verdict struct {
+	Fate     rules.Fate
+	Conflict bool
+}
+
+// ErrLimit is a record that would take its account beyond its bounds: 2^55
+// minor units in all, 2^15 events, 2^16 sums of item categories, 2^8 lists of
+// items a purchase, 2^12 facts with 4 MiB of text, 2^17 referrals
+// with 24 MiB of text. The account and the output are unchanged: the record is a
+// dead letter, and the stream goes on.
+var ErrLimit = errors.New("the account is at its limit")
+
+// ErrForeign is a record of another account: a fault of the caller.
+var ErrForeign = errors.New("the record is of another account")
+
+// ApplyEvent takes an event into the account's set, works out what changes,
+// and appends the differences to out. Strings in out point into the account,
+// the snapshot and ev.
+//
+// An error that is ErrLimit leaves account and output as they were: the caller
+// makes the record a dead letter. Any other error is a broken invariant, never
+// a property of the record: the caller throws account and output away, saves
+// nothing, and stops.
+func (e *Engine) ApplyEvent(a *Account, ev *rules.Event, c rules.Cause, out *rules.Output) (Verdict, error) {
+	if ev.AccountID != "" && ev.AccountID != a.id {
+		return Verdict{}, fmt.Errorf("event: %w", ErrForeign)
+	}
+	if ev.Declined {
+		return Verdict{Fate: rules.Declined}, nil
+	}
+	member := e.snapshot.takesEvents(a, ev.PurchaseTime())
+	if !member && len(a.purchases) == 0 {
+		return Verdict{Fate: rules.NoMember}, nil
+	}
+	if hash, known := a.hashByID(ev.ID); known {
+		return sameID(hash == ev.ContentHash), nil
+	}
+	purchaseID := a.resolve(ev.TransactionID, ev.OriginalTransactionID, link{})
+	known := a.knowsWith(ev, purchaseID)
+	m, matches := e.matchOf(ev)
+	fate := rules.NoMember // but for what changes a purchase of when the account was one
+	if member || known {
+		fate = e.admit(a, ev, known, matches)
+	}
+	mayMatch := ev.Type == rules.Refund && matches && !known
+	if !fate.InSet() && !mayMatch {
+		return Verdict{Fate: fate}, nil
+	}
+	if a.isFull(ev, purchaseID) {
+		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
+	}
+	e.adopt(a)
+	e.noteRefunds(a)
+	at, newest := int32(len(a.events)), a.newest
+	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
+	if e.matchRefunds(a); mayMatch {
+		if fate = e.whetherMatched(a, fate); !fate.InSet() {
+			a.newest = newest
+			return Verdict{Fate: fate}, nil
+		}
+	}
+	e.dropWaiting(a)
+	e.tellRefunds(a, out)
+	e.beginHoldouts(at)
+	booked, err := e.decide(a, decision{cause: c, at: ev.OccurredAt}, out)
+	e.endHoldouts(out)
+	if booked && fate == rules.NoChange {
+		fate = rules.Booked
+	}
+	return Verdict{Fate: fate}, err
+}
+
+// matchOf is where the merchant of an event that opens purchases is found, or of
+// a refund that may be matched to one.
+func (e *Engine) matchOf(ev *rules.Event) (Match, bool) {
+	switch {
+	case ev.Type.Opens():
+		return e.snapshot.Match(ev)
+	case ev.Type == rules.Refund && e.snapshot.unlinkedRefunds:
+		return e.snapshot.matchStore(ev)
+	}
+	return Match{}, false
+}
+
+// whetherMatched is the fate of the event that was put into the set last, a
+// refund whose purchase is unknown: where it is matched to none and has waited
+// too long as it comes, it is taken out again.
+func (e *Engine) whetherMatched(a *Account, fate rules.Fate) rules.Fate {
+	last := int32(len(a.events) - 1)
+	switch {
+	case a.events[last].matched:
+		return rules.NoChange
+	case !fate.InSet():
+		e.removeEvent(a, last)
+		e.matchRefunds(a)
+	}
+	return fate
+}
+
+// isFull reports that the event would take the account beyond its bounds.
+func (a *Account) isFull(ev *rules.Event, purchaseID string) bool {
+	switch {
+	case volumeOf(ev) > maxAccountVolumeMinor-a.volume, len(a.events)-a.removed+len(a.dropped) >= maxAccountEvents:
+		return true
+	case len(ev.Items) == 0:
+		return false
+	case a.items+len(ev.Items) > maxAccountItems:
+		return true
+	}
+	lists := 0
+	if i := a.find(purchaseID); i >= 0 {
+		for n := a.purchases[i].events; n >= 0; n = a.events[n].next {
+			lists += int(oneIf(a.events[n].listsItems))
+		}
+	}
+	return lists >= maxItemLists
+}
+
+// admit decides whether an event that is new to the account enters its set.
+// NoChange stands for yes.
+func (e *Engine) admit(a *Account, ev *rules.Event, known, matches bool) rules.Fate {
+	switch {
+	case known:
+		return rules.NoChange
+	case ev.Type.Opens() && !matches:
+		return rules.Unmatched
+	case ev.Type.Opens() && e.tooLate(a, ev.OccurredAt, ev.PurchaseTime()):
+		return rules.TooLate
+	case ev.Type.Opens():
+		return rules.NoChange
+	case olderThan(ev.OccurredAt, WaitingDays, a.newest):
+		return rules.TooLate
+	}
+	return rules.Waiting
+}
+
+// tooLate reports whether what is dated t is more than H days before the
+// newest event of the set; H is that of the terms in force at the time `at`.
+func (e *Engine) tooLate(a *Account, t, at rules.Instant) bool {
+	// H is at least a day: most records need not look it up.
+	return olderThan(t, 1, a.newest) && olderThan(t, e.snapshot.horizonDays(a, at), a.newest)
+}
+
+func sameID(sameContent bool) Verdict {
+	if sameContent {
+		return Verdict{Fate: rules.Duplicate}
+	}
+	return Verdict{Fate: rules.DeadLettered, Conflict: true}
+}
+
+// ApplyFact takes a fact into the account's set; as ApplyEvent.
+func (e *Engine) ApplyFact(a *Account, f *rules.Fact, c rules.Cause, out *rules.Output) (Verdict, error) {
+	if f.AccountID != "" && f.AccountID != a.id {
+		return Verdict{}, fmt.Errorf("fact: %w", ErrForeign)
+	}
+	for i := range a.facts {
+		if a.facts[i].ID == f.ID {
+			return sameID(a.facts[i].ContentHash == f.ContentHash), nil
+		}
+	}
+	if e.tooLate(a, f.At, f.At) {
+		return Verdict{Fate: rules.TooLate}, nil
+	}
+	volume := max(f.AmountMinor, -f.AmountMinor)
+	if volume > maxAccountVolumeMinor-a.volume || len(a.facts) >= maxAccountFacts || a.factBytes()+f.Bytes() > maxAccountFactBytes {
+		return Verdict{}, fmt.Errorf("fact %s: %w", f.ID, ErrLimit)
+	}
+	e.adopt(a)
+	a.volume += volume
+	a.insertFact(f)
+	e.markByFact(a, f)
+	if f.Type == rules.Enrolled { // in another programme refunds may be matched otherwise
+		e.noteRefunds(a)
+		e.matchRefunds(a)
+		e.dropWaiting(a)
+		e.tellRefunds(a, out)
+	}
+	booked, err := e.decide(a, decision{cause: c, at: f.At, facts: true}, out)
+	if booked {
+		return Verdict{Fate: rules.Booked}, err
+	}
+	return Verdict{Fate: rules.NoChange}, err
+}
+
+// markByFact marks the purchases that a new fact can change.
+func (e *Engine) markByFact(a *Account, f *rules.Fact) {
+	switch f.Type {
+	case rules.AuthorizationExpired:
+		if i := a.find(a.resolve("", f.TransactionID, link{})); i >= 0 {
+			a.purchases[i].expired, a.purchases[i].dirty = true, true
+		}
+	case rules.Enrolled:
+		e.resettle(a)
+		a.markFrom(f.At)
+	case rules.Left, rules.CardLinked, rules.CardUnlinked, rules.LevelChanged, rules.OfferActivated, rules.OfferDeactivated, rules.SegmentAdded, rules.SegmentRemoved:
+		a.markFrom(f.At)
+	case rules.CycleClosed, rules.PointsSpent, rules.WalletSpent, rules.Adjustment, rules.Erased:
+	}
+}
+
+// resettle looks anew at all purchases: which events are late depends on the
+// horizon of the programme that the account is in.
+func (e *Engine) resettle(a *Account) {
+	changed := false
+	for i := range a.purchases {
+		p := &a.purchases[i]
+		before := *p
+		e.markLate(a, p)
+		a.choose(p)
+		p.placed = false
+		changed = changed || before.late || p.late
+	}
+	if changed {
+		slices.SortFunc(a.purchases, func(x, y purchase) int { return inFillingOrder(&x, &y) })
+		a.markFrom(rules.MinInstant)
+	}
+}
+
+// markFrom marks all purchases made at t or later.
+func (a *Account) markFrom(t rules.Instant) {
+	for i := range a.purchases {
+		if p := &a.purchases[i]; p.known() && !p.at.Before(t) {
+			p.dirty, p.placed = true, false
+		}
+	}
+}
+
+// adopt makes ready for a record: what the account remembers of another snapshot
+// is void.
+func (e *Engine) adopt(a *Account) {
+	a.compact()
+	if a.snapshot == e.snapshot {
+		return
+	}
+	a.snapshot = e.snapshot
+	a.draws.reset()
+	for i := range a.purchases {
+		a.purchases[i].placed = false
+	}
+}
+
+// place looks up once what the purchase's time and place are worth: the
+// member's standing, the versions in force, the calendar periods.
+func (e *Engine) place(a *Account, p *purchase) {
+	if p.placed {
+		return
+	}
+	partnerID := a.events[p.giver].match.PartnerID
+	last := &e.lastPlace
+	if !last.holds(p.at) || last.partnerID != partnerID {
+		e.findPlace(a, p.at, partnerID)
+	}
+	p.placed, p.standing, p.programme, p.terms = true, last.standing, last.programme, last.terms
+	if p.programme != nil {
+		p.periods = e.clock.periodsAt(p.at, p.programme.Zone)
+	}
+}
+
+// placed is what all purchases at one partner have in common in a span of
+// time: an account's purchases are at few places, under few versions.
+type placed struct {
+	span
+	partnerID string
+	standing  int32
+	programme *programmeVersion
+	terms     *partnerVersion
+}
+
+func (e *Engine) findPlace(a *Account, t rules.Instant, partnerID string) {
+	last := &e.lastPlace
+	*last = placed{span: a.factsSpan(t), partnerID: partnerID, standing: a.keepStanding(a.standingAt(t))}
+	last.programme = e.snapshot.programmeFor(a, &a.standings[last.standing], t)
+	if last.programme == nil {
+		last.until = last.from // what comes into force later may change that
+		return
+	}
+	last.span = last.within(span{last.programme.from, last.programme.until})
+	if partnerID == "" {
+		return
+	}
+	terms := e.snapshot.partnerAt(partnerID, t)
+	if terms == nil {
+		last.until = last.from
+		return
+	}
+	last.span = last.within(span{terms.from, terms.until})
+	if terms.Partner.Programme == last.programme.ID {
+		last.terms = terms
+	}
+}
+
+// keepStanding is where a standing is kept.
+func (a *Account) keepStanding(s standing) int32 {
+	if n := len(a.standings); n == 0 || a.standings[n-1] != s {
+		a.standings = append(a.standings, s)
+	}
+	return int32(len(a.standings) - 1)
+}
+
+// factsSpan is the time around t in which no fact changes anything.
+func (a *Account) factsSpan(t rules.Instant) span {
+	s, known := span{rules.MinInstant, rules.MaxInstant}, len(a.factsUntil(t))
+	if known > 0 {
+		s.from = a.facts[known-1].At
+	}
+	if known < len(a.facts) {
+		s.until = a.facts[known].At
+	}
+	return s
+}
+
+// SetBudgets gives the engine the budgets to ask. Nil is for replaying what was
+// decided before: no budget is asked and none limits anything, and what is
+// booked so must be replaced by the ledger's word (AdoptBooked, AdoptGrants).
+func (e *Engine) SetBudgets(b Budgets) { e.budgets = b }

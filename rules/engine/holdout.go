@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+	"ristourne/rules/offer"
+	"ristourne/rules/reason"
+)
+
+// This file is the draw of who is held out of an offer, a campaign or a whole
+// programme. It follows from the salt and the account id alone, so that an
+// auditor can draw again and no order of records changes it.
+
+// Draw is what an account draws under a salt, in millionths: it is held out
+// where that is under the holdout's share of all accounts.
+func Draw(salt, accountID string) int64 {
+	draw, _ := appendDraw(nil, salt, accountID)
+	return draw
+}
+
+// appendDraw draws, with b as memory to hash from.
+func appendDraw(b []byte, salt, accountID string) (millionths int64, buf []byte) {
+	b = append(append(append(b, salt...), 0), accountID...)
+	sum := sha256.Sum256(b)
+	return int64(binary.BigEndian.Uint64(sum[:8]) % uint64(money.One)), b
+}
+
+// holdout is one that holds somebody out, as the engine needs it.
+type holdout struct {
+	id         string // as in HoldoutDraw
+	salt       string
+	number     int32 // of the salt, in its snapshot
+	millionths int64
+}
+
+// holdout is nil where nobody is held out.
+func (k *compiler) holdout(id string, agreed offer.Holdout) *holdout {
+	if agreed.Millionths == 0 {
+		return nil
+	}
+	h := &holdout{id: id, salt: agreed.Salt, millionths: agreed.Millionths}
+	if h.salt == "" {
+		h.salt = id
+	}
+	number, known := k.salts[h.salt]
+	if !known {
+		number = int32(len(k.salts))
+		k.salts[h.salt] = number
+	}
+	h.number, k.s.holdouts = number, true
+	return h
+}
+
+// draws are what an account has drawn under the salts of its snapshot that were
+// looked at.
+type draws struct {
+	salts      numbering[int32]
+	millionths []int32
+}
+
+func (d *draws) reset() {
+	d.salts.reset()
+	d.millionths = d.millionths[:0]
+}
+
+// drawOf draws once for each account and salt: a hash costs more than all other
+// conditions of an offer together.
+func (e *Engine) drawOf(a *Account, h *holdout) int64 {
+	i, known := a.draws.salts.of(h.number)
+	if !known {
+		var millionths int64
+		millionths, e.buf = appendDraw(e.buf[:0], h.salt, a.id)
+		a.draws.millionths = append(a.draws.millionths, int32(millionths))
+	}
+	return int64(a.draws.millionths[i])
+}
+
+func (e *Engine) holdsOut(a *Account, h *holdout) bool { return e.drawOf(a, h) < h.millionths }
+
+// whyHeldOut is the last condition of an offer: the account is not held out of
+// it, by its own holdout or by the programme's.
+func (e *Engine) whyHeldOut(a *Account, o *compiledOffer) reason.Set {
+	programmes := e.terms.programme.holdout
+	switch {
+	case o.holdout != nil && e.holdsOut(a, o.holdout),
+		programmes != nil && !o.NotOfProgrammes && e.holdsOut(a, programmes):
+		return reason.Holdout
+	}
+	return 0
+}
+
+// beginHoldouts makes the decision on an event tell of the holdouts that its
+// purchase is under.
+func (e *Engine) beginHoldouts(event int32) {
+	if e.snapshot.holdouts {
+		e.held, e.heldFor = e.held[:0], event
+	}
+}
+
+func (e *Engine) endHoldouts(out *rules.Output) {
+	if e.heldFor >= 0 {
+		out.Holdouts, e.heldFor = append(out.Holdouts, e.held...), -1
+	}
+}
+
+// tellHoldouts takes down the holdouts that the purchase at hand is under, where
+// it is that of the event at hand.
+func (e *Engine) tellHoldouts(a *Account, p *purchase) {
+	n := p.events
+	for n >= 0 && n != e.heldFor {
+		n = a.events[n].next
+	}
+	if n >= 0 {
+		e.findHoldouts(a, p)
+	}
+}
+
+// findHoldouts makes held the holdouts that the purchase at hand is under, in
+// order of id.
+func (e *Engine) findHoldouts(a *Account, p *purchase) {
+	e.held = e.held[:0]
+	for i := range e.offered {
+		if x := &e.offered[i]; e.isEligible(a, p, x) {
+			e.tellHoldoutsOf(a, p, x)
+		}
+	}
+	slices.SortFunc(e.held, func(x, y rules.HoldoutDraw) int { return strings.Compare(x.ID, y.ID) })
+	e.held = slices.Compact(e.held)
+}
+
+// isEligible reports whether nothing but a holdout keeps the offer away, as far
+// as can be said without what the offer itself may have moved the member to: how
+// much he buys, how often, and whether he has activated it, which an app offers
+// to nobody who is held out. So those who are held out and those who aren't are
+// counted alike.
+func (e *Engine) isEligible(a *Account, p *purchase, x *offered) bool {
+	if x.why == reason.Activation {
+		return e.whyNotFor(a, p, &x.offer.Audience) == 0
+	}
+	return x.why&^reason.Holdout == 0
+}
+
+func (e *Engine) tellHoldoutsOf(a *Account, p *purchase, x *offered) {
+	tell := func(h *holdout) {
+		if h != nil {
+			e.held = append(e.held, rules.HoldoutDraw{ID: h.id, Held: e.holdsOut(a, h)})
+		}
+	}
+	tell(x.offer.holdout)
+	if !x.offer.NotOfProgrammes {
+		tell(e.terms.programme.holdout)
+	}
+	for i := range x.candidate.boosts {
+		if b := &x.candidate.boosts[i]; b.holdout != nil && e.whyNoBoost(a, p, b) == 0 {
+			tell(b.holdout)
+		}
+	}
+}

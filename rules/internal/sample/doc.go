@@ -1,0 +1,2 @@
+// Package sample makes small catalogues for tests of the rules.
+package sample

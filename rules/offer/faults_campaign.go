@@ -1,0 +1,377 @@
+package offer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
+)
+
+// Bounds of campaigns.
+const (
+	maxCampaignBoosts = 200
+	maxBoostOffers    = 10_000
+)
+
+// ownBoosts checks what raises an offer, by the offer itself.
+func (c checker) ownBoosts(path string, o *Offer) {
+	if len(o.Boosts) > maxBoosts {
+		c.fault(path, "more than %d boosts", maxBoosts)
+		return
+	}
+	ids := map[string]bool{}
+	for i := range o.Boosts {
+		b, at := &o.Boosts[i], fmt.Sprintf("%s[%d]", path, i)
+		c.boost(at, b, ids)
+		if o.Reward.Form != 0 && !b.fits(o) {
+			c.fault(at, "it sets or adds what the offer doesn't give; amounts can only be multiplied, and rates are of money or of points as the reward is")
+		}
+	}
+}
+
+// fits reports whether the boost can touch the offer.
+func (b *Boost) fits(o *Offer) bool {
+	if b.Op == MultiplyRate {
+		return true
+	}
+	rated := o.Reward.Form == RateReward || o.Reward.Form == TieredReward || o.Reward.Form == CategoryReward
+	return rated && b.OfPoints == (o.Reward.Kind == rules.Points)
+}
+
+func (c checker) boost(path string, b *Boost, ids map[string]bool) {
+	if b.ID == "" || len(b.ID) > maxIDLength || ids[b.ID] {
+		c.fault(path, "a boost has an id of its own of 1 to %d bytes", maxIDLength)
+	}
+	ids[b.ID] = true
+	c.window(path, b.From, b.Until)
+	c.when(path+".when", &b.When)
+	c.audience(path+".for", &b.Audience)
+	if b.Audience.Activated {
+		c.fault(path+".for", "an offer is activated, a boost is not; say so in the offer")
+	}
+	kind := rules.Cash
+	if b.OfPoints {
+		kind = rules.Points
+	}
+	switch b.Op {
+	case SetRate:
+		c.rate(path+".set", b.RateMillionths, kind)
+	case AddRate:
+		c.rate(path+".add", b.RateMillionths, kind)
+	case MultiplyRate:
+		if b.FactorMillionths < money.One || b.FactorMillionths > maxFactorMillionths {
+			c.fault(path+".multiply", "a factor is from 1 to %d", maxFactorMillionths/money.One)
+		}
+	default:
+		c.fault(path, "it does nothing; write set, add or multiply")
+	}
+}
+
+func checkCampaigns(c *Catalogue, faults *Faults) {
+	if len(c.Campaigns) == 0 {
+		return
+	}
+	offers := newOfferIndex(c)
+	seen := map[versionName]bool{}
+	for i := range c.Campaigns {
+		campaign := &c.Campaigns[i]
+		check := checker{faults, Fault{Subject: SubjectCampaign, Index: i, ID: campaign.ID}}
+		check.identity(campaign.ID, campaign.Version, seen)
+		if !campaign.Version.Ended {
+			check.campaign(campaign, offers)
+		}
+	}
+}
+
+func (c checker) campaign(campaign *Campaign, offers *offerIndex) {
+	if !offers.programmes[campaign.Programme] {
+		c.fault("programme", "unknown programme %q; name one of the catalogue", campaign.Programme)
+	}
+	c.window("until", campaign.From, campaign.Until)
+	c.when("when", &campaign.When)
+	c.audience("for", &campaign.Audience)
+	if campaign.Audience.Activated {
+		c.fault("for", "an offer is activated, a campaign is not; say so in the offer")
+	}
+	c.campaignBudget(campaign, offers)
+	c.holdout("holdout", campaign.Holdout)
+	if len(campaign.Boosts) > maxCampaignBoosts {
+		c.fault("boosts", "more than %d boosts", maxCampaignBoosts)
+		return
+	}
+	ids := map[string]bool{}
+	for i := range campaign.Boosts {
+		b, path := &campaign.Boosts[i], fmt.Sprintf("boosts[%d]", i)
+		c.boost(path, &b.Boost, ids)
+		if len(b.Offers) > maxBoostOffers {
+			c.fault(path+".offers", "more than %d offers", maxBoostOffers)
+			continue
+		}
+		for n, ref := range b.Offers {
+			if what := offers.refuses(campaign, b, ref); what != "" {
+				c.fault(fmt.Sprintf("%s.offers[%d]", path, n), "%s", what)
+			}
+		}
+	}
+}
+
+func (c checker) campaignBudget(campaign *Campaign, offers *offerIndex) {
+	b := campaign.Budget
+	if b == (Budget{}) {
+		return
+	}
+	if b.AmountMinor < 1 || b.AmountMinor > money.MaxAmountMinor || b.PerStoreAndDay {
+		c.fault("budget", "a campaign's budget is 1 to 2^53-1 minor units in all")
+	}
+	if _, isCurrency := money.ParseCurrency(campaign.Unit); !isCurrency && !offers.points[programmeUnit{campaign.Programme, campaign.Unit}] {
+		c.fault("budget", "%q is neither a currency nor the points of the programme", campaign.Unit)
+	}
+}
+
+// offerIndex finds the offers of all versions by what a campaign calls them.
+type offerIndex struct {
+	programmes map[string]bool
+	points     map[programmeUnit]bool
+	named      map[namedOffer][]offerKind
+}
+
+type programmeUnit struct{ programme, unit string }
+
+// namedOffer is a name within a programme.
+type namedOffer struct {
+	programme string
+	OfferRef
+}
+
+// offerKind is one version of an offer with its unit.
+type offerKind struct {
+	*Offer
+	unit string
+}
+
+func newOfferIndex(c *Catalogue) *offerIndex {
+	x := &offerIndex{programmes: map[string]bool{}, points: map[programmeUnit]bool{}, named: map[namedOffer][]offerKind{}}
+	codes := map[string]string{}
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		x.programmes[p.ID] = true
+		if p.Points.Code != "" {
+			x.points[programmeUnit{p.ID, p.Points.Code}] = true
+			codes[p.ID] = p.Points.Code
+		}
+	}
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		x.add(p.ID, "", codes[p.ID], p.Offers)
+	}
+	for i := range c.Partners {
+		p := &c.Partners[i]
+		x.add(p.Programme, p.ID, codes[p.Programme], p.Offers)
+	}
+	return x
+}
+
+func (x *offerIndex) add(programme, partner, points string, offers []Offer) {
+	for i := range offers {
+		o := &offers[i]
+		kind := offerKind{o, o.Currency.String()}
+		if o.Reward.Kind == rules.Points {
+			kind.unit = points
+		}
+		for _, id := range [...]string{o.ID, ""} {
+			name := namedOffer{programme, OfferRef{partner, id}}
+			x.named[name] = append(x.named[name], kind)
+		}
+	}
+}
+
+// refuses says why a campaign's boost can't touch the offers it names; empty:
+// it can touch some version of them.
+func (x *offerIndex) refuses(campaign *Campaign, b *CampaignBoost, ref OfferRef) string {
+	offers := x.named[namedOffer{campaign.Programme, ref}]
+	if len(offers) == 0 {
+		return "programme " + campaign.Programme + " has no such offer; name one that some version of a partner has"
+	}
+	if !slices.ContainsFunc(offers, func(o offerKind) bool { return b.fits(o.Offer) }) {
+		return "it sets or adds what the offer doesn't give; amounts can only be multiplied, and rates are of money or of points as the reward is"
+	}
+	if campaign.Budget.AmountMinor > 0 && !slices.ContainsFunc(offers, func(o offerKind) bool { return o.unit == campaign.Unit }) {
+		return fmt.Sprintf("it gives %s, and the campaign's budget is in %s; name it in a campaign of its own", offers[0].unit, campaign.Unit)
+	}
+	return ""
+}
+
+// boostIndex finds the boosts of campaigns that can touch an offer, and what
+// they make of it together.
+type boostIndex struct {
+	boosts  []timedBoost
+	byOffer map[namedOffer][]int // positions in boosts, by what the campaign names; an empty ref: every offer
+	known   map[string][]peak
+}
+
+// timedBoost is a boost with the time in which it may be in force somewhere on
+// earth.
+type timedBoost struct {
+	*Boost
+	campaign    *Campaign // nil: the offer's own
+	from, until rules.Instant
+}
+
+// peak is the most that boosts in force together do to a rate or an amount.
+type peak struct {
+	setMillionths, factorMillionths, addMillionths int64
+	boosted                                        bool // some boost is in it
+	campaigns                                      []string
+}
+
+func newBoostIndex(c *Catalogue) *boostIndex {
+	x := &boostIndex{byOffer: map[namedOffer][]int{}, known: map[string][]peak{}}
+	for i := range c.Campaigns {
+		campaign := &c.Campaigns[i]
+		if campaign.Version.Ended {
+			continue
+		}
+		from, until := campaign.Version.From, rules.MaxInstant
+		for n := range c.Campaigns { // the version that follows
+			next := &c.Campaigns[n]
+			if next.ID == campaign.ID && next.Version.From.After(from) && next.Version.From.Before(until) {
+				until = next.Version.From
+			}
+		}
+		for n := range campaign.Boosts {
+			b := &campaign.Boosts[n]
+			x.boosts = append(x.boosts, timedBoost{&b.Boost, campaign, from, until}.
+				within(campaign.From, campaign.Until).within(b.From, b.Until))
+			refs := b.Offers
+			if len(refs) == 0 {
+				refs = []OfferRef{{}}
+			}
+			for _, ref := range refs {
+				name := namedOffer{campaign.Programme, ref}
+				if len(b.Offers) == 0 {
+					name.Offer = everyOffer
+				}
+				x.byOffer[name] = append(x.byOffer[name], len(x.boosts)-1)
+			}
+		}
+	}
+	return x
+}
+
+// everyOffer stands for all offers of a programme and its partners; no id can be
+// it.
+const everyOffer = "\x00"
+
+// within narrows the time to a window, as wide as it is over all zones.
+func (b timedBoost) within(from, until LocalTime) timedBoost {
+	const zones = 15 * 60 * 60 // no zone is further from UTC
+	if !from.IsZero() {
+		if at := from.In(time.UTC).AddSeconds(-zones); at.After(b.from) {
+			b.from = at
+		}
+	}
+	if !until.IsZero() {
+		if at := until.In(time.UTC).AddSeconds(zones); at.Before(b.until) {
+			b.until = at
+		}
+	}
+	return b
+}
+
+// peaksOf is what boosts can do together to an offer, at each time one begins.
+func (x *boostIndex) peaksOf(o *Offer, in *agreed) []peak {
+	var touching []timedBoost
+	unit := o.unitIn(in)
+	var positions []string
+	for _, name := range [...]namedOffer{
+		{in.programme, OfferRef{"", everyOffer}},
+		{in.programme, OfferRef{in.partnerID(), ""}},
+		{in.programme, OfferRef{in.partnerID(), o.ID}},
+	} {
+		for _, at := range x.byOffer[name] {
+			b := x.boosts[at]
+			if b.fits(o) && (b.campaign.Budget.AmountMinor == 0 || b.campaign.Unit == unit) {
+				touching = append(touching, b)
+				positions = append(positions, fmt.Sprint(at))
+			}
+		}
+	}
+	if len(o.Boosts) == 0 { // then all offers with the same boosts have the same peaks
+		which := strings.Join(positions, " ")
+		if _, done := x.known[which]; !done {
+			x.known[which] = peaks(touching)
+		}
+		return x.known[which]
+	}
+	for i := range o.Boosts {
+		b := &o.Boosts[i]
+		touching = append(touching, timedBoost{b, nil, rules.MinInstant, rules.MaxInstant}.within(b.From, b.Until))
+	}
+	return peaks(touching)
+}
+
+// unitIn is what the offer's awards are counted in.
+func (o *Offer) unitIn(in *agreed) string {
+	if o.Reward.Kind == rules.Points && len(in.programmes) > 0 {
+		return in.programmes[0].Points.Code
+	}
+	return o.Currency.String()
+}
+
+// peaks looks at the boosts at each time where one of them begins: between two
+// such times there are never more.
+func peaks(boosts []timedBoost) []peak {
+	all := []peak{{factorMillionths: money.One}}
+	for i, first := range boosts {
+		if slices.ContainsFunc(boosts[:i], func(b timedBoost) bool { return b.from == first.from }) {
+			continue
+		}
+		p := peak{factorMillionths: money.One}
+		for _, b := range boosts {
+			if !b.from.After(first.from) && first.from.Before(b.until) {
+				p.add(b)
+			}
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func (p *peak) add(b timedBoost) {
+	p.boosted = true
+	switch b.Op {
+	case SetRate:
+		p.setMillionths = max(p.setMillionths, b.RateMillionths)
+	case MultiplyRate:
+		p.factorMillionths = max(p.factorMillionths, b.FactorMillionths)
+	case AddRate:
+		p.addMillionths += b.RateMillionths
+	}
+	if b.campaign != nil && !slices.Contains(p.campaigns, b.campaign.ID) {
+		p.campaigns = append(p.campaigns, b.campaign.ID)
+	}
+}
+
+// rate is what the peak makes of a rate: set, then multiplied, then added to.
+func (p *peak) rate(millionths int64) int64 {
+	if millionths == 0 {
+		return 0
+	}
+	boosted := max(millionths, p.setMillionths)
+	factor := min(p.factorMillionths, maxFactorMillionths)
+	return (min(boosted, maxPointsRateMillionths)*factor+money.One-1)/money.One + p.addMillionths
+}
+
+// because names the campaigns that take part in the peak.
+func (p *peak) because() string {
+	switch {
+	case !p.boosted:
+		return ""
+	case len(p.campaigns) == 0:
+		return "with its boosts together "
+	}
+	return "with its boosts and those of campaign " + strings.Join(p.campaigns, ", ") + " together "
+}
