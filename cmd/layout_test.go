@@ -65,17 +65,19 @@ var mayImport = map[string][]string{
 	"rules/ledgertest":      {"rules", "rules/money", "rules/offer"},
 	"rules/internal/sample": {"rules", "rules/money", "rules/offer"},
 
-	"processor/lookalike":       {},
-	"processor/sourcefile":      {},
-	"processor/feed":            {"rules"},
-	"processor/wire":            {"rules", "rules/money"},
-	"processor/outbox":          {"rules", "rules/money"},
-	"processor":                 {"processor/feed", "processor/outbox", "processor/wire", "rules", "rules/engine", "rules/money", "rules/offer"},
-	"processor/accounts":        {"processor", "rules"},
-	"processor/catalog":         {"processor/lookalike", "processor/sourcefile", "processor/wire", "rules", "rules/engine", "rules/money", "rules/offer"},
-	"processor/catalog/changes": {"processor/catalog", "rules", "rules/money", "rules/offer"},
-	"processor/simulate":        {"processor/catalog", "processor/wire", "rules", "rules/engine", "rules/explain", "rules/money", "rules/offer", "rules/reason"},
-	"processor/scenario":        {"processor/catalog", "processor/simulate", "processor/sourcefile", "rules", "rules/explain", "rules/money"},
+	"processor/lookalike":                   {},
+	"processor/sourcefile":                  {},
+	"processor/feed":                        {"rules"},
+	"processor/wire":                        {"rules", "rules/money"},
+	"processor/outbox":                      {"rules", "rules/money"},
+	"processor":                             {"processor/feed", "processor/outbox", "processor/wire", "rules", "rules/engine", "rules/money", "rules/offer"},
+	"processor/accounts":                    {"processor", "rules"},
+	"processor/catalog":                     {"processor/lookalike", "processor/sourcefile", "processor/wire", "rules", "rules/engine", "rules/money", "rules/offer"},
+	"processor/catalog/internal/foldertest": {},
+	"processor/catalog/published":           {"processor/catalog", "processor/sourcefile", "rules", "rules/engine", "rules/offer"},
+	"processor/catalog/changes":             {"processor/catalog", "rules", "rules/money", "rules/offer"},
+	"processor/simulate":                    {"processor/catalog", "processor/wire", "rules", "rules/engine", "rules/explain", "rules/money", "rules/offer", "rules/reason"},
+	"processor/scenario":                    {"processor/catalog", "processor/simulate", "processor/sourcefile", "rules", "rules/explain", "rules/money"},
 
 	"sinks/internal/jsontext":  {},
 	"sinks/internal/topic":     {"rules"},
@@ -146,6 +148,17 @@ func TestImportsRunOneWay(t *testing.T) {
 func room(path string) string {
 	name, _, _ := strings.Cut(path, "/")
 	return name
+}
+
+// Files are read where no server is known, and a Redis client has no business in
+// the language of offers.
+func TestTheLanguageOfOffersKnowsNoServer(t *testing.T) {
+	t.Parallel()
+	for _, p := range listPackages(t) {
+		if p.ImportPath == "ristourne/processor/catalog" && slices.ContainsFunc(p.Imports, func(to string) bool { return strings.Contains(to, "go-redis") }) {
+			t.Error("processor/catalog imports go-redis: what is in Redis belongs to processor/catalog/published")
+		}
+	}
 }
 
 // pure are the rooms of the rules that decide.

@@ -15,7 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"ristourne/deploy/parts/partstest"
-	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
@@ -238,7 +238,7 @@ func (w *wholeWay) checkDeadLetters(t *testing.T) {
 // makes of the same records, in the order in which they were decided.
 func (w *wholeWay) checkLedger(t *testing.T) {
 	t.Helper()
-	watcher := catalog.NewWatcher(w.redis, catalog.WatcherOptions{Prefix: w.prefix, Log: quiet()})
+	watcher := published.NewWatcher(w.redis, published.WatcherOptions{Prefix: w.prefix, Log: quiet()})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go watcher.Run(ctx) //nolint:errcheck // Wait gives its error

@@ -16,6 +16,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/changes"
+	"ristourne/processor/catalog/published"
 )
 
 func newCampaignsCommand(deps offersDeps) *cobra.Command {
@@ -34,7 +35,7 @@ func newCampaignsListCommand(deps offersDeps) *cobra.Command {
 }
 
 func listCampaigns(ctx context.Context, stdout io.Writer, p publishedCatalogue, _ []string) error {
-	loaded, now, err := catalog.Read(ctx, p.client, p.prefix)
+	loaded, now, err := published.Read(ctx, p.client, p.prefix)
 	if err != nil {
 		return explainEmpty(err)
 	}
@@ -68,7 +69,7 @@ func newCampaignsShowCommand(deps offersDeps) *cobra.Command {
 }
 
 func showCampaign(ctx context.Context, stdout io.Writer, p publishedCatalogue, given []string) error {
-	entries, now, err := catalog.Entries(ctx, p.client, p.prefix)
+	entries, now, err := published.Entries(ctx, p.client, p.prefix)
 	if err != nil {
 		return explainEmpty(err)
 	}
@@ -124,7 +125,7 @@ func stopCampaign(cmd *cobra.Command, deps offersDeps, id, config string, sure b
 		return err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	loaded, now, err := catalog.Read(ctx, client, prefix)
+	loaded, now, err := published.Read(ctx, client, prefix)
 	if err != nil {
 		return explainEmpty(err)
 	}
@@ -148,7 +149,7 @@ func stopCampaign(cmd *cobra.Command, deps offersDeps, id, config string, sure b
 		return err
 	}
 	defer func() { err = errors.Join(err, archive.Close()) }()
-	published, err := catalog.End(ctx, client, catalog.Subject{Kind: catalog.KindCampaign, ID: id}, catalog.PublishOptions{Prefix: prefix, Archive: archive})
+	published, err := published.End(ctx, client, catalog.Subject{Kind: catalog.KindCampaign, ID: id}, published.PublishOptions{Prefix: prefix, Archive: archive})
 	if err != nil {
 		return err
 	}
@@ -161,9 +162,9 @@ func saidYes(in io.Reader) bool {
 	return answer == "y" || answer == "yes"
 }
 
-func printStopped(out io.Writer, id string, published catalog.Published, zone *time.Location) error {
-	for _, c := range published.Changes {
-		if c.Kind == catalog.Ended {
+func printStopped(out io.Writer, id string, said published.Result, zone *time.Location) error {
+	for _, c := range said.Changes {
+		if c.Kind == published.Ended {
 			fmt.Fprintf(out, "Campaign %s is stopped: purchases made from %s on are not boosted by it,\nand its budget, if it has one, pays for none made from now on. What was earned before stays.\n",
 				id, c.From.Time().In(zone).Format(time.RFC3339))
 		} else {
@@ -171,7 +172,7 @@ func printStopped(out io.Writer, id string, published catalog.Published, zone *t
 		}
 	}
 	var files []string
-	for _, c := range published.Changes {
+	for _, c := range said.Changes {
 		if c.File != "" && !slices.Contains(files, c.File) {
 			files = append(files, c.File)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/changes"
+	"ristourne/processor/catalog/published"
 	"ristourne/processor/simulate"
 	"ristourne/rules"
 	"ristourne/rules/offer"
@@ -102,7 +103,7 @@ func checkStops(t *testing.T, s *offersShell, from rules.Instant) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	loaded, _, err := catalog.Read(t.Context(), client, prefix)
+	loaded, _, err := published.Read(t.Context(), client, prefix)
 	if err != nil {
 		t.Fatal(err)
 	}

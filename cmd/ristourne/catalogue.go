@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
-	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/rules"
 	"ristourne/rules/engine"
 )
 
 // watchedCatalogue is the catalogue in Redis as the processor asks for it.
-type watchedCatalogue struct{ watcher *catalog.Watcher }
+type watchedCatalogue struct{ watcher *published.Watcher }
 
 func (c watchedCatalogue) Current() (*engine.Snapshot, rules.Instant) {
 	view := c.watcher.Current()

@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
@@ -192,7 +193,7 @@ func knownProgramme(ctx context.Context, stderr io.Writer, c *config, programme 
 		return nil, err
 	}
 	defer client.Close()
-	entries, _, err := catalog.Entries(ctx, client, c.Redis.Prefix)
+	entries, _, err := published.Entries(ctx, client, c.Redis.Prefix)
 	var snapshot *engine.Snapshot
 	if err == nil {
 		snapshot, err = catalogueNow(ctx, c, slog.New(slog.DiscardHandler))

@@ -16,6 +16,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/changes"
+	"ristourne/processor/catalog/published"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 	"ristourne/rules/offer"
@@ -31,7 +32,7 @@ type offersDeps struct {
 
 // catalogueArchive keeps every version of the catalogue.
 type catalogueArchive interface {
-	catalog.Archive
+	published.Archive
 	io.Closer
 	// Bodies are those of all versions that were ever put, in any order.
 	Bodies(ctx context.Context) ([][]byte, error)
@@ -190,11 +191,11 @@ func publishOffers(cmd *cobra.Command, deps offersDeps, dir string, o publishOpt
 	if err := refuseSecondHistory(ctx, client, prefix, archive); err != nil {
 		return err
 	}
-	options := catalog.PublishOptions{Prefix: prefix, RemoveMissing: o.removeMissing, Archive: archive}
+	options := published.PublishOptions{Prefix: prefix, RemoveMissing: o.removeMissing, Archive: archive}
 	if err := refuseStopped(ctx, client, loaded, options, o.resume); err != nil {
 		return printFaults(cmd.ErrOrStderr(), err)
 	}
-	published, err := catalog.Publish(ctx, client, loaded, options)
+	published, err := published.Publish(ctx, client, loaded, options)
 	if err != nil {
 		return printFaults(cmd.ErrOrStderr(), err)
 	}
@@ -204,8 +205,8 @@ func publishOffers(cmd *cobra.Command, deps offersDeps, dir string, o publishOpt
 // refuseSecondHistory keeps a catalogue that Redis lost from being begun anew:
 // purchases of the past were decided by the one in the archive.
 func refuseSecondHistory(ctx context.Context, client redis.UniversalClient, prefix string, archive catalogueArchive) error {
-	_, err := catalog.History(ctx, client, prefix)
-	if !errors.Is(err, catalog.ErrEmpty) {
+	_, err := published.History(ctx, client, prefix)
+	if !errors.Is(err, published.ErrEmpty) {
 		return err
 	}
 	bodies, err := archive.Bodies(ctx)
@@ -220,8 +221,8 @@ func refuseSecondHistory(ctx context.Context, client redis.UniversalClient, pref
 
 // refuseStopped keeps a folder that still has a campaign from undoing its stop:
 // whoever publishes it next may know nothing of it.
-func refuseStopped(ctx context.Context, client redis.UniversalClient, loaded *catalog.Loaded, options catalog.PublishOptions, resume []string) error {
-	preview, err := catalog.PreviewOf(ctx, client, loaded, options)
+func refuseStopped(ctx context.Context, client redis.UniversalClient, loaded *catalog.Loaded, options published.PublishOptions, resume []string) error {
+	preview, err := published.PreviewOf(ctx, client, loaded, options)
 	if err != nil || preview.Before == nil {
 		return err
 	}
@@ -230,7 +231,7 @@ func refuseStopped(ctx context.Context, client redis.UniversalClient, loaded *ca
 			continue
 		}
 		for _, c := range preview.Changes {
-			if c.Subject == (catalog.Subject{Kind: catalog.KindCampaign, ID: s.ID}) && c.Kind == catalog.Added {
+			if c.Subject == (catalog.Subject{Kind: catalog.KindCampaign, ID: s.ID}) && c.Kind == published.Added {
 				return fmt.Errorf("campaign %s was stopped (from %s on), and the folder would bring it back: remove %s, or publish with --resume %s if that is meant", s.ID, s.Since, c.File, s.ID)
 			}
 		}
@@ -251,7 +252,7 @@ func printFaults(stderr io.Writer, err error) error {
 	return errReported
 }
 
-func printPublished(stdout io.Writer, published catalog.Published) error {
+func printPublished(stdout io.Writer, published published.Result) error {
 	if len(published.Changes) == 0 {
 		_, err := fmt.Fprintf(stdout, "nothing new: the folder says what catalogue version %d has\n", published.Number)
 		return err
@@ -274,7 +275,7 @@ func instantText(at rules.Instant, ever string) string {
 }
 
 // changesText is what a version changed, in one line.
-func changesText(changes []catalog.Change) string {
+func changesText(changes []published.Change) string {
 	const most = 3
 	var parts []string
 	for i, c := range changes {

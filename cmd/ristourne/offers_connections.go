@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/sinks/clickhouse"
 )
 
@@ -54,7 +54,7 @@ func holdLedger(ctx context.Context, c *config, ledger *clickhouse.Ledger) error
 // ledgerArchive keeps the catalogue beside the ledger that was decided by it.
 type ledgerArchive struct{ *clickhouse.Ledger }
 
-func (a ledgerArchive) PutCatalogueVersion(ctx context.Context, v catalog.Version) error {
+func (a ledgerArchive) PutCatalogueVersion(ctx context.Context, v published.Version) error {
 	return a.Ledger.PutCatalogueVersion(ctx, clickhouse.CatalogueVersion{
 		Hash: v.Hash, Previous: v.Previous, EffectiveFrom: v.EffectiveFrom(), PublishedAt: v.PublishedAt, Body: v.Body,
 	})

@@ -9,6 +9,7 @@ import (
 
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/changes"
+	"ristourne/processor/catalog/published"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules/offer"
 )
@@ -89,7 +90,7 @@ func (o *diffOptions) catalogues(ctx context.Context, deps offersDeps, given []s
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	preview, err := catalog.PreviewOf(ctx, client, loaded, catalog.PublishOptions{Prefix: prefix, RemoveMissing: o.removeMissing})
+	preview, err := published.PreviewOf(ctx, client, loaded, published.PublishOptions{Prefix: prefix, RemoveMissing: o.removeMissing})
 	if err != nil {
 		return nil, nil, err
 	}

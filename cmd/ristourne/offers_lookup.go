@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/rules"
 )
 
@@ -67,7 +68,7 @@ type shownEntry struct {
 	Text          string       `json:"text,omitempty"`
 }
 
-func shown(e catalog.Entry) shownEntry {
+func shown(e published.Entry) shownEntry {
 	return shownEntry{
 		Kind: e.Kind, ID: e.ID, Name: e.Name, Version: e.Version, EffectiveFrom: instantText(e.From, ""),
 		InForce: e.InForce, Ended: e.Ended, Stores: e.Stores, Offers: e.Offers,
@@ -75,7 +76,7 @@ func shown(e catalog.Entry) shownEntry {
 }
 
 func listOffers(ctx context.Context, stdout io.Writer, p publishedCatalogue, _ []string) error {
-	entries, now, err := catalog.Entries(ctx, p.client, p.prefix)
+	entries, now, err := published.Entries(ctx, p.client, p.prefix)
 	if err != nil {
 		return explainEmpty(err)
 	}
@@ -101,7 +102,7 @@ func listOffers(ctx context.Context, stdout io.Writer, p publishedCatalogue, _ [
 }
 
 // state says what a version is at Redis' time.
-func state(e catalog.Entry, now rules.Instant) string {
+func state(e published.Entry, now rules.Instant) string {
 	switch coming := e.From.After(now); {
 	case e.InForce:
 		return "in force"
@@ -117,7 +118,7 @@ func state(e catalog.Entry, now rules.Instant) string {
 
 // explainEmpty says what to do where nothing is published.
 func explainEmpty(err error) error {
-	if errors.Is(err, catalog.ErrEmpty) {
+	if errors.Is(err, published.ErrEmpty) {
 		return fmt.Errorf("%w: publish one (ristourne offers publish DIR), or bring back what Redis lost", err)
 	}
 	return err
@@ -129,7 +130,7 @@ func newOffersShowCommand(deps offersDeps) *cobra.Command {
 }
 
 func showOffers(ctx context.Context, stdout io.Writer, p publishedCatalogue, given []string) error {
-	entries, now, err := catalog.Entries(ctx, p.client, p.prefix)
+	entries, now, err := published.Entries(ctx, p.client, p.prefix)
 	if err != nil {
 		return explainEmpty(err)
 	}
@@ -149,7 +150,7 @@ func showOffers(ctx context.Context, stdout io.Writer, p publishedCatalogue, giv
 	return nil
 }
 
-func showEntry(stdout io.Writer, e catalog.Entry, now rules.Instant, asJSON bool) error {
+func showEntry(stdout io.Writer, e published.Entry, now rules.Instant, asJSON bool) error {
 	if asJSON {
 		s := shown(e)
 		s.Text = e.Text
@@ -174,15 +175,15 @@ type shownVersion struct {
 }
 
 type shownChange struct {
-	Change        catalog.ChangeKind `json:"change"`
-	Kind          catalog.Kind       `json:"kind"`
-	ID            string             `json:"id"`
-	Version       string             `json:"version"`
-	EffectiveFrom string             `json:"effective_from,omitempty"` // none: from ever
+	Change        published.ChangeKind `json:"change"`
+	Kind          catalog.Kind         `json:"kind"`
+	ID            string               `json:"id"`
+	Version       string               `json:"version"`
+	EffectiveFrom string               `json:"effective_from,omitempty"` // none: from ever
 }
 
 func historyOfOffers(ctx context.Context, stdout io.Writer, p publishedCatalogue, _ []string) error {
-	versions, err := catalog.History(ctx, p.client, p.prefix)
+	versions, err := published.History(ctx, p.client, p.prefix)
 	if err != nil {
 		return explainEmpty(err)
 	}
@@ -203,7 +204,7 @@ func historyOfOffers(ctx context.Context, stdout io.Writer, p publishedCatalogue
 	return table.Flush()
 }
 
-func shownOf(v catalog.Version) shownVersion {
+func shownOf(v published.Version) shownVersion {
 	s := shownVersion{Number: v.Number, Hash: v.Hash, Previous: v.Previous, PublishedAt: v.PublishedAt.String()}
 	for _, c := range v.Changes {
 		s.Changes = append(s.Changes, shownChange{c.Kind, c.Subject.Kind, c.ID, c.Version, instantText(c.From, "")})

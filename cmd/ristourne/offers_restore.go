@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 )
 
 func newOffersRestoreCommand(deps offersDeps) *cobra.Command {
@@ -45,8 +45,8 @@ func restoreOffers(cmd *cobra.Command, deps offersDeps, config, tip string) (err
 	if err != nil {
 		return err
 	}
-	_, _, empty := catalog.Entries(ctx, client, prefix)
-	version, err := catalog.Restore(ctx, client, prefix, bodies, tip)
+	_, _, empty := published.Entries(ctx, client, prefix)
+	version, err := published.Restore(ctx, client, prefix, bodies, tip)
 	if err != nil {
 		return err
 	}

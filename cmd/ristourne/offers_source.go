@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules/offer"
 )
@@ -37,7 +38,7 @@ func (s *catalogueSource) load(ctx context.Context, deps offersDeps) (loaded *ca
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	loaded, _, err = catalog.Read(ctx, client, prefix)
+	loaded, _, err = published.Read(ctx, client, prefix)
 	return loaded, explainEmpty(err)
 }
 

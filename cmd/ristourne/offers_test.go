@@ -14,17 +14,17 @@ import (
 
 	"ristourne/deploy/parts"
 	"ristourne/deploy/parts/partstest"
-	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/processor/sourcefile"
 )
 
 // memoryArchive keeps versions, or fails.
 type memoryArchive struct {
-	versions *[]catalog.Version
+	versions *[]published.Version
 	err      error
 }
 
-func (a memoryArchive) PutCatalogueVersion(_ context.Context, v catalog.Version) error {
+func (a memoryArchive) PutCatalogueVersion(_ context.Context, v published.Version) error {
 	*a.versions = append(*a.versions, v)
 	return a.err
 }
@@ -43,7 +43,7 @@ func (memoryArchive) Close() error { return nil }
 type offersShell struct {
 	deps     offersDeps
 	server   *parts.Redis
-	archived []catalog.Version
+	archived []published.Version
 }
 
 func newOffersShell(t *testing.T) *offersShell {
@@ -94,7 +94,7 @@ func TestOffersArePublishedAndLookedUp(t *testing.T) {
 	t.Parallel()
 	s := newOffersShell(t)
 	for _, command := range []string{"list", "history"} {
-		if _, _, err := s.run(t, command, "--config", "c"); !errors.Is(err, catalog.ErrEmpty) {
+		if _, _, err := s.run(t, command, "--config", "c"); !errors.Is(err, published.ErrEmpty) {
 			t.Errorf("%s of an empty Redis says %v", command, err)
 		}
 	}
@@ -142,7 +142,7 @@ func TestPublishTellsFaultsAndChangesNothing(t *testing.T) {
 		t.Fatalf("error is %v", err)
 	}
 	wantText(t, stderr, "partner.yaml:7:34: ", "nothing is published")
-	if _, _, err := s.run(t, "list", "--config", "c"); !errors.Is(err, catalog.ErrEmpty) {
+	if _, _, err := s.run(t, "list", "--config", "c"); !errors.Is(err, published.ErrEmpty) {
 		t.Errorf("after a refusal the catalogue is %v", err)
 	}
 }

@@ -22,7 +22,7 @@ import (
 
 	"ristourne/processor"
 	"ristourne/processor/accounts"
-	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
@@ -168,7 +168,7 @@ type openedEdges struct {
 	redis       redis.UniversalClient
 	accounts    *accounts.Store
 	ledger      *clickhouse.Ledger
-	watcher     *catalog.Watcher
+	watcher     *published.Watcher
 	payer       *credits.Writer
 	teller      *referrals.Writer
 	deadLetters *deadletters.Writer
@@ -220,7 +220,7 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	if err := waitForRedis(ctx, c, e.accounts, log); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	e.watcher = catalog.NewWatcher(client, catalog.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
+	e.watcher = published.NewWatcher(client, published.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
 	if e.ledger, err = openLedger(ctx, c, log); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}

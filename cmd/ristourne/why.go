@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor"
-	"ristourne/processor/catalog"
+	"ristourne/processor/catalog/published"
 	"ristourne/rules"
 	"ristourne/rules/engine"
 	"ristourne/rules/explain"
@@ -157,10 +157,10 @@ func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*engine.Sna
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	// A watcher waits until there is a catalogue; this says that there is none.
-	if _, _, err := catalog.Entries(ctx, client, c.Redis.Prefix); err != nil {
+	if _, _, err := published.Entries(ctx, client, c.Redis.Prefix); err != nil {
 		return nil, fmt.Errorf("look up the catalogue in Redis at %v: %w", c.Redis.Addresses, explainEmpty(err))
 	}
-	watcher := catalog.NewWatcher(client, catalog.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
+	watcher := published.NewWatcher(client, published.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
 	go watcher.Run(ctx) //nolint:errcheck // Wait gives its error
 	if err := watcher.Wait(ctx); err != nil {
 		return nil, fmt.Errorf("compile the catalogue in Redis at %v: %w", c.Redis.Addresses, err)

@@ -28,22 +28,22 @@ const cardNumberFault = "this holds a card number: take it out, and rename what 
 // cardNumbers refuses card numbers anywhere in a file. A merchant id that is no
 // longer than one can be may be a number that merely looks so, one in ten of
 // those that begin alike: that is warned of.
-func (c *checker) cardNumbers(d *document) {
-	if d.stamped || c.superseded(d) || !c.whole && len(d.text) == 0 || !anyLineHolds(d.text) {
+func (c *checker) cardNumbers(d *Document) {
+	if d.Stamped || c.superseded(d) || !c.whole && len(d.Text) == 0 || !anyLineHolds(d.Text) {
 		return
 	}
 	s := cardSearch{root: c.trees.find(d, path{}), told: map[int]bool{}}
 	s.look(s.root, "")
-	s.comments(d.text)
+	s.comments(d.Text)
 	for i := range s.faults {
-		s.faults[i].File, s.faults[i].Message = d.shownAs, cardNumberFault
+		s.faults[i].File, s.faults[i].Message = d.ShownAs, cardNumberFault
 	}
 	for i := range s.warnings {
-		s.warnings[i].File = d.shownAs
+		s.warnings[i].File = d.ShownAs
 		s.warnings[i].Message = "this merchant id looks like a card number; it is right if the acquirer states it so"
 	}
-	showLines(s.faults, d.text)
-	showLines(s.warnings, d.text)
+	showLines(s.faults, d.Text)
+	showLines(s.warnings, d.Text)
 	c.placed, c.placedWarnings = append(c.placed, s.faults...), append(c.placedWarnings, s.warnings...)
 }
 

@@ -10,7 +10,7 @@ import (
 // What a file's values must be together. A value that couldn't be read is its
 // zero value here, and was a fault already: nothing more is said of it.
 
-func (c *checker) checkProgramme(d *document, p *offer.Programme) {
+func (c *checker) checkProgramme(d *Document, p *offer.Programme) {
 	doc := d.programme
 	for i, r := range doc.cardTokenRanges {
 		if r.Prefix != "" && r.Length > 0 && r.Length < len(r.Prefix) {
@@ -27,7 +27,7 @@ func (c *checker) checkProgramme(d *document, p *offer.Programme) {
 	check.offers(doc.offers, p.Offers)
 }
 
-func (c *checker) checkPartner(d *document, p *offer.Partner, in *offer.Programme) {
+func (c *checker) checkPartner(d *Document, p *offer.Partner, in *offer.Programme) {
 	if p.ID == programmeWord {
 		c.fault(d, path{"partner"}, "a partner can't be called %q, since a campaign names the programme's own offers so: write another id", p.ID)
 	}
@@ -44,7 +44,7 @@ func (c *checker) checkPartner(d *document, p *offer.Partner, in *offer.Programm
 }
 
 // checkCommission holds a commission to one form, in the currency of the terms.
-func (c *checker) checkCommission(d *document, at path, owed *commission, currency money.Currency, terms string) {
+func (c *checker) checkCommission(d *Document, at path, owed *commission, currency money.Currency, terms string) {
 	c.checkCommissionForm(d, at, owed)
 	if owed.rateMillionths > wholeMillionths {
 		c.fault(d, at, "a commission of %s is more than the purchase itself: write at most 100%%", money.FormatPercent(owed.rateMillionths))
@@ -78,7 +78,7 @@ type placedAmount struct {
 }
 
 // checkCommissionForm refuses keys of two forms beside each other.
-func (c *checker) checkCommissionForm(d *document, at path, owed *commission) {
+func (c *checker) checkCommissionForm(d *Document, at path, owed *commission) {
 	share := owed.rateMillionths != 0 || !isNone(owed.fixed.currency)
 	forms := map[string]bool{
 		"tiers": owed.tiers != nil, "cost_plus": owed.costMillionths != 0, "subscription": !isNone(owed.subscription.currency),
@@ -100,9 +100,9 @@ func (c *checker) checkCommissionForm(d *document, at path, owed *commission) {
 func isNone(currency money.Currency) bool { return currency == money.Currency{} }
 
 // checkStores gives the stores of the partner by id.
-func (c *checker) checkStores(d *document) map[string]int {
+func (c *checker) checkStores(d *Document) map[string]int {
 	stores := map[string]int{}
-	changeable := !d.stamped && !c.superseded(d)
+	changeable := !d.Stamped && !c.superseded(d)
 	for i := range d.partner.stores {
 		s := &d.partner.stores[i]
 		if len(s.keys) == 0 && changeable && c.whole {
@@ -128,7 +128,7 @@ const noKeys = "store %q has no key, so no purchase is ever found there: write i
 
 // checkKey holds a key to exactly one of the ways in which a card message can
 // name a store.
-func (c *checker) checkKey(d *document, at path, k *keyDoc) {
+func (c *checker) checkKey(d *Document, at path, k *keyDoc) {
 	byNetwork := k.network != "" || k.networkMerchantID != ""
 	byMID := k.mid != "" || k.acquirer != "" || k.subMerchant != "" || k.terminal != ""
 	switch {
@@ -147,7 +147,7 @@ func (c *checker) checkKey(d *document, at path, k *keyDoc) {
 }
 
 // checkWindow holds [from, until) to some time in it.
-func (c *checker) checkWindow(d *document, at path, from, until offer.LocalTime) {
+func (c *checker) checkWindow(d *Document, at path, from, until offer.LocalTime) {
 	if !from.IsZero() && !until.IsZero() && compareLocal(from, until) >= 0 {
 		c.fault(d, at.to("until"), "until is not after from, and until itself is no part of the window: write a later until")
 	}

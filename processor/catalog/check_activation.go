@@ -10,7 +10,7 @@ import (
 
 // activatable is one offer that members activate, as one version has it.
 type activatable struct {
-	doc         *document
+	doc         *Document
 	index       int // of the offer
 	of          string
 	from, until rules.Instant
@@ -20,9 +20,9 @@ type activatable struct {
 // checkActivations refuses one id for offers of several partners that members
 // activate: a fact that names the id alone would mean each of them. Unless all of
 // them say that it does.
-func (c *checker) checkActivations(documents []*document, catalogue *offer.Catalogue) {
+func (c *checker) checkActivations(documents []*Document, catalogue *offer.Catalogue) {
 	byID := map[string][]activatable{}
-	look := func(d *document, of string, offers []offer.Offer) {
+	look := func(d *Document, of string, offers []offer.Offer) {
 		from, until := c.inForceWithin(d)
 		for i := range offers {
 			o := &offers[i]
@@ -38,7 +38,7 @@ func (c *checker) checkActivations(documents []*document, catalogue *offer.Catal
 		look(d, programmeWord, catalogue.Programmes[i].Offers)
 	}
 	for i, d := range documents[len(catalogue.Programmes):][:len(catalogue.Partners)] {
-		look(d, d.subject.ID, catalogue.Partners[i].Offers)
+		look(d, d.Subject.ID, catalogue.Partners[i].Offers)
 	}
 	ids := names(byID)
 	slices.Sort(ids)
@@ -69,11 +69,11 @@ func (c *checker) refuseUnshared(id string, all []activatable) {
 }
 
 // inForceWithin is when the version holds.
-func (c *checker) inForceWithin(d *document) (from, until rules.Instant) {
-	from, until = d.version.From, rules.MaxInstant
-	versions := c.versions[d.subject]
+func (c *checker) inForceWithin(d *Document) (from, until rules.Instant) {
+	from, until = d.Version.From, rules.MaxInstant
+	versions := c.versions[d.Subject]
 	if i := slices.Index(versions, d); i >= 0 && i+1 < len(versions) {
-		until = versions[i+1].version.From
+		until = versions[i+1].Version.From
 	}
 	return from, until
 }

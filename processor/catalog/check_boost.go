@@ -50,7 +50,7 @@ func (b *boostDoc) verb() string {
 	return "multiply"
 }
 
-func (c *checker) boostIDs(d *document, at path, boosts []boostDoc) {
+func (c *checker) boostIDs(d *Document, at path, boosts []boostDoc) {
 	first := map[string]int{}
 	for i := range boosts {
 		id := boosts[i].id
@@ -63,7 +63,7 @@ func (c *checker) boostIDs(d *document, at path, boosts []boostDoc) {
 }
 
 // checkBoost checks what a boost is by itself, of an offer or of a campaign.
-func (c *checker) checkBoost(d *document, at path, b *boostDoc) {
+func (c *checker) checkBoost(d *Document, at path, b *boostDoc) {
 	c.checkWindow(d, at, b.from, b.until)
 	given := b.given()
 	if given == nil {

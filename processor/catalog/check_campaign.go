@@ -9,7 +9,7 @@ import (
 )
 
 // checkCampaign checks what the values of a campaign must be together.
-func (c *checker) checkCampaign(d *document, in *offer.Programme) {
+func (c *checker) checkCampaign(d *Document, in *offer.Programme) {
 	doc := d.campaign
 	c.checkWindow(d, path{}, doc.from, doc.until)
 	c.boostIDs(d, path{"boosts"}, doc.boosts)
@@ -25,7 +25,7 @@ func (c *checker) checkCampaign(d *document, in *offer.Programme) {
 	}
 }
 
-func (c *checker) checkCampaignBudget(d *document, b *budgetDoc, in *offer.Programme) {
+func (c *checker) checkCampaignBudget(d *Document, b *budgetDoc, in *offer.Programme) {
 	switch {
 	case !b.amount.written():
 	case b.amount.isZero():
@@ -41,7 +41,7 @@ func (c *checker) checkCampaignBudget(d *document, b *budgetDoc, in *offer.Progr
 }
 
 // checkPointsOf holds a rate in points to what the programme gives.
-func (c *checker) checkPointsOf(d *document, at path, given rate, in *offer.Programme) {
+func (c *checker) checkPointsOf(d *Document, at path, given rate, in *offer.Programme) {
 	if !c.givesPoints(in) {
 		c.faultNoPoints(d, at, in)
 		return
@@ -59,23 +59,23 @@ func (c *checker) givesPoints(in *offer.Programme) bool {
 	if in.Points.Code != "" || isNone(in.Currency) {
 		return true
 	}
-	return slices.ContainsFunc(c.programmes[in.ID], func(d *document) bool {
+	return slices.ContainsFunc(c.programmes[in.ID], func(d *Document) bool {
 		return d.programme != nil && d.programme.points.broken
 	})
 }
 
-func (c *checker) faultNoPoints(d *document, at path, in *offer.Programme) {
+func (c *checker) faultNoPoints(d *Document, at path, in *offer.Programme) {
 	c.fault(d, at, "programme %s gives no points: write them in its file, such as `points: {code: MILES, value: 0.005 %s}`, or give money", in.ID, in.Currency)
 }
 
-func (c *checker) faultInexact(d *document, at path, given rate, in *offer.Programme) {
+func (c *checker) faultInexact(d *Document, at path, given rate, in *offer.Programme) {
 	c.fault(d, at, "%s can't be counted exactly: for each minor unit of money it has to be a whole number of millionths of what %s are counted in (%d decimals)",
 		given, in.Points.Code, in.Points.Decimals)
 }
 
 // checkReferences holds campaigns to offers that some version has: a campaign may
 // come before the offers it raises.
-func (c *checker) checkReferences(documents []*document, catalogue *offer.Catalogue) {
+func (c *checker) checkReferences(documents []*Document, catalogue *offer.Catalogue) {
 	if len(catalogue.Campaigns) == 0 || !c.whole {
 		return
 	}

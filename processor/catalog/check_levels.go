@@ -10,16 +10,16 @@ import (
 // checkLevels holds the files of levels to one each programme, and every level
 // that a file names to those that exist. What was published, or in force before,
 // stays as it is, whatever levels there are today.
-func (c *checker) checkLevels(documents []*document) {
+func (c *checker) checkLevels(documents []*Document) {
 	known := map[string][]string{} // by programme, over all versions
-	by := map[string]*document{}
+	by := map[string]*Document{}
 	for _, d := range documents {
 		if d.levels == nil {
 			continue
 		}
 		programme := c.programmeOf(d).ID
-		if first := by[programme]; first != nil && first.subject != d.subject {
-			c.fault(d, path{}, "%s says already which levels programme %s has: write `programme: %s` in both files if they are versions of one, or remove one", first.file, programme, programme)
+		if first := by[programme]; first != nil && first.Subject != d.Subject {
+			c.fault(d, path{}, "%s says already which levels programme %s has: write `programme: %s` in both files if they are versions of one, or remove one", first.File, programme, programme)
 		}
 		by[programme] = d
 		c.checkLevelIDs(d)
@@ -30,10 +30,10 @@ func (c *checker) checkLevels(documents []*document) {
 		}
 	}
 	for _, d := range documents {
-		if d.stamped || c.superseded(d) || !c.whole {
+		if d.Stamped || c.superseded(d) || !c.whole {
 			continue
 		}
-		programme := d.subject.ID
+		programme := d.Subject.ID
 		if d.programme == nil {
 			programme = c.programmeIDOf(d)
 		}
@@ -46,12 +46,12 @@ func (c *checker) checkLevels(documents []*document) {
 }
 
 // superseded reports whether a later version of the subject is in force.
-func (c *checker) superseded(d *document) bool {
-	versions := c.versions[d.subject]
-	return len(versions) > 0 && !d.version.From.After(c.now) && inForce(versions, c.now) != d
+func (c *checker) superseded(d *Document) bool {
+	versions := c.versions[d.Subject]
+	return len(versions) > 0 && !d.Version.From.After(c.now) && inForce(versions, c.now) != d
 }
 
-func (c *checker) checkLevelIDs(d *document) {
+func (c *checker) checkLevelIDs(d *Document) {
 	first := map[string]int{}
 	for i, l := range d.levels.levels {
 		if n, twice := first[l.id]; twice && l.id != "" {
@@ -62,7 +62,7 @@ func (c *checker) checkLevelIDs(d *document) {
 	}
 }
 
-func (c *checker) checkLevelsNamed(d *document, levels []string) {
+func (c *checker) checkLevelsNamed(d *Document, levels []string) {
 	d.eachAudience(func(at path, a *offer.Audience) {
 		for i, level := range a.Levels {
 			if level != "" && !slices.Contains(levels, level) {
@@ -73,7 +73,7 @@ func (c *checker) checkLevelsNamed(d *document, levels []string) {
 }
 
 // hintAtLevels says once a file that nobody checks the levels it names.
-func (c *checker) hintAtLevels(d *document) {
+func (c *checker) hintAtLevels(d *Document) {
 	said := !c.newest(d)
 	d.eachAudience(func(at path, a *offer.Audience) {
 		if len(a.Levels) > 0 && !said {
@@ -84,7 +84,7 @@ func (c *checker) hintAtLevels(d *document) {
 }
 
 // eachAudience gives every audience that a file names, with its place.
-func (d *document) eachAudience(each func(at path, a *offer.Audience)) {
+func (d *Document) eachAudience(each func(at path, a *offer.Audience)) {
 	switch {
 	case d.programme != nil:
 		eachOfferAudience(d.programme.offers, each)

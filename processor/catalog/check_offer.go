@@ -11,7 +11,7 @@ import (
 // offerChecker checks the offers of one file.
 type offerChecker struct {
 	*checker
-	doc       *document
+	doc       *Document
 	programme *offer.Programme // as it is when the file comes into force
 	own       bool             // the offers are the programme's
 	// Of a partner: its stores by id, what it owes and in what.

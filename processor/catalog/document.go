@@ -35,8 +35,8 @@ const (
 // kindOrder is the order in which subjects are told: what others refer to first.
 var kindOrder = []Kind{KindProgramme, KindPartner, KindLevels, KindCampaign}
 
-// compareSubjects orders subjects by kind, then by id.
-func compareSubjects(a, b Subject) int {
+// CompareSubjects orders subjects by kind, then by id.
+func CompareSubjects(a, b Subject) int {
 	return cmp.Or(
 		cmp.Compare(slices.Index(kindOrder, a.Kind), slices.Index(kindOrder, b.Kind)),
 		strings.Compare(a.ID, b.ID),
@@ -52,22 +52,22 @@ type Subject struct {
 
 func (s Subject) String() string { return string(s.Kind) + " " + s.ID }
 
-// document is one file, read: one version of its subject.
-type document struct {
-	file    string // within the folder, with slashes
-	shownAs string // how faults name it
-	text    []byte
-	subject Subject
-	// meaning is the SHA-256 of what the file says, whatever its comments, the
+// Document is one file, read: one version of its subject.
+type Document struct {
+	File    string // within the folder, with slashes
+	ShownAs string // how faults name it
+	Text    []byte
+	Subject Subject
+	// Meaning is the SHA-256 of what the file says, whatever its comments, the
 	// order of its keys and its effective_from: files of one meaning are one
 	// version.
-	meaning string
-	// version is worked out from effective_from, or was stamped when the
+	Meaning string
+	// Version is worked out from effective_from, or was stamped when the
 	// document was published.
-	version offer.Version
-	stamped bool
-	// published is when Redis took it; zero: not published.
-	published rules.Instant
+	Version offer.Version
+	Stamped bool
+	// Published is when Redis took it; zero: not published.
+	Published rules.Instant
 	// zone is the programme's, in which its dates are read.
 	zone *time.Location
 	// The content, by kind. All are nil where the subject ended.
@@ -77,8 +77,8 @@ type document struct {
 	campaign  *campaignDoc
 }
 
-// clock is the zone in which the document's dates are told.
-func (d *document) clock() *time.Location {
+// Clock is the zone in which the document's dates are told.
+func (d *Document) Clock() *time.Location {
 	if d.zone == nil {
 		return time.UTC
 	}
@@ -86,7 +86,7 @@ func (d *document) clock() *time.Location {
 }
 
 // effective is what the file says of its coming into force.
-func (d *document) effective() effective {
+func (d *Document) effective() effective {
 	switch {
 	case d.programme != nil:
 		return d.programme.effective
@@ -101,7 +101,7 @@ func (d *document) effective() effective {
 }
 
 // named is the programme that the file says it belongs to; empty: none.
-func (d *document) named() string {
+func (d *Document) named() string {
 	switch {
 	case d.partner != nil:
 		return d.partner.programme
@@ -116,19 +116,19 @@ func (d *document) named() string {
 // maxFileBytes bounds one file: a chain of 50,000 stores fits.
 const maxFileBytes = 8 << 20
 
-// readDocument reads one file. The document is whole as far as there is no
+// ReadDocument reads one file. The document is whole as far as there is no
 // fault in it; it is nil where the file says nothing that can be read.
-func readDocument(file, shownAs string, text []byte) (*document, []sourcefile.Fault) {
+func ReadDocument(file, shownAs string, text []byte) (*Document, []sourcefile.Fault) {
 	r := &reader{file: shownAs}
 	doc := r.document(text)
 	if doc != nil {
-		doc.file, doc.shownAs, doc.text = file, shownAs, text
+		doc.File, doc.ShownAs, doc.Text = file, shownAs, text
 	}
 	showLines(r.faults, text)
 	return doc, r.faults
 }
 
-func (r *reader) document(text []byte) *document {
+func (r *reader) document(text []byte) *Document {
 	root, err := parseYAML(text)
 	if err != nil {
 		var at *syntaxError
@@ -143,7 +143,7 @@ func (r *reader) document(text []byte) *document {
 	}
 	sum := sha256.New()
 	r.digest(sum, root, 0)
-	doc := &document{meaning: hex.EncodeToString(sum.Sum(nil))}
+	doc := &Document{Meaning: hex.EncodeToString(sum.Sum(nil))}
 	if !doc.content(r, root) {
 		r.misshape(root, "this file is about none of what a catalogue has: begin it with `partner: ID`, `programme: ID`, `campaign: ID` or `levels: [...]`")
 		return nil
@@ -154,24 +154,24 @@ func (r *reader) document(text []byte) *document {
 // content reads what the file is about, which one of its keys says; false: none
 // does. Of several the first counts: what a partner belongs to is no programme's
 // file.
-func (d *document) content(r *reader, root *yaml.Node) bool {
+func (d *Document) content(r *reader, root *yaml.Node) bool {
 	switch {
 	case childOf(root, "partner") != nil:
 		d.partner = &partnerDoc{}
 		partnerKeys.read(r, root, d.partner)
-		d.subject = Subject{KindPartner, d.partner.id}
+		d.Subject = Subject{KindPartner, d.partner.id}
 	case childOf(root, "campaign") != nil:
 		d.campaign = &campaignDoc{}
 		campaignKeys.read(r, root, d.campaign)
-		d.subject = Subject{KindCampaign, d.campaign.id}
+		d.Subject = Subject{KindCampaign, d.campaign.id}
 	case childOf(root, "levels") != nil:
 		d.levels = &levelsDoc{}
 		levelsKeys.read(r, root, d.levels)
-		d.subject = Subject{KindLevels, cmp.Or(d.levels.programme, onlyProgramme)}
+		d.Subject = Subject{KindLevels, cmp.Or(d.levels.programme, onlyProgramme)}
 	case childOf(root, "programme") != nil:
 		d.programme = &programmeDoc{}
 		programmeKeys.read(r, root, d.programme)
-		d.subject = Subject{KindProgramme, d.programme.id}
+		d.Subject = Subject{KindProgramme, d.programme.id}
 	default:
 		return false
 	}
@@ -300,3 +300,54 @@ func versionID(from rules.Instant, zone *time.Location, meaning string) string {
 	}
 	return date + "." + meaning[:6]
 }
+
+// Name is what members know the subject as; empty: the file doesn't say.
+func (d *Document) Name() string {
+	switch {
+	case d.partner != nil:
+		return d.partner.name
+	case d.programme != nil:
+		return d.programme.name
+	case d.campaign != nil:
+		return d.campaign.name
+	}
+	return ""
+}
+
+// Holds counts what is in the document.
+func (d *Document) Holds() (stores, offers, boosts, levels int) {
+	switch {
+	case d.partner != nil:
+		return len(d.partner.stores), len(d.partner.offers), 0, 0
+	case d.programme != nil:
+		return 0, len(d.programme.offers), 0, 0
+	case d.campaign != nil:
+		return 0, 0, len(d.campaign.boosts), 0
+	case d.levels != nil:
+		return 0, 0, 0, len(d.levels.levels)
+	}
+	return 0, 0, 0, 0
+}
+
+// TakesEveryone reports whether it is of a programme that takes every account as
+// a member.
+func (d *Document) TakesEveryone() bool {
+	return d.programme != nil && d.programme.enrolment == offer.EnrolmentAutomatic
+}
+
+// As is the document as another version of its subject, with its content or, where
+// the subject ends, without.
+func (d *Document) As(version offer.Version) *Document {
+	as := *d
+	as.Version, as.Stamped = version, true
+	if version.Ended {
+		as.partner, as.levels, as.campaign, as.Text = nil, nil, nil, nil
+	}
+	return &as
+}
+
+// EffectiveText is the file's effective_from as it is written; empty: none.
+func (d *Document) EffectiveText() string { return d.effective().text }
+
+// VersionAt names the document's version that comes into force at an instant.
+func (d *Document) VersionAt(from rules.Instant) string { return versionID(from, d.Clock(), d.Meaning) }

@@ -63,20 +63,20 @@ func childOf(node *yaml.Node, step any) *yaml.Node {
 // A finding is a fault whose place is known by its path only: nodes are dropped
 // as soon as a file is read (they take ten times the file's size), and the few
 // files that have findings are read once more to find their lines.
-type finding struct {
-	doc     *document
+type Finding struct {
+	doc     *Document
 	path    path
 	message string
 }
 
 // trees are the nodes of the files in which something was looked for.
-type trees map[*document]*yaml.Node
+type trees map[*Document]*yaml.Node
 
-func (t trees) find(doc *document, p path) *yaml.Node {
+func (t trees) find(doc *Document, p path) *yaml.Node {
 	root, ok := t[doc]
 	if !ok {
 		var err error
-		if root, err = parseYAML(doc.text); err != nil { // it was read before: only an ended subject has no text
+		if root, err = parseYAML(doc.Text); err != nil { // it was read before: only an ended subject has no text
 			root = &yaml.Node{Line: 1, Column: 1}
 		}
 		t[doc] = root
@@ -85,15 +85,15 @@ func (t trees) find(doc *document, p path) *yaml.Node {
 }
 
 // locate turns findings into faults, in the order of files and lines.
-func (t trees) locate(findings []finding) []sourcefile.Fault {
-	byDocument := map[*document][]sourcefile.Fault{}
+func (t trees) locate(findings []Finding) []sourcefile.Fault {
+	byDocument := map[*Document][]sourcefile.Fault{}
 	for _, f := range findings {
 		at := t.find(f.doc, f.path)
-		byDocument[f.doc] = append(byDocument[f.doc], sourcefile.Fault{File: f.doc.shownAs, Line: at.Line, Column: at.Column, Message: f.message})
+		byDocument[f.doc] = append(byDocument[f.doc], sourcefile.Fault{File: f.doc.ShownAs, Line: at.Line, Column: at.Column, Message: f.message})
 	}
 	faults := make([]sourcefile.Fault, 0, len(findings))
 	for doc, list := range byDocument {
-		showLines(list, doc.text)
+		showLines(list, doc.Text)
 		faults = append(faults, list...)
 	}
 	sourcefile.Sort(faults)
@@ -112,3 +112,15 @@ func parsePath(text string) path {
 	}
 	return p
 }
+
+// NewFinding is a finding at one of the document's keys; an empty one is the whole.
+func NewFinding(doc *Document, key, message string) Finding {
+	f := Finding{doc: doc, message: message}
+	if key != "" {
+		f.path = path{key}
+	}
+	return f
+}
+
+// Locate turns findings into faults, as trees.locate.
+func Locate(findings []Finding) []sourcefile.Fault { return trees{}.locate(findings) }

@@ -24,7 +24,7 @@ func FuzzReadDocument(f *testing.F) {
 	}
 	e := newEditor(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
-		doc, faults := readDocument("a.yaml", "a.yaml", text)
+		doc, faults := ReadDocument("a.yaml", "a.yaml", text)
 		for _, fault := range faults {
 			if fault.Line < 1 || fault.Column < 1 || fault.Message == "" {
 				t.Fatalf("a fault without a place: %+v", fault)
@@ -36,8 +36,8 @@ func FuzzReadDocument(f *testing.F) {
 			}
 			return
 		}
-		again, _ := readDocument("a.yaml", "a.yaml", text)
-		if again.meaning != doc.meaning {
+		again, _ := ReadDocument("a.yaml", "a.yaml", text)
+		if again.Meaning != doc.Meaning {
 			t.Fatal("the same bytes mean two things")
 		}
 		if what := e.disagreement(text); what != "" {
@@ -49,13 +49,13 @@ func FuzzReadDocument(f *testing.F) {
 
 // wantJudged assembles a document with a programme around it: either there is a
 // snapshot, or something is said in this file.
-func wantJudged(t interface{ Fatalf(string, ...any) }, doc *document, faults []sourcefile.Fault) {
-	documents := []*document{doc}
+func wantJudged(t interface{ Fatalf(string, ...any) }, doc *Document, faults []sourcefile.Fault) {
+	documents := []*Document{doc}
 	if doc.programme == nil {
-		programme, _ := readDocument("programme.yaml", "programme.yaml", []byte(fuzzProgramme))
+		programme, _ := ReadDocument("programme.yaml", "programme.yaml", []byte(fuzzProgramme))
 		documents = append(documents, programme)
 	}
-	loaded, err := assemble(".", documents, faults, noon)
+	loaded, err := Assemble(".", documents, faults, noon)
 	switch {
 	case (err == nil) == (loaded == nil):
 		t.Fatalf("loaded %v with error %v", loaded, err)

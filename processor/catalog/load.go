@@ -11,8 +11,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
@@ -27,13 +28,13 @@ type Loaded struct {
 	// Warnings are about what is legal but surely not meant.
 	Warnings []sourcefile.Fault
 
-	documents []*document // in the order of subject and version
+	Documents []*Document // in the order of subject and version
 }
 
 // Bounds on a folder.
 const (
 	maxFiles       = 100_000
-	maxFolderBytes = 512 << 20
+	MaxFolderBytes = 512 << 20
 )
 
 // Load reads a folder of offer files. A version without effective_from holds
@@ -44,11 +45,11 @@ func Load(dir string) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return assemble(dir, documents, faults, time.Now())
+	return Assemble(dir, documents, faults, time.Now())
 }
 
 // readFolder reads every offer file under dir.
-func readFolder(dir string) ([]*document, []sourcefile.Fault, error) {
+func readFolder(dir string) ([]*Document, []sourcefile.Fault, error) {
 	files, err := listFiles(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the catalogue folder: %w", err)
@@ -56,22 +57,25 @@ func readFolder(dir string) ([]*document, []sourcefile.Fault, error) {
 	if len(files) == 0 {
 		return nil, nil, fmt.Errorf("no .yaml file in %s: is this the folder of the catalogue?", dir)
 	}
-	documents := make([]*document, len(files))
+	documents := make([]*Document, len(files))
 	faults := make([][]sourcefile.Fault, len(files))
 	errs := make([]error, len(files))
-	inParallel(len(files), func(i int) {
-		shownAs := filepath.Join(dir, files[i])
-		text, err := readBounded(shownAs)
-		if err != nil {
-			errs[i] = err
-			return
-		}
-		documents[i], faults[i] = readDocument(filepath.ToSlash(files[i]), shownAs, text)
-	})
-	if err := errors.Join(errs...); err != nil {
-		return nil, nil, err
+	var readers errgroup.Group
+	readers.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range files {
+		readers.Go(func() error {
+			shownAs := filepath.Join(dir, files[i])
+			var text []byte
+			if text, errs[i] = readBounded(shownAs); errs[i] == nil {
+				documents[i], faults[i] = ReadDocument(filepath.ToSlash(files[i]), shownAs, text)
+			}
+			return errs[i]
+		})
 	}
-	documents = slices.DeleteFunc(documents, func(d *document) bool { return d == nil })
+	if readers.Wait() != nil { // all that can't be read, not the first of it
+		return nil, nil, errors.Join(errs...)
+	}
+	documents = slices.DeleteFunc(documents, func(d *Document) bool { return d == nil })
 	return documents, slices.Concat(faults...), nil
 }
 
@@ -105,8 +109,8 @@ func listFiles(dir string) ([]string, error) {
 			return err
 		}
 		files, bytes = append(files, relative), bytes+info.Size()
-		if len(files) > maxFiles || bytes > maxFolderBytes {
-			return fmt.Errorf("%s holds more than %d files or %d MiB: is this the folder of the catalogue?", dir, maxFiles, maxFolderBytes>>20)
+		if len(files) > maxFiles || bytes > MaxFolderBytes {
+			return fmt.Errorf("%s holds more than %d files or %d MiB: is this the folder of the catalogue?", dir, maxFiles, MaxFolderBytes>>20)
 		}
 		return nil
 	})
@@ -124,31 +128,13 @@ func readBounded(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, maxFileBytes+1))
 }
 
-// inParallel calls work for 0 to n-1, on every core.
-func inParallel(n int, work func(i int)) {
-	var workers sync.WaitGroup
-	next := make(chan int)
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		workers.Go(func() {
-			for i := range next {
-				work(i)
-			}
-		})
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-}
-
-// assemble makes one catalogue of documents: puts the versions of each subject
+// Assemble makes one catalogue of documents: puts the versions of each subject
 // in order, states them in the terms of the rules, and checks what no document
 // can know alone. now decides only what is worth a warning.
-func assemble(dir string, documents []*document, faults []sourcefile.Fault, now time.Time) (*Loaded, error) {
-	c := &checker{now: rules.InstantOf(now), whole: len(faults) == 0, trees: trees{}, homeless: map[*document]bool{}}
+func Assemble(dir string, documents []*Document, faults []sourcefile.Fault, now time.Time) (*Loaded, error) {
+	c := &checker{now: rules.InstantOf(now), whole: len(faults) == 0, trees: trees{}, homeless: map[*Document]bool{}}
 	c.date(documents)
-	sortDocuments(documents)
+	SortDocuments(documents)
 	c.group(documents)
 	if len(c.programmes) == 0 && len(faults) == 0 {
 		faults = append(faults, sourcefile.Fault{
@@ -156,8 +142,8 @@ func assemble(dir string, documents []*document, faults []sourcefile.Fault, now 
 			Message: "there is no programme here: add a file that begins with `programme: ID` and says its currency and zone",
 		})
 	}
-	loaded := &Loaded{Catalogue: c.catalogue(documents), documents: documents}
-	c.claims(documents, loaded.Catalogue)
+	loaded := &Loaded{Catalogue: c.catalogue(documents), Documents: documents}
+	c.keyConflicts(documents, loaded.Catalogue)
 	for _, d := range documents {
 		c.cardNumbers(d)
 	}
@@ -178,16 +164,16 @@ func assemble(dir string, documents []*document, faults []sourcefile.Fault, now 
 	return loaded, nil
 }
 
-// sortDocuments puts them in the order of subjects, each by version.
-func sortDocuments(documents []*document) {
-	slices.SortStableFunc(documents, func(a, b *document) int {
-		return cmp.Or(compareSubjects(a.subject, b.subject), a.version.From.Compare(b.version.From))
+// SortDocuments puts them in the order of subjects, each by version.
+func SortDocuments(documents []*Document) {
+	slices.SortStableFunc(documents, func(a, b *Document) int {
+		return cmp.Or(CompareSubjects(a.Subject, b.Subject), a.Version.From.Compare(b.Version.From))
 	})
 }
 
 // compile makes the snapshot. What the rules still refuse is told in terms of
 // the files.
-func (c *checker) compile(documents []*document, catalogue *offer.Catalogue) *engine.Snapshot {
+func (c *checker) compile(documents []*Document, catalogue *offer.Catalogue) *engine.Snapshot {
 	snapshot, err := engine.Compile(catalogue)
 	var refused offer.Faults
 	switch {
@@ -201,7 +187,7 @@ func (c *checker) compile(documents []*document, catalogue *offer.Catalogue) *en
 
 // refused tells what the rules refuse beyond what was found already. Of a value
 // that has a fault they say more than helps: it is told once.
-func (c *checker) refused(documents []*document, faults offer.Faults) {
+func (c *checker) refused(documents []*Document, faults offer.Faults) {
 	told := map[place]bool{}
 	for _, f := range c.faults {
 		told[placeOf(f.doc, f.path)] = true
@@ -210,7 +196,7 @@ func (c *checker) refused(documents []*document, faults offer.Faults) {
 		offer.SubjectProgramme: KindProgramme, offer.SubjectPartner: KindPartner, offer.SubjectCampaign: KindCampaign,
 	}
 	for _, f := range faults {
-		first := slices.IndexFunc(documents, func(d *document) bool { return d.subject.Kind == kinds[f.Subject] })
+		first := slices.IndexFunc(documents, func(d *Document) bool { return d.Subject.Kind == kinds[f.Subject] })
 		d, at := documents[first+f.Index], parsePath(f.Path)
 		if !told[placeOf(d, at)] && !c.followsFromNoProgramme(d, at) {
 			c.fault(d, at, "%s", f.Message)
@@ -221,19 +207,19 @@ func (c *checker) refused(documents []*document, faults offer.Faults) {
 // followsFromNoProgramme: the currency of a document is its programme's where it
 // states none, so that one whose programme isn't there has none, at each offer
 // anew.
-func (c *checker) followsFromNoProgramme(d *document, at path) bool {
+func (c *checker) followsFromNoProgramme(d *Document, at path) bool {
 	return c.homeless[d] && len(at) > 0 && at[len(at)-1] == "currency"
 }
 
 // place is one element of a list in a file, or one value that is in none: where
 // one fault is enough.
 type place struct {
-	doc *document
+	doc *Document
 	key any
 	at  any
 }
 
-func placeOf(d *document, p path) place {
+func placeOf(d *Document, p path) place {
 	where := place{doc: d}
 	if len(p) > 0 {
 		where.key = p[0]
@@ -250,37 +236,37 @@ type checker struct {
 	// whole: every file could be read, so that what isn't there is missing.
 	whole            bool
 	now              rules.Instant
-	versions         map[Subject][]*document // in order
-	programmes       map[string][]*document  // versions in order, by id
-	faults, warnings []finding
+	versions         map[Subject][]*Document // in order
+	programmes       map[string][]*Document  // versions in order, by id
+	faults, warnings []Finding
 	trees            trees
 	// placed are faults, and warnings, that know their lines.
 	placed, placedWarnings []sourcefile.Fault
 	// homeless are the documents of a programme that isn't there, and said so.
-	homeless map[*document]bool
+	homeless map[*Document]bool
 }
 
-func (c *checker) fault(d *document, at path, format string, args ...any) {
-	c.faults = append(c.faults, finding{d, at, fmt.Sprintf(format, args...)})
+func (c *checker) fault(d *Document, at path, format string, args ...any) {
+	c.faults = append(c.faults, Finding{d, at, fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) warn(d *document, at path, format string, args ...any) {
-	c.warnings = append(c.warnings, finding{d, at, fmt.Sprintf(format, args...)})
+func (c *checker) warn(d *Document, at path, format string, args ...any) {
+	c.warnings = append(c.warnings, Finding{d, at, fmt.Sprintf(format, args...)})
 }
 
 // date works out when each document comes into force, programmes first: the
 // dates of partners are midnights of their programme's zone.
-func (c *checker) date(documents []*document) {
-	var programmes []*document
+func (c *checker) date(documents []*Document) {
+	var programmes []*Document
 	for _, d := range documents {
 		if d.programme != nil {
 			d.setVersion(d.ownZone())
 			programmes = append(programmes, d)
 		}
 	}
-	slices.SortStableFunc(programmes, func(a, b *document) int { return a.version.From.Compare(b.version.From) })
+	slices.SortStableFunc(programmes, func(a, b *Document) int { return a.Version.From.Compare(b.Version.From) })
 	for _, d := range documents {
-		if d.programme == nil && !d.version.Ended {
+		if d.programme == nil && !d.Version.Ended {
 			d.setVersion(zoneAt(programmes, d))
 		}
 	}
@@ -289,11 +275,11 @@ func (c *checker) date(documents []*document) {
 // zoneAt is the zone of the programme that a document belongs to, as it is when
 // the document comes into force. UTC stands for that of no programme, which is a
 // fault.
-func zoneAt(programmes []*document, d *document) *time.Location {
+func zoneAt(programmes []*Document, d *Document) *time.Location {
 	zone := time.UTC
 	for i, p := range programmes {
-		named := d.named() == "" || d.named() == p.subject.ID
-		if named && (i == 0 || !d.effective().at(p.ownZone()).Before(p.version.From)) {
+		named := d.named() == "" || d.named() == p.Subject.ID
+		if named && (i == 0 || !d.effective().at(p.ownZone()).Before(p.Version.From)) {
 			zone = p.ownZone()
 		}
 	}
@@ -301,53 +287,53 @@ func zoneAt(programmes []*document, d *document) *time.Location {
 }
 
 // ownZone is the programme's zone as its document says it.
-func (d *document) ownZone() *time.Location {
+func (d *Document) ownZone() *time.Location {
 	if d.programme == nil || d.programme.zone == nil {
 		return time.UTC
 	}
 	return d.programme.zone
 }
 
-func (d *document) setVersion(zone *time.Location) {
+func (d *Document) setVersion(zone *time.Location) {
 	d.zone = zone
-	if d.stamped {
+	if d.Stamped {
 		return
 	}
 	from := d.effective().at(zone)
-	d.version = offer.Version{ID: versionID(from, zone, d.meaning), From: from}
+	d.Version = offer.Version{ID: versionID(from, zone, d.Meaning), From: from}
 }
 
 // group collects the versions of each subject; documents are in order.
-func (c *checker) group(documents []*document) {
-	c.versions, c.programmes = map[Subject][]*document{}, map[string][]*document{}
+func (c *checker) group(documents []*Document) {
+	c.versions, c.programmes = map[Subject][]*Document{}, map[string][]*Document{}
 	for _, d := range documents {
-		if d.subject.ID == "" { // broken, and said so
+		if d.Subject.ID == "" { // broken, and said so
 			continue
 		}
-		older := c.versions[d.subject]
-		if len(older) > 0 && older[len(older)-1].version.From == d.version.From {
+		older := c.versions[d.Subject]
+		if len(older) > 0 && older[len(older)-1].Version.From == d.Version.From {
 			first := older[len(older)-1]
 			c.fault(d, path{"effective_from"}, "%s", together(first, d))
 			continue
 		}
-		c.versions[d.subject] = append(older, d)
-		if d.subject.Kind == KindProgramme {
-			c.programmes[d.subject.ID] = c.versions[d.subject]
+		c.versions[d.Subject] = append(older, d)
+		if d.Subject.Kind == KindProgramme {
+			c.programmes[d.Subject.ID] = c.versions[d.Subject]
 		}
 	}
 }
 
 // together says what two files are that give one subject from one time on.
-func together(first, d *document) string {
-	stores := func(d *document) string { return strings.Join(storeNames(d), ", ") }
+func together(first, d *Document) string {
+	stores := func(d *Document) string { return strings.Join(storeNames(d), ", ") }
 	switch {
-	case first.meaning == d.meaning:
-		return fmt.Sprintf("%s says of %s what %s says: remove one of the two files", d.file, d.subject, first.file)
-	case d.subject.Kind == KindPartner && first.partner != nil && d.partner != nil && !shareStores(first.partner, d.partner):
+	case first.Meaning == d.Meaning:
+		return fmt.Sprintf("%s says of %s what %s says: remove one of the two files", d.File, d.Subject, first.File)
+	case d.Subject.Kind == KindPartner && first.partner != nil && d.partner != nil && !shareStores(first.partner, d.partner):
 		return fmt.Sprintf("two partners are called %q: this one, %s, has the stores %s, and %s, of %s, has %s; give one of them an id of its own (or, if it is the same partner from a later day on, an effective_from)",
-			d.subject.ID, cmp.Or(d.partner.name, d.file), stores(d), cmp.Or(first.partner.name, first.file), first.file, stores(first))
+			d.Subject.ID, cmp.Or(d.partner.name, d.File), stores(d), cmp.Or(first.partner.name, first.File), first.File, stores(first))
 	}
-	return fmt.Sprintf("%s of %s comes into force together with %s: give one of them another effective_from, or remove it", d.subject, d.file, first.file)
+	return fmt.Sprintf("%s of %s comes into force together with %s: give one of them another effective_from, or remove it", d.Subject, d.File, first.File)
 }
 
 // shareStores reports whether two files name a store, or a key, in common: then
@@ -379,7 +365,7 @@ func shareStores(a, b *partnerDoc) bool {
 // maxNamedStores is how many stores a message names.
 const maxNamedStores = 3
 
-func storeNames(d *document) []string {
+func storeNames(d *Document) []string {
 	var names []string
 	for i := range d.partner.stores {
 		if s := &d.partner.stores[i]; i < maxNamedStores {
@@ -394,10 +380,10 @@ func storeNames(d *document) []string {
 
 // inForce is the version that holds at an instant: the last that began, or the
 // first where none has.
-func inForce(versions []*document, at rules.Instant) *document {
+func inForce(versions []*Document, at rules.Instant) *Document {
 	found := versions[0]
 	for _, d := range versions[1:] {
-		if !d.version.From.After(at) {
+		if !d.Version.From.After(at) {
 			found = d
 		}
 	}
@@ -406,10 +392,10 @@ func inForce(versions []*document, at rules.Instant) *document {
 
 // catalogue states every document in the terms of the rules, checking it on the
 // way.
-func (c *checker) catalogue(documents []*document) *offer.Catalogue {
+func (c *checker) catalogue(documents []*Document) *offer.Catalogue {
 	catalogue := &offer.Catalogue{}
 	for _, d := range documents {
-		switch d.subject.Kind {
+		switch d.Subject.Kind {
 		case KindProgramme:
 			catalogue.Programmes = append(catalogue.Programmes, c.programme(d))
 		case KindPartner:
@@ -425,9 +411,9 @@ func (c *checker) catalogue(documents []*document) *offer.Catalogue {
 	return catalogue
 }
 
-func (c *checker) programme(d *document) offer.Programme {
+func (c *checker) programme(d *Document) offer.Programme {
 	p := offer.Programme{
-		ID: d.subject.ID, Version: d.version, Zone: time.UTC, HorizonDays: offer.DefaultHorizonDays, CeilingMillionths: wholeMillionths,
+		ID: d.Subject.ID, Version: d.Version, Zone: time.UTC, HorizonDays: offer.DefaultHorizonDays, CeilingMillionths: wholeMillionths,
 	}
 	doc := d.programme
 	if doc == nil {
@@ -445,8 +431,8 @@ func (c *checker) programme(d *document) offer.Programme {
 	return p
 }
 
-func (c *checker) partner(d *document) offer.Partner {
-	p := offer.Partner{ID: d.subject.ID, Version: d.version}
+func (c *checker) partner(d *Document) offer.Partner {
+	p := offer.Partner{ID: d.Subject.ID, Version: d.Version}
 	doc := d.partner
 	if doc == nil {
 		return p
@@ -474,7 +460,7 @@ func offersToRules(docs []offerDoc, in *offer.Programme) []offer.Offer {
 	return offers
 }
 
-func (c *checker) campaign(d *document) offer.Campaign {
+func (c *checker) campaign(d *Document) offer.Campaign {
 	campaign := offer.Campaign{}
 	if doc := d.campaign; doc != nil {
 		programme := c.programmeOf(d)
@@ -482,9 +468,9 @@ func (c *checker) campaign(d *document) offer.Campaign {
 		c.checkCampaign(d, &programme)
 		c.warnOfCampaign(d, &campaign, &programme)
 	}
-	campaign.ID, campaign.Version = d.subject.ID, d.version
-	if d.version.Ended {
-		campaign.StoppedAt = d.published
+	campaign.ID, campaign.Version = d.Subject.ID, d.Version
+	if d.Version.Ended {
+		campaign.StoppedAt = d.Published
 	}
 	return campaign
 }
@@ -492,12 +478,12 @@ func (c *checker) campaign(d *document) offer.Campaign {
 // programmeOf is the programme a document belongs to, as it is when that version
 // comes into force. Its zero value with UTC stands for one that is unknown, and
 // said so.
-func (c *checker) programmeOf(d *document) offer.Programme {
+func (c *checker) programmeOf(d *Document) offer.Programme {
 	id := c.programmeIDOf(d)
 	versions := c.programmes[id]
 	switch {
 	case len(versions) > 0:
-		if in := inForce(versions, d.version.From); in.programme != nil {
+		if in := inForce(versions, d.Version.From); in.programme != nil {
 			return offer.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.value.toRules()}
 		}
 	case id != "":
@@ -512,7 +498,7 @@ func (c *checker) programmeOf(d *document) offer.Programme {
 }
 
 // programmeIDOf is the programme that a document names, or else the only one.
-func (c *checker) programmeIDOf(d *document) string {
+func (c *checker) programmeIDOf(d *Document) string {
 	if id := d.named(); id != "" || len(c.programmes) != 1 {
 		return id
 	}
@@ -534,7 +520,7 @@ func names[V any](m map[string]V) []string {
 // one piece stands after the keys as they are written.
 func (c *checker) followZones(doc *storeDoc, store *offer.Store, programmeID string) {
 	versions := c.programmes[programmeID]
-	moved := slices.ContainsFunc(versions, func(d *document) bool { return d.programme != nil && d.ownZone().String() != store.Zone.String() })
+	moved := slices.ContainsFunc(versions, func(d *Document) bool { return d.programme != nil && d.ownZone().String() != store.Zone.String() })
 	if !store.OfProgramme || !moved {
 		return
 	}
@@ -551,10 +537,10 @@ func (c *checker) followZones(doc *storeDoc, store *offer.Store, programmeID str
 			}
 			key.From, key.Until = dates.in(zone)
 			if n > 0 {
-				key.From = later(key.From, d.version.From)
+				key.From = later(key.From, d.Version.From)
 			}
 			if n+1 < len(versions) {
-				key.Until = earlier(key.Until, versions[n+1].version.From)
+				key.Until = rules.Earlier(key.Until, versions[n+1].Version.From)
 			}
 			if key.From.Before(key.Until) {
 				pieces = append(pieces, key)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"ristourne/processor/catalog/internal/foldertest"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 	"ristourne/rules/offer"
@@ -28,7 +29,7 @@ func loadAt(dir string, now time.Time) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return assemble(dir, documents, faults, now)
+	return Assemble(dir, documents, faults, now)
 }
 
 func TestSampleCatalogueIsSound(t *testing.T) {
@@ -198,3 +199,15 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "kept-MB")
 	runtime.KeepAlive(loaded)
 }
+
+// folder loads a catalogue of the given files beside a programme.
+func folder(t testing.TB, files map[string]string) *Loaded {
+	t.Helper()
+	loaded, err := Load(foldertest.Write(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+const programmeText = foldertest.Programme

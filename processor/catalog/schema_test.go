@@ -286,7 +286,7 @@ func TestCrossbreeds(t *testing.T) {
 		if what := e.disagreement(text); what != "" {
 			t.Fatalf("%s\n%s", what, text)
 		}
-		if doc, faults := readDocument("a.yaml", "a.yaml", text); doc != nil {
+		if doc, faults := ReadDocument("a.yaml", "a.yaml", text); doc != nil {
 			wantJudged(t, doc, faults)
 		}
 	})

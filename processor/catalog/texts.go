@@ -19,7 +19,7 @@ type Text struct {
 // LoadTexts reads offer files as Load does: those of a folder (none where dir
 // is empty), and texts, which stand for the folder's files of the same name.
 func LoadTexts(dir string, texts []Text) (*Loaded, error) {
-	var documents []*document
+	var documents []*Document
 	var faults []sourcefile.Fault
 	shownAs := dir
 	switch {
@@ -35,15 +35,15 @@ func LoadTexts(dir string, texts []Text) (*Loaded, error) {
 	}
 	for _, text := range texts {
 		replaced := filepath.Join(dir, filepath.FromSlash(text.Name))
-		documents = slices.DeleteFunc(documents, func(d *document) bool { return d.file == text.Name })
+		documents = slices.DeleteFunc(documents, func(d *Document) bool { return d.File == text.Name })
 		faults = slices.DeleteFunc(faults, func(f sourcefile.Fault) bool { return dir != "" && f.File == replaced })
 	}
 	for _, text := range texts {
-		document, wrong := readDocument(text.Name, text.ShownAs, text.Body)
+		document, wrong := ReadDocument(text.Name, text.ShownAs, text.Body)
 		if document != nil {
 			documents = append(documents, document)
 		}
 		faults = append(faults, wrong...)
 	}
-	return assemble(shownAs, documents, faults, time.Now())
+	return Assemble(shownAs, documents, faults, time.Now())
 }

@@ -11,8 +11,8 @@ import (
 // looked at: nobody can change the older ones.
 
 // newest reports whether no later version of its subject is known.
-func (c *checker) newest(d *document) bool {
-	versions := c.versions[d.subject]
+func (c *checker) newest(d *Document) bool {
+	versions := c.versions[d.Subject]
 	return len(versions) > 0 && versions[len(versions)-1] == d
 }
 
@@ -20,7 +20,7 @@ func (c *checker) newest(d *document) bool {
 // included.
 const usualReturnDays = 120
 
-func (c *checker) warnOfProgramme(d *document, p *offer.Programme) {
+func (c *checker) warnOfProgramme(d *Document, p *offer.Programme) {
 	if !c.newest(d) {
 		return
 	}
@@ -35,7 +35,7 @@ func (c *checker) warnOfProgramme(d *document, p *offer.Programme) {
 	}
 }
 
-func (c *checker) warnOfPartner(d *document, p *offer.Partner, in *offer.Programme) {
+func (c *checker) warnOfPartner(d *Document, p *offer.Partner, in *offer.Programme) {
 	if !c.newest(d) {
 		return
 	}
@@ -48,15 +48,15 @@ func (c *checker) warnOfPartner(d *document, p *offer.Partner, in *offer.Program
 	}
 }
 
-func (c *checker) warnOfCampaign(d *document, campaign *offer.Campaign, in *offer.Programme) {
+func (c *checker) warnOfCampaign(d *Document, campaign *offer.Campaign, in *offer.Programme) {
 	if !c.newest(d) {
 		return
 	}
 	w := warner{checker: c, doc: d, zones: []*time.Location{in.Zone}, points: in.Points}
 	times := span{campaign.From, campaign.Until}
-	w.times(path{}, "campaign "+d.subject.ID, times, &campaign.When)
-	w.audience(path{"for"}, "campaign "+d.subject.ID, times, &campaign.Audience)
-	w.holdout(path{"holdout"}, "campaign "+d.subject.ID, campaign.Holdout)
+	w.times(path{}, "campaign "+d.Subject.ID, times, &campaign.When)
+	w.audience(path{"for"}, "campaign "+d.Subject.ID, times, &campaign.Audience)
+	w.holdout(path{"holdout"}, "campaign "+d.Subject.ID, campaign.Holdout)
 	boosts := make([]offer.Boost, len(campaign.Boosts))
 	for i := range campaign.Boosts {
 		boosts[i] = campaign.Boosts[i].Boost
@@ -99,7 +99,7 @@ func zonesOf(p *offer.Partner) []*time.Location {
 // warner warns of one file.
 type warner struct {
 	*checker
-	doc     *document
+	doc     *Document
 	zones   []*time.Location // on whose clocks its times are
 	points  offer.PointsUnit // of the programme
 	partner *offer.Partner   // whose offers they are; nil: the programme's own
@@ -138,7 +138,7 @@ func (w *warner) endOf(until offer.LocalTime) rules.Instant {
 func (w *warner) times(at path, what string, times span, when *offer.When) {
 	if !times.Until.IsZero() && len(w.zones) > 0 {
 		switch end := w.endOf(times.Until); {
-		case !end.After(w.doc.version.From):
+		case !end.After(w.doc.Version.From):
 			w.warn(at.to("until"), "%s ends before this version comes into force, so it never applies: correct until, or remove it", what)
 			return
 		case !end.After(w.now):

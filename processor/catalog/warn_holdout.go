@@ -21,7 +21,7 @@ func (w *warner) holdout(at path, what string, h offer.Holdout) {
 
 // salted is what draws under one salt.
 type salted struct {
-	doc  *document
+	doc  *Document
 	at   path
 	what string
 }
@@ -29,9 +29,9 @@ type salted struct {
 // warnOfSalts tells where two holdouts that may be in force at one time draw
 // under one salt: they hold out the same accounts, and what one of them does to
 // those can't be told from what the other does.
-func (c *checker) warnOfSalts(documents []*document, catalogue *offer.Catalogue) {
+func (c *checker) warnOfSalts(documents []*Document, catalogue *offer.Catalogue) {
 	bySalt := map[string][]salted{}
-	look := func(d *document, at path, id string, h offer.Holdout) {
+	look := func(d *Document, at path, id string, h offer.Holdout) {
 		if h.Millionths == 0 || !c.newest(d) {
 			return
 		}
@@ -41,22 +41,22 @@ func (c *checker) warnOfSalts(documents []*document, catalogue *offer.Catalogue)
 		}
 		bySalt[salt] = append(bySalt[salt], salted{d, at.to("salt"), id})
 	}
-	offers := func(d *document, partnerID string, offers []offer.Offer) {
+	offers := func(d *Document, partnerID string, offers []offer.Offer) {
 		for i := range offers {
 			look(d, path{"offers", i, "holdout"}, offer.HoldoutID(partnerID, offers[i].ID), offers[i].Holdout)
 		}
 	}
 	programmes, partners := len(catalogue.Programmes), len(catalogue.Partners)
 	for i, d := range documents[:programmes] {
-		look(d, path{"holdout"}, d.subject.ID, catalogue.Programmes[i].Holdout)
+		look(d, path{"holdout"}, d.Subject.ID, catalogue.Programmes[i].Holdout)
 		offers(d, "", catalogue.Programmes[i].Offers)
 	}
 	for i, d := range documents[programmes:][:partners] {
-		offers(d, d.subject.ID, catalogue.Partners[i].Offers)
+		offers(d, d.Subject.ID, catalogue.Partners[i].Offers)
 	}
 	campaigns := documents[len(documents)-len(catalogue.Campaigns):]
 	for i, d := range campaigns {
-		look(d, path{"holdout"}, d.subject.ID, catalogue.Campaigns[i].Holdout)
+		look(d, path{"holdout"}, d.Subject.ID, catalogue.Campaigns[i].Holdout)
 	}
 	for _, salt := range names(bySalt) {
 		c.warnOfSalt(salt, bySalt[salt])
@@ -67,7 +67,7 @@ func (c *checker) warnOfSalt(salt string, all []salted) {
 	for i, s := range all[min(1, len(all)):] {
 		var others []string
 		for _, other := range all[:i+1] {
-			others = append(others, other.what+" ("+other.doc.file+")")
+			others = append(others, other.what+" ("+other.doc.File+")")
 		}
 		c.warn(s.doc, s.at, "%s draws under the salt %q, as %s: the same accounts are held out of both, so neither effect can be measured alone; write a salt of its own, unless that is meant",
 			s.what, salt, strings.Join(others, ", "))

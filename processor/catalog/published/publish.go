@@ -1,7 +1,8 @@
-package catalog
+package published
 
 import (
 	"context"
+	_ "embed" // the script
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/processor/catalog"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 	"ristourne/rules/offer"
@@ -37,8 +39,8 @@ type PublishOptions struct {
 	Archive       Archive // nil: none
 }
 
-// Published is what came of it.
-type Published struct {
+// Result is what came of it.
+type Result struct {
 	Number  uint64   // the newest version now
 	Hash    string   // of that version
 	Changes []Change // none: the folder says what was published already
@@ -58,12 +60,12 @@ var errTooLate = errors.New("the archive took too long")
 // that was in force can be changed. The error is a *sourcefile.Faults where the files are
 // to blame, ErrLostRace where another publication was faster; then nothing was
 // published.
-func Publish(ctx context.Context, client redis.UniversalClient, loaded *Loaded, options PublishOptions) (Published, error) {
-	return publishChange(ctx, client, options, func(p *plan) error { return p.make(loaded.documents) })
+func Publish(ctx context.Context, client redis.UniversalClient, loaded *catalog.Loaded, options PublishOptions) (Result, error) {
+	return publishChange(ctx, client, options, func(p *plan) error { return p.make(loaded.Documents) })
 }
 
 // publishChange publishes what a plan is made to change.
-func publishChange(ctx context.Context, client redis.UniversalClient, options PublishOptions, change func(*plan) error) (Published, error) {
+func publishChange(ctx context.Context, client redis.UniversalClient, options PublishOptions, change func(*plan) error) (Result, error) {
 	const attempts = 4
 	slackSeconds := int64(5)
 	for range attempts {
@@ -73,34 +75,34 @@ func publishChange(ctx context.Context, client redis.UniversalClient, options Pu
 		}
 		slackSeconds *= 3
 	}
-	return Published{}, fmt.Errorf("publish the catalogue: %w, %d times: is ClickHouse overloaded?", errTooLate, attempts)
+	return Result{}, fmt.Errorf("publish the catalogue: %w, %d times: is ClickHouse overloaded?", errTooLate, attempts)
 }
 
-func publishOnce(ctx context.Context, client redis.UniversalClient, options PublishOptions, slackSeconds int64, change func(*plan) error) (Published, error) {
+func publishOnce(ctx context.Context, client redis.UniversalClient, options PublishOptions, slackSeconds int64, change func(*plan) error) (Result, error) {
 	k := keysOf(options.Prefix)
 	p, err := newPlan(ctx, client, k, options.RemoveMissing, slackSeconds)
 	if err != nil {
-		return Published{}, err
+		return Result{}, err
 	}
 	if err := change(p); err != nil {
-		return Published{}, err
+		return Result{}, err
 	}
 	if len(p.documents) == 0 {
-		return Published{Number: p.before.number, Hash: p.before.hash}, nil
+		return Result{Number: p.before.number, Hash: p.before.hash}, nil
 	}
 	version, err := p.seal()
 	if err != nil {
-		return Published{}, fmt.Errorf("encode the catalogue: %w", err)
+		return Result{}, fmt.Errorf("encode the catalogue: %w", err)
 	}
 	if options.Archive != nil {
 		if err := options.Archive.PutCatalogueVersion(ctx, version); err != nil {
-			return Published{}, fmt.Errorf("archive the catalogue before it is published (nothing is published): %w", err)
+			return Result{}, fmt.Errorf("archive the catalogue before it is published (nothing is published): %w", err)
 		}
 	}
 	if err := p.publish(ctx, client, k, version); err != nil {
-		return Published{}, err
+		return Result{}, err
 	}
-	return Published{version.Number, version.Hash, version.Changes}, nil
+	return Result{version.Number, version.Hash, version.Changes}, nil
 }
 
 // newPlan is a plan that changes nothing yet.
@@ -115,7 +117,7 @@ func newPlan(ctx context.Context, client redis.UniversalClient, k keys, removeMi
 	}
 	p := &plan{
 		before: before, after: before.clone(), now: newest.now, earliest: newest.now.AddSeconds(leadSeconds),
-		stamp: newest.now.AddSeconds(leadSeconds + slackSeconds), removeMissing: removeMissing, trees: trees{},
+		stamp: newest.now.AddSeconds(leadSeconds + slackSeconds), removeMissing: removeMissing,
 	}
 	switch {
 	case before.number == 0: // nothing waits for the lead to pass
@@ -134,18 +136,17 @@ type plan struct {
 	stamp         rules.Instant // when what is undated comes into force
 	removeMissing bool
 	documents     []storedDocument
-	refused       []finding
+	refused       []catalog.Finding
 	missing       []string
-	trees         trees
 }
 
 // make fills in documents and after, or says why it can't.
-func (p *plan) make(folder []*document) error {
-	bySubject := map[Subject][]*document{}
+func (p *plan) make(folder []*catalog.Document) error {
+	bySubject := map[catalog.Subject][]*catalog.Document{}
 	for _, d := range folder { // in order of version
-		bySubject[d.subject] = append(bySubject[d.subject], d)
+		bySubject[d.Subject] = append(bySubject[d.Subject], d)
 	}
-	var subjects []Subject
+	var subjects []catalog.Subject
 	for s := range bySubject {
 		subjects = append(subjects, s)
 	}
@@ -154,7 +155,7 @@ func (p *plan) make(folder []*document) error {
 			subjects = append(subjects, s)
 		}
 	}
-	slices.SortFunc(subjects, compareSubjects)
+	slices.SortFunc(subjects, catalog.CompareSubjects)
 	for _, s := range subjects {
 		switch {
 		case p.before.number == 0:
@@ -166,7 +167,7 @@ func (p *plan) make(folder []*document) error {
 		}
 	}
 	if len(p.refused) > 0 {
-		return &sourcefile.Faults{List: p.trees.locate(p.refused)}
+		return &sourcefile.Faults{List: catalog.Locate(p.refused)}
 	}
 	if len(p.missing) > 0 {
 		return fmt.Errorf("the folder lacks what is published: %s; restore the files, or publish with --remove-missing to end them", strings.Join(p.missing, ", "))
@@ -175,135 +176,129 @@ func (p *plan) make(folder []*document) error {
 }
 
 // addAll takes the first publication as the files have it.
-func (p *plan) addAll(files []*document) {
+func (p *plan) addAll(files []*catalog.Document) {
 	for _, d := range files {
-		p.put(d, Added, d.version.ID, d.version.From)
+		p.put(d, Added, d.Version.ID, d.Version.From)
 	}
 }
 
-func (p *plan) put(d *document, kind ChangeKind, version string, from rules.Instant) {
+func (p *plan) put(d *catalog.Document, kind ChangeKind, version string, from rules.Instant) {
 	stored := store(d, kind, version, from)
 	p.documents = append(p.documents, stored)
-	copied := *d
-	copied.version = offer.Version{ID: version, From: from, Ended: kind == Ended}
-	copied.stamped = true
-	if kind == Ended {
-		copied.partner, copied.levels, copied.campaign, copied.text = nil, nil, nil, nil
-	}
-	p.after.put(&copied, kind)
+	p.after.put(d.As(offer.Version{ID: version, From: from, Ended: kind == Ended}), kind)
 }
 
-func (p *plan) refuse(d *document, format string, args ...any) {
-	p.refused = append(p.refused, finding{d, path{"effective_from"}, fmt.Sprintf(format, args...)})
+func (p *plan) refuse(d *catalog.Document, format string, args ...any) {
+	p.refused = append(p.refused, catalog.NewFinding(d, "effective_from", fmt.Sprintf(format, args...)))
 }
 
 // endMissing ends a subject that the folder doesn't have.
-func (p *plan) endMissing(s Subject) {
+func (p *plan) endMissing(s catalog.Subject) {
 	versions := p.before.subjects[s]
 	inForce := at(versions, p.stamp)
-	coming := slices.ContainsFunc(versions, func(d *document) bool { return d.version.From.After(p.stamp) })
+	coming := slices.ContainsFunc(versions, func(d *catalog.Document) bool { return d.Version.From.After(p.stamp) })
 	switch {
 	case inForce == nil && !coming:
-	case s.Kind == KindProgramme:
+	case s.Kind == catalog.KindProgramme:
 		p.missing = append(p.missing, s.String()+" (a programme can't be ended by leaving it out)")
 	case !p.removeMissing:
 		p.missing = append(p.missing, s.String())
 	default:
 		p.withdraw(s, nil)
 		if inForce != nil {
-			p.put(inForce, Ended, versionID(p.stamp, inForce.clock(), inForce.meaning), p.stamp)
+			p.put(inForce, Ended, inForce.VersionAt(p.stamp), p.stamp)
 		}
 	}
 }
 
 // change brings one subject from what is published to what its files say.
-func (p *plan) change(files []*document) {
-	subject := files[0].subject
+func (p *plan) change(files []*catalog.Document) {
+	subject := files[0].Subject
 	current := at(files, p.stamp)
 	for _, d := range files {
-		if d.effective().text != "" && d.version.From.Before(p.earliest) {
+		if d.EffectiveText() != "" && d.Version.From.Before(p.earliest) {
 			p.past(d)
 		}
 	}
-	if first := files[0]; first.effective().text == "" && first != current {
+	if first := files[0]; first.EffectiveText() == "" && first != current {
 		p.overtaken(first, current)
 	}
 	p.withdraw(subject, files) // before what comes is compared with what is to come
-	if current != nil && current.version.From.Before(p.earliest) && !p.says(p.stamp, current) {
+	if current != nil && current.Version.From.Before(p.earliest) && !p.says(p.stamp, current) {
 		p.bringBack(current)
 	}
 	for _, d := range files {
-		if d.effective().text != "" && !d.version.From.Before(p.earliest) && !p.says(d.version.From, d) {
-			p.put(d, Added, d.version.ID, d.version.From)
+		if d.EffectiveText() != "" && !d.Version.From.Before(p.earliest) && !p.says(d.Version.From, d) {
+			p.put(d, Added, d.Version.ID, d.Version.From)
 		}
 	}
 }
 
 // says reports whether the subject of d is what d says at t already.
-func (p *plan) says(t rules.Instant, d *document) bool {
-	published := at(p.after.subjects[d.subject], t)
-	return published != nil && published.meaning == d.meaning
+func (p *plan) says(t rules.Instant, d *catalog.Document) bool {
+	published := at(p.after.subjects[d.Subject], t)
+	return published != nil && published.Meaning == d.Meaning
 }
 
 // past holds a file whose date has gone by to what was in force then.
-func (p *plan) past(d *document) {
-	if p.says(d.version.From, d) {
+func (p *plan) past(d *catalog.Document) {
+	if p.says(d.Version.From, d) {
 		return
 	}
-	for _, published := range p.before.subjects[d.subject] {
-		if published.version.From == d.version.From {
+	for _, published := range p.before.subjects[d.Subject] {
+		if published.Version.From == d.Version.From {
 			p.refuse(d, "%s from %s on was published with other terms (%s), and purchases may be decided by them: put that file back, and write what changes as a new file whose effective_from lies at least %d seconds ahead",
-				d.subject, d.effective().text, published.version.ID, leadSeconds)
+				d.Subject, d.EffectiveText(), published.Version.ID, leadSeconds)
 			return
 		}
 	}
 	p.refuse(d, "%s from %s on would change the past (it is %s now): write an effective_from at least %d seconds ahead, or drop the key to publish it as from now",
-		d.subject, d.effective().text, p.now, leadSeconds)
+		d.Subject, d.EffectiveText(), p.now, leadSeconds)
 }
 
 // overtaken refuses an edit of an undated file where a dated file of the folder
 // has taken its place.
-func (p *plan) overtaken(d, current *document) {
+func (p *plan) overtaken(d, current *catalog.Document) {
 	if !p.known(d) {
-		p.refused = append(p.refused, finding{d, path{}, fmt.Sprintf(
+		p.refused = append(p.refused, catalog.NewFinding(d, "", fmt.Sprintf(
 			"this change would never come into force: %s is what holds since %s; change that file, or give this one an effective_from at least %d seconds ahead",
-			current.file, current.effective().text, leadSeconds)})
+			current.File, current.EffectiveText(), leadSeconds)))
 	}
 }
 
-func (p *plan) known(d *document) bool {
-	return slices.ContainsFunc(p.before.subjects[d.subject], func(v *document) bool { return v.meaning == d.meaning })
+func (p *plan) known(d *catalog.Document) bool {
+	return slices.ContainsFunc(p.before.subjects[d.Subject], func(v *catalog.Document) bool { return v.Meaning == d.Meaning })
 }
 
 // bringBack puts into force, from now, what the folder says holds already: an
 // undated file that was edited, or an older file where the folder lacks the
 // newer one that was published.
-func (p *plan) bringBack(d *document) {
-	published := at(p.before.subjects[d.subject], p.stamp)
+func (p *plan) bringBack(d *catalog.Document) {
+	published := at(p.before.subjects[d.Subject], p.stamp)
 	ended := published == nil
-	edited := d.effective().text == "" && (!p.known(d) || ended || published.effective().text == "")
+	edited := d.EffectiveText() == "" && (!p.known(d) || ended || published.EffectiveText() == "")
 	switch {
 	case ended || edited || p.removeMissing:
-		p.put(d, Added, versionID(p.stamp, d.clock(), d.meaning), p.stamp)
+		p.put(d, Added, d.VersionAt(p.stamp), p.stamp)
 	case p.known(d): // what isn't known was refused as an edit of the past
-		p.missing = append(p.missing, fmt.Sprintf("%s from %s on (%s)", d.subject, published.version.From, published.version.ID))
+		p.missing = append(p.missing, fmt.Sprintf("%s from %s on (%s)", d.Subject, published.Version.From, published.Version.ID))
 	}
 }
 
 // withdraw takes back versions to come that the folder doesn't have.
-func (p *plan) withdraw(s Subject, files []*document) {
+func (p *plan) withdraw(s catalog.Subject, files []*catalog.Document) {
 	for _, published := range p.before.subjects[s] {
-		from := published.version.From
+		from := published.Version.From
 		if !from.After(p.stamp) {
 			continue
 		}
 		wanted := at(files, from)
 		switch {
-		case wanted != nil && (wanted.version.From == from || wanted.meaning == published.meaning):
+		case wanted != nil && (wanted.Version.From == from || wanted.Meaning == published.Meaning):
 		case !p.removeMissing:
-			p.missing = append(p.missing, fmt.Sprintf("%s from %s on (%s)", s, from, published.version.ID))
+			p.missing = append(p.missing, fmt.Sprintf("%s from %s on (%s)", s, from, published.Version.ID))
 		default:
-			p.put(published, Withdrawn, published.version.ID, from)
+			p.put(published, Withdrawn, published.Version.ID, from)
 		}
 	}
 }
@@ -315,9 +310,9 @@ func (p *plan) check() error {
 		return nil
 	}
 	if p.checkAutomatic(); len(p.refused) > 0 {
-		return &sourcefile.Faults{List: p.trees.locate(p.refused)}
+		return &sourcefile.Faults{List: catalog.Locate(p.refused)}
 	}
-	_, err := assemble("", p.after.documents(), nil, p.now.Time())
+	_, err := catalog.Assemble("", p.after.documents(), nil, p.now.Time())
 	return err
 }
 
@@ -332,10 +327,10 @@ func (p *plan) checkAutomatic() {
 	for subject, versions := range p.after.subjects {
 		for _, d := range versions {
 			isNew := !slices.Contains(p.before.subjects[subject], d)
-			if isNew && automatic(d) && d.version.From.Before(earliest) {
-				p.refused = append(p.refused, finding{d, path{"enrolment"}, fmt.Sprintf(
+			if isNew && d.TakesEveryone() && d.Version.From.Before(earliest) {
+				p.refused = append(p.refused, catalog.NewFinding(d, "enrolment", fmt.Sprintf(
 					"a programme that takes every account as a member begins at least %d minutes after it is published, so that every processor knows it before the first event: write effective_from: %s or later",
-					int(offer.AutomaticLead.Minutes()), earliest.AddSeconds(60).Time().In(d.clock()).Format("2006-01-02 15:04"))})
+					int(offer.AutomaticLead.Minutes()), earliest.AddSeconds(60).Time().In(d.Clock()).Format("2006-01-02 15:04"))))
 			}
 		}
 	}
@@ -346,16 +341,12 @@ func (p *plan) checkAutomatic() {
 func (p *plan) takesEveryone() bool {
 	for _, versions := range p.before.subjects {
 		for _, d := range versions {
-			if automatic(d) && !d.version.From.After(p.now) {
+			if d.TakesEveryone() && !d.Version.From.After(p.now) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-func automatic(d *document) bool {
-	return d.programme != nil && d.programme.enrolment == offer.EnrolmentAutomatic
 }
 
 func (p *plan) seal() (Version, error) {
@@ -369,25 +360,9 @@ func (p *plan) seal() (Version, error) {
 // publishScript writes one version: only onto the one it was made for, and only
 // as long as nothing in it comes into force within the lead. A client that
 // doesn't know whether its first try succeeded tries again and is told so.
-var publishScript = `
-local number, hash = ARGV[1], ARGV[2]
-local before_number, before_hash = ARGV[3], ARGV[4]
-local head = redis.call('HMGET', KEYS[1], 'number', 'hash')
-if head[2] == hash then
-  return 'published'
-end
-if (head[1] or '0') ~= before_number or (head[2] or '') ~= before_hash then
-  return 'lost'
-end
-local time = redis.call('TIME')
-local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-if before_number ~= '0' and tonumber(ARGV[5]) < now_ms + tonumber(ARGV[6]) then
-  return 'late'
-end
-redis.call('HSET', KEYS[2], number, ARGV[7])
-redis.call('HSET', KEYS[1], 'number', number, 'hash', hash, 'at_ms', string.format('%.0f', now_ms))
-redis.call('PUBLISH', KEYS[3], number)
-return 'published'`
+//
+//go:embed scripts/publish.lua
+var publishScript string
 
 func (p *plan) publish(ctx context.Context, client redis.UniversalClient, k keys, v Version) error {
 	earliest := v.EffectiveFrom()

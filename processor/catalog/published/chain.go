@@ -1,19 +1,23 @@
-package catalog
+package published
 
 import (
 	"context"
 	"crypto/sha256"
+	_ "embed" // the script
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
+	"ristourne/processor/catalog"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 	"ristourne/rules/offer"
@@ -40,7 +44,7 @@ type Version struct {
 func (v *Version) EffectiveFrom() rules.Instant {
 	first := rules.MaxInstant
 	for _, c := range v.Changes {
-		first = earlier(first, c.From)
+		first = rules.Earlier(first, c.From)
 	}
 	return first
 }
@@ -57,7 +61,7 @@ const (
 
 // Change is what a publication did to one version of a subject.
 type Change struct {
-	Subject
+	catalog.Subject
 	Kind    ChangeKind
 	Version string
 	From    rules.Instant // rules.MinInstant: from ever
@@ -90,7 +94,7 @@ const bodyFormat = 1
 
 // storedDocument is a document with what was decided when it was published.
 type storedDocument struct {
-	Subject
+	catalog.Subject
 	Change  ChangeKind `json:"change"`
 	File    string     `json:"file"`
 	Version string     `json:"version"`
@@ -105,20 +109,20 @@ func (s *storedDocument) from() rules.Instant {
 	return rules.InstantOf(*s.From)
 }
 
-func store(d *document, kind ChangeKind, version string, from rules.Instant) storedDocument {
-	s := storedDocument{Subject: d.subject, Change: kind, File: d.file, Version: version}
+func store(d *catalog.Document, kind ChangeKind, version string, from rules.Instant) storedDocument {
+	s := storedDocument{Subject: d.Subject, Change: kind, File: d.File, Version: version}
 	if from != rules.MinInstant {
 		t := from.Time()
 		s.From = &t
 	}
 	if kind == Added {
-		s.Text = string(d.text)
+		s.Text = string(d.Text)
 	}
 	return s
 }
 
 // maxBodyBytes bounds a body before compression.
-const maxBodyBytes = 2 * maxFolderBytes
+const maxBodyBytes = 2 * catalog.MaxFolderBytes
 
 // seal makes a version of a publication.
 func (p *publication) seal() (Version, error) {
@@ -174,24 +178,32 @@ type history struct {
 	number   uint64
 	hash     string
 	stamp    rules.Instant
-	subjects map[Subject][]*document
+	subjects map[catalog.Subject][]*catalog.Document
 }
 
-func newHistory() *history { return &history{subjects: map[Subject][]*document{}} }
+func newHistory() *history { return &history{subjects: map[catalog.Subject][]*catalog.Document{}} }
 
 // add puts the next version on top.
 func (h *history) add(p *publication, v Version) error {
 	if p.Number != h.number+1 || p.Previous != h.hash {
 		return fmt.Errorf("%w: version %d doesn't follow version %d", ErrFork, p.Number, h.number)
 	}
-	documents := make([]*document, len(p.Documents))
+	documents := make([]*catalog.Document, len(p.Documents))
 	faults := make([][]sourcefile.Fault, len(p.Documents))
-	inParallel(len(p.Documents), func(i int) { documents[i], faults[i] = p.Documents[i].read() })
+	var readers errgroup.Group
+	readers.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range p.Documents {
+		readers.Go(func() error {
+			documents[i], faults[i] = p.Documents[i].read()
+			return nil
+		})
+	}
+	_ = readers.Wait() // none of them fails: faults say what is wrong
 	if all := slices.Concat(faults...); len(all) > 0 {
 		return fmt.Errorf("%w: version %d: %w", ErrBroken, p.Number, &sourcefile.Faults{List: all})
 	}
 	for i, d := range documents {
-		d.published = rules.InstantOf(p.PublishedAt)
+		d.Published = rules.InstantOf(p.PublishedAt)
 		h.put(d, p.Documents[i].Change)
 	}
 	h.number, h.hash, h.stamp = p.Number, v.Hash, rules.InstantOf(p.Stamp)
@@ -199,24 +211,24 @@ func (h *history) add(p *publication, v Version) error {
 }
 
 // read makes the document that was published.
-func (s *storedDocument) read() (*document, []sourcefile.Fault) {
-	d, shownAs := &document{subject: s.Subject}, s.File+" (published as "+s.Version+")"
+func (s *storedDocument) read() (*catalog.Document, []sourcefile.Fault) {
+	d, shownAs := &catalog.Document{Subject: s.Subject}, s.File+" (published as "+s.Version+")"
 	if s.Change == Added {
 		var faults []sourcefile.Fault
-		if d, faults = readDocument(s.File, shownAs, []byte(s.Text)); len(faults) > 0 || d == nil {
+		if d, faults = catalog.ReadDocument(s.File, shownAs, []byte(s.Text)); len(faults) > 0 || d == nil {
 			return nil, faults
 		}
 	}
-	d.file, d.shownAs, d.stamped = s.File, shownAs, true
-	d.version = offer.Version{ID: s.Version, From: s.from(), Ended: s.Change == Ended}
+	d.File, d.ShownAs, d.Stamped = s.File, shownAs, true
+	d.Version = offer.Version{ID: s.Version, From: s.from(), Ended: s.Change == Ended}
 	return d, nil
 }
 
 // put adds a version to its subject, in place of one of the same instant.
-func (h *history) put(d *document, kind ChangeKind) {
-	versions := h.subjects[d.subject]
-	at, found := slices.BinarySearchFunc(versions, d, func(a, b *document) int {
-		return a.version.From.Compare(b.version.From)
+func (h *history) put(d *catalog.Document, kind ChangeKind) {
+	versions := h.subjects[d.Subject]
+	at, found := slices.BinarySearchFunc(versions, d, func(a, b *catalog.Document) int {
+		return a.Version.From.Compare(b.Version.From)
 	})
 	switch {
 	case found && kind == Withdrawn:
@@ -227,12 +239,12 @@ func (h *history) put(d *document, kind ChangeKind) {
 	case kind != Withdrawn:
 		versions = slices.Insert(slices.Clone(versions), at, d)
 	}
-	h.subjects[d.subject] = versions
+	h.subjects[d.Subject] = versions
 }
 
 func (h *history) clone() *history {
 	c := *h
-	c.subjects = make(map[Subject][]*document, len(h.subjects))
+	c.subjects = make(map[catalog.Subject][]*catalog.Document, len(h.subjects))
 	for s, versions := range h.subjects { // lists are replaced, never written
 		c.subjects[s] = versions
 	}
@@ -240,8 +252,8 @@ func (h *history) clone() *history {
 }
 
 // documents are all versions of all subjects.
-func (h *history) documents() []*document {
-	var all []*document
+func (h *history) documents() []*catalog.Document {
+	var all []*catalog.Document
 	for _, versions := range h.subjects {
 		all = append(all, versions...)
 	}
@@ -250,10 +262,10 @@ func (h *history) documents() []*document {
 
 // at is the version of a subject that holds at an instant, nil where none does
 // or the subject had ended.
-func at(versions []*document, t rules.Instant) *document {
+func at(versions []*catalog.Document, t rules.Instant) *catalog.Document {
 	for _, d := range slices.Backward(versions) {
-		if !d.version.From.After(t) {
-			if d.version.Ended {
+		if !d.Version.From.After(t) {
+			if d.Version.Ended {
 				return nil
 			}
 			return d
@@ -278,10 +290,9 @@ func keysOf(prefix string) keys {
 
 // headScript reads Redis' clock and the newest version in one step: nothing that
 // is published later comes into force within rules.PublicationLead of that time.
-const headScript = `
-local time = redis.call('TIME')
-local head = redis.call('HMGET', KEYS[1], 'number', 'hash')
-return {time[1], time[2], head[1] or '0', head[2] or ''}`
+//
+//go:embed scripts/head.lua
+var headScript string
 
 // head is the newest version at Redis' time now.
 type head struct {

@@ -1,7 +1,8 @@
-package catalog
+package published
 
 import (
 	"context"
+	_ "embed" // the script
 	"errors"
 	"fmt"
 	"strconv"
@@ -50,14 +51,8 @@ func Restore(ctx context.Context, client redis.UniversalClient, prefix string, b
 	return last, nil
 }
 
-const restoreScript = `
-local hash = redis.call('HGET', KEYS[1], 'hash')
-if hash and hash ~= ARGV[2] then
-  return 'not empty'
-end
-redis.call('HSET', KEYS[1], 'number', ARGV[1], 'hash', ARGV[2])
-redis.call('PUBLISH', KEYS[2], ARGV[1])
-return 'restored'`
+//go:embed scripts/restore.lua
+var restoreScript string
 
 // chainOf puts archived versions in order, from the first to the tip.
 func chainOf(bodies [][]byte, tip string) ([]Version, error) {

@@ -1,10 +1,12 @@
-package catalog
+package published
 
 import (
 	"context"
 	"errors"
 	"slices"
 	"testing"
+
+	"ristourne/processor/catalog"
 )
 
 const springCampaign = "campaign: spring\nboosts: [{id: more, offers: [a/o], multiply: 2}]\n"
@@ -14,7 +16,7 @@ func TestEndEndsOneSubjectAlone(t *testing.T) {
 	t.Parallel()
 	client, ctx := newClient(t), context.Background()
 	options := PublishOptions{Prefix: prefix}
-	spring := Subject{KindCampaign, "spring"}
+	spring := catalog.Subject{Kind: catalog.KindCampaign, ID: "spring"}
 	if _, err := End(ctx, client, spring, options); !errors.Is(err, ErrEmpty) {
 		t.Fatalf("ending in an empty catalogue says %v", err)
 	}
@@ -34,7 +36,7 @@ func TestEndEndsOneSubjectAlone(t *testing.T) {
 	if last.Kind != Ended || last.Subject != spring || last.From.Before(now.AddSeconds(leadSeconds-5)) {
 		t.Errorf("the change is %+v at %s", last, now)
 	}
-	wantChanges(t, changesOf(Published{Changes: ended.Changes[:len(ended.Changes)-1]}), "withdrawn campaign spring 2034-12-31T23:00:00Z")
+	wantChanges(t, changesOf(Result{Changes: ended.Changes[:len(ended.Changes)-1]}), "withdrawn campaign spring 2034-12-31T23:00:00Z")
 	loaded, _, err := Read(ctx, client, prefix)
 	if err != nil {
 		t.Fatal(err)
@@ -48,12 +50,12 @@ func TestEndEndsOneSubjectAlone(t *testing.T) {
 	if !slices.Equal(held, []string{"autumn", "spring"}) { // spring's past stays
 		t.Errorf("versions of campaigns: %v", held)
 	}
-	for _, nothing := range []Subject{spring, {KindCampaign, "nobody"}} {
+	for _, nothing := range []catalog.Subject{spring, {Kind: catalog.KindCampaign, ID: "nobody"}} {
 		if again, err := End(ctx, client, nothing, options); err != nil || len(again.Changes) > 0 {
 			t.Errorf("ending %s: %v, %v", nothing, again.Changes, err)
 		}
 	}
-	if _, err := End(ctx, client, Subject{KindProgramme, "test"}, options); err == nil {
+	if _, err := End(ctx, client, catalog.Subject{Kind: catalog.KindProgramme, ID: "test"}, options); err == nil {
 		t.Error("a programme is ended")
 	}
 }
@@ -64,7 +66,7 @@ func TestPreviewSaysWhatPublishDoes(t *testing.T) {
 	client, ctx := newClient(t), context.Background()
 	first := folder(t, map[string]string{"a.yaml": shop("a", 3, ""), "b.yaml": shop("b", 3, "")})
 	second := folder(t, map[string]string{"a.yaml": shop("a", 5, ""), "c.yaml": shop("c", 4, "2035-01-01")})
-	for i, loaded := range []*Loaded{first, second, second} {
+	for i, loaded := range []*catalog.Loaded{first, second, second} {
 		options := PublishOptions{Prefix: prefix, RemoveMissing: true}
 		preview, err := PreviewOf(ctx, client, loaded, options)
 		if err != nil {

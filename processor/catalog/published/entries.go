@@ -1,4 +1,4 @@
-package catalog
+package published
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/processor/catalog"
 	"ristourne/rules"
 )
 
@@ -33,7 +34,7 @@ func History(ctx context.Context, client redis.UniversalClient, prefix string) (
 
 // Entry is one version of a subject, as it was published.
 type Entry struct {
-	Subject
+	catalog.Subject
 	Name    string
 	Version string
 	From    rules.Instant
@@ -59,41 +60,19 @@ func Entries(ctx context.Context, client redis.UniversalClient, prefix string) (
 		return nil, now, err
 	}
 	documents := published.documents()
-	sortDocuments(documents)
+	catalog.SortDocuments(documents)
 	for _, d := range documents {
-		entries = append(entries, entryOf(d, at(published.subjects[d.subject], newest.now) == d))
+		entries = append(entries, entryOf(d, at(published.subjects[d.Subject], newest.now) == d))
 	}
 	return entries, newest.now, nil
 }
 
-func entryOf(d *document, inForce bool) Entry {
+func entryOf(d *catalog.Document, inForce bool) Entry {
 	e := Entry{
-		Subject: d.subject, Name: d.subject.ID, Version: d.version.ID, From: d.version.From,
-		Ended: d.version.Ended, InForce: inForce, Text: string(d.text),
+		Subject: d.Subject, Name: d.Subject.ID, Version: d.Version.ID, From: d.Version.From,
+		Ended: d.Version.Ended, InForce: inForce, Text: string(d.Text),
 	}
-	e.Name = cmp.Or(d.name(), e.Name)
-	switch {
-	case d.partner != nil:
-		e.Stores, e.Offers = len(d.partner.stores), len(d.partner.offers)
-	case d.programme != nil:
-		e.Offers = len(d.programme.offers)
-	case d.campaign != nil:
-		e.Boosts = len(d.campaign.boosts)
-	case d.levels != nil:
-		e.Levels = len(d.levels.levels)
-	}
+	e.Name = cmp.Or(d.Name(), e.Name)
+	e.Stores, e.Offers, e.Boosts, e.Levels = d.Holds()
 	return e
-}
-
-// name is what members know the subject as; empty: the file doesn't say.
-func (d *document) name() string {
-	switch {
-	case d.partner != nil:
-		return d.partner.name
-	case d.programme != nil:
-		return d.programme.name
-	case d.campaign != nil:
-		return d.campaign.name
-	}
-	return ""
 }

@@ -1,4 +1,4 @@
-package catalog
+package published
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/processor/catalog"
 	"ristourne/rules"
 	"ristourne/rules/engine"
 )
@@ -166,12 +167,12 @@ func (w *Watcher) look(ctx context.Context) error {
 func (w *Watcher) compile(newest head) (*engine.Snapshot, error) {
 	began := time.Now()
 	documents := w.history.documents()
-	loaded, err := assemble("", documents, nil, newest.now.Time())
+	loaded, err := catalog.Assemble("", documents, nil, newest.now.Time())
 	if err != nil {
 		return nil, fmt.Errorf("%w: version %d: %w", ErrBroken, newest.number, err)
 	}
 	for _, d := range documents { // a processor shows no lines: their text would only fill its memory
-		d.text = nil
+		d.Text = nil
 	}
 	w.options.Log.Info("catalogue", "version", newest.number, "hash", fmt.Sprintf("%.12s", newest.hash),
 		"partner_versions", len(loaded.Catalogue.Partners), "compiled_in", time.Since(began).Round(time.Millisecond))

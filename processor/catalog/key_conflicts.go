@@ -12,27 +12,27 @@ import (
 	"ristourne/rules/offer"
 )
 
-// claim is one store's right to a key for a time: that of the key and that of
+// keyUse is one store's right to a key for a time: that of the key and that of
 // the partner's version which says so.
-type claim struct {
+type keyUse struct {
 	key         offer.Key // From and Until: the time in which both hold
-	doc         *document
+	doc         *Document
 	store, at   int // positions in the document
 	partner, id string
 	zone        *time.Location
 }
 
-// claims refuses a key that two stores have for the same time, over the whole
+// keyConflicts refuses a key that two stores have for the same time, over the whole
 // catalogue and all its versions: a purchase there would belong to either.
-func (c *checker) claims(documents []*document, catalogue *offer.Catalogue) {
+func (c *checker) keyConflicts(documents []*Document, catalogue *offer.Catalogue) {
 	all := c.allClaims(documents, catalogue)
-	slices.SortFunc(all, func(a, b claim) int {
+	slices.SortFunc(all, func(a, b keyUse) int {
 		return cmp.Or(compareNames(&a.key, &b.key), a.key.From.Compare(b.key.From),
-			strings.Compare(a.doc.file, b.doc.file), cmp.Compare(a.store, b.store), cmp.Compare(a.at, b.at))
+			strings.Compare(a.doc.File, b.doc.File), cmp.Compare(a.store, b.store), cmp.Compare(a.at, b.at))
 	})
-	// Of the claims to one name that began already, open holds the one that ends
+	// Of the uses of one name that began already, open holds the one that ends
 	// last, for each of the narrower names (network, acquirer) it may have.
-	var open []claim
+	var open []keyUse
 	for i, next := range all {
 		if i > 0 && compareNames(&all[i-1].key, &next.key) != 0 {
 			open = open[:0]
@@ -46,28 +46,28 @@ func (c *checker) claims(documents []*document, catalogue *offer.Catalogue) {
 // warnOfLookAlikes warns of two stores whose keys are easily taken for each
 // other: typed once too often without its zeros, one store's purchases are
 // nobody's, or the other's. A store that has both has said that both are meant.
-func (c *checker) warnOfLookAlikes(all []claim) {
-	if !slices.ContainsFunc(all, func(a claim) bool { return !a.doc.stamped }) {
+func (c *checker) warnOfLookAlikes(all []keyUse) {
+	if !slices.ContainsFunc(all, func(a keyUse) bool { return !a.doc.Stamped }) {
 		return
 	}
-	alike := make(map[string][]claim, len(all))
+	alike := make(map[string][]keyUse, len(all))
 	for _, a := range all {
 		name := lookalike.Skeleton(a.key.NetworkMerchantID+a.key.MID) + "\x00" + lookalike.Skeleton(a.key.SubMerchantID)
 		alike[name] = append(alike[name], a)
 	}
 	for _, name := range names(alike) {
-		claims := alike[name]
-		for i := range claims {
-			if other := lookAlikeOf(claims[i], claims[:i]); other != nil && c.newest(claims[i].doc) {
-				c.warnOfLookAlike(claims[i], other)
+		uses := alike[name]
+		for i := range uses {
+			if other := lookAlikeOf(uses[i], uses[:i]); other != nil && c.newest(uses[i].doc) {
+				c.warnOfLookAlike(uses[i], other)
 			}
 		}
 	}
 }
 
-// lookAlikeOf is the first claim of another store, at some common time, whose
+// lookAlikeOf is the first use of a key by another store, at some common time, whose
 // key differs from that of a by what is hardly seen.
-func lookAlikeOf(a claim, others []claim) *claim {
+func lookAlikeOf(a keyUse, others []keyUse) *keyUse {
 	const most = 100 // one chain may have a thousand that look alike: each is told once
 	for i := range others[:min(len(others), most)] {
 		b := &others[i]
@@ -94,23 +94,23 @@ func lookAlikeParts(a, b *offer.Key) string {
 	return ""
 }
 
-func (c *checker) warnOfLookAlike(a claim, other *claim) {
+func (c *checker) warnOfLookAlike(a keyUse, other *keyUse) {
 	c.warn(a.doc, path{"stores", a.store, "keys", a.at},
 		"%s, of store %q of partner %s, and %s, of store %q of partner %s in %s, differ by %s alone: are they two stores? If one is mistyped, correct it; if both name one store, write both keys there",
 		describeKey(&a.key), a.id, a.partner, describeKey(&other.key), other.id, other.partner, other.place(c.trees), lookAlikeParts(&a.key, &other.key))
 }
 
-func (c *checker) allClaims(documents []*document, catalogue *offer.Catalogue) []claim {
-	until := map[*document]rules.Instant{}
+func (c *checker) allClaims(documents []*Document, catalogue *offer.Catalogue) []keyUse {
+	until := map[*Document]rules.Instant{}
 	for _, versions := range c.versions {
 		for i, d := range versions {
 			until[d] = rules.MaxInstant
 			if i+1 < len(versions) {
-				until[d] = versions[i+1].version.From
+				until[d] = versions[i+1].Version.From
 			}
 		}
 	}
-	var all []claim
+	var all []keyUse
 	partners := documents[len(catalogue.Programmes):][:len(catalogue.Partners)]
 	for i, d := range partners {
 		if _, inForce := until[d]; !inForce { // of two versions at one time, and said so
@@ -118,9 +118,9 @@ func (c *checker) allClaims(documents []*document, catalogue *offer.Catalogue) [
 		}
 		for j, s := range catalogue.Partners[i].Stores {
 			for k, key := range s.Keys {
-				key.From, key.Until = later(key.From, d.version.From), earlier(key.Until, until[d])
+				key.From, key.Until = later(key.From, d.Version.From), rules.Earlier(key.Until, until[d])
 				if key.From.Before(key.Until) && (key.MID != "" || key.NetworkMerchantID != "") {
-					all = append(all, claim{key, d, j, k, d.subject.ID, s.ID, s.Zone})
+					all = append(all, keyUse{key, d, j, k, d.Subject.ID, s.ID, s.Zone})
 				}
 			}
 		}
@@ -130,13 +130,6 @@ func (c *checker) allClaims(documents []*document, catalogue *offer.Catalogue) [
 
 func later(a, b rules.Instant) rules.Instant {
 	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-func earlier(a, b rules.Instant) rules.Instant {
-	if a.Before(b) {
 		return a
 	}
 	return b
@@ -170,7 +163,7 @@ func narrower(k *offer.Key) string {
 	return ""
 }
 
-func (c *checker) refuseOverlap(open []claim, next claim) {
+func (c *checker) refuseOverlap(open []keyUse, next keyUse) {
 	for _, o := range open {
 		a, b := narrower(&o.key), narrower(&next.key)
 		meet := a == b || a == "" || b == ""
@@ -178,20 +171,20 @@ func (c *checker) refuseOverlap(open []claim, next claim) {
 		if meet && !sameStore && next.key.From.Before(o.key.Until) {
 			c.fault(next.doc, path{"stores", next.store, "keys", next.at},
 				"%s names two stores %s: %q of partner %s here, and %q of partner %s in %s; end one before the other begins (until, from), or correct the key",
-				describeKey(&next.key), describeTime(next.key.From, earlier(next.key.Until, o.key.Until), next.zone), next.id, next.partner, o.id, o.partner, o.place(c.trees))
+				describeKey(&next.key), describeTime(next.key.From, rules.Earlier(next.key.Until, o.key.Until), next.zone), next.id, next.partner, o.id, o.partner, o.place(c.trees))
 			return
 		}
 	}
 }
 
-// place says where the other claim is written.
-func (c *claim) place(trees trees) string {
-	return fmt.Sprintf("%s:%d", c.doc.shownAs, trees.find(c.doc, path{"stores", c.store, "keys", c.at}).Line)
+// place says where the other use is written.
+func (c *keyUse) place(trees trees) string {
+	return fmt.Sprintf("%s:%d", c.doc.ShownAs, trees.find(c.doc, path{"stores", c.store, "keys", c.at}).Line)
 }
 
-// extend keeps, for each narrower name, the claim of those so far that ends
-// last. A store's own claims may overlap each other.
-func extend(open []claim, next claim) []claim {
+// extend keeps, for each narrower name, the use of those so far that ends
+// last. A store's own uses may overlap each other.
+func extend(open []keyUse, next keyUse) []keyUse {
 	for i := range open {
 		if narrower(&open[i].key) == narrower(&next.key) {
 			if open[i].key.Until.Before(next.key.Until) {

@@ -1,11 +1,9 @@
-package catalog
+package published
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ristourne/deploy/parts/partstest"
+	"ristourne/processor/catalog"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
 )
@@ -41,33 +40,7 @@ func newClock(t *testing.T) (redis.UniversalClient, *miniredis.Miniredis) {
 	return client, server
 }
 
-// folder writes a catalogue of the given files beside a programme, and loads it.
-func folder(t testing.TB, files map[string]string) *Loaded {
-	t.Helper()
-	dir := t.TempDir()
-	all := map[string]string{"programme.yaml": programmeText}
-	for name, text := range files {
-		all[name] = text
-	}
-	for name, text := range all {
-		if text == "" {
-			continue
-		}
-		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	loaded, err := Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return loaded
-}
-
-const programmeText = "programme: test\ncurrency: EUR\nzone: Europe/Paris\n"
-
-// shop is the file of a partner that gives percent.
+// Shop is the file of a partner that gives percent.
 func shop(id string, percent int, effectiveFrom string) string {
 	if effectiveFrom != "" {
 		effectiveFrom = "effective_from: " + effectiveFrom + "\n"
@@ -76,12 +49,12 @@ func shop(id string, percent int, effectiveFrom string) string {
 		id, effectiveFrom, "M-"+id, percent)
 }
 
-func publish(client redis.UniversalClient, loaded *Loaded, options PublishOptions) (Published, error) {
+func publish(client redis.UniversalClient, loaded *catalog.Loaded, options PublishOptions) (Result, error) {
 	options.Prefix = prefix
 	return Publish(context.Background(), client, loaded, options)
 }
 
-func mustPublish(t *testing.T, client redis.UniversalClient, loaded *Loaded, options PublishOptions) []string {
+func mustPublish(t *testing.T, client redis.UniversalClient, loaded *catalog.Loaded, options PublishOptions) []string {
 	t.Helper()
 	published, err := publish(client, loaded, options)
 	if err != nil {
@@ -91,7 +64,7 @@ func mustPublish(t *testing.T, client redis.UniversalClient, loaded *Loaded, opt
 }
 
 // changesOf are changes in short: "added partner a 2026-05-01T12:06:05Z".
-func changesOf(p Published) []string {
+func changesOf(p Result) []string {
 	short := []string{}
 	for _, c := range p.Changes {
 		from := "ever"
@@ -349,7 +322,7 @@ func TestConcurrentPublishersMakeOneChain(t *testing.T) {
 	t.Parallel()
 	client := newClient(t)
 	const publishers = 6
-	all := make([]*Loaded, publishers)
+	all := make([]*catalog.Loaded, publishers)
 	for i := range all {
 		all[i] = folder(t, map[string]string{"a.yaml": shop("a", i+1, "")})
 	}
@@ -383,8 +356,8 @@ func TestConcurrentPublishersMakeOneChain(t *testing.T) {
 func TestPublishingTwiceIsPublishingOnce(t *testing.T) {
 	t.Parallel()
 	client := newClient(t)
-	p := &plan{before: newHistory(), after: newHistory(), trees: trees{}}
-	p.make(folder(t, map[string]string{"a.yaml": shop("a", 3, "")}).documents)
+	p := &plan{before: newHistory(), after: newHistory()}
+	p.make(folder(t, map[string]string{"a.yaml": shop("a", 3, "")}).Documents)
 	version, err := p.seal()
 	if err != nil {
 		t.Fatal(err)
@@ -409,7 +382,7 @@ func TestHistoryUnderRandomEdits(t *testing.T) {
 			files := randomFolder(t)
 			p := &plan{
 				before: published, after: published.clone(), now: now, earliest: now.AddSeconds(leadSeconds),
-				stamp: now.AddSeconds(leadSeconds + 5), removeMissing: rapid.Bool().Draw(t, "remove missing"), trees: trees{},
+				stamp: now.AddSeconds(leadSeconds + 5), removeMissing: rapid.Bool().Draw(t, "remove missing"),
 			}
 			first := published.number == 0
 			if first {
@@ -456,15 +429,15 @@ func addSealed(t *rapid.T, h *history, p *plan) {
 	}
 }
 
-func randomFolder(t *rapid.T) []*document {
-	read := func(text string) *document {
-		d, faults := readDocument("f.yaml", "f.yaml", []byte(text))
+func randomFolder(t *rapid.T) []*catalog.Document {
+	read := func(text string) *catalog.Document {
+		d, faults := catalog.ReadDocument("f.yaml", "f.yaml", []byte(text))
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
 		return d
 	}
-	documents := []*document{read(programmeText)}
+	documents := []*catalog.Document{read(programmeText)}
 	for _, id := range []string{"a", "b"} {
 		for _, from := range []string{"", "2026-03-01", "2026-05-01", "2026-06-01", "2026-08-01"} {
 			if rapid.IntRange(0, 2).Draw(t, id+" "+from) > 0 {
@@ -472,16 +445,18 @@ func randomFolder(t *rapid.T) []*document {
 			}
 		}
 	}
-	(&checker{}).date(documents)
-	sortDocuments(documents)
-	return documents
+	loaded, err := catalog.Assemble("", documents, nil, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded.Documents
 }
 
 func inForceMeanings(h *history, t rules.Instant) string {
 	var said strings.Builder
 	for _, id := range []string{"a", "b"} {
-		if d := at(h.subjects[Subject{KindPartner, id}], t); d != nil {
-			fmt.Fprintln(&said, id, d.meaning)
+		if d := at(h.subjects[catalog.Subject{Kind: catalog.KindPartner, ID: id}], t); d != nil {
+			fmt.Fprintln(&said, id, d.Meaning)
 		}
 	}
 	return said.String()
@@ -489,21 +464,21 @@ func inForceMeanings(h *history, t rules.Instant) string {
 
 // folderMeanings is what the folder says at t. Where it says nothing of a
 // partner yet (its only file begins later), what was published goes on.
-func folderMeanings(files []*document, t rules.Instant, h *history) string {
+func folderMeanings(files []*catalog.Document, t rules.Instant, h *history) string {
 	var said strings.Builder
 	for _, id := range []string{"a", "b"} {
-		var own []*document
+		var own []*catalog.Document
 		for _, d := range files {
-			if d.subject == (Subject{KindPartner, id}) {
+			if d.Subject == (catalog.Subject{Kind: catalog.KindPartner, ID: id}) {
 				own = append(own, d)
 			}
 		}
 		d := at(own, t)
 		if d == nil && own != nil {
-			d = at(h.subjects[Subject{KindPartner, id}], t)
+			d = at(h.subjects[catalog.Subject{Kind: catalog.KindPartner, ID: id}], t)
 		}
 		if d != nil {
-			fmt.Fprintln(&said, id, d.meaning)
+			fmt.Fprintln(&said, id, d.Meaning)
 		}
 	}
 	return said.String()
