@@ -26,7 +26,7 @@ func (r *rebuild) restore(h *rules.AccountHistory, marked int) (*engine.Account,
 		adopt(a, booked)
 	} else {
 		// A repair, once, may have told more than the set does.
-		a.AdoptTold(booked.Told)
+		a.AdoptPublished(booked.Told)
 	}
 	instructed := maps.Clone(booked.InstructedMinor)
 	if len(behind) > 0 {
@@ -112,7 +112,7 @@ func adopt(a *engine.Account, h *rules.AccountHistory) {
 	}
 	a.AdoptInstructed(instructed)
 	a.AdoptGrants(h.Grants)
-	a.AdoptTold(h.Told)
+	a.AdoptPublished(h.Told)
 	a.Restored()
 }
 

@@ -27,7 +27,7 @@ type Referral struct {
 	Channel          Channel
 	MCC              string
 	// In each world the basis and the sponsor's award on it, before the caps
-	// that his account keeps. Both 0: no longer deserved.
+	// that their account keeps. Both 0: no longer due.
 	ConfirmedBasisMinor, ConfirmedRewardMinor int64
 	ExpectedBasisMinor, ExpectedRewardMinor   int64
 	// How much of the awards the purchase's late events bring; negative: take

@@ -53,21 +53,21 @@ type Account struct {
 	volume     int64         // the sum of all amounts ever stated, in whatever currency
 	items      int           // how many sums of categories all events have
 
-	grants    []grantState    // of all purchases, chained by next
-	told      []toldState     // to sponsors, of all purchases, chained by next
-	standings []standing      // at the times of purchases
-	referrals []referralState // what this account gets as a sponsor, in the order in which its caps fill
+	grants    []grantState        // of all purchases, chained by next
+	published []publishedReferral // to sponsors, of all purchases, chained by next
+	standings []standing          // at the times of purchases
+	referrals []referralState     // what this account gets as a sponsor, in the order in which its caps fill
 
 	factLines int32 // booked of facts alone: the head of a chain
 	cash      []cashTotal
-	// unsettled says that booked sums may differ from what is deserved
+	// needsFullRun says that booked sums may differ from what is due
 	// anywhere: they came from elsewhere.
-	unsettled bool
-	aimed     bool      // some purchase has aims of a decision before
-	snapshot  *Snapshot // that terms of purchases were looked up in
-	arena     []string  // behind the card tokens and segments of decoded facts
-	codec     *codec.Dictionary
-	draws     draws // under snapshot
+	needsFullRun bool
+	hasDemands   bool      // some purchase has demands of a decision before
+	snapshot     *Snapshot // that terms of purchases were looked up in
+	arena        []string  // behind the card tokens and segments of decoded facts
+	codec        *codec.Dictionary
+	draws        draws // under snapshot
 }
 
 // setEvent is what the ledger needs of one event of the set.
@@ -120,29 +120,29 @@ func (e *setEvent) byDate(o *setEvent) int {
 
 // purchase is the set of its events. It is known once one of them opens it.
 type purchase struct {
-	id      string
-	at      rules.Instant // purchase time, where known
-	giver   int32         // the event that gave it; -1: unknown
-	events  int32         // head of the chain
-	lines   int32         // head of the chain
-	grants  int32         // head of the chain
-	told    int32         // head of the chain
-	expired bool          // by a fact
-	late    bool          // some events are late
-	dirty   bool          // to be worked out anew
+	id        string
+	at        rules.Instant // purchase time, where known
+	anchor    int32         // the event that gave it; -1: unknown
+	events    int32         // head of the chain
+	lines     int32         // head of the chain
+	grants    int32         // head of the chain
+	published int32         // head of the chain
+	expired   bool          // by a fact
+	late      bool          // some events are late
+	dirty     bool          // to be worked out anew
 	// What spares working a purchase out anew when room before it changes: the
 	// most room an award of it asked for, and whether it got less than that.
 	wantedMinor int64
 	bound       bool
 
-	// placed says that the rest was looked up in the account's snapshot and
+	// termsFound says that the rest was looked up in the account's snapshot and
 	// facts.
-	placed    bool
-	standing  int32             // in Account.standings
-	programme *programmeVersion // the member's at purchase time; nil: in none
-	terms     *partnerVersion   // of the store, if it is of that programme
-	periods   periods           // in the programme's zone
-	aims                        // of the decision at hand
+	termsFound  bool
+	standing    int32             // in Account.standings
+	programme   *programmeVersion // the member's at purchase time; nil: in none
+	terms       *partnerVersion   // of the store, if it is of that programme
+	periods     periods           // in the programme's zone
+	demandSpans                   // of the decision at hand
 	// Of a purchase with late events: what its awards were without them, in
 	// Engine.recorded.
 	awardsFrom, awardsTo int32
@@ -150,10 +150,10 @@ type purchase struct {
 
 // unknownPurchase is one of which no event is known.
 func unknownPurchase(id string) purchase {
-	return purchase{id: id, giver: -1, events: -1, lines: -1, grants: -1, told: -1}
+	return purchase{id: id, anchor: -1, events: -1, lines: -1, grants: -1, published: -1}
 }
 
-func (p *purchase) known() bool { return p.giver >= 0 }
+func (p *purchase) known() bool { return p.anchor >= 0 }
 
 // inFillingOrder orders known purchases by time, then id; unknown ones last.
 func inFillingOrder(p, o *purchase) int {
@@ -221,7 +221,7 @@ func NewAccount(id string) *Account {
 func (a *Account) Reset(id string) {
 	*a = Account{
 		id: id, facts: a.facts[:0], purchases: a.purchases[:0], events: a.events[:0], lines: a.lines[:0],
-		dropped: a.dropped[:0], grants: a.grants[:0], told: a.told[:0], standings: a.standings[:0], referrals: a.referrals[:0],
+		dropped: a.dropped[:0], grants: a.grants[:0], published: a.published[:0], standings: a.standings[:0], referrals: a.referrals[:0],
 		cash: a.cash[:0], arena: a.arena[:0], draws: a.draws, codec: a.codec, free: -1, factLines: -1, newest: rules.MinInstant,
 	}
 	a.draws.reset()

@@ -10,14 +10,14 @@ import (
 )
 
 // This file takes the word of the ledger's store for what an account has: what is
-// booked, granted, told and paid.
+// booked, granted, published and paid.
 
 // AdoptBooked takes the sums that the ledger's store holds for the ones the
 // account believes to be booked, purchase by purchase; Repair then books what
 // is missing. Lines of one key may come in parts. Only the fields of the key,
 // the programme and the amounts are read. Strings are kept as they are.
 func (a *Account) AdoptBooked(booked []rules.Accrual) {
-	a.unsettled = true
+	a.needsFullRun = true
 	a.lines, a.free, a.factLines = a.lines[:0], -1, -1
 	for i := range a.purchases {
 		a.purchases[i].lines = -1
@@ -28,7 +28,7 @@ func (a *Account) AdoptBooked(booked []rules.Accrual) {
 	for i := range a.cash {
 		a.cash[i].confirmedMinor = 0
 	}
-	places := a.adoptedPlaces()
+	places := a.adoption()
 	for i := range booked {
 		places.adoptLine(&booked[i])
 	}
@@ -36,23 +36,23 @@ func (a *Account) AdoptBooked(booked []rules.Accrual) {
 	a.dropEmptyPurchases()
 }
 
-// adoptedPlaces finds where what the store holds belongs, each in one step: an
+// adoption finds where what the store holds belongs, each in one step: an
 // account of thousands of purchases has thousands of rows. What isn't found gets a
 // place at the end, until all is sorted.
-type adoptedPlaces struct {
+type adoption struct {
 	account   *Account
 	known     int // how many purchases are known: those without events come after
 	purchases map[string]int
-	referrals map[referralPlace]int   // made where a sponsor's line is met
+	referrals map[referralKey]int     // made where a sponsor's line is met
 	factLines map[programmeLine]int32 // in Account.lines
 }
 
-// referralPlace is what a sponsor's line says of its referral. The buyer is empty
-// where he may have been erased: then his purchase tells.
-type referralPlace struct{ buyer, transaction, partner, offer string }
+// referralKey is what a sponsor's line says of its referral. The buyer is empty
+// where they may have been erased: then their purchase tells.
+type referralKey struct{ buyer, transaction, partner, offer string }
 
-func (a *Account) adoptedPlaces() *adoptedPlaces {
-	x := &adoptedPlaces{account: a, known: a.Purchases(), purchases: make(map[string]int, len(a.purchases)), factLines: map[programmeLine]int32{}}
+func (a *Account) adoption() *adoption {
+	x := &adoption{account: a, known: a.Purchases(), purchases: make(map[string]int, len(a.purchases)), factLines: map[programmeLine]int32{}}
 	for i := range a.purchases {
 		x.purchases[a.purchases[i].id] = i
 	}
@@ -61,7 +61,7 @@ func (a *Account) adoptedPlaces() *adoptedPlaces {
 
 // chainOf is the head of the chain to which a booked line belongs, valid until the
 // next call.
-func (x *adoptedPlaces) chainOf(l *rules.Accrual) *int32 {
+func (x *adoption) chainOf(l *rules.Accrual) *int32 {
 	switch {
 	case l.TransactionID == "":
 		return &x.account.factLines
@@ -71,13 +71,13 @@ func (x *adoptedPlaces) chainOf(l *rules.Accrual) *int32 {
 	return &x.purchase(l.TransactionID, l.PurchasedAt).lines
 }
 
-func (x *adoptedPlaces) knows(purchaseID string) bool {
+func (x *adoption) knows(purchaseID string) bool {
 	_, ok := x.purchases[purchaseID]
 	return ok
 }
 
 // purchase is that of the id; at is when it was made, where it is not known.
-func (x *adoptedPlaces) purchase(id string, at rules.Instant) *purchase {
+func (x *adoption) purchase(id string, at rules.Instant) *purchase {
 	a := x.account
 	i, ok := x.purchases[id]
 	if !ok {
@@ -90,15 +90,15 @@ func (x *adoptedPlaces) purchase(id string, at rules.Instant) *purchase {
 }
 
 // referral is the one behind a sponsor's line.
-func (x *adoptedPlaces) referral(l *rules.Accrual) *referralState {
+func (x *adoption) referral(l *rules.Accrual) *referralState {
 	a := x.account
 	if x.referrals == nil {
-		x.referrals = make(map[referralPlace]int, 2*len(a.referrals))
+		x.referrals = make(map[referralKey]int, 2*len(a.referrals))
 		for i := range a.referrals {
 			x.note(i)
 		}
 	}
-	i, ok := x.referrals[referralPlace{l.AccountID, l.TransactionID, l.PartnerID, l.OfferID}]
+	i, ok := x.referrals[referralKey{l.AccountID, l.TransactionID, l.PartnerID, l.OfferID}]
 	if !ok {
 		i = len(a.referrals)
 		a.referrals = append(a.referrals, referralState{rules.Referral{
@@ -111,17 +111,17 @@ func (x *adoptedPlaces) referral(l *rules.Accrual) *referralState {
 }
 
 // note remembers where one is: with its buyer, and the first without.
-func (x *adoptedPlaces) note(i int) {
+func (x *adoption) note(i int) {
 	r := &x.account.referrals[i]
 	for _, buyer := range [...]string{r.BuyerAccountID, ""} {
-		place := referralPlace{buyer, r.TransactionID, r.PartnerID, r.OfferID}
+		place := referralKey{buyer, r.TransactionID, r.PartnerID, r.OfferID}
 		if _, ok := x.referrals[place]; !ok {
 			x.referrals[place] = i
 		}
 	}
 }
 
-func (x *adoptedPlaces) adoptLine(l *rules.Accrual) {
+func (x *adoption) adoptLine(l *rules.Accrual) {
 	a, head := x.account, x.chainOf(l)
 	key := lineKey{
 		partner: l.PartnerID, store: l.StoreID, offer: l.OfferID, version: l.OfferVersion,
@@ -146,7 +146,7 @@ func (x *adoptedPlaces) adoptLine(l *rules.Accrual) {
 }
 
 // lineOf is the line of a chain that was adopted before; -1: none.
-func (x *adoptedPlaces) lineOf(head *int32, key programmeLine) int32 {
+func (x *adoption) lineOf(head *int32, key programmeLine) int32 {
 	a := x.account
 	if head == &a.factLines { // one for each unit that was ever spent
 		if i, ok := x.factLines[key]; ok {
@@ -163,7 +163,7 @@ func (x *adoptedPlaces) lineOf(head *int32, key programmeLine) int32 {
 }
 
 // sort puts what was added where it belongs.
-func (x *adoptedPlaces) sort() {
+func (x *adoption) sort() {
 	a := x.account
 	slices.SortFunc(a.purchases[x.known:], func(p, o purchase) int { return inFillingOrder(&p, &o) })
 	slices.SortFunc(a.referrals, func(r, o referralState) int { return sponsorsOrder(&r, &o) })
@@ -172,12 +172,12 @@ func (x *adoptedPlaces) sort() {
 // Restored says that what was adopted is how things stand, not how they should:
 // the account goes on from there, and what recomputing it would change is booked
 // by nobody but a repair.
-func (a *Account) Restored() { a.unsettled = false }
+func (a *Account) Restored() { a.needsFullRun = false }
 
 // AdoptInstructed takes what the bank was told to pay, credits less debits by
 // currency, for what the account believes; Repair then instructs what is due.
 func (a *Account) AdoptInstructed(instructedMinor map[money.Currency]int64) {
-	a.unsettled = true
+	a.needsFullRun = true
 	for i := range a.cash {
 		a.cash[i].instructedMinor = 0
 	}
@@ -194,7 +194,7 @@ func (a *Account) AdoptGrants(grants []rules.Grant) {
 	for i := range a.purchases {
 		a.purchases[i].grants = -1
 	}
-	places := a.adoptedPlaces()
+	places := a.adoption()
 	for i := range grants {
 		g := &grants[i]
 		if !places.knows(g.TransactionID) && g.GrantedMinor == 0 && g.TargetMinor == 0 {
@@ -210,25 +210,25 @@ func (a *Account) AdoptGrants(grants []rules.Grant) {
 	places.sort()
 }
 
-// AdoptTold takes the referrals that the ledger's store holds for those that
-// the account believes to have told, before Repair.
-func (a *Account) AdoptTold(told []rules.Referral) {
-	a.told = a.told[:0]
+// AdoptPublished takes the referrals that the ledger's store holds for those that
+// the account believes to have published, before Repair.
+func (a *Account) AdoptPublished(published []rules.Referral) {
+	a.published = a.published[:0]
 	for i := range a.purchases {
-		a.purchases[i].told = -1
+		a.purchases[i].published = -1
 	}
-	places := a.adoptedPlaces()
-	for i := range told {
-		r := &told[i]
+	places := a.adoption()
+	for i := range published {
+		r := &published[i]
 		p := places.purchase(r.TransactionID, rules.Instant{})
-		a.told = append(a.told, toldState{
+		a.published = append(a.published, publishedReferral{
 			sponsor: r.SponsorAccountID, partner: r.PartnerID, store: r.StoreID, offer: r.OfferID, version: r.OfferVersion,
 			programme: r.Programme, number: r.Number, currency: r.Currency, mcc: r.MCC, channel: r.Channel, at: r.PurchasedAt,
 			basisMinor:  [numWorlds]int64{r.ConfirmedBasisMinor, r.ExpectedBasisMinor},
 			rewardMinor: [numWorlds]int64{r.ConfirmedRewardMinor, r.ExpectedRewardMinor},
-			lateMinor:   [numWorlds]int64{r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor}, next: p.told,
+			lateMinor:   [numWorlds]int64{r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor}, next: p.published,
 		})
-		p.told = int32(len(a.told) - 1)
+		p.published = int32(len(a.published) - 1)
 	}
 	places.sort()
 }

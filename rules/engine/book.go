@@ -13,7 +13,7 @@ import (
 	"ristourne/rules/reason"
 )
 
-// book writes the difference between what is deserved and what is booked, key
+// book writes the difference between what is due and what is booked, key
 // by key, and tells what is due by it. It reports whether a line was booked.
 //
 // A difference in the basis alone is booked too: it is an amount of the line,
@@ -21,40 +21,40 @@ import (
 func (e *Engine) book(a *Account, d decision, out *rules.Output) bool {
 	before := len(out.Accruals)
 	e.nets = e.nets[:0]
-	for i := range e.worked {
-		w := &e.worked[i]
+	for i := range e.valued {
+		w := &e.valued[i]
 		e.bookPurchase(a, w, d, out)
-		e.tell(a, &a.purchases[w.index], e.wanted[w.told.from:w.told.to], d, out)
+		e.publishReferrals(a, &a.purchases[w.index], e.referralsDue[w.referrals.from:w.referrals.to], d, out)
 	}
-	if d.facts || a.unsettled {
+	if d.facts || a.needsFullRun {
 		e.bookFacts(a, d, out)
 	}
-	if d.facts || d.referrals || a.unsettled {
+	if d.facts || d.referrals || a.needsFullRun {
 		e.bookReferrals(a, d, out)
 	}
-	e.pay(a, d, out)
+	e.instruct(a, d, out)
 	return len(out.Accruals) > before
 }
 
-func (e *Engine) bookPurchase(a *Account, worked *workedPurchase, d decision, out *rules.Output) {
+func (e *Engine) bookPurchase(a *Account, worked *valuedPurchase, d decision, out *rules.Output) {
 	p := &a.purchases[worked.index]
 	about := rules.Accrual{
 		AccountID: a.id, TransactionID: p.id, PurchasedAt: p.at, MemberID: worked.memberID, Level: worked.level,
 	}
 	if p.known() {
-		giver := &a.events[p.giver]
-		about.Channel, about.MCC = giver.channel, giver.mcc
+		anchor := &a.events[p.anchor]
+		about.Channel, about.MCC = anchor.channel, anchor.mcc
 	}
-	e.bookChain(a, &p.lines, e.deserved[worked.start:worked.end], &about, worked, d, out)
+	e.bookChain(a, &p.lines, e.entitlements[worked.start:worked.end], &about, worked, d, out)
 }
 
-// bookChain makes the booked lines of one chain what is deserved. about is
+// bookChain makes the booked lines of one chain what the entitlements say. about is
 // what all its accruals have in common.
-func (e *Engine) bookChain(a *Account, head *int32, deserved []deservedLine, about *rules.Accrual, worked *workedPurchase, d decision, out *rules.Output) {
-	index := indexDeserved(deserved)
+func (e *Engine) bookChain(a *Account, head *int32, deserved []entitlement, about *rules.Accrual, worked *valuedPurchase, d decision, out *rules.Output) {
+	index := indexEntitlements(deserved)
 	for at := head; *at >= 0; {
 		l := &a.lines[*at]
-		should := deservedLine{lineKey: l.lineKey, programme: l.programme}
+		should := entitlement{lineKey: l.lineKey, programme: l.programme}
 		if i := index.of(deserved, l.lineKey, l.programme); i >= 0 {
 			deserved[i].found = true
 			should = deserved[i]
@@ -92,24 +92,24 @@ type programmeLine struct {
 	programme string
 }
 
-// deservedIndex is where each line is among many; nil: they are few.
-type deservedIndex map[programmeLine]int
+// entitlementIndex is where each line is among many; nil: they are few.
+type entitlementIndex map[programmeLine]int
 
-func indexDeserved(deserved []deservedLine) deservedIndex {
+func indexEntitlements(deserved []entitlement) entitlementIndex {
 	if len(deserved) <= fewNumbered {
 		return nil
 	}
-	index := make(deservedIndex, len(deserved))
+	index := make(entitlementIndex, len(deserved))
 	for i := range deserved {
 		index[programmeLine{deserved[i].lineKey, deserved[i].programme}] = i
 	}
 	return index
 }
 
-// of is where the line is; -1: it is not deserved.
-func (x deservedIndex) of(deserved []deservedLine, key lineKey, programme string) int {
+// of is where the line is; -1: none is due.
+func (x entitlementIndex) of(deserved []entitlement, key lineKey, programme string) int {
 	if x == nil {
-		return slices.IndexFunc(deserved, func(l deservedLine) bool { return l.lineKey == key && l.programme == programme })
+		return slices.IndexFunc(deserved, func(l entitlement) bool { return l.lineKey == key && l.programme == programme })
 	}
 	if i, ok := x[programmeLine{key, programme}]; ok {
 		return i
@@ -117,9 +117,9 @@ func (x deservedIndex) of(deserved []deservedLine, key lineKey, programme string
 	return -1
 }
 
-// takenBack is why a booked line is no longer deserved: the reasons of its own
+// takenBack is why a booked line is no longer due: the reasons of its own
 // offer, beside those of the purchase as a whole.
-func (e *Engine) takenBack(l *line, deserved []deservedLine, worked *workedPurchase) reason.Set {
+func (e *Engine) takenBack(l *line, deserved []entitlement, worked *valuedPurchase) reason.Set {
 	why := worked.why
 	for _, u := range e.unawarded[worked.unawarded.from:worked.unawarded.to] {
 		if u.offer == l.offer && u.role == l.role {
@@ -151,7 +151,7 @@ func (a *Account) freeLine(i int32) {
 }
 
 // accrue appends one ledger line and keeps the account's totals.
-func (e *Engine) accrue(a *Account, about *rules.Accrual, programme string, l *deservedLine, s sums, worked *workedPurchase, d decision, out *rules.Output) {
+func (e *Engine) accrue(a *Account, about *rules.Accrual, programme string, l *entitlement, s sums, worked *valuedPurchase, d decision, out *rules.Output) {
 	out.Accruals = append(out.Accruals, *about)
 	x := &out.Accruals[len(out.Accruals)-1]
 	x.Programme, x.BeneficiaryID = programme, a.id
@@ -177,13 +177,13 @@ func (e *Engine) accrue(a *Account, about *rules.Accrual, programme string, l *d
 	x.ID = e.accrualID(x, d)
 	if l.stage == rules.Confirmed && l.kind == rules.Cash && l.role != rules.RolePartner {
 		a.cashIn(x.Currency).confirmedMinor += s.rewardMinor
-		e.net(programme, x.Currency, s.rewardMinor, worked)
+		e.addNet(programme, x.Currency, s.rewardMinor, worked)
 	}
 }
 
 // currencyOfLine is the currency of a line's money: that of the offer's
 // programme where the unit is points.
-func (e *Engine) currencyOfLine(l *deservedLine) money.Currency {
+func (e *Engine) currencyOfLine(l *entitlement) money.Currency {
 	if l.currency != (money.Currency{}) {
 		return l.currency
 	}
@@ -268,12 +268,12 @@ func mark(set bool) byte {
 	return 0
 }
 
-// bookFacts books the lines that facts deserve by themselves. Their sums are
+// bookFacts books the lines that facts entitle to by themselves. Their sums are
 // kept by kind and unit, since that is all their key has.
 func (e *Engine) bookFacts(a *Account, d decision, out *rules.Output) {
-	e.deserved = e.deserved[:0]
+	e.entitlements = e.entitlements[:0]
 	var met numbering[programmeLine]
-	about, worked := rules.Accrual{AccountID: a.id}, workedPurchase{}
+	about, worked := rules.Accrual{AccountID: a.id}, valuedPurchase{}
 	for i := range a.facts {
 		f := &a.facts[i]
 		l, ok := factLine(f)
@@ -286,21 +286,21 @@ func (e *Engine) bookFacts(a *Account, d decision, out *rules.Output) {
 		about.PurchasedAt, about.MemberID, about.Level = f.At, standing.memberID, standing.level
 		i, known := met.of(programmeLine{l.lineKey, l.programme})
 		if !known {
-			e.deserved = append(e.deserved, l)
+			e.entitlements = append(e.entitlements, l)
 			continue
 		}
-		e.deserved[i].sums = e.deserved[i].plus(l.sums)
+		e.entitlements[i].sums = e.entitlements[i].plus(l.sums)
 	}
-	e.deserved = slices.DeleteFunc(e.deserved, func(l deservedLine) bool { return l.sums == (sums{}) })
-	if a.factSumsDiffer(e.deserved) {
-		e.bookChain(a, &a.factLines, e.deserved, &about, &worked, d, out)
+	e.entitlements = slices.DeleteFunc(e.entitlements, func(l entitlement) bool { return l.sums == (sums{}) })
+	if a.factSumsDiffer(e.entitlements) {
+		e.bookChain(a, &a.factLines, e.entitlements, &about, &worked, d, out)
 	}
 }
 
 // factSumsDiffer reports whether some key of the ledger should sum up to
 // something else. The programme is no part of a key: a fact that only moves
 // what was booked before it to another programme books nothing.
-func (a *Account) factSumsDiffer(deserved []deservedLine) bool {
+func (a *Account) factSumsDiffer(deserved []entitlement) bool {
 	lacks := make(map[lineKey]sums, len(deserved))
 	for i := range deserved {
 		lacks[deserved[i].lineKey] = lacks[deserved[i].lineKey].plus(deserved[i].sums)
@@ -317,7 +317,7 @@ func (a *Account) factSumsDiffer(deserved []deservedLine) bool {
 }
 
 // factLine is the line that a fact books by itself.
-func factLine(f *rules.Fact) (l deservedLine, ok bool) {
+func factLine(f *rules.Fact) (l entitlement, ok bool) {
 	l.role, l.stage = rules.RoleMember, rules.Confirmed
 	switch f.Type {
 	case rules.Adjustment:

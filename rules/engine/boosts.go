@@ -26,9 +26,9 @@ func (e *Engine) findBoosts(a *Account, p *purchase, c *candidate) {
 // whyNoBoost is why a boost is not in force, whoever is held out; 0: it is.
 func (e *Engine) whyNoBoost(a *Account, p *purchase, b *boundBoost) reason.Set {
 	switch {
-	case !b.span.holds(p.at):
+	case !b.span.contains(p.at):
 		return reason.Window
-	case !b.when.holds(p.at, &e.clock), !b.campaignWhen.holds(p.at, &e.clock):
+	case !b.when.contains(p.at, &e.clock), !b.campaignWhen.contains(p.at, &e.clock):
 		return reason.Hours
 	}
 	why := e.whyNotFor(a, p, &b.Audience)

@@ -20,11 +20,11 @@ func (e *Engine) rateAndCap(w world, a *Account, p *purchase) error {
 			continue
 		}
 		var err error
-		aw.roundedMinor, aw.there, err = e.rewardOf(a, p, aw, aw.boosts)
+		aw.roundedMinor, aw.qualifies, err = e.rewardOf(a, p, aw, aw.boosts)
 		switch {
 		case err != nil:
 			return err
-		case !aw.there:
+		case !aw.qualifies:
 			aw.why |= reason.Tier
 			continue
 		case aw.roundedMinor == 0 && aw.offer.Reward.Form != 0:
@@ -34,7 +34,7 @@ func (e *Engine) rateAndCap(w world, a *Account, p *purchase) error {
 			aw.why |= reason.Boost
 		}
 		aw.cappedMinor = e.capped(w, p, aw, aw.roundedMinor, true)
-		if err := e.slice(w, a, p, aw); err != nil {
+		if err := e.splitByCampaign(w, a, p, aw); err != nil {
 			return err
 		}
 		if e.ceilings {
@@ -61,16 +61,16 @@ func (e *Engine) atCountLimit(w world, p *purchase, aw *award) bool {
 		if r := e.recordedOf(w, p, aw.offer); r != nil && r.minor > 0 {
 			continue
 		}
-		if e.usedAround(w, p, &l.counter) >= l.most {
+		if e.usedByAll(w, p, &l.counter) >= l.most {
 			return true
 		}
 	}
 	return false
 }
 
-// capped is what the caps leave of an award. told: why is to be noted, and how
+// capped is what the caps leave of an award. noted: why is to be noted, and how
 // much room the purchase asked for.
-func (e *Engine) capped(w world, p *purchase, aw *award, units int64, told bool) int64 {
+func (e *Engine) capped(w world, p *purchase, aw *award, units int64, noted bool) int64 {
 	var why reason.Set
 	if most := aw.offer.purchaseCapMinor; most > 0 && units > most {
 		units, why = most, reason.CapPurchase
@@ -81,7 +81,7 @@ func (e *Engine) capped(w world, p *purchase, aw *award, units int64, told bool)
 			continue
 		}
 		room := e.roomFor(w, p, aw, l)
-		if told {
+		if noted {
 			p.wantedMinor = max(p.wantedMinor, units)
 			if aw.roomMinor < 0 || room < aw.roomMinor {
 				aw.roomMinor = room
@@ -90,10 +90,10 @@ func (e *Engine) capped(w world, p *purchase, aw *award, units int64, told bool)
 		if units > room {
 			units = room
 			why |= offer.CapReasons[l.per]
-			p.bound = p.bound || told
+			p.bound = p.bound || noted
 		}
 	}
-	if told {
+	if noted {
 		aw.why |= why
 	}
 	return units
@@ -110,7 +110,7 @@ func (e *Engine) roomFor(w world, p *purchase, aw *award, l *limit) int64 {
 	if r := e.recordedOf(w, p, aw.offer); r != nil {
 		recorded = r.minor
 	}
-	return max(0, recorded, l.most-(e.usedAround(w, p, &l.counter)-recorded))
+	return max(0, recorded, l.most-(e.usedByAll(w, p, &l.counter)-recorded))
 }
 
 // used is how much of a counter is used in the purchase's period, as far as
@@ -130,11 +130,11 @@ func (e *Engine) filled(p *purchase, c *counter) fill {
 	return *e.fills.at(fillKey(c.id, p.periods.of(c.per)))
 }
 
-// usedAround is used with all purchases counted: of rolling periods the
+// usedByAll is used with all purchases counted: of rolling periods the
 // fullest in which the purchase lies.
-func (e *Engine) usedAround(w world, p *purchase, c *counter) int64 {
+func (e *Engine) usedByAll(w world, p *purchase, c *counter) int64 {
 	if c.per == offer.PerRolling {
-		return e.rolling(c).fullest(w, p.at, e.lateTimes)
+		return e.rolling(c).mostAround(w, p.at, e.lateTimes)
 	}
 	return e.used(w, p, c)
 }
@@ -163,7 +163,7 @@ func (e *Engine) fillsChanged() bool {
 	return e.fills.changed > 0
 }
 
-// useAwards adds what an award gives, a member or his sponsor, to the counters
+// useAwards adds what an award gives, a member or their sponsor, to the counters
 // that it fills.
 func (e *Engine) useAwards(w world, p *purchase, fills []counter, units, awards int64) {
 	for i := range fills {
@@ -177,8 +177,8 @@ func (e *Engine) useAwards(w world, p *purchase, fills []counter, units, awards 
 	}
 }
 
-// fillWorked counts what a purchase uses now.
-func (e *Engine) fillWorked(p *purchase) {
+// fillValued counts what a purchase uses now.
+func (e *Engine) fillValued(p *purchase) {
 	for w := range numWorlds {
 		for i := range e.worth[w].awards {
 			aw := &e.worth[w].awards[i]
@@ -231,15 +231,15 @@ func (f *fill) changed() bool { return f.now != f.was }
 // step: an account with thousands of purchases must not cost thousands of
 // comparisons for each.
 type fills struct {
-	slots      []fillSlot
-	used       int
-	generation uint32
-	changed    int // how many slots differ from what they were
+	slots   []fillSlot
+	used    int
+	turn    uint32
+	changed int // how many slots differ from what they were
 }
 
 type fillSlot struct {
-	key        uint64
-	generation uint32
+	key  uint64
+	turn uint32
 	fill
 }
 
@@ -249,10 +249,10 @@ func fillKey(counter, period int32) uint64 {
 
 func (f *fills) reset() {
 	f.used, f.changed = 0, 0
-	f.generation++
-	if f.generation == 0 || f.slots == nil {
+	f.turn++
+	if f.turn == 0 || f.slots == nil {
 		f.slots = make([]fillSlot, max(64, len(f.slots)))
-		f.generation = 1
+		f.turn = 1
 	}
 }
 
@@ -264,8 +264,8 @@ func (f *fills) at(key uint64) *fill {
 	}
 	for i := f.start(key); ; i++ {
 		slot := &f.slots[i&uint64(len(f.slots)-1)]
-		if slot.generation != f.generation {
-			*slot = fillSlot{key: key, generation: f.generation}
+		if slot.turn != f.turn {
+			*slot = fillSlot{key: key, turn: f.turn}
 			f.used++
 			return &slot.fill
 		}
@@ -285,7 +285,7 @@ func (f *fills) grow() {
 	f.slots = make([]fillSlot, 2*len(old))
 	f.used = 0
 	for i := range old {
-		if old[i].generation == f.generation {
+		if old[i].turn == f.turn {
 			*f.at(old[i].key) = old[i].fill
 		}
 	}

@@ -108,7 +108,7 @@ func floorDiv(a, b int64) int64 {
 // span is [from, until).
 type span struct{ from, until rules.Instant }
 
-func (s span) holds(t rules.Instant) bool { return !t.Before(s.from) && t.Before(s.until) }
+func (s span) contains(t rules.Instant) bool { return !t.Before(s.from) && t.Before(s.until) }
 
 // spanIn is the window of wall-clock times in a zone.
 func spanIn(from, until offer.LocalTime, zone *time.Location) span {
@@ -145,24 +145,24 @@ func bind(w *offer.When, zone *time.Location) *boundWhen {
 	return b
 }
 
-// holds reports whether t is at one of the times, by the zone's wall clock.
-func (b *boundWhen) holds(t rules.Instant, c *clock) bool {
+// contains reports whether t is at one of the times, by the zone's wall clock.
+func (b *boundWhen) contains(t rules.Instant, c *clock) bool {
 	if b == nil {
 		return true
 	}
-	return b.holdsDate(t) && b.holdsTime(c.wall(t, b.zone))
+	return b.containsDate(t) && b.containsTime(c.wall(t, b.zone))
 }
 
-func (b *boundWhen) holdsDate(t rules.Instant) bool {
+func (b *boundWhen) containsDate(t rules.Instant) bool {
 	for _, d := range b.dates {
-		if d.holds(t) {
+		if d.contains(t) {
 			return true
 		}
 	}
 	return len(b.dates) == 0
 }
 
-func (b *boundWhen) holdsTime(wall int64) bool {
+func (b *boundWhen) containsTime(wall int64) bool {
 	day := floorDiv(wall, secondsPerDay)
 	second := int32(wall - day*secondsPerDay)
 	if len(b.Hours) == 0 {

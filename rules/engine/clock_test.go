@@ -47,7 +47,7 @@ func TestClockShowsWhatTheTimePackageShows(t *testing.T) {
 			t.Fatalf("%s: periods %+v, want %+v", local, p, want)
 		}
 		every := boundWhen{When: &offer.When{Weekdays: 1 << local.Weekday()}, zone: zone}
-		if !every.holds(at, &c) {
+		if !every.contains(at, &c) {
 			t.Fatalf("%s: it is a %s", local, local.Weekday())
 		}
 	})
@@ -76,7 +76,7 @@ func TestHoursOverMidnightBelongToTheDayOnWhichTheyBegan(t *testing.T) {
 			t.Fatal(err)
 		}
 		var clock clock
-		if got := bind(friday, zone).holds(rules.InstantOf(at), &clock); got != c.want {
+		if got := bind(friday, zone).contains(rules.InstantOf(at), &clock); got != c.want {
 			t.Errorf("%s: holds %t, want %t", c.at, got, c.want)
 		}
 	}

@@ -25,7 +25,7 @@ func (a *Account) AppendBinary(dst []byte) []byte {
 	}
 	a.codec.Reset()
 	w := stateEncoder{codec.Encoder{Bytes: append(dst, accountFormat), Dictionary: a.codec}}
-	w.Byte(mark(a.unsettled))
+	w.Byte(mark(a.needsFullRun))
 	w.Count(len(a.facts))
 	for i := range a.facts {
 		a.facts[i].Encode(&w.Encoder)
@@ -81,11 +81,11 @@ func (e *stateEncoder) purchase(a *Account, p *purchase) {
 	}
 	place := Match{}
 	if p.known() {
-		place = a.events[p.giver].match
+		place = a.events[p.anchor].match
 	}
 	e.lines(a, p.lines, place)
 	e.grants(a, p)
-	e.told(a, p)
+	e.published(a, p)
 }
 
 func (e *stateEncoder) grants(a *Account, p *purchase) {
@@ -103,14 +103,14 @@ func (e *stateEncoder) grants(a *Account, p *purchase) {
 	}
 }
 
-func (e *stateEncoder) told(a *Account, p *purchase) {
+func (e *stateEncoder) published(a *Account, p *purchase) {
 	n := 0
-	for i := p.told; i >= 0; i = a.told[i].next {
+	for i := p.published; i >= 0; i = a.published[i].next {
 		n++
 	}
 	e.Count(n)
-	for i := p.told; i >= 0; i = a.told[i].next {
-		t := &a.told[i]
+	for i := p.published; i >= 0; i = a.published[i].next {
+		t := &a.published[i]
 		for _, s := range [...]string{t.sponsor, t.partner, t.store, t.offer, t.version, t.programme, t.mcc} {
 			e.String(s)
 		}
@@ -282,7 +282,7 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 	if r.Byte() != accountFormat {
 		r.Fail("account state of an unknown format")
 	}
-	a.unsettled = r.Byte() != 0
+	a.needsFullRun = r.Byte() != 0
 	r.facts(a)
 	r.purchases(a)
 	r.referrals(a)
@@ -347,14 +347,14 @@ func (d *stateDecoder) purchases(a *Account) {
 		if d.Err != nil {
 			return
 		}
-		a.choose(&p)
+		a.chooseAnchor(&p)
 		place := Match{}
 		if p.known() {
-			place = a.events[p.giver].match
+			place = a.events[p.anchor].match
 		}
 		p.lines = d.lines(a, place)
 		d.grants(a, &p)
-		d.told(a, &p)
+		d.published(a, &p)
 		if i > 0 && inFillingOrder(&a.purchases[i-1], &p) >= 0 {
 			d.Fail("purchases out of order")
 		}
@@ -378,10 +378,10 @@ func (d *stateDecoder) grants(a *Account, p *purchase) {
 	}
 }
 
-func (d *stateDecoder) told(a *Account, p *purchase) {
-	tail := &p.told
+func (d *stateDecoder) published(a *Account, p *purchase) {
+	tail := &p.published
 	for range d.Count(minToldBytes) {
-		t := toldState{next: -1}
+		t := publishedReferral{next: -1}
 		for _, s := range [...]*string{&t.sponsor, &t.partner, &t.store, &t.offer, &t.version, &t.programme, &t.mcc} {
 			*s = d.String()
 		}
@@ -390,9 +390,9 @@ func (d *stateDecoder) told(a *Account, p *purchase) {
 		for w := range numWorlds {
 			t.basisMinor[w], t.rewardMinor[w], t.lateMinor[w] = d.Int(), d.Int(), d.Int()
 		}
-		*tail = int32(len(a.told))
-		a.told = append(a.told, t)
-		tail = &a.told[len(a.told)-1].next
+		*tail = int32(len(a.published))
+		a.published = append(a.published, t)
+		tail = &a.published[len(a.published)-1].next
 	}
 }
 

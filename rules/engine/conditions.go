@@ -25,10 +25,10 @@ func (e *Engine) findOffers(a *Account, p *purchase) {
 	e.offered, e.active = e.offered[:0], e.active[:0]
 	var atStore, own []candidate
 	if e.terms.store != nil {
-		atStore = e.terms.store.candidatesIn(e.placeZone())
+		atStore = e.terms.store.candidatesIn(e.storeZone())
 	}
 	if e.terms.programme.candidates != nil {
-		own = e.terms.programme.candidates[e.placeZone().String()]
+		own = e.terms.programme.candidates[e.storeZone().String()]
 	}
 	for len(atStore)+len(own) > 0 {
 		list := &atStore
@@ -40,11 +40,11 @@ func (e *Engine) findOffers(a *Account, p *purchase) {
 	}
 }
 
-// placeZone is by whose wall clock the purchase is looked at: the store's,
+// storeZone is by whose wall clock the purchase is looked at: the store's,
 // whosever it is, else the programme's.
-func (e *Engine) placeZone() *time.Location {
-	if e.terms.place != nil {
-		return e.snapshot.zoneAt(e.terms.place, e.terms.purchase.at)
+func (e *Engine) storeZone() *time.Location {
+	if e.terms.anyStore != nil {
+		return e.snapshot.zoneAt(e.terms.anyStore, e.terms.purchase.at)
 	}
 	return e.terms.programme.Zone
 }
@@ -73,19 +73,19 @@ func (e *Engine) lookAt(a *Account, p *purchase, c *candidate) {
 // whyNot is the first condition that doesn't hold. A condition on something
 // unknown doesn't.
 func (e *Engine) whyNot(a *Account, p *purchase, c *candidate) reason.Set {
-	asked, giver := &c.offer.Conditions, e.terms.giver
+	asked, anchor := &c.offer.Conditions, e.terms.anchor
 	switch {
-	case !c.holds(p.at):
+	case !c.contains(p.at):
 		return reason.Window
-	case !c.when.holds(p.at, &e.clock):
+	case !c.when.contains(p.at, &e.clock):
 		return reason.Hours
-	case len(asked.Channels) > 0 && !slices.Contains(asked.Channels, giver.channel):
+	case len(asked.Channels) > 0 && !slices.Contains(asked.Channels, anchor.channel):
 		return reason.Channel
-	case !asked.TakesMCC(giver.mcc):
+	case !asked.TakesMCC(anchor.mcc):
 		return reason.MCC
-	case len(asked.Countries) > 0 && !slices.Contains(asked.Countries, giver.country):
+	case len(asked.Countries) > 0 && !slices.Contains(asked.Countries, anchor.country):
 		return reason.Country
-	case len(asked.PaidIn) > 0 && !slices.Contains(asked.PaidIn, giver.currency):
+	case len(asked.PaidIn) > 0 && !slices.Contains(asked.PaidIn, anchor.currency):
 		return reason.PaidIn
 	case c.offer.kind == rules.Points && (e.terms.programme.Points.Code != c.offer.unit || e.terms.programme.Currency != c.offer.Currency):
 		return reason.Currency
@@ -103,7 +103,7 @@ func (e *Engine) whyNotFor(a *Account, p *purchase, asked *offer.Audience) reaso
 		return reason.Level
 	case len(asked.Segments) > 0 && !a.inSegmentAt(p.at, asked.Segments):
 		return reason.Segment
-	case len(asked.CardProducts) > 0 && !slices.Contains(asked.CardProducts, e.terms.giver.cardProduct):
+	case len(asked.CardProducts) > 0 && !slices.Contains(asked.CardProducts, e.terms.anchor.cardProduct):
 		return reason.CardProduct
 	}
 	if asked.EnrolledSince.IsZero() && asked.EnrolledForDays == 0 && asked.EnrolledWithinDays == 0 {
@@ -234,10 +234,10 @@ func (e *Engine) past(programmeID, partnerID string, c money.Currency) *pastPurc
 	return &e.pasts[i]
 }
 
-// remember notes that a purchase of a member was made, where something of it
+// noteHistory notes that a purchase of a member was made, where something of it
 // is left: for its partner and for anywhere, in each currency in which an offer
 // asks.
-func (e *Engine) remember(a *Account, p *purchase) {
+func (e *Engine) noteHistory(a *Account, p *purchase) {
 	if !e.terms.member {
 		return
 	}
@@ -250,8 +250,8 @@ func (e *Engine) remember(a *Account, p *purchase) {
 			}
 			anywhere := e.past(programme, "", c)
 			anywhere.any[w], anywhere.last[w] = true, p.at
-			if e.terms.place != nil { // perhaps a partner of another programme than the member's
-				there := e.past("", e.terms.giver.match.PartnerID, c)
+			if e.terms.anyStore != nil { // perhaps a partner of another programme than the member's
+				there := e.past("", e.terms.anchor.match.PartnerID, c)
 				there.any[w], there.last[w] = true, p.at
 			}
 		}

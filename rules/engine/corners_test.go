@@ -144,7 +144,7 @@ func (w *town) rebuild() error {
 		a.AdoptBooked(booked)
 		a.AdoptInstructed(instructed)
 		a.AdoptGrants(grants)
-		a.AdoptTold(told)
+		a.AdoptPublished(told)
 		w.engine.SetBudgets(nothingLeft{})
 		var repaired rules.Output
 		if err := w.engine.Repair(a, last, 1, &repaired); err != nil {

@@ -20,12 +20,12 @@ type decision struct {
 	repair    int64 // over 0: no new record, but the repair of this number
 }
 
-// workedPurchase is a purchase that was worked out: what it deserves, and what
+// valuedPurchase is a purchase that was valued: what it entitles to, and what
 // its lines say of the member.
-type workedPurchase struct {
+type valuedPurchase struct {
 	index      int32  // in Account.purchases
-	start, end int32  // in Engine.deserved
-	told       span32 // in Engine.wanted
+	start, end int32  // in Engine.entitlements
+	referrals  span32 // in Engine.referralsDue
 	unawarded  span32 // in Engine.unawarded
 	memberID   string
 	level      string
@@ -44,8 +44,8 @@ type unawarded struct {
 // span32 is a part of a slice.
 type span32 struct{ from, to int32 }
 
-// deservedLine is what one key of the ledger should sum up to.
-type deservedLine struct {
+// entitlement is what one key of the ledger should sum up to.
+type entitlement struct {
 	lineKey
 	sums
 	programme string
@@ -55,36 +55,36 @@ type deservedLine struct {
 	found     bool // a booked line of this key was met
 }
 
-// recordedAward is what an award of a purchase with late events was without
+// awardWithoutLate is what an award of a purchase with late events was without
 // them.
-type recordedAward struct {
+type awardWithoutLate struct {
 	offer     *compiledOffer
 	world     world
 	minor     int64
 	visit     bool
 	goals     int64
 	sponsored bool
-	// sponsorMinor is what it gave the buyer's sponsor, before his caps.
+	// sponsorMinor is what it gave the buyer's sponsor, before their caps.
 	sponsorMinor int64
 	why          reason.Set
 }
 
-// decide works out what the marked purchases deserve, and what their change
+// decide values the marked purchases, and what their change
 // reaches, and books the difference. It reports whether a line was booked.
 func (e *Engine) decide(a *Account, d decision, out *rules.Output) (booked bool, err error) {
 	known := a.Purchases()
 	e.begin(a)
-	if a.unsettled || e.ordered(a, known) {
-		err = e.workWhole(a, known, d, out)
+	if a.needsFullRun || e.ordered(a, known) {
+		err = e.valueWithBudgets(a, known, d, out)
 	} else {
-		err = e.workReached(a, known)
+		err = e.valueReached(a, known)
 	}
 	if err != nil {
 		return false, err
 	}
 	for i := known; i < len(a.purchases); i++ {
-		if p := &a.purchases[i]; (p.lines >= 0 || p.told >= 0) && a.mayTakeBack(p) {
-			e.worked = append(e.worked, workedPurchase{index: int32(i), why: reason.Moved})
+		if p := &a.purchases[i]; (p.lines >= 0 || p.published >= 0) && a.mayTakeBack(p) {
+			e.valued = append(e.valued, valuedPurchase{index: int32(i), why: reason.Moved})
 		}
 	}
 	a.rememberMatched()
@@ -92,7 +92,7 @@ func (e *Engine) decide(a *Account, d decision, out *rules.Output) (booked bool,
 	for i := range a.purchases {
 		a.purchases[i].dirty = false
 	}
-	a.unsettled = false
+	a.needsFullRun = false
 	a.dropEmptyPurchases()
 	return booked, nil
 }
@@ -100,35 +100,35 @@ func (e *Engine) decide(a *Account, d decision, out *rules.Output) (booked bool,
 // mayTakeBack reports whether what an unknown purchase has may be taken back: its
 // events have just moved elsewhere. Where it was restored from a ledger that has
 // lost them, it stands until a repair is approved.
-func (a *Account) mayTakeBack(p *purchase) bool { return p.dirty || a.unsettled }
+func (a *Account) mayTakeBack(p *purchase) bool { return p.dirty || a.needsFullRun }
 
-// begin forgets what another decision has worked out.
+// begin forgets what another decision has found.
 func (e *Engine) begin(a *Account) {
-	if a.aimed {
+	if a.hasDemands {
 		for i := range a.purchases {
-			a.purchases[i].aims = aims{}
+			a.purchases[i].demandSpans = demandSpans{}
 		}
-		a.aimed = false
+		a.hasDemands = false
 	}
-	e.targets, e.shares, e.ceilings = e.targets[:0], e.shares[:0], false
-	e.lastPlace = placed{}
+	e.budgetDemands, e.shares, e.ceilings = e.budgetDemands[:0], e.shares[:0], false
+	e.lastTerms = commonTerms{}
 	e.restart()
 }
 
-// restart forgets what the first run of a decision has worked out, but for
-// what it aimed at.
+// restart forgets what the first run of a decision has found, but for
+// what it asked of budgets.
 func (e *Engine) restart() {
 	e.fills.reset()
 	e.rollings, e.pasts, e.lateTimes = e.rollings[:0], e.pasts[:0], e.lateTimes[:0]
 	e.rollingNumbers.reset()
 	e.pastNumbers.reset()
-	e.deserved, e.worked, e.recorded = e.deserved[:0], e.worked[:0], e.recorded[:0]
-	e.wanted, e.unawarded = e.wanted[:0], e.unawarded[:0]
+	e.entitlements, e.valued, e.recorded = e.entitlements[:0], e.valued[:0], e.recorded[:0]
+	e.referralsDue, e.unawarded = e.referralsDue[:0], e.unawarded[:0]
 	e.campaigns = e.campaigns[:0]
 }
 
 // ordered reports that a purchase may depend on more of those before it than
-// what they were given: then all are worked out.
+// what they were given: then all are valued.
 func (e *Engine) ordered(a *Account, known int) bool {
 	if e.snapshot.ownOrdered || len(a.grants) > 0 {
 		return true
@@ -141,41 +141,41 @@ func (e *Engine) ordered(a *Account, known int) bool {
 		if !e.snapshot.ordered {
 			continue
 		}
-		if e.place(a, p); p.terms != nil && p.terms.ordered {
+		if e.findTerms(a, p); p.terms != nil && p.terms.ordered {
 			return true
 		}
 	}
 	return false
 }
 
-// workWhole works out every purchase of the account, and where budgets are
-// asked and give less than the target, all once more with the grants as
+// valueWithBudgets works out every purchase of the account, and where budgets are
+// asked and give less than the demand, all once more with the grants as
 // ceilings.
-func (e *Engine) workWhole(a *Account, known int, d decision, out *rules.Output) error {
-	if err := e.workAll(a, known); err != nil {
+func (e *Engine) valueWithBudgets(a *Account, known int, d decision, out *rules.Output) error {
+	if err := e.valueAll(a, known); err != nil {
 		return err
 	}
 	if e.budgets == nil {
 		return nil // a replay: the grants that were given are adopted after it
 	}
-	e.settleGrants(a, d, out)
+	e.allocateGrants(a, d, out)
 	if !e.grantsShort(a) {
 		return nil
 	}
-	return e.workUnderGrants(a, known)
+	return e.valueUnderGrants(a, known)
 }
 
-// workUnderGrants is the second run.
-func (e *Engine) workUnderGrants(a *Account, known int) error {
+// valueUnderGrants is the second run.
+func (e *Engine) valueUnderGrants(a *Account, known int) error {
 	e.restart()
 	e.ceilings = true
 	defer func() { e.ceilings = false }()
-	return e.workAll(a, known)
+	return e.valueAll(a, known)
 }
 
-// workReached works out the marked purchases in order, and those after them
+// valueReached works out the marked purchases in order, and those after them
 // whose room has changed with them; it ends where nothing more can change.
-func (e *Engine) workReached(a *Account, known int) error {
+func (e *Engine) valueReached(a *Account, known int) error {
 	first, marked := known, 0
 	for i := known - 1; i >= 0; i-- {
 		if a.purchases[i].dirty {
@@ -196,11 +196,11 @@ func (e *Engine) workReached(a *Account, known int) error {
 			continue
 		}
 		e.fillBooked(a, p, false)
-		if err := e.work(a, p, false); err != nil {
+		if err := e.value(a, p, false); err != nil {
 			return err
 		}
-		e.fillWorked(p)
-		if err := e.deserve(a, i); err != nil {
+		e.fillValued(p)
+		if err := e.entitle(a, i); err != nil {
 			return err
 		}
 	}
@@ -226,7 +226,7 @@ func (e *Engine) fillBefore(a *Account, first int) {
 // fillBooked counts what a purchase used before this decision, and where it
 // stays as it is, uses now.
 func (e *Engine) fillBooked(a *Account, p *purchase, stays bool) {
-	if e.place(a, p); !p.capped() {
+	if e.findTerms(a, p); !p.capped() {
 		return
 	}
 	for i := p.lines; i >= 0; i = a.lines[i].next {
@@ -324,7 +324,7 @@ func (t *offerTerms) offerOf(l *line) *compiledOffer {
 // reached reports whether room that changed before p can change p: where an
 // award of it got less than it asked for, or now would.
 func (e *Engine) reached(a *Account, p *purchase) bool {
-	if e.place(a, p); !p.capped() {
+	if e.findTerms(a, p); !p.capped() {
 		return false
 	}
 	if p.terms != nil && e.reachedOffers(p, p.terms.offers) {
@@ -350,26 +350,26 @@ func (e *Engine) reachedOffers(p *purchase, offers []compiledOffer) bool {
 	return false
 }
 
-// workAll works out every purchase: first each as if its late events had not
+// valueAll works out every purchase: first each as if its late events had not
 // come, in order; then those that have late events once more, in the room that
 // all others leave. So a late event changes only its own purchase.
-func (e *Engine) workAll(a *Account, known int) error {
+func (e *Engine) valueAll(a *Account, known int) error {
 	for i := range known {
 		p := &a.purchases[i]
-		if err := e.work(a, p, false); err != nil {
+		if err := e.value(a, p, false); err != nil {
 			return err
 		}
-		e.remember(a, p)
-		e.fillWorked(p)
-		e.aim(a, p, i)
+		e.noteHistory(a, p)
+		e.fillValued(p)
+		e.addDemands(a, p, i)
 		if p.late {
 			e.lateTimes = append(e.lateTimes, p.at)
-			if err := e.record(p); err != nil {
+			if err := e.recordWithoutLate(p); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := e.deserve(a, i); err != nil {
+		if err := e.entitle(a, i); err != nil {
 			return err
 		}
 	}
@@ -378,25 +378,25 @@ func (e *Engine) workAll(a *Account, known int) error {
 		if !p.late {
 			continue
 		}
-		if err := e.work(a, p, true); err != nil {
+		if err := e.value(a, p, true); err != nil {
 			return err
 		}
-		e.fillBeyondRecorded(p)
-		e.aim(a, p, i)
-		if err := e.deserve(a, i); err != nil {
+		e.fillRaisedByLate(p)
+		e.addDemands(a, p, i)
+		if err := e.entitle(a, i); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *Engine) record(p *purchase) error {
+func (e *Engine) recordWithoutLate(p *purchase) error {
 	p.awardsFrom = int32(len(e.recorded))
 	defer func() { p.awardsTo = int32(len(e.recorded)) }()
 	for w := range numWorlds {
 		for i := range e.worth[w].awards {
 			aw := &e.worth[w].awards[i]
-			r := recordedAward{
+			r := awardWithoutLate{
 				offer: aw.offer, world: w, minor: aw.finalMinor, visit: aw.visit, goals: aw.goals,
 				sponsored: e.isSponsored(w, p, aw), why: aw.why,
 			}
@@ -412,7 +412,7 @@ func (e *Engine) record(p *purchase) error {
 
 // recordedOf is what an offer was for p without its late events; nil: nothing,
 // since nothing else opens the purchase.
-func (e *Engine) recordedOf(w world, p *purchase, o *compiledOffer) *recordedAward {
+func (e *Engine) recordedOf(w world, p *purchase, o *compiledOffer) *awardWithoutLate {
 	for i := p.awardsFrom; i < p.awardsTo; i++ {
 		if r := &e.recorded[i]; r.world == w && r.offer == o {
 			return r
@@ -421,9 +421,9 @@ func (e *Engine) recordedOf(w world, p *purchase, o *compiledOffer) *recordedAwa
 	return nil
 }
 
-// fillBeyondRecorded counts what late events raise. What they lower stays
+// fillRaisedByLate counts what late events raise. What they lower stays
 // counted: room that they free is given to no other purchase.
-func (e *Engine) fillBeyondRecorded(p *purchase) {
+func (e *Engine) fillRaisedByLate(p *purchase) {
 	for w := range numWorlds {
 		for i := range e.worth[w].awards {
 			aw := &e.worth[w].awards[i]
@@ -438,38 +438,38 @@ func (e *Engine) fillBeyondRecorded(p *purchase) {
 	}
 }
 
-// deserve turns the worth of purchase i into the lines it deserves: confirmed
+// entitle turns the worth of purchase i into the lines that are due by it: confirmed
 // what the confirmed world gives, expected what the expected one gives beyond.
-func (e *Engine) deserve(a *Account, i int) error {
+func (e *Engine) entitle(a *Account, i int) error {
 	t := &e.terms
 	if e.explained != nil && e.explainedIndex == i {
 		e.explain(a, e.explained, &a.purchases[i])
 	}
-	worked := workedPurchase{
-		index: int32(i), start: int32(len(e.deserved)), memberID: t.standing.memberID, level: t.standing.level, why: t.why,
-		told: span32{int32(len(e.wanted)), 0}, unawarded: span32{int32(len(e.unawarded)), 0},
+	worked := valuedPurchase{
+		index: int32(i), start: int32(len(e.entitlements)), memberID: t.standing.memberID, level: t.standing.level, why: t.why,
+		referrals: span32{int32(len(e.referralsDue)), 0}, unawarded: span32{int32(len(e.unawarded)), 0},
 	}
 	if t.why == 0 {
 		if e.heldFor >= 0 {
-			e.tellHoldouts(a, t.purchase)
+			e.reportHoldouts(a, t.purchase)
 		}
 		if t.partner != nil {
 			worked.statement = t.partner.statementText
 		}
 		booked := t.purchase.lines >= 0 // something may be taken back
-		e.deserveAwards(booked)
-		e.deserveCommissions(booked)
-		if err := e.deserveReferrals(); err != nil {
+		e.entitleToAwards(booked)
+		e.entitleToCommissions(booked)
+		if err := e.dueReferrals(); err != nil {
 			return err
 		}
 	}
-	worked.end = int32(len(e.deserved))
-	worked.told.to, worked.unawarded.to = int32(len(e.wanted)), int32(len(e.unawarded))
-	e.worked = append(e.worked, worked)
+	worked.end = int32(len(e.entitlements))
+	worked.referrals.to, worked.unawarded.to = int32(len(e.referralsDue)), int32(len(e.unawarded))
+	e.valued = append(e.valued, worked)
 	return nil
 }
 
-func (e *Engine) deserveAwards(booked bool) {
+func (e *Engine) entitleToAwards(booked bool) {
 	confirmed, expected := e.worth[confirmedWorld].awards, e.worth[expectedWorld].awards
 	for n := range confirmed {
 		c, x := &confirmed[n], &expected[n]
@@ -480,7 +480,7 @@ func (e *Engine) deserveAwards(booked bool) {
 			continue
 		}
 		key := e.keyOf(rules.RoleMember, c.offer.kind, c.offer.partner, c.offer.ID, c.offer.version, c.offer.unit)
-		e.deserveIn(key, awardSums(c), awardSums(x), c.why, x.why, e.campaignsOf(c, x), c.offer.Currency)
+		e.entitleTo(key, awardSums(c), awardSums(x), c.why, x.why, e.campaignsOf(c, x), c.offer.Currency)
 	}
 }
 
@@ -495,9 +495,9 @@ func (e *Engine) campaignsOf(confirmed, expected *award) string {
 			continue
 		}
 		e.campaigns = campaignsIn(e.campaigns, aw.boosts[:unbudgeted(aw.boosts)], aw.offer.Reward.RateMillionths)
-		for i := range aw.slices {
-			if aw.slices[i].givenMinor > 0 {
-				e.campaigns = append(e.campaigns, aw.slices[i].campaign)
+		for i := range aw.parts {
+			if aw.parts[i].givenMinor > 0 {
+				e.campaigns = append(e.campaigns, aw.parts[i].campaign)
 			}
 		}
 	}
@@ -509,7 +509,7 @@ func (e *Engine) campaignsOf(confirmed, expected *award) string {
 // campaignSeparator is in no id.
 const campaignSeparator = ","
 
-func (e *Engine) deserveCommissions(booked bool) {
+func (e *Engine) entitleToCommissions(booked bool) {
 	confirmed, expected := e.worth[confirmedWorld].commissions, e.worth[expectedWorld].commissions
 	for i := range confirmed {
 		c, x := &confirmed[i], &expected[i]
@@ -525,7 +525,7 @@ func (e *Engine) deserveCommissions(booked bool) {
 			unit = c.currency.String()
 		}
 		key := e.keyOf(rules.RolePartner, rules.CommissionKind, e.terms.partner.ID, offerID, e.terms.partner.Version.ID, unit)
-		e.deserveIn(key, commissionSums(c), commissionSums(x), c.why, x.why, "", c.currency)
+		e.entitleTo(key, commissionSums(c), commissionSums(x), c.why, x.why, "", c.currency)
 	}
 }
 
@@ -553,14 +553,14 @@ func commissionSums(c *commission) sums {
 	return sums{basisMinor: c.basisMinor, commissionMinor: c.minor}
 }
 
-func (e *Engine) deserveIn(key lineKey, confirmed, expected sums, whyConfirmed, whyExpected reason.Set, campaigns string, currency money.Currency) {
+func (e *Engine) entitleTo(key lineKey, confirmed, expected sums, whyConfirmed, whyExpected reason.Set, campaigns string, currency money.Currency) {
 	common := e.terms.tally.why()
 	add := func(stage rules.Stage, s sums, why reason.Set) {
 		if s == (sums{}) {
 			return
 		}
 		key.stage = stage
-		e.deserved = append(e.deserved, deservedLine{
+		e.entitlements = append(e.entitlements, entitlement{
 			lineKey: key, sums: s, programme: e.terms.programme.ID, campaigns: campaigns, currency: currency, why: why | common,
 		})
 	}

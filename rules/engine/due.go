@@ -30,7 +30,7 @@ type net struct {
 	several   bool   // more than one statement: none can name its partner
 }
 
-func (e *Engine) net(programme string, c money.Currency, minor int64, worked *workedPurchase) {
+func (e *Engine) addNet(programme string, c money.Currency, minor int64, worked *valuedPurchase) {
 	for i := range e.nets {
 		n := &e.nets[i]
 		if n.programme != programme || n.currency != c {
@@ -46,9 +46,9 @@ func (e *Engine) net(programme string, c money.Currency, minor int64, worked *wo
 	e.nets = append(e.nets, net{programme, c, minor, worked.statement, false})
 }
 
-// pay makes what is due an instruction.
-func (e *Engine) pay(a *Account, d decision, out *rules.Output) {
-	if a.unsettled {
+// instruct makes what is due an instruction.
+func (e *Engine) instruct(a *Account, d decision, out *rules.Output) {
+	if a.needsFullRun {
 		e.netsOfTotals(a)
 	}
 	// What is taken back goes first: a record that moves money from one
@@ -125,16 +125,16 @@ func (e *Engine) instructionID(a *Account, n *net, d decision) string {
 	return string(id[:])
 }
 
-// Repair books what is deserved less what is booked, and instructs what is
+// Repair books what is due less what is booked, and instructs what is
 // confirmed less what was instructed, without a new record: what a person has
 // approved. c is the newest cause of the account. number, over 0, is the
 // repair's own: the ids of what it books hold it, so that they are neither those
 // of the cause's own lines nor those of another repair, whose amounts may be
 // others.
 func (e *Engine) Repair(a *Account, c rules.Cause, number int64, out *rules.Output) error {
-	e.adopt(a)
+	e.bindSnapshot(a)
 	e.matchRefunds(a)
-	a.unsettled = true
+	a.needsFullRun = true
 	_, err := e.decide(a, decision{cause: c, facts: true, repair: number}, out)
 	return err
 }

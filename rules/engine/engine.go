@@ -13,6 +13,32 @@ import (
 // Engine decides records against accounts. It holds scratch memory that is
 // reused from record to record, so one engine serves one goroutine. The same
 // account, snapshot, budgets and records give the same output, always.
+//
+// The order of calls is New, SetBudgets where budgets are asked, then for each
+// record Apply (or one of ApplyEvent, ApplyFact, ApplyReferral); Use between two
+// records goes over to another snapshot. An account may be decided by one engine
+// after another. One that is made anew from the ledger takes Replay for each row,
+// with no budgets set, then AdoptBooked, AdoptInstructed, AdoptGrants and
+// AdoptPublished, and then Restored, where what was adopted is how things stand,
+// or Repair, where the difference is to be booked.
+//
+// What an error leaves behind: ErrForeign and ErrLimit come before anything is
+// changed. After any other error of an Apply or a Repair both the account and the
+// output may be half changed, and budgets may have given something to what will
+// never be booked: the caller throws account and output away, saves nothing, and
+// stops.
+//
+// One record is decided in steps, each of which reads what the ones before it left
+// in the account or in the engine's memory:
+//
+//	bindSnapshot                  forget what the account remembers of another snapshot
+//	insertEvent or insertFact,    change the set, and mark purchases dirty
+//	matchRefunds, dropWaiting
+//	begin                         forget the decision before
+//	value, fillValued,            for each purchase that the change reaches, in filling order:
+//	addDemands, entitle           its worth, what it uses, what it asks of budgets, what is due
+//	allocateGrants                ask the budgets; where they give less, restart and value again
+//	book                          the difference, the referrals to publish, the instructions
 type Engine struct {
 	snapshot *Snapshot
 	budgets  Budgets
@@ -26,13 +52,13 @@ type Engine struct {
 	active     []activeBoost
 	bases      []basis
 	categories []categorySums
-	slices     []slice
+	parts      []campaignPart
 	paid       []int64 // by campaigns, of the award at hand
 	worth      [numWorlds]worth
 	groups     []groupBest
 	groupTurn  uint32
 	// Of the decision at hand:
-	lastPlace      placed
+	lastTerms      commonTerms
 	ceilings       bool // the grants are ceilings
 	fills          fills
 	rollings       []rollingFill
@@ -40,18 +66,18 @@ type Engine struct {
 	lateTimes      []rules.Instant  // of the purchases, or referrals, that have late events, in order
 	pasts          []pastPurchases
 	pastNumbers    numbering[pastKey]
-	recorded       []recordedAward
+	recorded       []awardWithoutLate
 	shares         []share
-	targets        []target
+	budgetDemands  []budgetDemand
 	changes        []grantChange
-	deserved       []deservedLine
+	entitlements   []entitlement
 	campaigns      []string
-	held           []rules.HoldoutDraw // of the purchase of the event at hand
+	holdoutDraws   []rules.HoldoutDraw // of the purchase of the event at hand
 	heldFor        int32               // that event, where draws are to be told; -1: they aren't
-	wanted         []toldState
+	referralsDue   []publishedReferral
 	sponsored      []sponsoredAward
 	unawarded      []unawarded
-	worked         []workedPurchase
+	valued         []valuedPurchase
 	nets           []net
 
 	buf     []byte
@@ -124,7 +150,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *rules.Event, c rules.Cause, out *rul
 	if a.isFull(ev, purchaseID) {
 		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
 	}
-	e.adopt(a)
+	e.bindSnapshot(a)
 	e.noteRefunds(a)
 	at, newest := int32(len(a.events)), a.newest
 	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
@@ -135,7 +161,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *rules.Event, c rules.Cause, out *rul
 		}
 	}
 	e.dropWaiting(a)
-	e.tellRefunds(a, out)
+	e.reportRefunds(a, out)
 	e.beginHoldouts(at)
 	booked, err := e.decide(a, decision{cause: c, at: ev.OccurredAt}, out)
 	e.endHoldouts(out)
@@ -240,7 +266,7 @@ func (e *Engine) ApplyFact(a *Account, f *rules.Fact, c rules.Cause, out *rules.
 	if volume > maxAccountVolumeMinor-a.volume || len(a.facts) >= maxAccountFacts || a.factBytes()+f.Bytes() > maxAccountFactBytes {
 		return Verdict{}, fmt.Errorf("fact %s: %w", f.ID, ErrLimit)
 	}
-	e.adopt(a)
+	e.bindSnapshot(a)
 	a.volume += volume
 	a.insertFact(f)
 	e.markByFact(a, f)
@@ -248,7 +274,7 @@ func (e *Engine) ApplyFact(a *Account, f *rules.Fact, c rules.Cause, out *rules.
 		e.noteRefunds(a)
 		e.matchRefunds(a)
 		e.dropWaiting(a)
-		e.tellRefunds(a, out)
+		e.reportRefunds(a, out)
 	}
 	booked, err := e.decide(a, decision{cause: c, at: f.At, facts: true}, out)
 	if booked {
@@ -265,7 +291,7 @@ func (e *Engine) markByFact(a *Account, f *rules.Fact) {
 			a.purchases[i].expired, a.purchases[i].dirty = true, true
 		}
 	case rules.Enrolled:
-		e.resettle(a)
+		e.reassignAll(a)
 		a.markFrom(f.At)
 	case rules.Left, rules.CardLinked, rules.CardUnlinked, rules.LevelChanged, rules.OfferActivated, rules.OfferDeactivated, rules.SegmentAdded, rules.SegmentRemoved:
 		a.markFrom(f.At)
@@ -273,16 +299,16 @@ func (e *Engine) markByFact(a *Account, f *rules.Fact) {
 	}
 }
 
-// resettle looks anew at all purchases: which events are late depends on the
+// reassignAll looks anew at all purchases: which events are late depends on the
 // horizon of the programme that the account is in.
-func (e *Engine) resettle(a *Account) {
+func (e *Engine) reassignAll(a *Account) {
 	changed := false
 	for i := range a.purchases {
 		p := &a.purchases[i]
 		before := *p
 		e.markLate(a, p)
-		a.choose(p)
-		p.placed = false
+		a.chooseAnchor(p)
+		p.termsFound = false
 		changed = changed || before.late || p.late
 	}
 	if changed {
@@ -295,14 +321,14 @@ func (e *Engine) resettle(a *Account) {
 func (a *Account) markFrom(t rules.Instant) {
 	for i := range a.purchases {
 		if p := &a.purchases[i]; p.known() && !p.at.Before(t) {
-			p.dirty, p.placed = true, false
+			p.dirty, p.termsFound = true, false
 		}
 	}
 }
 
-// adopt makes ready for a record: what the account remembers of another snapshot
+// bindSnapshot makes ready for a record: what the account remembers of another snapshot
 // is void.
-func (e *Engine) adopt(a *Account) {
+func (e *Engine) bindSnapshot(a *Account) {
 	a.compact()
 	if a.snapshot == e.snapshot {
 		return
@@ -310,30 +336,30 @@ func (e *Engine) adopt(a *Account) {
 	a.snapshot = e.snapshot
 	a.draws.reset()
 	for i := range a.purchases {
-		a.purchases[i].placed = false
+		a.purchases[i].termsFound = false
 	}
 }
 
-// place looks up once what the purchase's time and place are worth: the
+// findTerms looks up once what the purchase's time and place are worth: the
 // member's standing, the versions in force, the calendar periods.
-func (e *Engine) place(a *Account, p *purchase) {
-	if p.placed {
+func (e *Engine) findTerms(a *Account, p *purchase) {
+	if p.termsFound {
 		return
 	}
-	partnerID := a.events[p.giver].match.PartnerID
-	last := &e.lastPlace
-	if !last.holds(p.at) || last.partnerID != partnerID {
-		e.findPlace(a, p.at, partnerID)
+	partnerID := a.events[p.anchor].match.PartnerID
+	last := &e.lastTerms
+	if !last.contains(p.at) || last.partnerID != partnerID {
+		e.findTermsAt(a, p.at, partnerID)
 	}
-	p.placed, p.standing, p.programme, p.terms = true, last.standing, last.programme, last.terms
+	p.termsFound, p.standing, p.programme, p.terms = true, last.standing, last.programme, last.terms
 	if p.programme != nil {
 		p.periods = e.clock.periodsAt(p.at, p.programme.Zone)
 	}
 }
 
-// placed is what all purchases at one partner have in common in a span of
+// commonTerms is what all purchases at one partner have in common in a span of
 // time: an account's purchases are at few places, under few versions.
-type placed struct {
+type commonTerms struct {
 	span
 	partnerID string
 	standing  int32
@@ -341,9 +367,9 @@ type placed struct {
 	terms     *partnerVersion
 }
 
-func (e *Engine) findPlace(a *Account, t rules.Instant, partnerID string) {
-	last := &e.lastPlace
-	*last = placed{span: a.factsSpan(t), partnerID: partnerID, standing: a.keepStanding(a.standingAt(t))}
+func (e *Engine) findTermsAt(a *Account, t rules.Instant, partnerID string) {
+	last := &e.lastTerms
+	*last = commonTerms{span: a.factsSpan(t), partnerID: partnerID, standing: a.keepStanding(a.standingAt(t))}
 	last.programme = e.snapshot.programmeFor(a, &a.standings[last.standing], t)
 	if last.programme == nil {
 		last.until = last.from // what comes into force later may change that

@@ -15,7 +15,7 @@ import (
 // Explain works the account out once more, books nothing, and tells of one
 // purchase. transactionID is the purchase's, or that of one of its events.
 func (e *Engine) Explain(a *Account, transactionID string) (*explain.Explanation, error) {
-	e.adopt(a)
+	e.bindSnapshot(a)
 	i := a.find(a.resolve("", transactionID, link{}))
 	if i < 0 {
 		i = a.purchaseWith(transactionID)
@@ -37,19 +37,19 @@ func (e *Engine) Explain(a *Account, transactionID string) (*explain.Explanation
 	}
 	e.explained, e.explainedIndex = x, i
 	defer func() { e.explained = nil }()
-	if err := e.workAsGranted(a, a.Purchases()); err != nil {
+	if err := e.valueAsGranted(a, a.Purchases()); err != nil {
 		return nil, err
 	}
 	return x, nil
 }
 
-// workAsGranted works out every purchase with the grants as they are.
-func (e *Engine) workAsGranted(a *Account, known int) error {
+// valueAsGranted works out every purchase with the grants as they are.
+func (e *Engine) valueAsGranted(a *Account, known int) error {
 	e.begin(a)
-	if err := e.workAll(a, known); err != nil || !e.grantsShort(a) {
+	if err := e.valueAll(a, known); err != nil || !e.grantsShort(a) {
 		return err
 	}
-	return e.workUnderGrants(a, known)
+	return e.valueUnderGrants(a, known)
 }
 
 // purchaseWith is the purchase that has an event of this transaction, or -1.
@@ -68,13 +68,13 @@ func (a *Account) purchaseWith(transactionID string) int {
 // engine still holds each step.
 func (e *Engine) explain(a *Account, x *explain.Explanation, p *purchase) {
 	t := &e.terms
-	giver := &a.events[p.giver]
+	anchor := &a.events[p.anchor]
 	x.Events = e.explainEvents(a, p, t.tally)
-	x.Purchase = e.explainMatch(giver, p)
+	x.Purchase = e.explainMatch(anchor, p)
 	x.Member = &explain.ExplainedMember{
 		MemberID: t.standing.memberID, Programme: t.standing.programme, Level: t.standing.level,
 		Enrolled: t.standing.enrolled, Left: t.standing.left, SponsorAccountID: t.standing.sponsor,
-		CardLinked:       a.cardLinkedAt(p.at, giver.card),
+		CardLinked:       a.cardLinkedAt(p.at, anchor.card),
 		ProgrammeUnknown: t.standing.enrolled && t.programme == nil,
 	}
 	x.Outcome, x.Why = "earns nothing", t.why.Names()
@@ -83,7 +83,7 @@ func (e *Engine) explain(a *Account, x *explain.Explanation, p *purchase) {
 	}
 	switch {
 	case !t.standing.enrolled:
-	case t.programme == nil && t.place == nil: // no clock is known but the world's
+	case t.programme == nil && t.anyStore == nil: // no clock is known but the world's
 		x.Member.EnrolledAt = t.standing.enrolledAt.String()
 	default:
 		x.Member.EnrolledAt = e.localTime(t.standing.enrolledAt, time.RFC3339)
@@ -92,7 +92,7 @@ func (e *Engine) explain(a *Account, x *explain.Explanation, p *purchase) {
 		return
 	}
 	e.findHoldouts(a, p)
-	for _, h := range e.held {
+	for _, h := range e.holdoutDraws {
 		if h.Held {
 			x.HeldOut = append(x.HeldOut, h.ID)
 		}
@@ -105,11 +105,11 @@ func (e *Engine) explain(a *Account, x *explain.Explanation, p *purchase) {
 	}
 }
 
-func (e *Engine) explainMatch(giver *setEvent, p *purchase) *explain.ExplainedMatch {
+func (e *Engine) explainMatch(anchor *setEvent, p *purchase) *explain.ExplainedMatch {
 	t := &e.terms
 	x := &explain.ExplainedMatch{
-		PurchasedAt: p.at.String(), GivenBy: giver.id, PartnerID: giver.match.PartnerID, StoreID: giver.match.StoreID,
-		Channel: giver.channel.String(), MCC: giver.mcc, Country: giver.country, CardProduct: giver.cardProduct,
+		PurchasedAt: p.at.String(), GivenBy: anchor.id, PartnerID: anchor.match.PartnerID, StoreID: anchor.match.StoreID,
+		Channel: anchor.channel.String(), MCC: anchor.mcc, Country: anchor.country, CardProduct: anchor.cardProduct,
 	}
 	x.LocalTime = p.at.String()
 	if t.partner != nil {
@@ -117,7 +117,7 @@ func (e *Engine) explainMatch(giver *setEvent, p *purchase) *explain.ExplainedMa
 	}
 	if t.programme != nil {
 		x.Programme, x.ProgrammeVersion, x.Rounding = t.programme.ID, t.programme.Version.ID, t.programme.Rounding.String()
-		x.LocalTime = e.localTime(p.at, "Monday "+time.DateOnly+" 15:04:05") + " (" + e.placeZone().String() + ")"
+		x.LocalTime = e.localTime(p.at, "Monday "+time.DateOnly+" 15:04:05") + " (" + e.storeZone().String() + ")"
 	}
 	return x
 }
@@ -128,7 +128,7 @@ func (e *Engine) localTime(at rules.Instant, layout string) string {
 	if at.Sec%60 == 0 && at.Nsec == 0 {
 		layout = strings.TrimSuffix(layout, ":05")
 	}
-	return at.Time().In(e.placeZone()).Format(layout)
+	return at.Time().In(e.storeZone()).Format(layout)
 }
 
 func (e *Engine) explainWorld(w world, a *Account, p *purchase) *explain.ExplainedWorld {
@@ -213,7 +213,7 @@ func (e *Engine) explainBooked(a *Account, head int32) []explain.ExplainedAmount
 		l := &a.lines[i]
 		x := explain.ExplainedAmount{
 			Role: l.role.String(), OfferID: l.offer, OfferVersion: l.version, Stage: l.stage.String(), Kind: l.kind.String(),
-			Unit: l.unit, UnitDecimals: e.snapshot.decimalsOf(l.programme, l.unit), Currency: e.currencyOfLine(&deservedLine{lineKey: l.lineKey, programme: l.programme}).String(),
+			Unit: l.unit, UnitDecimals: e.snapshot.decimalsOf(l.programme, l.unit), Currency: e.currencyOfLine(&entitlement{lineKey: l.lineKey, programme: l.programme}).String(),
 			BasisMinor: l.basisMinor, RewardMinor: l.rewardMinor, CommissionMinor: l.commissionMinor, CostMinor: l.costMinor,
 		}
 		if l.campaigns != "" {
@@ -244,7 +244,7 @@ func (e *Engine) explainEvents(a *Account, p *purchase, t tally) []explain.Expla
 		x := explain.ExplainedEvent{
 			EventID: s.id, Type: s.typ.String(), OccurredAt: s.occurredAt.String(), PurchasedAt: s.purchasedAt.String(),
 			AmountMinor: s.amountMinor, Currency: s.currency.String(), BillingAmountMinor: s.billingMinor,
-			BillingCurrency: s.billing.String(), StoreID: s.match.StoreID, GivesPurchaseTime: i == p.giver,
+			BillingCurrency: s.billing.String(), StoreID: s.match.StoreID, GivesPurchaseTime: i == p.anchor,
 		}
 		x.Part, x.Note = a.partOf(i, t)
 		if s.matched || !p.known() {

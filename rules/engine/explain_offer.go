@@ -61,7 +61,7 @@ func (x *offerExplainer) explain() explain.ExplainedOffer {
 	if told.Applies {
 		x.explainRate(&told)
 	}
-	if aw.there && !aw.won {
+	if aw.qualifies && !aw.won {
 		told.LostTo = x.lostTo()
 	}
 	if o.sponsorship != nil {
@@ -185,9 +185,9 @@ func (x *offerExplainer) alone(rate *int64, millionths int64, boosts []activeBoo
 
 // candidate is the offer as it is bound to the place of the purchase.
 func (x *offerExplainer) candidate() *candidate {
-	lists := [][]candidate{x.terms.programme.candidates[x.placeZone().String()]}
+	lists := [][]candidate{x.terms.programme.candidates[x.storeZone().String()]}
 	if x.terms.store != nil {
-		lists = append(lists, x.terms.store.candidatesIn(x.placeZone()))
+		lists = append(lists, x.terms.store.candidatesIn(x.storeZone()))
 	}
 	for _, list := range lists {
 		for i := range list {
@@ -213,7 +213,7 @@ func (x *offerExplainer) conditions() []explain.ExplainedCondition {
 		add(reason.Currency, "all amounts in "+o.Currency.String(), "some are stated in other currencies alone", false)
 	}
 	if text := offer.Window(o.From, o.Until); text != "" {
-		add(reason.Window, text, "it was "+x.localTime(x.purchase.at, time.DateOnly+" 15:04:05"), c.holds(x.purchase.at))
+		add(reason.Window, text, "it was "+x.localTime(x.purchase.at, time.DateOnly+" 15:04:05"), c.contains(x.purchase.at))
 	}
 	for _, asked := range x.wording().Requirements(&o.Conditions) {
 		ranked := asked.Why&(reason.Visit|reason.Goal) != 0
@@ -269,22 +269,22 @@ func (x *offerExplainer) holds(asked *offer.Requirement, c *candidate) bool {
 
 // found says what there was of what a condition asks for.
 func (x *offerExplainer) found(why reason.Set, holds bool) string {
-	giver, standing, aw := x.terms.giver, x.terms.standing, x.award
+	anchor, standing, aw := x.terms.anchor, x.terms.standing, x.award
 	switch why {
 	case reason.Hours:
 		return "it was " + x.localTime(x.purchase.at, "Monday "+time.DateOnly+" 15:04:05")
 	case reason.Minimum, reason.Maximum:
 		return "it is " + x.wording().Money(aw.basisMinor)
 	case reason.Channel:
-		return known(giver.channel != rules.ChannelUnknown, "it was bought "+offer.ChannelTexts[giver.channel], "the bank doesn't say how it was bought")
+		return known(anchor.channel != rules.ChannelUnknown, "it was bought "+offer.ChannelTexts[anchor.channel], "the bank doesn't say how it was bought")
 	case reason.MCC:
-		return known(giver.mcc != "", "the category is "+giver.mcc, "the bank doesn't say the category")
+		return known(anchor.mcc != "", "the category is "+anchor.mcc, "the bank doesn't say the category")
 	case reason.Country:
-		return known(giver.country != "", "it was in "+giver.country, "the bank doesn't say the country")
+		return known(anchor.country != "", "it was in "+anchor.country, "the bank doesn't say the country")
 	case reason.PaidIn:
-		return "it was paid in " + giver.currency.String()
+		return "it was paid in " + anchor.currency.String()
 	case reason.CardProduct:
-		return known(giver.cardProduct != "", "it was paid with card "+giver.cardProduct, "the bank doesn't say which card it was")
+		return known(anchor.cardProduct != "", "it was paid with card "+anchor.cardProduct, "the bank doesn't say which card it was")
 	case reason.Level:
 		return known(standing.level != "", "the member's level is "+standing.level, "the member has no level")
 	case reason.Enrolled:
@@ -414,8 +414,8 @@ func (x *offerExplainer) caps() []explain.ExplainedCap {
 func (x *offerExplainer) budgets() []explain.ExplainedBudget {
 	aw, w := x.award, x.wording()
 	var all []explain.ExplainedBudget
-	for i := range aw.slices {
-		s := &aw.slices[i]
+	for i := range aw.parts {
+		s := &aw.parts[i]
 		all = append(all, explain.ExplainedBudget{
 			Budget: string(s.budget), AskedMinor: s.extraMinor, GivenMinor: s.givenMinor,
 			Text: "campaign " + s.campaign + ", " + w.Budget(&aw.paidBy(s).campaign.Budget),

@@ -22,10 +22,10 @@ func (m *refundMatcher) trace(a *Account, r *unlinkedRefund) {
 		if c.leftMinor < x.amountMinor {
 			continue
 		}
-		giver := &a.events[a.purchases[c.purchase].giver]
+		anchor := &a.events[a.purchases[c.purchase].anchor]
 		m.options = append(m.options, refundOption{
-			purchase: c.purchase, leftMinor: c.leftMinor, store: giver.match.StoreID == x.match.StoreID,
-			card: giver.card == x.card, exact: c.leftMinor == x.amountMinor,
+			purchase: c.purchase, leftMinor: c.leftMinor, store: anchor.match.StoreID == x.match.StoreID,
+			card: anchor.card == x.card, exact: c.leftMinor == x.amountMinor,
 		})
 	}
 	slices.SortFunc(m.options, func(o, p refundOption) int {
@@ -77,7 +77,7 @@ func (e *Engine) explainUnlinked(a *Account, event int32) *explain.ExplainedUnli
 	for _, o := range m.options[:min(len(m.options), maxRefundOptions)] {
 		p := &a.purchases[o.purchase]
 		u.Options = append(u.Options, explain.ExplainedRefundOption{
-			TransactionID: p.id, PurchasedAt: p.at.String(), StoreID: a.events[p.giver].match.StoreID, SameStore: o.store, SameCard: o.card,
+			TransactionID: p.id, PurchasedAt: p.at.String(), StoreID: a.events[p.anchor].match.StoreID, SameStore: o.store, SameCard: o.card,
 			LeftMinor: o.leftMinor, ExactAmount: o.exact,
 		})
 	}

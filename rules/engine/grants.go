@@ -10,7 +10,7 @@ import (
 	"ristourne/rules/reason"
 )
 
-// This file is how awards share budgets. The target is worked out as if
+// This file is how awards share budgets. What they ask for is worked out as if
 // budgets had no end; what changed of it is asked of the budgets; where they
 // give less, all is worked out once more with the grants as ceilings.
 
@@ -23,8 +23,8 @@ type grantState struct {
 	next         int32
 }
 
-// slice is what one campaign with a budget adds to an award.
-type slice struct {
+// campaignPart is what one campaign with a budget adds to an award.
+type campaignPart struct {
 	budget     rules.BudgetKey
 	campaign   string
 	belowMinor int64 // the award without it and those after it
@@ -32,14 +32,14 @@ type slice struct {
 	givenMinor int64 // of the extra, with the grants as ceilings
 }
 
-// slice takes an award apart: below everything what it is without campaigns
+// splitByCampaign takes an award apart: below everything what it is without campaigns
 // that have a budget, then what each of them adds, in order of campaign.
-func (e *Engine) slice(w world, a *Account, p *purchase, aw *award) error {
+func (e *Engine) splitByCampaign(w world, a *Account, p *purchase, aw *award) error {
 	paid := unbudgeted(aw.boosts)
 	if paid == len(aw.boosts) {
 		return nil
 	}
-	from := len(e.slices)
+	from := len(e.parts)
 	rounded, _, err := e.rewardOf(a, p, aw, aw.boosts[:paid])
 	if err != nil {
 		return err
@@ -52,10 +52,10 @@ func (e *Engine) slice(w world, a *Account, p *purchase, aw *award) error {
 			return err
 		}
 		with := e.capped(w, p, aw, rounded, false)
-		e.slices = append(e.slices, slice{first.budget, first.campaign.ID, below, with - below, with - below})
+		e.parts = append(e.parts, campaignPart{first.budget, first.campaign.ID, below, with - below, with - below})
 		below = with
 	}
-	aw.slices = e.slices[from:len(e.slices):len(e.slices)]
+	aw.parts = e.parts[from:len(e.parts):len(e.parts)]
 	return nil
 }
 
@@ -63,14 +63,14 @@ func (e *Engine) slice(w world, a *Account, p *purchase, aw *award) error {
 // choose: of each campaign's extra the share of this award, of the whole what
 // the offer's own budgets gave.
 func (e *Engine) limitToGrants(w world, a *Account, p *purchase, aw *award) {
-	if len(aw.slices) > 0 {
-		units := aw.slices[0].belowMinor
-		for i := range aw.slices {
-			s := &aw.slices[i]
+	if len(aw.parts) > 0 {
+		units := aw.parts[0].belowMinor
+		for i := range aw.parts {
+			s := &aw.parts[i]
 			if s.givenMinor = s.extraMinor; e.isCeiling(w, a, p, aw.offer, s.budget) {
 				most := e.shareOf(w, a, p, aw.offer, s.budget)
 				if e.asked(w, p, aw.offer, s.budget) && s.extraMinor > most {
-					most += e.spare(w, a, p, aw, s.budget, func(aw *award, n int) int64 { return aw.slices[n].givenMinor })
+					most += e.spare(w, a, p, aw, s.budget, func(aw *award, n int) int64 { return aw.parts[n].givenMinor })
 				}
 				s.givenMinor = min(s.extraMinor, most)
 			}
@@ -94,17 +94,17 @@ func (aw *award) limitToBudget(units *int64, mostMinor int64) {
 }
 
 // isCeiling reports that a budget holds an award down before the groups choose:
-// where its grant is short of its target. One that is not says nothing of the
+// where its grant is short of what was asked. One that is not says nothing of the
 // award, which may have asked for little because a cut left it little: held to
-// that, it would lose its group, and the buyer's sponsor his part, because some
+// that, it would lose its group, and the buyer's sponsor their part, because some
 // other purchase's budget is used up. An award that nothing was asked for,
 // since it didn't win its group when budgets had no end, has nothing to win with.
 func (e *Engine) isCeiling(w world, a *Account, p *purchase, o *compiledOffer, key rules.BudgetKey) bool {
 	if !e.asked(w, p, o, key) {
 		return true
 	}
-	for i := p.targetsFrom; i < p.targetsTo; i++ {
-		if t := &e.targets[i]; t.key == key {
+	for i := p.demandsFrom; i < p.demandsTo; i++ {
+		if t := &e.budgetDemands[i]; t.key == key {
 			return e.grantedMinor(a, p, key) < t.most()
 		}
 	}
@@ -127,17 +127,17 @@ func (e *Engine) holdToGrants(w world, a *Account, p *purchase) {
 		}
 		from := len(e.paid)
 		over := int64(0)
-		for n := range aw.slices {
-			most := e.shareOf(w, a, p, aw.offer, aw.slices[n].budget)
+		for n := range aw.parts {
+			most := e.shareOf(w, a, p, aw.offer, aw.parts[n].budget)
 			if aw.partOf(n) > most {
-				most += e.spare(w, a, p, aw, aw.slices[n].budget, (*award).partOf)
+				most += e.spare(w, a, p, aw, aw.parts[n].budget, (*award).partOf)
 			}
 			over += max(0, aw.partOf(n)-most)
 			e.paid = append(e.paid, most)
 		}
 		aw.limitToBudget(&aw.finalMinor, aw.finalMinor-over)
-		for n := range aw.slices {
-			aw.slices[n].givenMinor = min(aw.slices[n].givenMinor, e.paid[from+n])
+		for n := range aw.parts {
+			aw.parts[n].givenMinor = min(aw.parts[n].givenMinor, e.paid[from+n])
 		}
 		e.paid = e.paid[:from]
 		for n := range aw.offer.budgets {
@@ -146,14 +146,14 @@ func (e *Engine) holdToGrants(w world, a *Account, p *purchase) {
 	}
 }
 
-// partOf is what slice n has of what is left of the award: the ones before it
+// partOf is what part n has of what is left of the award: the ones before it
 // come first.
 func (aw *award) partOf(n int) int64 {
-	below := aw.slices[0].belowMinor
+	below := aw.parts[0].belowMinor
 	for i := range n {
-		below += aw.slices[i].givenMinor
+		below += aw.parts[i].givenMinor
 	}
-	return min(max(0, aw.finalMinor-below), aw.slices[n].givenMinor)
+	return min(max(0, aw.finalMinor-below), aw.parts[n].givenMinor)
 }
 
 // budgetKey names an offer's budget: one per store and day for that of the
@@ -164,11 +164,11 @@ func (e *Engine) budgetKey(p *purchase, b *offerBudget) rules.BudgetKey {
 	}
 	store := ""
 	switch {
-	case e.terms.place == nil:
+	case e.terms.anyStore == nil:
 	case b.own:
-		store = e.terms.giver.match.PartnerID + "/" + e.terms.place.ID
+		store = e.terms.anchor.match.PartnerID + "/" + e.terms.anyStore.ID
 	default:
-		store = e.terms.place.ID
+		store = e.terms.anyStore.ID
 	}
 	day := time.Unix(int64(p.periods.day)*secondsPerDay, 0).UTC().Format(time.DateOnly)
 	return b.key + rules.BudgetKey("/"+store+"/"+day)
@@ -194,9 +194,9 @@ type share struct {
 	won       bool
 }
 
-// aims are the shares and targets of one purchase, in Engine. recorded are the
+// demandSpans are the shares and demands of one purchase, in Engine. recorded are the
 // shares without its late events.
-type aims struct{ recordedFrom, recordedTo, sharesFrom, sharesTo, targetsFrom, targetsTo int32 }
+type demandSpans struct{ recordedFrom, recordedTo, sharesFrom, sharesTo, demandsFrom, demandsTo int32 }
 
 // sharesOf are those of the purchase as it is looked at.
 func (e *Engine) sharesOf(p *purchase) []share {
@@ -206,8 +206,8 @@ func (e *Engine) sharesOf(p *purchase) []share {
 	return e.shares[p.sharesFrom:p.sharesTo]
 }
 
-// target is what a purchase would have of a budget if budgets had no end.
-type target struct {
+// budgetDemand is what a purchase would have of a budget if budgets had no end.
+type budgetDemand struct {
 	purchase int32 // in Account.purchases
 	key      rules.BudgetKey
 	budget   *offer.Budget
@@ -216,12 +216,12 @@ type target struct {
 	minor    [numWorlds]int64
 }
 
-func (t *target) most() int64 { return max(t.minor[confirmedWorld], t.minor[expectedWorld]) }
+func (t *budgetDemand) most() int64 { return max(t.minor[confirmedWorld], t.minor[expectedWorld]) }
 
-// aim notes what purchase i, just worked out, would have of each budget. Only
+// addDemands notes what purchase i, just valued, would have of each budget. Only
 // what is left of an award in the end uses a budget; without the late events of
 // a purchase that has some, nothing does.
-func (e *Engine) aim(a *Account, p *purchase, i int) {
+func (e *Engine) addDemands(a *Account, p *purchase, i int) {
 	if e.ceilings {
 		return
 	}
@@ -231,25 +231,25 @@ func (e *Engine) aim(a *Account, p *purchase, i int) {
 			e.shareOut(w, p, &e.worth[w].awards[n])
 		}
 	}
-	a.aimed = true
+	a.hasDemands = true
 	if p.late && !e.terms.tally.withLate {
-		p.aims = aims{recordedFrom: from, recordedTo: int32(len(e.shares))}
+		p.demandSpans = demandSpans{recordedFrom: from, recordedTo: int32(len(e.shares))}
 		return
 	}
 	p.sharesFrom, p.sharesTo = from, int32(len(e.shares))
-	p.targetsFrom, p.targetsTo = int32(len(e.targets)), int32(len(e.targets))
+	p.demandsFrom, p.demandsTo = int32(len(e.budgetDemands)), int32(len(e.budgetDemands))
 	for w := range numWorlds {
 		for n := range e.worth[w].awards {
-			e.aimAward(w, p, int32(i), &e.worth[w].awards[n])
+			e.demandForAward(w, p, int32(i), &e.worth[w].awards[n])
 		}
 	}
-	p.targetsTo = int32(len(e.targets))
+	p.demandsTo = int32(len(e.budgetDemands))
 }
 
 // shareOut notes what each budget left in an award.
 func (e *Engine) shareOut(w world, p *purchase, aw *award) {
-	for n := range aw.slices {
-		s := &aw.slices[n]
+	for n := range aw.parts {
+		s := &aw.parts[n]
 		e.shares = append(e.shares, share{w, aw.offer, s.budget, aw.leftOf(s), aw.won})
 	}
 	for n := range aw.offer.budgets {
@@ -257,39 +257,41 @@ func (e *Engine) shareOut(w world, p *purchase, aw *award) {
 	}
 }
 
-// leftOf is what a slice has of what is left of the award.
-func (aw *award) leftOf(s *slice) int64 { return min(max(0, aw.finalMinor-s.belowMinor), s.extraMinor) }
+// leftOf is what a campaign's part has of what is left of the award.
+func (aw *award) leftOf(s *campaignPart) int64 {
+	return min(max(0, aw.finalMinor-s.belowMinor), s.extraMinor)
+}
 
-func (e *Engine) aimAward(w world, p *purchase, i int32, aw *award) {
-	for n := range aw.slices {
-		s := &aw.slices[n]
+func (e *Engine) demandForAward(w world, p *purchase, i int32, aw *award) {
+	for n := range aw.parts {
+		s := &aw.parts[n]
 		paid := aw.paidBy(s)
-		t := e.target(p, i, s.budget, &paid.campaign.Budget, aw.offer.unit)
+		t := e.demandOn(p, i, s.budget, &paid.campaign.Budget, aw.offer.unit)
 		t.minor[w] += aw.leftOf(s)
 		t.stopped = !p.at.Before(paid.stopped)
 	}
 	for n := range aw.offer.budgets {
 		b := &aw.offer.budgets[n]
 		if aw.finalMinor > 0 {
-			e.target(p, i, e.budgetKey(p, b), b.Budget, aw.offer.unit).minor[w] += aw.finalMinor
+			e.demandOn(p, i, e.budgetKey(p, b), b.Budget, aw.offer.unit).minor[w] += aw.finalMinor
 		}
 	}
 }
 
-// paidBy is the campaign's boost behind a slice.
-func (aw *award) paidBy(s *slice) activeBoost {
+// paidBy is the campaign's boost behind a part.
+func (aw *award) paidBy(s *campaignPart) activeBoost {
 	i := slices.IndexFunc(aw.boosts, func(b activeBoost) bool { return b.budget == s.budget })
 	return aw.boosts[i]
 }
 
-func (e *Engine) target(p *purchase, i int32, key rules.BudgetKey, b *offer.Budget, unit string) *target {
-	for n := int(p.targetsFrom); n < len(e.targets); n++ {
-		if e.targets[n].key == key {
-			return &e.targets[n]
+func (e *Engine) demandOn(p *purchase, i int32, key rules.BudgetKey, b *offer.Budget, unit string) *budgetDemand {
+	for n := int(p.demandsFrom); n < len(e.budgetDemands); n++ {
+		if e.budgetDemands[n].key == key {
+			return &e.budgetDemands[n]
 		}
 	}
-	e.targets = append(e.targets, target{purchase: i, key: key, budget: b, unit: unit})
-	return &e.targets[len(e.targets)-1]
+	e.budgetDemands = append(e.budgetDemands, budgetDemand{purchase: i, key: key, budget: b, unit: unit})
+	return &e.budgetDemands[len(e.budgetDemands)-1]
 }
 
 // shareOf is how much of a campaign's grant an award has: awards are given
@@ -326,8 +328,8 @@ func (e *Engine) spare(w world, a *Account, p *purchase, aw *award, key rules.Bu
 		if before == aw || left == 0 {
 			break
 		}
-		for n := range before.slices {
-			if before.slices[n].budget == key {
+		for n := range before.parts {
+			if before.parts[n].budget == key {
 				left -= min(left, max(0, has(before, n)-e.shareOf(w, a, p, before.offer, key)))
 			}
 		}
@@ -335,16 +337,16 @@ func (e *Engine) spare(w world, a *Account, p *purchase, aw *award, key rules.Bu
 	return left
 }
 
-// grantChange is one grant on its way from one target to another.
+// grantChange is one grant on its way from what was asked for to what is.
 type grantChange struct {
-	target
+	budgetDemand
 	grant int32 // in Account.grants
 	were  int64 // granted before
 }
 
-// settleGrants brings the grants of the account to their targets, as far as
+// allocateGrants brings the grants of the account to what is asked, as far as
 // the budgets allow. What is given back comes first.
-func (e *Engine) settleGrants(a *Account, d decision, out *rules.Output) {
+func (e *Engine) allocateGrants(a *Account, d decision, out *rules.Output) {
 	changes := e.grantChanges(a)
 	for i := range changes {
 		g := &a.grants[changes[i].grant]
@@ -366,10 +368,10 @@ func (e *Engine) settleGrants(a *Account, d decision, out *rules.Output) {
 	}
 }
 
-// grantsShort reports whether some grant is below its target.
+// grantsShort reports whether some grant is below what is asked.
 func (e *Engine) grantsShort(a *Account) bool {
-	for i := range e.targets {
-		t := &e.targets[i]
+	for i := range e.budgetDemands {
+		t := &e.budgetDemands[i]
 		if e.grantedMinor(a, &a.purchases[t.purchase], t.key) < t.most() {
 			return true
 		}
@@ -392,7 +394,7 @@ func (e *Engine) raise(a *Account, c *grantChange) {
 	g.targetMinor = most
 }
 
-// grantChanges are the grants whose target is another than it was, in order of
+// grantChanges are the grants of which another amount is asked than was, in order of
 // (purchase time, transaction id, budget).
 func (e *Engine) grantChanges(a *Account) []grantChange {
 	e.changes = e.changes[:0]
@@ -403,12 +405,12 @@ func (e *Engine) grantChanges(a *Account) []grantChange {
 		}
 		from := len(e.changes)
 		for n := p.grants; n >= 0; n = a.grants[n].next {
-			if g := &a.grants[n]; g.targetMinor > 0 && !e.hasTarget(p, g.budget) {
-				gone := target{purchase: int32(i), key: g.budget, unit: g.unit}
+			if g := &a.grants[n]; g.targetMinor > 0 && !e.demands(p, g.budget) {
+				gone := budgetDemand{purchase: int32(i), key: g.budget, unit: g.unit}
 				e.changes = append(e.changes, grantChange{gone, n, g.grantedMinor})
 			}
 		}
-		for _, t := range e.targets[p.targetsFrom:p.targetsTo] {
+		for _, t := range e.budgetDemands[p.demandsFrom:p.demandsTo] {
 			grant := a.grantOf(p, t.key)
 			if grant < 0 && t.most() > 0 {
 				grant = a.newGrant(p, t.key, t.unit)
@@ -423,8 +425,8 @@ func (e *Engine) grantChanges(a *Account) []grantChange {
 	return e.changes
 }
 
-func (e *Engine) hasTarget(p *purchase, key rules.BudgetKey) bool {
-	for _, t := range e.targets[p.targetsFrom:p.targetsTo] {
+func (e *Engine) demands(p *purchase, key rules.BudgetKey) bool {
+	for _, t := range e.budgetDemands[p.demandsFrom:p.demandsTo] {
 		if t.key == key {
 			return true
 		}
@@ -432,7 +434,7 @@ func (e *Engine) hasTarget(p *purchase, key rules.BudgetKey) bool {
 	return false
 }
 
-// grantOf is the place of the purchase's grant of a budget, or -1.
+// grantOf is where the purchase's grant is of a budget, or -1.
 func (a *Account) grantOf(p *purchase, key rules.BudgetKey) int32 {
 	for i := p.grants; i >= 0; i = a.grants[i].next {
 		if a.grants[i].budget == key {

@@ -316,7 +316,7 @@ var operations = []struct {
 		for _, a := range [...]*engine.Account{x.account, lost} {
 			a.AdoptBooked(booked)
 			a.AdoptGrants(grants)
-			a.AdoptTold(told)
+			a.AdoptPublished(told)
 			a.AdoptInstructed(map[money.Currency]int64{sample.EUR: 5})
 		}
 	}},

@@ -98,19 +98,19 @@ func (e *Engine) whyHeldOut(a *Account, o *compiledOffer) reason.Set {
 // purchase is under.
 func (e *Engine) beginHoldouts(event int32) {
 	if e.snapshot.holdouts {
-		e.held, e.heldFor = e.held[:0], event
+		e.holdoutDraws, e.heldFor = e.holdoutDraws[:0], event
 	}
 }
 
 func (e *Engine) endHoldouts(out *rules.Output) {
 	if e.heldFor >= 0 {
-		out.Holdouts, e.heldFor = append(out.Holdouts, e.held...), -1
+		out.Holdouts, e.heldFor = append(out.Holdouts, e.holdoutDraws...), -1
 	}
 }
 
-// tellHoldouts takes down the holdouts that the purchase at hand is under, where
+// reportHoldouts takes down the holdouts that the purchase at hand is under, where
 // it is that of the event at hand.
-func (e *Engine) tellHoldouts(a *Account, p *purchase) {
+func (e *Engine) reportHoldouts(a *Account, p *purchase) {
 	n := p.events
 	for n >= 0 && n != e.heldFor {
 		n = a.events[n].next
@@ -123,19 +123,19 @@ func (e *Engine) tellHoldouts(a *Account, p *purchase) {
 // findHoldouts makes held the holdouts that the purchase at hand is under, in
 // order of id.
 func (e *Engine) findHoldouts(a *Account, p *purchase) {
-	e.held = e.held[:0]
+	e.holdoutDraws = e.holdoutDraws[:0]
 	for i := range e.offered {
 		if x := &e.offered[i]; e.isEligible(a, p, x) {
-			e.tellHoldoutsOf(a, p, x)
+			e.addHoldoutsOf(a, p, x)
 		}
 	}
-	slices.SortFunc(e.held, func(x, y rules.HoldoutDraw) int { return strings.Compare(x.ID, y.ID) })
-	e.held = slices.Compact(e.held)
+	slices.SortFunc(e.holdoutDraws, func(x, y rules.HoldoutDraw) int { return strings.Compare(x.ID, y.ID) })
+	e.holdoutDraws = slices.Compact(e.holdoutDraws)
 }
 
 // isEligible reports whether nothing but a holdout keeps the offer away, as far
 // as can be said without what the offer itself may have moved the member to: how
-// much he buys, how often, and whether he has activated it, which an app offers
+// much they buy, how often, and whether they have activated it, which an app offers
 // to nobody who is held out. So those who are held out and those who aren't are
 // counted alike.
 func (e *Engine) isEligible(a *Account, p *purchase, x *offered) bool {
@@ -145,10 +145,10 @@ func (e *Engine) isEligible(a *Account, p *purchase, x *offered) bool {
 	return x.why&^reason.Holdout == 0
 }
 
-func (e *Engine) tellHoldoutsOf(a *Account, p *purchase, x *offered) {
+func (e *Engine) addHoldoutsOf(a *Account, p *purchase, x *offered) {
 	tell := func(h *holdout) {
 		if h != nil {
-			e.held = append(e.held, rules.HoldoutDraw{ID: h.id, Held: e.holdsOut(a, h)})
+			e.holdoutDraws = append(e.holdoutDraws, rules.HoldoutDraw{ID: h.id, Held: e.holdsOut(a, h)})
 		}
 	}
 	tell(x.offer.holdout)

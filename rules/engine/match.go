@@ -88,18 +88,18 @@ func (s *Snapshot) matchStore(ev *rules.Event) (Match, bool) {
 
 // keyIndex finds the places behind a merchant key.
 type keyIndex struct {
-	network   map[string][]place
-	sub       map[midPart][]place
-	terminals map[midPart][]place
+	network   map[string][]keyedStore
+	sub       map[midPart][]keyedStore
+	terminals map[midPart][]keyedStore
 	mids      midTable // of all MIDs that decide here: those of terminals too
 }
 
 // midPart is a sub-merchant or a terminal of a MID.
 type midPart struct{ mid, part string }
 
-// place is one store under one key for as long as both the key and the
+// keyedStore is one store under one key for as long as both the key and the
 // version of the partner that states it are in force: [from, until).
-type place struct {
+type keyedStore struct {
 	qualifier   string // the network or acquirer that the key needs; empty: any
 	from, until rules.Instant
 	Match
@@ -107,8 +107,8 @@ type place struct {
 
 // find is the place in force at t: one whose qualifier is the event's, else
 // one that takes any.
-func find(places []place, qualifier string, t rules.Instant) *place {
-	var anyQualifier *place
+func find(places []keyedStore, qualifier string, t rules.Instant) *keyedStore {
+	var anyQualifier *keyedStore
 	for i := range places {
 		p := &places[i]
 		if t.Before(p.from) || !t.Before(p.until) {
@@ -127,10 +127,10 @@ func find(places []place, qualifier string, t rules.Instant) *place {
 // filter of bits that fits in the processor's cache and turns most events away
 // with one load.
 type midTable struct {
-	long   map[string][]place // of more bytes than are packed
+	long   map[string][]keyedStore // of more bytes than are packed
 	filter []uint64
 	slots  []midSlot
-	places []place
+	places []keyedStore
 }
 
 type midSlot struct {
@@ -168,7 +168,7 @@ func hashMID(lo, hi uint64) uint64 {
 
 // find gives the places of a MID, and whether it is in the table. Filter and
 // slots have sizes of a power of two; a table without keys has neither.
-func (t *midTable) find(mid string) (places []place, known bool) {
+func (t *midTable) find(mid string) (places []keyedStore, known bool) {
 	if len(mid) > maxPackedMID {
 		places, known = t.long[mid]
 		return places, known
@@ -195,7 +195,7 @@ func (t *midTable) find(mid string) (places []place, known bool) {
 	}
 }
 
-func newMIDTable(byMID map[string][]place) midTable {
+func newMIDTable(byMID map[string][]keyedStore) midTable {
 	if len(byMID) == 0 {
 		return midTable{}
 	}
@@ -204,7 +204,7 @@ func newMIDTable(byMID map[string][]place) midTable {
 	for mid, places := range byMID {
 		if len(mid) > maxPackedMID {
 			if t.long == nil {
-				t.long = map[string][]place{}
+				t.long = map[string][]keyedStore{}
 			}
 			t.long[mid] = places
 			continue
@@ -224,7 +224,7 @@ func newMIDTable(byMID map[string][]place) midTable {
 
 // statedKey is a key with where it is written, while the index is built.
 type statedKey struct {
-	place
+	keyedStore
 	partnerIndex int // in Catalogue.Partners
 	path         string
 }
@@ -270,18 +270,18 @@ func compileKeys(s *Snapshot, c *offer.Catalogue, faults *offer.Faults) keyIndex
 		}
 	}
 	return keyIndex{
-		network:   placesOf(network, c, faults, true),
-		sub:       placesOf(sub, c, faults, true),
-		terminals: placesOf(terminals, c, faults, true),
-		mids:      newMIDTable(placesOf(mids, c, faults, false)),
+		network:   keyedStoresOf(network, c, faults, true),
+		sub:       keyedStoresOf(sub, c, faults, true),
+		terminals: keyedStoresOf(terminals, c, faults, true),
+		mids:      newMIDTable(keyedStoresOf(mids, c, faults, false)),
 	}
 }
 
-// placesOf checks the keys of one kind for two stores at one time. oneRank
+// keyedStoresOf checks the keys of one kind for two stores at one time. oneRank
 // says that a key with a qualifier and one without are of one rank, so that
 // both would decide; of MIDs the one with the acquirer goes first.
-func placesOf[K comparable](stated map[K][]statedKey, c *offer.Catalogue, faults *offer.Faults, oneRank bool) map[K][]place {
-	places := make(map[K][]place, len(stated))
+func keyedStoresOf[K comparable](stated map[K][]statedKey, c *offer.Catalogue, faults *offer.Faults, oneRank bool) map[K][]keyedStore {
+	places := make(map[K][]keyedStore, len(stated))
 	for name, keys := range stated {
 		places[name] = nil // of a MID all whose keys name terminals
 		slices.SortStableFunc(keys, func(a, b statedKey) int { return a.from.Compare(b.from) })
@@ -302,7 +302,7 @@ func placesOf[K comparable](stated map[K][]statedKey, c *offer.Catalogue, faults
 				return nil
 			}
 			active = append(active, k)
-			places[name] = append(places[name], k.place)
+			places[name] = append(places[name], k.keyedStore)
 		}
 	}
 	return places

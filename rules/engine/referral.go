@@ -11,7 +11,7 @@ import (
 )
 
 // This file is the sponsor's side of a referral: targets that other accounts'
-// purchases have told, within the caps that this account keeps.
+// purchases have published, within the caps that this account keeps.
 
 // What one account may be sponsor of: an ambassador who brings hundreds of members
 // reaches tens of thousands of purchases. The state is read and written whole with
@@ -66,7 +66,7 @@ func (e *Engine) ApplyReferral(a *Account, r *rules.Referral, c rules.Cause, out
 	if more > maxAccountVolumeMinor-a.volume {
 		return Verdict{}, fmt.Errorf("referral %s: %w", r.ID, ErrLimit)
 	}
-	e.adopt(a)
+	e.bindSnapshot(a)
 	a.volume += more
 	a.takeReferral(i, r)
 	booked, err := e.decide(a, decision{cause: c, at: r.At, referrals: true}, out)
@@ -108,7 +108,7 @@ func (e *Engine) bookReferrals(a *Account, d decision, out *rules.Output) {
 	e.sponsored, e.lateTimes = e.sponsored[:0], e.lateTimes[:0]
 	for i := range a.referrals {
 		r := &a.referrals[i].Referral
-		e.sponsored = append(e.sponsored, e.placeReferral(a, r))
+		e.sponsored = append(e.sponsored, e.referralTerms(a, r))
 		e.valueReferral(r, &e.sponsored[i])
 		if r.IsLate() {
 			e.lateTimes = append(e.lateTimes, r.PurchasedAt)
@@ -122,17 +122,17 @@ func (e *Engine) bookReferrals(a *Account, d decision, out *rules.Output) {
 	for i := range a.referrals {
 		r, s := &a.referrals[i], &e.sponsored[i]
 		standing := &a.standings[s.standing]
-		e.deserved = e.deserved[:0]
-		worked := workedPurchase{memberID: standing.memberID, level: standing.level, why: whyOf(&r.Referral)}
+		e.entitlements = e.entitlements[:0]
+		worked := valuedPurchase{memberID: standing.memberID, level: standing.level, why: whyOf(&r.Referral)}
 		if s.programme != nil {
 			worked.statement = e.snapshot.programmeTitle(s.programme.ID, r.PurchasedAt)
-			e.deserveReferral(r, s)
+			e.entitleToReferral(r, s)
 		}
 		about := rules.Accrual{
 			AccountID: r.BuyerAccountID, TransactionID: r.TransactionID, PurchasedAt: r.PurchasedAt,
 			MemberID: standing.memberID, Level: standing.level, Channel: r.Channel, MCC: r.MCC,
 		}
-		e.bookChain(a, &r.lines, e.deserved, &about, &worked, d, out)
+		e.bookChain(a, &r.lines, e.entitlements, &about, &worked, d, out)
 	}
 }
 
@@ -144,13 +144,13 @@ func whyOf(r *rules.Referral) reason.Set {
 	return reason.Referral
 }
 
-// placeReferral finds the terms under which a referral is looked at.
-func (e *Engine) placeReferral(a *Account, r *rules.Referral) sponsoredAward {
-	if last := &e.lastPlace; !last.holds(r.PurchasedAt) || last.partnerID != "" {
-		e.findPlace(a, r.PurchasedAt, "")
+// referralTerms finds the terms under which a referral is looked at.
+func (e *Engine) referralTerms(a *Account, r *rules.Referral) sponsoredAward {
+	if last := &e.lastTerms; !last.contains(r.PurchasedAt) || last.partnerID != "" {
+		e.findTermsAt(a, r.PurchasedAt, "")
 	}
-	s := sponsoredAward{standing: e.lastPlace.standing}
-	v := e.lastPlace.programme
+	s := sponsoredAward{standing: e.lastTerms.standing}
+	v := e.lastTerms.programme
 	if v == nil || v.ID != r.Programme {
 		return s
 	}
@@ -206,8 +206,8 @@ func (e *Engine) valueLateReferral(r *rules.Referral, s *sponsoredAward) {
 	}
 }
 
-// deserveReferral is what one referral's lines should sum up to.
-func (e *Engine) deserveReferral(r *referralState, s *sponsoredAward) {
+// entitleToReferral is what one referral's lines should sum up to.
+func (e *Engine) entitleToReferral(r *referralState, s *sponsoredAward) {
 	basis, _, _ := inWorlds(&r.Referral)
 	var final [numWorlds]sums
 	for w := range numWorlds {
@@ -227,7 +227,7 @@ func (e *Engine) deserveReferral(r *referralState, s *sponsoredAward) {
 	for _, stage := range [...]rules.Stage{rules.Confirmed, rules.Expected} {
 		if s := stages[stage]; s != (sums{}) {
 			key.stage = stage
-			e.deserved = append(e.deserved, deservedLine{lineKey: key, sums: s, programme: r.Programme, why: why})
+			e.entitlements = append(e.entitlements, entitlement{lineKey: key, sums: s, programme: r.Programme, why: why})
 		}
 	}
 }
@@ -246,7 +246,7 @@ func (e *Engine) sponsorsCaps(w world, of *sponsoredAward, units int64, withLate
 		used, recorded := int64(0), int64(0)
 		if withLate {
 			recorded = of.recorded[w]
-			used = e.usedAround(w, &of.purchase, &l.counter)
+			used = e.usedByAll(w, &of.purchase, &l.counter)
 		} else {
 			used = e.used(w, &of.purchase, &l.counter)
 		}

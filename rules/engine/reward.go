@@ -193,7 +193,7 @@ func (e *Engine) categoriesOf(currency money.Currency, a *Account, p *purchase) 
 		listed = listed || (x.typ == rules.Clearing && x.listsItems && (!x.late || e.terms.tally.withLate))
 	}
 	if !listed {
-		c.add(e.terms.giver, 1)
+		c.add(e.terms.anchor, 1)
 		c.floor()
 		return c
 	}

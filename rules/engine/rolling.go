@@ -105,10 +105,10 @@ func (r *rollingFill) upTo(t rules.Instant) fill {
 	return r.entries[n-1].fill
 }
 
-// fullest is the most that was used, with late events, in one of the periods that
+// mostAround is the most that was used, with late events, in one of the periods that
 // end with a purchase and in which t lies. late are the times, in order, of all
 // purchases that have late events, t among them.
-func (r *rollingFill) fullest(w world, t rules.Instant, late []rules.Instant) int64 {
+func (r *rollingFill) mostAround(w world, t rules.Instant, late []rules.Instant) int64 {
 	if len(r.windows.at) == 0 {
 		r.windows.open(r, late)
 	}

@@ -193,14 +193,14 @@ func (e *Engine) attach(a *Account, events int32, purchaseID string) {
 		p.expired = a.expiredByFact(purchaseID)
 		a.events[last].next = -1
 		e.markLate(a, &p)
-		a.choose(&p)
+		a.chooseAnchor(&p)
 		a.insertPurchase(p)
 		return
 	}
 	p := &a.purchases[i]
 	a.events[last].next = p.events
 	p.events = events
-	e.settle(a, i)
+	e.placePurchase(a, i)
 }
 
 // insertPurchase puts p where it belongs in order and gives its index.
@@ -265,7 +265,7 @@ func (e *Engine) relink(a *Account, transactionID string) {
 		}
 	}
 	for _, id := range left {
-		e.settle(a, a.find(id))
+		e.placePurchase(a, a.find(id))
 	}
 	if moved >= 0 {
 		e.attach(a, moved, target)
@@ -287,20 +287,20 @@ func (e *Engine) reexpire(a *Account) {
 	}
 }
 
-// settle finds purchase i's time, place and late events after its events have
+// placePurchase finds purchase i's time, place and late events after its events have
 // changed, puts it where it belongs in order, and marks what must be worked
 // out anew: itself, and everything after it where it moved.
-func (e *Engine) settle(a *Account, i int) {
+func (e *Engine) placePurchase(a *Account, i int) {
 	before := a.purchases[i]
 	p := &a.purchases[i]
 	e.markLate(a, p)
-	a.choose(p)
+	a.chooseAnchor(p)
 	p.dirty = true
-	stays := before.known() == p.known() && before.at == p.at && a.sameMatch(before.giver, p.giver)
+	stays := before.known() == p.known() && before.at == p.at && a.sameMatch(before.anchor, p.anchor)
 	if stays {
 		return
 	}
-	p.placed = false
+	p.termsFound = false
 	if before.known() && !p.known() {
 		for i := p.events; i >= 0; i = a.events[i].next {
 			a.events[i].counted = true
@@ -326,59 +326,59 @@ func (a *Account) sameMatch(x, y int32) bool {
 // markLate tells which events are dated more than H days after the purchase,
 // as all its events date it.
 func (e *Engine) markLate(a *Account, p *purchase) {
-	giver := a.earliestGiver(p, true)
+	anchor := a.earliestAnchor(p, true)
 	latest := rules.MinInstant
 	for i := p.events; i >= 0; i = a.events[i].next {
 		a.events[i].late = false
 		latest = rules.Later(latest, a.events[i].occurredAt)
 	}
 	// H is at least a day: most purchases need not look it up.
-	if giver < 0 || !olderThan(a.events[giver].purchasedAt, 1, latest) {
+	if anchor < 0 || !olderThan(a.events[anchor].purchasedAt, 1, latest) {
 		return
 	}
-	at := a.events[giver].purchasedAt
+	at := a.events[anchor].purchasedAt
 	end := at.AddDays(e.snapshot.horizonDays(a, at))
 	for i := p.events; i >= 0; i = a.events[i].next {
 		a.events[i].late = a.events[i].occurredAt.After(end)
 	}
 }
 
-// choose finds the purchase time and the event that gives it. Late events
+// chooseAnchor finds the purchase time and the event that gives it. Late events
 // change no terms: they are looked at only where no other event opens the
 // purchase.
-func (a *Account) choose(p *purchase) {
+func (a *Account) chooseAnchor(p *purchase) {
 	p.late = false
 	for i := p.events; i >= 0; i = a.events[i].next {
 		p.late = p.late || a.events[i].late
 	}
-	p.giver = a.earliestGiver(p, false)
-	if p.giver < 0 {
-		p.giver = a.earliestGiver(p, true)
+	p.anchor = a.earliestAnchor(p, false)
+	if p.anchor < 0 {
+		p.anchor = a.earliestAnchor(p, true)
 	}
-	if p.giver >= 0 {
-		p.at = a.events[p.giver].purchasedAt
+	if p.anchor >= 0 {
+		p.at = a.events[p.anchor].purchasedAt
 	}
 }
 
-// earliestGiver is of the authorizations, updates and increments whose merchant
+// earliestAnchor is of the authorizations, updates and increments whose merchant
 // matches the one with the earliest purchase time, or where there is none, of such
 // clearings; -1: neither. Those that match a store go before those that match
 // an offer of the programme's own.
-func (a *Account) earliestGiver(p *purchase, withLate bool) int32 {
+func (a *Account) earliestAnchor(p *purchase, withLate bool) int32 {
 	best := int32(-1)
 	for i := p.events; i >= 0; i = a.events[i].next {
 		e := &a.events[i]
 		if !e.opens() || (e.late && !withLate) {
 			continue
 		}
-		if best < 0 || givesBefore(e, &a.events[best]) {
+		if best < 0 || anchorsBefore(e, &a.events[best]) {
 			best = i
 		}
 	}
 	return best
 }
 
-func givesBefore(e, o *setEvent) bool {
+func anchorsBefore(e, o *setEvent) bool {
 	if e.atStore() != o.atStore() {
 		return e.atStore() // a store decides, whatever the programme's own offers match
 	}
@@ -437,7 +437,7 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 			}
 			a.volume -= max(removed.amountMinor, removed.billingMinor)
 			a.items -= len(removed.items)
-			e.settle(a, i)
+			e.placePurchase(a, i)
 			if removed.isLink() {
 				a.links--
 				e.relink(a, removed.transactionID)
@@ -456,15 +456,15 @@ func (a *Account) compact() {
 	}
 	kept := make([]setEvent, 0, len(a.events)-a.removed)
 	for i := range a.purchases {
-		p, giver := &a.purchases[i], int32(-1)
+		p, anchor := &a.purchases[i], int32(-1)
 		for at := &p.events; *at >= 0; at = &kept[len(kept)-1].next {
-			if *at == p.giver {
-				giver = int32(len(kept))
+			if *at == p.anchor {
+				anchor = int32(len(kept))
 			}
 			kept = append(kept, a.events[*at])
 			*at = int32(len(kept) - 1)
 		}
-		p.giver = giver
+		p.anchor = anchor
 	}
 	a.events, a.removed = kept, 0
 }
@@ -472,6 +472,6 @@ func (a *Account) compact() {
 // dropEmptyPurchases forgets purchases without events and without booked lines.
 func (a *Account) dropEmptyPurchases() {
 	first := a.Purchases()
-	kept := slices.DeleteFunc(a.purchases[first:], func(p purchase) bool { return p.events < 0 && p.lines < 0 && p.grants < 0 && p.told < 0 })
+	kept := slices.DeleteFunc(a.purchases[first:], func(p purchase) bool { return p.events < 0 && p.lines < 0 && p.grants < 0 && p.published < 0 })
 	a.purchases = a.purchases[:first+len(kept)]
 }

@@ -9,13 +9,13 @@ import (
 	"ristourne/rules/money"
 )
 
-// This file is the buyer's side of a referral: what his purchases give his
-// sponsor is worked out beside their awards and told to the sponsor's account.
+// This file is the buyer's side of a referral: what their purchases give their
+// sponsor is worked out beside their awards and published to the sponsor's account.
 
 const referralPrefix = "RF-"
 
-// toldState is what a purchase has told a sponsor by one offer.
-type toldState struct {
+// publishedReferral is what a purchase has published to a sponsor by one offer.
+type publishedReferral struct {
 	sponsor, partner, store, offer, version, programme string
 	mcc                                                string
 	channel                                            rules.Channel
@@ -28,21 +28,21 @@ type toldState struct {
 }
 
 // sameSponsorship reports that two are about one target.
-func (t *toldState) sameSponsorship(o *toldState) bool {
+func (t *publishedReferral) sameSponsorship(o *publishedReferral) bool {
 	return t.sponsor == o.sponsor && t.partner == o.partner && t.offer == o.offer
 }
 
 // sameContent reports that the sponsor's account knows all of o that changes
 // what it books.
-func (t *toldState) sameContent(o *toldState) bool {
+func (t *publishedReferral) sameContent(o *publishedReferral) bool {
 	return t.store == o.store && t.version == o.version && t.programme == o.programme && t.currency == o.currency &&
 		t.at == o.at &&
 		t.basisMinor == o.basisMinor && t.rewardMinor == o.rewardMinor && t.lateMinor == o.lateMinor
 }
 
 // isNothing reports that the sponsor's account need not know of it: what late
-// events took away still fills his caps.
-func (t *toldState) isNothing() bool {
+// events took away still fills their caps.
+func (t *publishedReferral) isNothing() bool {
 	return t.rewardMinor == [numWorlds]int64{} && t.lateMinor == [numWorlds]int64{}
 }
 
@@ -71,8 +71,8 @@ func (e *Engine) isSponsored(w world, p *purchase, aw *award) bool {
 	return true
 }
 
-// deserveReferrals works out what the purchase gives the buyer's sponsor.
-func (e *Engine) deserveReferrals() error {
+// dueReferrals works out what the purchase gives the buyer's sponsor.
+func (e *Engine) dueReferrals() error {
 	p := e.terms.purchase
 	confirmed, expected := e.worth[confirmedWorld].awards, e.worth[expectedWorld].awards
 	for i := range confirmed {
@@ -80,10 +80,10 @@ func (e *Engine) deserveReferrals() error {
 		if o.sponsorship == nil {
 			continue
 		}
-		want := toldState{
+		want := publishedReferral{
 			sponsor: e.terms.standing.sponsor, partner: o.partner, offer: o.ID, version: o.version,
 			programme: e.terms.programme.ID, currency: o.Currency,
-			mcc: e.terms.giver.mcc, channel: e.terms.giver.channel, at: p.at,
+			mcc: e.terms.anchor.mcc, channel: e.terms.anchor.channel, at: p.at,
 		}
 		if o.partner != "" {
 			want.store = e.terms.store.ID
@@ -104,13 +104,13 @@ func (e *Engine) deserveReferrals() error {
 			}
 		}
 		if !want.isNothing() {
-			e.wanted = append(e.wanted, want)
+			e.referralsDue = append(e.referralsDue, want)
 		}
 	}
 	return nil
 }
 
-// sponsorReward is what an award gives the buyer's sponsor, before his caps.
+// sponsorReward is what an award gives the buyer's sponsor, before their caps.
 func (e *Engine) sponsorReward(w world, p *purchase, aw *award) (int64, error) {
 	if !e.isSponsored(w, p, aw) {
 		return 0, nil
@@ -119,37 +119,37 @@ func (e *Engine) sponsorReward(w world, p *purchase, aw *award) (int64, error) {
 	return money.Share(aw.basisMinor, s.RateMillionths, s.FixedMinor, e.terms.programme.Rounding)
 }
 
-// tell makes what a purchase has told its sponsors what it deserves: targets,
+// publishReferrals makes what a purchase has published to its sponsors what is due: targets,
 // each with the next number of its kind.
-func (e *Engine) tell(a *Account, p *purchase, wanted []toldState, d decision, out *rules.Output) {
+func (e *Engine) publishReferrals(a *Account, p *purchase, wanted []publishedReferral, d decision, out *rules.Output) {
 	for i := range wanted {
 		known := int32(-1)
-		for n := p.told; n >= 0; n = a.told[n].next {
-			if a.told[n].sameSponsorship(&wanted[i]) {
+		for n := p.published; n >= 0; n = a.published[n].next {
+			if a.published[n].sameSponsorship(&wanted[i]) {
 				known = n
 			}
 		}
 		if known < 0 {
-			a.told = append(a.told, toldState{sponsor: wanted[i].sponsor, partner: wanted[i].partner, offer: wanted[i].offer, next: p.told})
-			known = int32(len(a.told) - 1)
-			p.told = known
+			a.published = append(a.published, publishedReferral{sponsor: wanted[i].sponsor, partner: wanted[i].partner, offer: wanted[i].offer, next: p.published})
+			known = int32(len(a.published) - 1)
+			p.published = known
 		}
-		if t := &a.told[known]; !t.sameContent(&wanted[i]) {
-			e.tellOne(a, p, t, wanted[i], d, out)
+		if t := &a.published[known]; !t.sameContent(&wanted[i]) {
+			e.publishReferral(a, p, t, wanted[i], d, out)
 		}
 	}
-	for n := p.told; n >= 0; n = a.told[n].next {
-		t := &a.told[n]
-		if t.isNothing() || wantedAmong(t, wanted) {
+	for n := p.published; n >= 0; n = a.published[n].next {
+		t := &a.published[n]
+		if t.isNothing() || isAmong(t, wanted) {
 			continue
 		}
 		nothing := *t
 		nothing.basisMinor, nothing.rewardMinor, nothing.lateMinor = [numWorlds]int64{}, [numWorlds]int64{}, [numWorlds]int64{}
-		e.tellOne(a, p, t, nothing, d, out)
+		e.publishReferral(a, p, t, nothing, d, out)
 	}
 }
 
-func wantedAmong(t *toldState, wanted []toldState) bool {
+func isAmong(t *publishedReferral, wanted []publishedReferral) bool {
 	for i := range wanted {
 		if t.sameSponsorship(&wanted[i]) {
 			return true
@@ -158,7 +158,7 @@ func wantedAmong(t *toldState, wanted []toldState) bool {
 	return false
 }
 
-func (e *Engine) tellOne(a *Account, p *purchase, t *toldState, now toldState, d decision, out *rules.Output) {
+func (e *Engine) publishReferral(a *Account, p *purchase, t *publishedReferral, now publishedReferral, d decision, out *rules.Output) {
 	now.number, now.next = t.number+1, t.next
 	*t = now
 	r := rules.Referral{
@@ -174,7 +174,7 @@ func (e *Engine) tellOne(a *Account, p *purchase, t *toldState, now toldState, d
 	out.Referrals = append(out.Referrals, r)
 }
 
-// referralID follows from the target's key and number: told again after a
+// referralID follows from the target's key and number: published again after a
 // crash, it is the same fact.
 func (e *Engine) referralID(r *rules.Referral) string {
 	b := e.buf[:0]

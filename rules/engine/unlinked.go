@@ -61,7 +61,7 @@ type refundCandidate struct {
 	purchase  int32
 	leftMinor int64
 	groups    [numTiers]int32 // that it is in; -1: nobody asks such a one
-	places    [numTiers]int32 // in each
+	positions [numTiers]int32 // in each
 }
 
 // candidateGroup are candidates in order of (purchase time, transaction id).
@@ -292,8 +292,8 @@ func (m *refundMatcher) addCandidates(a *Account) {
 		if !p.known() {
 			return
 		}
-		giver := &a.events[p.giver]
-		if !giver.atStore() {
+		anchor := &a.events[p.anchor]
+		if !anchor.atStore() {
 			continue
 		}
 		left, currency, ok := a.refundable(p)
@@ -301,7 +301,7 @@ func (m *refundMatcher) addCandidates(a *Account) {
 			continue
 		}
 		c := refundCandidate{purchase: int32(i), leftMinor: left}
-		keys := groupKeys(currency, giver.match, giver.card)
+		keys := groupKeys(currency, anchor.match, anchor.card)
 		if _, asked := m.byKey[keys[samePartner]]; !asked {
 			continue
 		}
@@ -313,9 +313,9 @@ func (m *refundMatcher) addCandidates(a *Account) {
 				continue
 			}
 			group := &m.groups[g]
-			c.groups[tier], c.places[tier] = g, int32(len(group.members))
+			c.groups[tier], c.positions[tier] = g, int32(len(group.members))
 			group.members = append(group.members, n)
-			m.keepExact(exactKey{g, left}, c.places[tier])
+			m.keepExact(exactKey{g, left}, c.positions[tier])
 		}
 		m.candidates = append(m.candidates, c)
 	}
@@ -386,8 +386,8 @@ func (m *refundMatcher) take(candidate int32, minor int64) {
 		if g < 0 {
 			continue
 		}
-		m.groups[g].set(int(c.places[tier]), c.leftMinor)
-		m.keepExact(exactKey{g, c.leftMinor}, c.places[tier])
+		m.groups[g].set(int(c.positions[tier]), c.leftMinor)
+		m.keepExact(exactKey{g, c.leftMinor}, c.positions[tier])
 	}
 }
 
@@ -493,7 +493,7 @@ func (e *Engine) moveRefunds(a *Account) {
 		}
 		p := &a.purchases[i]
 		e.markLate(a, p)
-		a.choose(p)
+		a.chooseAnchor(p)
 		p.dirty = true
 	}
 }

@@ -33,8 +33,8 @@ func (a *Account) refundNow(r *unlinkedRefund) rules.RefundChange {
 	return now
 }
 
-// tellRefunds tells what the record has changed of them.
-func (e *Engine) tellRefunds(a *Account, out *rules.Output) {
+// reportRefunds tells what the record has changed of them.
+func (e *Engine) reportRefunds(a *Account, out *rules.Output) {
 	if len(e.refundNotes) == 0 && a.matched == 0 && !e.refundsWait(a) {
 		return
 	}

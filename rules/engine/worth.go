@@ -22,13 +22,13 @@ type award struct {
 	basisMinor   int64
 	visit        bool        // all conditions but those on its rank hold
 	goals        int64       // how often the goal is reached with it
-	there        bool        // over 0 before rounding: it calls for commission
+	qualifies    bool        // over 0 before rounding: it calls for commission
 	won          bool        // the one of its group
 	exact        money.Exact // after 3; 0 where it is no number of 10^-12
 	roundedMinor int64       // after 4, rounding
 	roomMinor    int64       // the least that caps over purchases left before it; -1: no such cap
 	cappedMinor  int64       // after 5, caps and grants
-	slices       []slice
+	parts        []campaignPart
 	costMinor    int64 // of what is left, in money
 	ceilingMinor int64 // after the first cut of 6
 	marginMinor  int64 // after the second
@@ -60,21 +60,21 @@ type purchaseTerms struct {
 	programme *programmeVersion // the member's; nil: in none
 	partner   *partnerVersion   // nil: at no store of the programme
 	store     *store            // of partner
-	place     *store            // of whichever programme; nil: the merchant matches none
+	anyStore  *store            // of whichever programme; nil: the merchant matches none
 	member    bool              // of the programme, and the card counts
 	standing  *standing
-	giver     *setEvent
+	anchor    *setEvent
 	why       reason.Set // why it earns nothing at all
 	tally     tally
 }
 
-// work works out a purchase in both worlds, into e.worth. withLate looks at
+// value values a purchase in both worlds, into e.worth. withLate looks at
 // late events too, which only have the room that all other purchases leave.
-func (e *Engine) work(a *Account, p *purchase, withLate bool) error {
+func (e *Engine) value(a *Account, p *purchase, withLate bool) error {
 	e.terms = e.termsOf(a, p)
 	e.terms.tally = a.tallyOf(p, withLate)
 	e.bases, e.categories = e.bases[:0], e.categories[:0]
-	e.slices = e.slices[:0]
+	e.parts = e.parts[:0]
 	p.wantedMinor, p.bound = 0, false
 	for w := range numWorlds {
 		e.worth[w].awards, e.worth[w].commissions = e.worth[w].awards[:0], e.worth[w].commissions[:0]
@@ -86,9 +86,9 @@ func (e *Engine) work(a *Account, p *purchase, withLate bool) error {
 	// Of a purchase with late events its rank is needed in each world.
 	if !e.terms.tally.cleared && !p.late {
 		e.confirmNothing()
-		return e.workIn(expectedWorld, a, p)
+		return e.valueIn(expectedWorld, a, p)
 	}
-	if err := e.workIn(confirmedWorld, a, p); err != nil {
+	if err := e.valueIn(confirmedWorld, a, p); err != nil {
 		return err
 	}
 	if e.worldsAlike(p) {
@@ -96,7 +96,7 @@ func (e *Engine) work(a *Account, p *purchase, withLate bool) error {
 		x.awards, x.commissions = append(x.awards, c.awards...), append(x.commissions, c.commissions...)
 		return nil
 	}
-	return e.workIn(expectedWorld, a, p)
+	return e.valueIn(expectedWorld, a, p)
 }
 
 // confirmNothing is the confirmed world of a purchase that nothing has
@@ -140,7 +140,7 @@ func (e *Engine) worldsAlike(p *purchase) bool {
 	return true
 }
 
-func (e *Engine) workIn(w world, a *Account, p *purchase) error {
+func (e *Engine) valueIn(w world, a *Account, p *purchase) error {
 	e.takeBasis(w, a, p)
 	e.rank(w, a, p)
 	if err := e.rateAndCap(w, a, p); err != nil {
@@ -166,21 +166,21 @@ func (e *Engine) workIn(w world, a *Account, p *purchase) error {
 // termsOf finds the versions in force at purchase time, and whether the
 // account was a member with that card then.
 func (e *Engine) termsOf(a *Account, p *purchase) purchaseTerms {
-	e.place(a, p)
-	t := purchaseTerms{purchase: p, programme: p.programme, partner: p.terms, standing: &a.standings[p.standing], giver: &a.events[p.giver]}
+	e.findTerms(a, p)
+	t := purchaseTerms{purchase: p, programme: p.programme, partner: p.terms, standing: &a.standings[p.standing], anchor: &a.events[p.anchor]}
 	if t.partner != nil {
-		t.store = t.partner.stores[t.giver.match.StoreID]
+		t.store = t.partner.stores[t.anchor.match.StoreID]
 	}
 	if t.store == nil {
 		t.partner = nil
 	}
-	t.place = t.store
-	if t.place == nil && t.giver.atStore() && t.programme != nil {
-		if other := e.snapshot.partnerAt(t.giver.match.PartnerID, p.at); other != nil {
-			t.place = other.stores[t.giver.match.StoreID]
+	t.anyStore = t.store
+	if t.anyStore == nil && t.anchor.atStore() && t.programme != nil {
+		if other := e.snapshot.partnerAt(t.anchor.match.PartnerID, p.at); other != nil {
+			t.anyStore = other.stores[t.anchor.match.StoreID]
 		}
 	}
-	t.member = t.programme != nil && a.cardCounts(t.programme, p.at, t.giver.card)
+	t.member = t.programme != nil && a.cardCounts(t.programme, p.at, t.anchor.card)
 	switch {
 	case t.programme == nil, t.partner == nil && len(t.programme.offers) == 0:
 		t.why = reason.NotMember
@@ -229,7 +229,7 @@ func (e *Engine) chooseInGroups(w world, a *Account, p *purchase) error {
 	e.newGroups()
 	for i := range awards {
 		aw := &awards[i]
-		if !aw.there {
+		if !aw.qualifies {
 			continue
 		}
 		cost, err := e.costOf(aw, aw.cappedMinor)
@@ -279,7 +279,7 @@ func (e *Engine) wholeCost(a *Account, p *purchase, aw *award) *big.Int {
 		return big.NewInt(aw.costMinor)
 	}
 	units, _, err := e.rewardOnce(a, p, aw, aw.boosts)
-	if err != nil { // it was worked out just now
+	if err != nil { // it was valued just now
 		return big.NewInt(aw.costMinor)
 	}
 	return offer.Product([]int64{units, aw.goals})

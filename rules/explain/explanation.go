@@ -225,7 +225,7 @@ type ExplainedBudget struct {
 }
 
 // ExplainedSponsor is what the sponsor of the member gets, before the caps of
-// his own.
+// their own.
 type ExplainedSponsor struct {
 	Reward           string `json:"reward"` // in words, as it is agreed
 	SponsorAccountID string `json:"sponsor_account_id,omitempty"`

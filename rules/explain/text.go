@@ -57,7 +57,7 @@ func (r *ExplainedReferral) text(b *strings.Builder) {
 		fmt.Fprintf(b, ", and %s once it is cleared", inUnit(r.ExpectedMinor, r.Currency))
 	}
 	if len(r.Caps) > 0 {
-		fmt.Fprintf(b, ", within his caps (%s)", offer.Joined(r.Caps, "and"))
+		fmt.Fprintf(b, ", within their caps (%s)", offer.Joined(r.Caps, "and"))
 	}
 	b.WriteString(".\n")
 	if len(r.Booked) == 0 {

@@ -358,7 +358,7 @@ func (g *Generator) repeats(arrivals []arrival) []arrival {
 	return again
 }
 
-// memberLife is what is told of the member himself.
+// memberLife is what is told of the member as such.
 func (g *Generator) memberLife(l *life) {
 	start := rules.InstantOf(g.o.Start)
 	never := !g.plain && g.chance(4)

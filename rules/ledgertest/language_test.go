@@ -648,7 +648,7 @@ func TestSponsors(t *testing.T) {
 			},
 		},
 		{
-			"the sponsor's caps fill over all whom he referred, in order of purchase",
+			"the sponsor's caps fill over all whom they referred, in order of purchase",
 			sponsor(offer.Sponsor{FixedMinor: 80, Caps: []offer.Cap{{Per: offer.PerMonth, AmountMinor: 100}, {Per: offer.PerLife, Count: 3}}}),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("a")), enrolledAs("d", 0, sponsoredBy("a")), as("d", "t2", 2), as("b", "t1", 1),
@@ -661,7 +661,7 @@ func TestSponsors(t *testing.T) {
 			},
 		},
 		{
-			"a refund takes it back; nobody sponsors himself; who is no member gets nothing", sponsor(offer.Sponsor{FixedMinor: 80}),
+			"a refund takes it back; nobody is their own sponsor; who is no member gets nothing", sponsor(offer.Sponsor{FixedMinor: 80}),
 			[]Record{
 				enrolledAs("b", 0, sponsoredBy("b")), as("b", "t1", 1), enrolledAs("d", 0, sponsoredBy("nobody")), as("d", "t2", 1),
 				enrolledAs("f", 0, sponsoredBy("a")), as("f", "t3", 1), ev("r", rules.Refund, "t3", 1000, 2, of("f")),

@@ -162,7 +162,7 @@ type Result struct {
 // Oracle works out the ledger of records, which are in order of arrival. It
 // first walks that order to find what is in the set of each account, and works
 // the ledger of the set out from nothing after each record. Budgets serve who is
-// decided first, and what a purchase gives a sponsor is with him at once. It is
+// decided first, and what a purchase gives a sponsor is with them at once. It is
 // quadratic at best: give it hundreds of records an account, not thousands.
 func Oracle(cat *offer.Catalogue, records []Record) Result {
 	return newLedgers(cat, nil).walk(records)

@@ -351,7 +351,7 @@ func TestOracleByHand(t *testing.T) {
 				ev("e8", refund, "t8", 1, 410), fact("f", rules.Left, 99), fact("f", rules.Left, 100), fact("f", rules.Left, 100),
 				fact("f", rules.Left, 101),
 			},
-			"t1 commission confirmed 50\nt1 three confirmed 30", // t9 is of the instant from which he has left
+			"t1 commission confirmed 50\nt1 three confirmed 30", // t9 is of the instant from which they have left
 			"no_member no_change unmatched declined booked duplicate dead_letter booked too_late booked too_late waiting " +
 				"too_late booked duplicate dead_letter",
 		},

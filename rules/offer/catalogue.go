@@ -453,7 +453,7 @@ type Sponsor struct {
 	// 0: no limit.
 	FirstPurchases int
 	WithinDays     int   // x 24 h after the buyer's latest enrolment; 0: no limit
-	Caps           []Cap // per sponsor, over all members he referred
+	Caps           []Cap // per sponsor, over all members they referred
 }
 
 // None reports that the sponsor gets nothing.

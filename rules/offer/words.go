@@ -87,7 +87,7 @@ func (w Wording) reward(r *Reward) string {
 		}
 		return Joined(rates, "and")
 	}
-	return "nothing to the member himself"
+	return "nothing to the member"
 }
 
 func (w Wording) ofPurchase() string {
