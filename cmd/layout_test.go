@@ -77,6 +77,8 @@ var mayImport = map[string][]string{
 	"processor/catalog/published":           {"processor/catalog", "processor/sourcefile", "rules", "rules/engine", "rules/offer"},
 	"processor/catalog/changes":             {"processor/catalog", "rules", "rules/money", "rules/offer"},
 	"processor/simulate":                    {"processor/catalog", "processor/wire", "rules", "rules/engine", "rules/explain", "rules/money", "rules/offer", "rules/reason"},
+	"processor/ledgerjson":                  {"rules"},
+	"processor/replay":                      {"processor/ledgerjson", "rules", "rules/engine", "rules/explain"},
 	"processor/scenario":                    {"processor/catalog", "processor/simulate", "processor/sourcefile", "rules", "rules/explain", "rules/money"},
 
 	"sinks/internal/jsontext":  {},

@@ -21,6 +21,7 @@ import (
 	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
+	"ristourne/processor/ledgerjson"
 	"ristourne/rules"
 )
 
@@ -313,7 +314,7 @@ func (b *bank) summary(t *testing.T) (rows []string) {
 	sums := map[summaryJSON]*[3]int64{}
 	for _, id := range []string{"acc-1", "acc-2"} {
 		for line := range strings.Lines(b.run(t, "why", "--account", id, "--output", "json")) {
-			var told struct{ Lines []accrualJSON }
+			var told struct{ Lines []ledgerjson.Accrual }
 			if err := json.Unmarshal([]byte(line), &told); err != nil {
 				t.Fatal(err)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/ledgerjson"
 	"ristourne/processor/simulate"
 	"ristourne/processor/sourcefile"
 	"ristourne/processor/wire"
@@ -252,7 +253,7 @@ func (p *simulatePrinter) lines(out *rules.Output) {
 			row := p.summary.Add(a)
 			p.money[row] = cmp.Or(p.money[row], a.Currency.String())
 		case p.options.output == "json":
-			p.encode(newAccrualJSON(a))
+			p.encode(ledgerjson.Of(a))
 		default:
 			p.row(a.AccountID, a.TransactionID, a.PartnerID, orDash(a.OfferID), a.Role, a.Stage, a.Kind,
 				inUnit(a.BasisMinor, a.Currency.String()), inUnit(a.RewardMinor, a.Unit),
@@ -302,4 +303,27 @@ func inUnit(minor int64, unit string) string {
 		return money.FormatMinor(minor, c)
 	}
 	return strings.TrimSuffix(fmt.Sprintf("%d %s", minor, unit), " ")
+}
+
+// summaryJSON is a row of simulate --summary (section 5 of the contract).
+type summaryJSON struct {
+	AccountID       string `json:"account_id"`
+	TransactionID   string `json:"transaction_id"`
+	OfferID         string `json:"offer_id"`
+	Role            string `json:"role"`
+	BeneficiaryID   string `json:"beneficiary_id"`
+	Stage           string `json:"stage"`
+	Kind            string `json:"kind"`
+	Unit            string `json:"unit"`
+	RewardMinor     int64  `json:"reward_minor"`
+	CommissionMinor int64  `json:"commission_minor"`
+	CostMinor       int64  `json:"cost_minor"`
+}
+
+func newSummaryJSON(row simulate.Balance, sums rules.Sums) summaryJSON {
+	return summaryJSON{
+		AccountID: row.AccountID, TransactionID: row.TransactionID, OfferID: row.OfferID, Role: row.Role.String(),
+		BeneficiaryID: row.BeneficiaryID, Stage: row.Stage.String(), Kind: row.Kind.String(), Unit: row.Unit,
+		RewardMinor: sums.RewardMinor, CommissionMinor: sums.CommissionMinor, CostMinor: sums.CostMinor,
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ristourne/processor/ledgerjson"
 )
 
 const simulateDir = "../../testdata/simulate"
@@ -78,7 +80,7 @@ func TestSimulateKeepsToTheContract(t *testing.T) {
 		if names := fieldsOf(t, line); !slices.Equal(names, accrualFields) {
 			t.Fatalf("a line has the fields\n%v, want\n%v", names, accrualFields)
 		}
-		var a accrualJSON
+		var a ledgerjson.Accrual
 		if err := json.Unmarshal([]byte(line), &a); err != nil {
 			t.Fatal(err)
 		}

@@ -16,9 +16,9 @@ import (
 
 	"ristourne/processor"
 	"ristourne/processor/catalog/published"
+	"ristourne/processor/replay"
 	"ristourne/rules"
 	"ristourne/rules/engine"
-	"ristourne/rules/explain"
 	"ristourne/rules/money"
 	"ristourne/rules/offer"
 	"ristourne/sinks/clickhouse"
@@ -57,22 +57,6 @@ account are told.`,
 	cmd.Flags().StringVar(&o.account, "account", "", "account whose purchase it is, where several have the transaction id")
 	outputFlag(cmd, &o.output)
 	return cmd
-}
-
-// explained is one purchase as it is told.
-type explained struct {
-	*explain.Explanation
-	Lines        []accrualJSON     `json:"lines"`
-	Instructions []instructionJSON `json:"instructions,omitempty"`
-}
-
-type instructionJSON struct {
-	InstructionID string `json:"instruction_id"`
-	Direction     string `json:"direction"`
-	AmountMinor   int64  `json:"amount_minor"`
-	Currency      string `json:"currency"`
-	CauseID       string `json:"cause_id"`
-	CreatedAt     string `json:"created_at"`
 }
 
 // warnings is the log of a command that is there for its output: it says what
@@ -185,96 +169,22 @@ func accountsOf(ctx context.Context, ledger *clickhouse.Ledger, transactionID st
 	return ids, nil
 }
 
-// explainAccount works an account out anew and explains the given
+// explainAccount works an account out anew from the ledger and explains the given
 // transactions; all of the account where none is given.
-func explainAccount(ctx context.Context, ledger *clickhouse.Ledger, snapshot *engine.Snapshot, accountID string, transactions []string) ([]explained, error) {
+func explainAccount(ctx context.Context, ledger *clickhouse.Ledger, snapshot *engine.Snapshot, accountID string, transactions []string) ([]replay.Purchase, error) {
 	trace, err := ledger.Account(ctx, accountID)
 	if err != nil {
 		return nil, err
 	}
-	if len(trace.Set) == 0 {
-		return nil, fmt.Errorf("nothing is known of account %q", accountID)
-	}
 	if trace.Truncated {
 		return nil, fmt.Errorf("account %q has more events than can be told: ask ClickHouse", accountID)
 	}
-	engine := engine.New(snapshot)
-	account, err := replay(engine, accountID, trace.Set, trace.Grants)
-	if err != nil {
-		return nil, err
-	}
-	if len(transactions) == 0 {
-		transactions = transactionsOf(trace.Set)
-	}
-	var told []explained
-	for _, transactionID := range transactions {
-		x, err := engine.Explain(account, transactionID)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(told, func(e explained) bool { return e.TransactionID == x.TransactionID }) {
-			continue // two ids of one purchase
-		}
-		told = append(told, withLedger(x, trace))
-	}
-	return told, nil
+	return replay.Explain(snapshot, accountID, &replay.History{
+		Set: trace.Set, Grants: trace.Grants, Accruals: trace.Accruals, Instructions: trace.Instructions,
+	}, transactions)
 }
 
-// transactionsOf are the purchases of an account, and those of members whom it
-// referred.
-func transactionsOf(set []rules.SetRow) []string {
-	var ids []string
-	for i := range set {
-		id := set[i].TransactionID
-		if set[i].Cause.Kind == rules.CauseReferral {
-			var r rules.Referral
-			if r.UnmarshalBinary(set[i].Payload) == nil { // else its replay has failed already
-				id = r.TransactionID
-			}
-		}
-		if set[i].Cause.Kind != rules.CauseFact && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// replay works an account out from its set, with what budgets gave it.
-func replay(e *engine.Engine, accountID string, set []rules.SetRow, grants []rules.Grant) (*engine.Account, error) {
-	account := engine.NewAccount(accountID)
-	var out rules.Output
-	for i := range set {
-		out.Reset()
-		if _, err := e.Replay(account, &set[i], &out); err != nil {
-			return nil, fmt.Errorf("work out %s %q: %w", set[i].Cause.Kind, set[i].Cause.ID, err)
-		}
-	}
-	account.AdoptGrants(grants)
-	return account, nil
-}
-
-// withLedger adds what is booked of the purchase, and what its events paid.
-func withLedger(x *explain.Explanation, trace *clickhouse.Trace) explained {
-	e := explained{Explanation: x, Lines: []accrualJSON{}}
-	causes := make(map[string]bool)
-	for i := range trace.Accruals {
-		if trace.Accruals[i].TransactionID == x.TransactionID {
-			e.Lines = append(e.Lines, newAccrualJSON(&trace.Accruals[i]))
-			causes[trace.Accruals[i].Cause.ID] = true
-		}
-	}
-	for _, i := range trace.Instructions {
-		if causes[i.Cause.ID] {
-			e.Instructions = append(e.Instructions, instructionJSON{
-				InstructionID: i.ID, Direction: i.Direction.String(), AmountMinor: i.AmountMinor, Currency: i.Currency.String(),
-				CauseID: i.Cause.ID, CreatedAt: time.UnixMilli(i.CreatedAt).UTC().Format(time.RFC3339),
-			})
-		}
-	}
-	return e
-}
-
-func printExplained(w io.Writer, x explained, output string) error {
+func printExplained(w io.Writer, x replay.Purchase, output string) error {
 	if output == "json" {
 		encoder := json.NewEncoder(w)
 		encoder.SetEscapeHTML(false)
@@ -294,14 +204,14 @@ func printExplained(w io.Writer, x explained, output string) error {
 
 // printLines tells of each booked line, in order: what became of the purchase
 // with each record.
-func printLines(w io.Writer, x *explained) error {
+func printLines(w io.Writer, x *replay.Purchase) error {
 	if len(x.Lines) == 0 {
 		return nil
 	}
 	fmt.Fprintln(w, "Booked, in order:")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, l := range x.Lines {
-		gives := "reward " + offer.FormatUnits(l.RewardMinor, l.Unit, x.decimalsOf(l.Unit))
+		gives := "reward " + offer.FormatUnits(l.RewardMinor, l.Unit, x.DecimalsOf(l.Unit))
 		switch {
 		case l.Role == rules.RolePartner.String():
 			gives = "commission " + inUnit(l.CommissionMinor, l.Currency)
@@ -317,16 +227,6 @@ func printLines(w io.Writer, x *explained) error {
 		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\tby %s\t%v\n", l.Stage, l.Role, l.Kind, orDash(l.OfferID), gives, l.CauseID, l.Reasons)
 	}
 	return table.Flush()
-}
-
-// decimalsOf are those of the points in the lines; 0 of what is money.
-func (x *explained) decimalsOf(unit string) int {
-	for i := range x.Booked {
-		if x.Booked[i].Unit == unit {
-			return x.Booked[i].UnitDecimals
-		}
-	}
-	return 0
 }
 
 func orDash(s string) string {

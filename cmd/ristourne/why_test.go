@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/ledgerjson"
+	"ristourne/processor/replay"
 	"ristourne/rules"
 	"ristourne/rules/engine"
 	"ristourne/rules/money"
@@ -49,11 +51,11 @@ func TestWhyReplaysGrantsAndReferrals(t *testing.T) {
 	// 3 % are 2.54 EUR (2.535, to the even cent), doubled 5.07: 2.53 more.
 	grants := []rules.Grant{{Budget: "campaign/black-friday", TransactionID: "P", Unit: "EUR", TargetMinor: 253, GrantedMinor: 100}}
 	engine := engine.New(loaded.Snapshot)
-	account, err := replay(engine, "acc", set, grants)
+	account, err := replay.Account(engine, "acc", set, grants)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := transactionsOf(set)
+	ids := replay.TransactionsOf(set)
 	if len(ids) != 2 || ids[0] != "P" || ids[1] != "Q" {
 		t.Fatalf("its transactions are %v", ids)
 	}
@@ -63,7 +65,7 @@ func TestWhyReplaysGrantsAndReferrals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := explained{Explanation: x, Lines: []accrualJSON{{
+		told := replay.Purchase{Explanation: x, Lines: []ledgerjson.Accrual{{
 			Stage: "confirmed", Role: "member", Kind: "points", Unit: "MILES", RewardMinor: 20, CostMinor: 10, Currency: "EUR",
 			CampaignIDs: []string{"black-friday"}, CauseID: "e",
 		}}}

@@ -1,15 +1,16 @@
-package main
+// Package ledgerjson is the ledger in JSON, as it leaves Ristourne: the names of
+// its fields are an interface.
+package ledgerjson
 
 import (
 	"encoding/hex"
 	"time"
 
-	"ristourne/processor/simulate"
 	"ristourne/rules"
 )
 
-// accrualJSON is a ledger line as section 4 of the contract names its fields.
-type accrualJSON struct {
+// Accrual is a ledger line.
+type Accrual struct {
 	AccrualID       string   `json:"accrual_id"`
 	Programme       string   `json:"programme"`
 	AccountID       string   `json:"account_id"`
@@ -31,8 +32,8 @@ type accrualJSON struct {
 	CostMinor       int64    `json:"cost_minor"`
 	Currency        string   `json:"currency"`
 	PurchasedAt     string   `json:"purchased_at"`
-	UsableFrom      string   `json:"usable_from,omitempty"` // of a kitty alone
-	ExpiresAt       string   `json:"expires_at,omitempty"`  // of a kitty whose money does
+	UsableFrom      string   `json:"usable_from,omitempty"` // of a wallet alone
+	ExpiresAt       string   `json:"expires_at,omitempty"`  // of a wallet whose money does
 	RecordedAt      string   `json:"recorded_at"`
 	CauseKind       string   `json:"cause_kind"`
 	CauseID         string   `json:"cause_id"`
@@ -45,8 +46,9 @@ type accrualJSON struct {
 	Engine          string   `json:"engine"`
 }
 
-func newAccrualJSON(a *rules.Accrual) accrualJSON {
-	return accrualJSON{
+// Of is a line in JSON's terms.
+func Of(a *rules.Accrual) Accrual {
+	return Accrual{
 		AccrualID: hex.EncodeToString(a.ID[:]), Programme: a.Programme, AccountID: a.AccountID, MemberID: a.MemberID,
 		BeneficiaryID: a.BeneficiaryID, Role: a.Role.String(), TransactionID: a.TransactionID,
 		PartnerID: a.PartnerID, StoreID: a.StoreID, OfferID: a.OfferID, OfferVersion: a.OfferVersion,
@@ -74,27 +76,4 @@ func orEmpty(list []string) []string {
 		return []string{}
 	}
 	return list
-}
-
-// summaryJSON is a row of simulate --summary (section 5 of the contract).
-type summaryJSON struct {
-	AccountID       string `json:"account_id"`
-	TransactionID   string `json:"transaction_id"`
-	OfferID         string `json:"offer_id"`
-	Role            string `json:"role"`
-	BeneficiaryID   string `json:"beneficiary_id"`
-	Stage           string `json:"stage"`
-	Kind            string `json:"kind"`
-	Unit            string `json:"unit"`
-	RewardMinor     int64  `json:"reward_minor"`
-	CommissionMinor int64  `json:"commission_minor"`
-	CostMinor       int64  `json:"cost_minor"`
-}
-
-func newSummaryJSON(row simulate.Balance, sums rules.Sums) summaryJSON {
-	return summaryJSON{
-		AccountID: row.AccountID, TransactionID: row.TransactionID, OfferID: row.OfferID, Role: row.Role.String(),
-		BeneficiaryID: row.BeneficiaryID, Stage: row.Stage.String(), Kind: row.Kind.String(), Unit: row.Unit,
-		RewardMinor: sums.RewardMinor, CommissionMinor: sums.CommissionMinor, CostMinor: sums.CostMinor,
-	}
 }
