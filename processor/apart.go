@@ -78,7 +78,7 @@ func (s *Shard) finishRow(a *engine.Account, row *rules.SetRow, out *rules.Outpu
 	if _, err := s.engine.Replay(a, row, out); err != nil {
 		return fmt.Errorf("%s at offset %d: %w", row.Cause.Kind, row.Cause.Offset, err) // no id: it may look like a card number
 	}
-	s.refs.refer(out, from, a.ID(), row.AccountRef)
+	s.refs.fill(out, from, a.ID(), row.AccountRef)
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64, u
 		return nil, err
 	}
 	d := &rules.Decision{
-		Shard: s.source.Shard(), Batch: s.batch + 1, Heads: s.heads, LastSeq: lastSeq,
+		Shard: s.source.Shard(), Batch: s.batch + 1, Positions: s.positions, LastSeq: lastSeq,
 		Accruals: out.Accruals, Instructions: out.Instructions, Referrals: out.Referrals, Grants: out.Grants,
 	}
 	if check != nil {
@@ -122,8 +122,8 @@ func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64, u
 		}
 	}
 	save := Save{
-		Shard: d.Shard, Epoch: s.epoch, Before: s.heads, After: s.heads, Batch: d.Batch, LastSeq: lastSeq,
-		Outbox: outbox.Encode(nil, d), Granted: s.purse.appendTotals(nil),
+		Shard: d.Shard, Epoch: s.epoch, Before: s.positions, After: s.positions, Batch: d.Batch, LastSeq: lastSeq,
+		Outbox: outbox.Encode(nil, d), Spent: s.leases.appendSpent(nil),
 	}
 	bytes := len(save.Outbox)
 	for _, id := range ids {
@@ -133,11 +133,11 @@ func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64, u
 	if bytes > s.options.MaxSaveBytes && len(ids) > 1 {
 		return nil, errTooLarge
 	}
-	if err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &save) }); err != nil {
+	if err := s.retry(ctx, "save", func(ctx context.Context) error { return s.ports.Accounts.Save(ctx, &save) }); err != nil {
 		return nil, err
 	}
-	s.batch, s.lastSeq, s.lastSave = d.Batch, lastSeq, s.edges.Now()
-	s.purse.saved(d.Shard)
+	s.batch, s.lastSeq, s.lastSave = d.Batch, lastSeq, s.ports.Now()
+	s.leases.saved(d.Shard)
 	return d, s.deliverApart(ctx, d)
 }
 
@@ -145,7 +145,7 @@ func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64, u
 // ledger, as on the way of the feed. Nothing is under way that is not booked.
 func (s *Shard) loadApart(ctx context.Context, ids []string, undecided map[string]uint64) (values [][]byte, err error) {
 	if err := s.retry(ctx, "load", func(ctx context.Context) (err error) {
-		values, err = s.edges.Accounts.Load(ctx, s.source.Shard(), ids, nil)
+		values, err = s.ports.Accounts.Load(ctx, s.source.Shard(), ids, nil)
 		return err
 	}); err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (s *Shard) loadApart(ctx context.Context, ids []string, undecided map[strin
 func (s *Shard) decideWithBudgets(ctx context.Context, ids []string, values [][]byte,
 	decide func(map[string]*engine.Account, *rules.Output) error, out *rules.Output,
 ) (map[string]*engine.Account, error) {
-	s.purse.open()
+	s.leases.open()
 	for {
 		accounts := make(map[string]*engine.Account, len(ids))
 		for i, id := range ids {
@@ -193,21 +193,21 @@ func (s *Shard) decideWithBudgets(ctx context.Context, ids []string, values [][]
 		if err := decide(accounts, out); err != nil {
 			return nil, err
 		}
-		short := s.purse.short()
+		short := s.leases.short()
 		if len(short) == 0 {
 			return accounts, nil
 		}
-		if err := s.draw(ctx, short); err != nil {
+		if err := s.reserve(ctx, short); err != nil {
 			return nil, err
 		}
-		s.purse.again()
+		s.leases.again()
 	}
 }
 
 // deliverApart books, pays and tells what was saved. Where it is cut off, whoever
 // claims the shard finds it in the outbox.
 func (s *Shard) deliverApart(ctx context.Context, d *rules.Decision) error {
-	if err := s.deliver(ctx, []*rules.Decision{d}); err != nil {
+	if err := s.bookAndSend(ctx, []*rules.Decision{d}); err != nil {
 		return err
 	}
 	return s.clear(ctx, d.Batch)

@@ -44,11 +44,11 @@ func (s *Shard) awaitCatalogue(ctx context.Context, w *window, r *feed.Record, p
 	if s.useCatalogue(); purchase.Before(s.completeFor(enrolled)) {
 		return nil
 	}
-	if w.heads != s.heads || w.mustSave() {
+	if w.positions != s.positions || w.mustSave() {
 		return errHold
 	}
 	s.metrics.catalogueWaits.Inc()
-	if now := s.edges.Now(); now.Sub(s.waitTold) >= awaitToldEvery {
+	if now := s.ports.Now(); now.Sub(s.waitTold) >= awaitToldEvery {
 		s.waitTold = now
 		s.log.Warn("a purchase is dated later than the catalogue is complete: the shard waits until it is. Look at the clocks of the sender and of Kafka, and whether Redis answers",
 			"topic", s.options.Topics[r.Topic], "offset", r.Offset, "purchased_at", purchase, "kafka_timestamp", rules.InstantOfMillis(r.Time), "complete_until", s.complete)
@@ -64,14 +64,14 @@ func (s *Shard) awaitCatalogue(ctx context.Context, w *window, r *feed.Record, p
 // awaitOnce waits a little. A catalogue that comes nearer is progress: the shard
 // is not stalled. One that doesn't, as Redis is away, is not.
 func (s *Shard) awaitOnce(ctx context.Context, purchase rules.Instant) error {
-	began, before := s.edges.Now(), s.complete
+	began, before := s.ports.Now(), s.complete
 	tick, cancel := context.WithTimeout(ctx, awaitTick)
 	defer cancel()
-	err := s.edges.Catalogue.Await(tick, purchase)
+	err := s.ports.Catalogue.Await(tick, purchase)
 	s.useCatalogue()
-	s.metrics.catalogueWaitSeconds.Add(max(0, s.edges.Now().Sub(began).Seconds()))
+	s.metrics.catalogueWaitSeconds.Add(max(0, s.ports.Now().Sub(began).Seconds()))
 	if s.complete.After(before) {
-		s.move()
+		s.noteProgress()
 	}
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err

@@ -46,7 +46,7 @@ type batchSource struct {
 }
 
 func (s *batchSource) Next(_ context.Context, b *feed.Batch) error {
-	b.Records, b.Next = append(b.Records[:0], s.records...), feed.Offsets{-1, -1, -1, -1}
+	b.Records, b.Next = append(b.Records[:0], s.records...), rules.Positions{-1, -1, -1, -1}
 	for _, r := range s.records {
 		b.Next[r.Topic] = r.Offset + 1
 	}
@@ -59,7 +59,7 @@ func (s *batchSource) Next(_ context.Context, b *feed.Batch) error {
 var kafkaNow = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
 func clearingAt(offset int64, account, mid string, at time.Time) feed.Record {
-	return feed.Record{Topic: feed.Transactions, Offset: offset, Time: kafkaNow.UnixMilli(), Key: []byte(account), Value: fmt.Appendf(nil,
+	return feed.Record{Topic: rules.TopicTransactions, Offset: offset, Time: kafkaNow.UnixMilli(), Key: []byte(account), Value: fmt.Appendf(nil,
 		`{"event_id":"e%d","type":"clearing","transaction_id":"t%d","account_id":%q,"card_token":"t","amount_minor":10000,"currency":"EUR","occurred_at":%q,"merchant":{"id":%q}}`,
 		offset, offset, account, at.Format(time.RFC3339Nano), mid)}
 }
@@ -70,15 +70,15 @@ type waitingShard struct {
 	catalogue *slowCatalogue
 	clock     *handClock
 	log       bytes.Buffer
-	queue     chan Settlement
+	queue     chan SavedBatch
 }
 
 // newWaitingShard has acc-1 as its one member, and a catalogue that was read at
 // kafkaNow.
 func newWaitingShard(t *testing.T, catalogue *offer.Catalogue, records ...feed.Record) *waitingShard {
 	t.Helper()
-	w := &waitingShard{accounts: &bareAccounts{}, clock: new(handClock), queue: make(chan Settlement, 100)}
-	edges := pureEdges(t, catalogue)
+	w := &waitingShard{accounts: &bareAccounts{}, clock: new(handClock), queue: make(chan SavedBatch, 100)}
+	edges := purePorts(t, catalogue)
 	snapshot, _ := edges.Catalogue.Current()
 	w.catalogue = &slowCatalogue{snapshot: snapshot, complete: rules.InstantOf(kafkaNow.Add(offer.PublicationLead))}
 	w.clock.advance(time.Duration(kafkaNow.UnixNano()))
@@ -134,7 +134,7 @@ func TestAStrangersEventNeverWaits(t *testing.T) {
 	everyone := aSale(1)
 	everyone.Programmes[0].Enrolment = offer.EnrolmentAutomatic
 	s.catalogue.await = func() {
-		s.catalogue.snapshot, _ = pureEdges(t, everyone).Catalogue.Current()
+		s.catalogue.snapshot, _ = purePorts(t, everyone).Catalogue.Current()
 		s.catalogue.complete = rules.InstantOf(kafkaNow.Add(time.Hour))
 	}
 	if err := s.Decide(t.Context(), s.queue); err != nil {
@@ -169,10 +169,10 @@ func TestWhatCameBeforeAWaitIsSavedFirst(t *testing.T) {
 	if err := s.Decide(t.Context(), s.queue); err != nil {
 		t.Fatal(err)
 	}
-	if savedBefore != 1 || s.accounts.saves[0].After[feed.Transactions] != 2 {
+	if savedBefore != 1 || s.accounts.saves[0].After[rules.TopicTransactions] != 2 {
 		t.Fatalf("%d batches were saved before it waited, the first up to %v", savedBefore, s.accounts.saves[0].After)
 	}
-	if last := s.accounts.saves[len(s.accounts.saves)-1]; len(s.accounts.saves) != 2 || last.After[feed.Transactions] != 4 {
+	if last := s.accounts.saves[len(s.accounts.saves)-1]; len(s.accounts.saves) != 2 || last.After[rules.TopicTransactions] != 4 {
 		t.Errorf("in the end there are %d batches, the last up to %v", len(s.accounts.saves), last.After)
 	}
 	counted := int64(0)
@@ -187,7 +187,7 @@ func TestWhatCameBeforeAWaitIsSavedFirst(t *testing.T) {
 	if waits, seconds := valueOf(t, s.metrics.catalogueWaits), valueOf(t, s.metrics.catalogueWaitSeconds); waits != 1 || seconds < 3 {
 		t.Errorf("counted %v waits of %v s", waits, seconds)
 	}
-	if idle := s.clock.now().Sub(time.Unix(0, s.pulse.moved.Load())); idle > time.Second {
+	if idle := s.clock.now().Sub(time.Unix(0, s.pulse.progressedAt.Load())); idle > time.Second {
 		t.Errorf("it seems to have stood still for %s", idle)
 	}
 	if log := s.log.String(); !strings.Contains(log, "topic=transactions offset=2 purchased_at=2026-11-30T12:09:00Z kafka_timestamp=2026-11-30T12:04:00Z") {
@@ -209,7 +209,7 @@ func TestAWaitForARedisThatIsAwayIsAStall(t *testing.T) {
 	if err := s.Decide(ctx, s.queue); err == nil {
 		t.Fatal("it went on without a catalogue")
 	}
-	if idle := s.clock.now().Sub(time.Unix(0, s.pulse.moved.Load())); idle < 5*time.Minute {
+	if idle := s.clock.now().Sub(time.Unix(0, s.pulse.progressedAt.Load())); idle < 5*time.Minute {
 		t.Errorf("it seems to have moved %s ago", idle)
 	}
 }

@@ -1,6 +1,8 @@
 package processor
 
-import "sync"
+import (
+	"sync"
+)
 
 // backlog knows how old the oldest record is that was read and is not
 // committed. One goroutine reads and saves, another settles, a third asks.
@@ -24,8 +26,8 @@ func (b *backlog) saves() {
 	b.saved, b.open = append(b.saved, b.open), 0
 }
 
-// settles is told that the oldest batches are committed.
-func (b *backlog) settles(batches int) {
+// delivers is told that the oldest batches are committed.
+func (b *backlog) delivers(batches int) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	b.saved = b.saved[:copy(b.saved, b.saved[batches:])]
@@ -43,8 +45,8 @@ func (b *backlog) oldest() int64 {
 	return b.open
 }
 
-// unsettled is how many saved batches are not committed.
-func (b *backlog) unsettled() int {
+// undelivered is how many saved batches are not committed.
+func (b *backlog) undelivered() int {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	return len(b.saved)

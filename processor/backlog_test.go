@@ -1,6 +1,8 @@
 package processor
 
-import "testing"
+import (
+	"testing"
+)
 
 // A gauge that sticks would make an idle processor look stalled, and an
 // orchestrator would restart it for ever.
@@ -22,11 +24,11 @@ func TestNothingIsOldOnceEverythingIsSettled(t *testing.T) {
 	b.saves() // moved past control records alone
 	b.reads(300)
 	expect(100)
-	b.settles(1)
+	b.delivers(1)
 	expect(200)
-	b.settles(2) // together
+	b.delivers(2) // together
 	expect(300)
 	b.saves()
-	b.settles(1)
+	b.delivers(1)
 	expect(0)
 }

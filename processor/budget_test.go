@@ -197,9 +197,9 @@ func (b *budgetWorld) claim(t *rapid.T, shard int) {
 	b.owners[shard] = o
 	ctx := context.Background()
 	o.free = true
-	claim, err := o.store.Claim(ctx, o.shard)
+	claim, err := o.store.Acquire(ctx, o.shard)
 	b.must(t, err)
-	o.epoch, o.heads, o.batch = claim.Epoch, claim.Heads, claim.Batch
+	o.epoch, o.heads, o.batch = claim.Epoch, claim.Positions, claim.Batch
 	for _, blob := range claim.Outbox {
 		b.ledger.book(t, o.shard, string(blob))
 	}
@@ -208,7 +208,7 @@ func (b *budgetWorld) claim(t *rapid.T, shard int) {
 	if o.heads.Before(booked.heads) {
 		b.tell("shard %d is rebuilt", shard)
 		b.must(t, o.store.BeginRebuild(ctx, o.shard, o.epoch))
-		b.must(t, o.store.FinishRebuild(ctx, o.shard, o.epoch, rules.Marker{Heads: booked.heads, Batch: booked.batch}))
+		b.must(t, o.store.FinishRebuild(ctx, o.shard, o.epoch, rules.Marker{Positions: booked.heads, Batch: booked.batch}))
 		o.heads, o.batch, o.stateMinor = booked.heads, booked.batch, booked.grantedMinor
 	} else {
 		values, err := o.store.Load(ctx, o.shard, []string{"a"}, nil)
@@ -245,14 +245,14 @@ type budgetLedger struct {
 }
 
 type bookedShard struct {
-	heads        rules.Heads
+	heads        rules.Positions
 	batch        uint64
 	grantedMinor int64
 }
 
 func (l *budgetLedger) of(shard int32) *bookedShard {
 	if l.byShard[shard] == nil {
-		l.byShard[shard] = &bookedShard{heads: rules.NoHeads}
+		l.byShard[shard] = &bookedShard{heads: rules.NoPositions}
 	}
 	return l.byShard[shard]
 }
@@ -298,7 +298,7 @@ func changeOf(t *rapid.T, blob string) (changeMinor int64) {
 	return changeMinor
 }
 
-func headsOf(batch uint64) rules.Heads { return rules.Heads{-1, -1, -1, int64(batch)} }
+func headsOf(batch uint64) rules.Positions { return rules.Positions{-1, -1, -1, int64(batch)} }
 
 // verdict is what becomes of an owner at its next command to Redis.
 type verdict int
@@ -317,9 +317,9 @@ type budgetOwner struct {
 	client *redis.Client
 	store  *accounts.Store // stops at each command
 	quiet  *accounts.Store // the test's own
-	purse  processor.Purse
+	purse  processor.BudgetLeases
 	epoch  int64
-	heads  rules.Heads
+	heads  rules.Positions
 	batch  uint64
 
 	stateMinor int64    // what the account of the shard has, as saved
@@ -335,7 +335,7 @@ type budgetOwner struct {
 }
 
 func newBudgetOwner(t *rapid.T, b *budgetWorld, shard int32) *budgetOwner {
-	o := &budgetOwner{shard: shard, purse: processor.NewPurse(), verdicts: make(chan verdict), waits: make(chan struct{})}
+	o := &budgetOwner{shard: shard, purse: processor.NewBudgetLeases(), verdicts: make(chan verdict), waits: make(chan struct{})}
 	o.client = redis.NewClient(&redis.Options{Addr: b.server.Addr(), MaxRetries: -1})
 	o.client.AddHook(o)
 	for of, client := range map[**accounts.Store]*redis.Client{&o.store: o.client, &o.quiet: b.redis} {
@@ -379,16 +379,16 @@ func (o *budgetOwner) window(asks []int64, limitMinor int64, ledger *budgetLedge
 				stateMinor -= back
 			}
 		}
-	}, func(d processor.Draw) (processor.Drawn, error) {
+	}, func(d processor.Reservation) (processor.Reserved, error) {
 		d.Shard, d.Epoch = o.shard, o.epoch
-		return o.store.Draw(ctx, d, func(context.Context) (map[int32]int64, error) { return maps.Clone(ledger.granted()), nil })
+		return o.store.Reserve(ctx, d, func(context.Context) (map[int32]int64, error) { return maps.Clone(ledger.granted()), nil })
 	})
 	if err != nil {
 		return err
 	}
 	blob := blobOf(o.batch+1, stateMinor-o.stateMinor, o.epoch)
 	if err := o.store.Save(ctx, &processor.Save{
-		Shard: o.shard, Epoch: o.epoch, Before: o.heads, Batch: o.batch + 1, After: headsOf(o.batch + 1), Granted: totals,
+		Shard: o.shard, Epoch: o.epoch, Before: o.heads, Batch: o.batch + 1, After: headsOf(o.batch + 1), Spent: totals,
 		Accounts: []processor.AccountState{{ID: "a", Value: strconv.AppendInt(nil, stateMinor, 10)}}, Outbox: []byte(blob),
 	}); err != nil {
 		return err

@@ -23,12 +23,12 @@ var plantedCard = []string{
 }
 
 // wholeRecords have every field that a record of their topic can have.
-var wholeRecords = map[feed.Topic][]string{
-	feed.Transactions: {`{"event_id":"e","type":"clearing","transaction_id":"t","original_transaction_id":"o","account_id":"a","card_token":"tok",
+var wholeRecords = map[rules.Topic][]string{
+	rules.TopicTransactions: {`{"event_id":"e","type":"clearing","transaction_id":"t","original_transaction_id":"o","account_id":"a","card_token":"tok",
 		"amount_minor":100,"currency":"EUR","billing_amount_minor":100,"billing_currency":"EUR","occurred_at":"2026-10-05T12:34:56Z",
 		"purchased_at":"2026-10-05T12:34:56Z","approved":true,"channel":"online","card_product":"gold","items":[],
 		"merchant":{"id":"0000000007","acquirer_id":"1","network":"visa","network_merchant_id":"n","sub_merchant_id":"s","terminal_id":"T","name":"CAFE","mcc":"5812","country":"FR"}}`},
-	feed.Facts: {
+	rules.TopicFacts: {
 		`{"fact_id":"f","type":"enrolled","account_id":"a","at":"2026-01-01T00:00:00Z","member_id":"m","programme":"town","card_tokens":["tok"],"level":"gold","segments":["s"],"sponsor_account_id":"b"}`,
 		`{"fact_id":"f2","type":"card_linked","account_id":"a","at":"2026-01-01T00:00:00Z","card_token":"tok"}`,
 		`{"fact_id":"f3","type":"level_changed","account_id":"a","at":"2026-01-01T00:00:00Z","level":"gold"}`,
@@ -39,8 +39,8 @@ var wholeRecords = map[feed.Topic][]string{
 		`{"fact_id":"f8","type":"points_spent","account_id":"a","at":"2026-01-01T00:00:00Z","amount_minor":5,"unit":"PTS"}`,
 		`{"fact_id":"f9","type":"adjustment","account_id":"a","at":"2026-01-01T00:00:00Z","amount_minor":5,"currency":"EUR","reason":"late","approved_by":"u7"}`,
 	},
-	feed.Results: {`{"instruction_id":"RI-1","account_id":"a","status":"rejected","reason":"AC04","at":"2026-01-01T00:00:00Z"}`},
-	feed.Referrals: {`{"fact_id":"rf","type":"referral","account_id":"a","at":"2026-01-01T00:00:00Z","number":1,"buyer_account_id":"b","transaction_id":"t",
+	rules.TopicResults: {`{"instruction_id":"RI-1","account_id":"a","status":"rejected","reason":"AC04","at":"2026-01-01T00:00:00Z"}`},
+	rules.TopicReferrals: {`{"fact_id":"rf","type":"referral","account_id":"a","at":"2026-01-01T00:00:00Z","number":1,"buyer_account_id":"b","transaction_id":"t",
 		"partner_id":"bakery","store_id":"s7","offer_id":"everyday","offer_version":"1","programme":"town","currency":"EUR","purchased_at":"2026-01-01T00:00:00Z",
 		"channel":"online","mcc":"5812","confirmed_basis_minor":1,"confirmed_reward_minor":1,"expected_basis_minor":1,"expected_reward_minor":1}`},
 }
@@ -65,8 +65,8 @@ func TestACardNumberComesOutNowhere(t *testing.T) {
 	letters := &everyLetter{}
 	planted := 0
 	shard := newSaleShard(t, 1_000)
-	shard.edges.DeadLetters, shard.log = letters, slog.New(slog.NewTextHandler(&log, nil))
-	take := func(topic feed.Topic, what, key, value string) {
+	shard.ports.DeadLetters, shard.log = letters, slog.New(slog.NewTextHandler(&log, nil))
+	take := func(topic rules.Topic, what, key, value string) {
 		t.Helper()
 		planted++
 		letters.text.Reset()
@@ -80,7 +80,7 @@ func TestACardNumberComesOutNowhere(t *testing.T) {
 			told = err.Error()
 		} else if err := shard.finish(t.Context(), &shard.window, shard.settled); err != nil {
 			told = err.Error()
-			shard.window.reset(progress{heads: shard.heads})
+			shard.window.reset(progress{positions: shard.positions})
 		} else {
 			<-shard.settled
 		}

@@ -26,8 +26,8 @@ func (s *Shard) leased(ctx context.Context, by string, work func(context.Context
 	defer cancel(nil)
 	by = holder(by)
 	var other *LeasedError
-	err = s.takeBy(ctx, func(ctx context.Context) (Claim, error) {
-		claim, err := s.edges.Accounts.ClaimLeased(ctx, s.source.Shard(), by, leaseTime)
+	err = s.acquireOutboxBy(ctx, func(ctx context.Context) (Acquired, error) {
+		claim, err := s.ports.Accounts.AcquireLeased(ctx, s.source.Shard(), by, leaseTime)
 		if errors.As(err, &other) {
 			cancel(other) // another command's work is not to be waited for
 		}
@@ -45,10 +45,10 @@ func (s *Shard) leased(ctx context.Context, by string, work func(context.Context
 		giving, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer stop()
 		if s.epoch != 0 {
-			err = errors.Join(err, s.edges.Accounts.RenewLease(giving, s.source.Shard(), s.epoch, 0))
+			err = errors.Join(err, s.ports.Accounts.RenewLease(giving, s.source.Shard(), s.epoch, 0))
 		}
 	}()
-	if err != nil && !errors.Is(err, ErrHeadsFellBack) {
+	if err != nil && !errors.Is(err, ErrStateBehindLedger) {
 		return err
 	}
 	if err := s.refuseBehind(ctx); err != nil {
@@ -77,7 +77,7 @@ func (s *Shard) keepLease(ctx context.Context, epoch int64, lost context.CancelC
 			return
 		case <-tick.C:
 		}
-		if err := s.edges.Accounts.RenewLease(ctx, s.source.Shard(), epoch, leaseTime); errors.Is(err, ErrFenced) {
+		if err := s.ports.Accounts.RenewLease(ctx, s.source.Shard(), epoch, leaseTime); errors.Is(err, ErrFenced) {
 			lost(err)
 			return
 		} else if err != nil && ctx.Err() == nil {
@@ -86,9 +86,9 @@ func (s *Shard) keepLease(ctx context.Context, epoch int64, lost context.CancelC
 	}
 }
 
-// ClaimAndRebuild rebuilds the account states though nothing says that they
+// AcquireAndRebuild rebuilds the account states though nothing says that they
 // are wrong.
-func (s *Shard) ClaimAndRebuild(ctx context.Context, by string) error {
+func (s *Shard) AcquireAndRebuild(ctx context.Context, by string) error {
 	return s.leased(ctx, by, s.Rebuild)
 }
 
@@ -97,8 +97,8 @@ func (s *Shard) ClaimAndRebuild(ctx context.Context, by string) error {
 // what is decided alone; what it has committed and nobody knows any more were
 // records that changed nothing, as no batch is missing (see checkCommitted).
 func (s *Shard) checkUndecided(ctx context.Context, marker *rules.Marker) error {
-	committed := rules.Heads(s.source.Committed())
-	known := headsAfter(marker.Heads, [rules.NumTopics]int64(s.heads))
+	committed := s.source.Committed()
+	known := positionsAfter(marker.Positions, s.positions)
 	if !known.Before(committed) {
 		return nil
 	}
@@ -127,18 +127,18 @@ type Skip struct {
 	To         int64 // next offset that is read
 }
 
-// ClaimAndSkip moves a head forward over records that nobody will decide, and
+// AcquireAndSkip moves a head forward over records that nobody will decide, and
 // keeps who wanted it. It gives the head that was.
-func (s *Shard) ClaimAndSkip(ctx context.Context, skip *Skip) (from int64, err error) {
+func (s *Shard) AcquireAndSkip(ctx context.Context, skip *Skip) (from int64, err error) {
 	err = s.leased(ctx, skip.By, func(ctx context.Context) error {
 		marker, _, err := s.marker(ctx)
 		if err != nil {
 			return err
 		}
-		if s.heads.Before(marker.Heads) {
+		if s.positions.Before(marker.Positions) {
 			return errors.New("the account states are behind the ledger: let the processor rebuild the shard first, or rebuild it by hand")
 		}
-		from = s.heads[skip.Topic]
+		from = s.positions[skip.Topic]
 		if skip.To <= from {
 			return fmt.Errorf("shard %d of %s is decided up to offset %d already: nothing before %d is read", s.source.Shard(), s.options.Topics[skip.Topic], from, skip.To)
 		}
@@ -165,8 +165,8 @@ func (s *Shard) recordSkip(ctx context.Context, skip *Skip, from int64) error {
 // record keeps in the audit trail what a person has decided.
 func (s *Shard) record(ctx context.Context, action, by, reason string, number int64, details string) error {
 	return s.retry(ctx, "audit trail", func(ctx context.Context) error {
-		return s.edges.Ledger.RecordAction(ctx, &rules.OperatorAction{
-			At: s.edges.Now().UnixMilli(), Action: action, Shard: s.source.Shard(), Number: number, By: by, Reason: reason, Details: details,
+		return s.ports.Ledger.RecordAction(ctx, &rules.OperatorAction{
+			At: s.ports.Now().UnixMilli(), Action: action, Shard: s.source.Shard(), Number: number, By: by, Reason: reason, Details: details,
 		})
 	})
 }
@@ -174,7 +174,7 @@ func (s *Shard) record(ctx context.Context, action, by, reason string, number in
 // skip is a batch that decides nothing and moves a head. Its marker is booked, so
 // that a Redis that loses it doesn't bring the records back.
 func (s *Shard) skip(ctx context.Context, skip *Skip) error {
-	after := s.heads
+	after := s.positions
 	after[skip.Topic] = skip.To
 	d, err := s.saveNothing(ctx, after)
 	if err != nil {

@@ -34,7 +34,7 @@ func (a *acceptance) lostMarker() bool {
 
 func (s *Shard) holes(ctx context.Context, thorough bool) (holes []rules.Hole, err error) {
 	err = s.retry(ctx, "check the ledger", func(ctx context.Context) (err error) {
-		holes, err = s.edges.Ledger.Holes(ctx, s.source.Shard(), thorough)
+		holes, err = s.ports.Ledger.Holes(ctx, s.source.Shard(), thorough)
 		return err
 	})
 	return holes, err
@@ -96,7 +96,7 @@ func (s *Shard) checkFollows(ctx context.Context, first *rules.Decision) error {
 	if err != nil || first.Batch <= marker.Batch+1 || s.accepting.lostMarker() {
 		return err
 	}
-	return s.errBehind(&marker, first.Batch-1, first.LastSeq-uint64(len(first.Set)), s.heads, knownByRedis)
+	return s.errBehind(&marker, first.Batch-1, first.LastSeq-uint64(len(first.Set)), s.positions, knownByRedis)
 }
 
 // checkCommitted refuses a ledger that has less than the consumer group has committed
@@ -108,14 +108,14 @@ func (s *Shard) checkCommitted(ctx context.Context) error {
 		return nil // the rows are there, and what they go up to is taken for booked
 	}
 	committed, err := s.committedBatch(ctx)
-	if err != nil || committed <= s.batch && s.heads != rules.NoHeads {
+	if err != nil || committed <= s.batch && s.positions != rules.NoPositions {
 		return err
 	}
 	marker, _, err := s.marker(ctx)
 	if err != nil || committed <= marker.Batch {
 		return err
 	}
-	return s.errBehind(&marker, committed, 0, rules.Heads(s.source.Committed()), knownByCommits)
+	return s.errBehind(&marker, committed, 0, s.source.Committed(), knownByCommits)
 }
 
 func (s *Shard) committedBatch(ctx context.Context) (batch uint64, err error) {
@@ -130,13 +130,13 @@ func (s *Shard) committedBatch(ctx context.Context) (batch uint64, err error) {
 // was restored from a backup, or this is a replica that lags. bookedSeq is of its
 // set rows, marked or not.
 func (s *Shard) checkNotBehind(marker *rules.Marker, bookedSeq uint64) error {
-	if s.heads == rules.NoHeads {
+	if s.positions == rules.NoPositions {
 		return nil // nothing is known, or it can't be trusted
 	}
 	if s.batch <= marker.Batch && s.lastSeq <= max(marker.LastSeq, bookedSeq) {
 		return nil
 	}
-	return s.errBehind(marker, s.batch, s.lastSeq, s.heads, knownByRedis)
+	return s.errBehind(marker, s.batch, s.lastSeq, s.positions, knownByRedis)
 }
 
 // refuseBehind is checkNotBehind for commands, which forget the states, or book a
@@ -166,13 +166,13 @@ const (
 )
 
 // errBehind lists what the ledger lacks.
-func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, heads rules.Heads, known string) error {
+func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, heads rules.Positions, known string) error {
 	missing := []string{fmt.Sprintf("batches %d to %d", marker.Batch+1, batch)}
 	if lastSeq > marker.LastSeq {
 		missing = append(missing, fmt.Sprintf("events and facts %d to %d", marker.LastSeq+1, lastSeq))
 	}
 	for topic, head := range heads {
-		if booked := max(marker.Heads[topic], 0); head > booked {
+		if booked := max(marker.Positions[topic], 0); head > booked {
 			missing = append(missing, fmt.Sprintf("what followed from %s, offsets %d to %d", s.options.Topics[topic], booked, head-1))
 		}
 	}
@@ -185,7 +185,7 @@ func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, heads rul
 func (s *Shard) beginCounting(ctx context.Context) error {
 	var began bool
 	if err := s.retry(ctx, "count the ledger", func(ctx context.Context) (err error) {
-		began, err = s.edges.Ledger.BeginCounting(ctx, s.source.Shard())
+		began, err = s.ports.Ledger.BeginCounting(ctx, s.source.Shard())
 		return err
 	}); err != nil {
 		return err
@@ -199,27 +199,27 @@ func (s *Shard) beginCounting(ctx context.Context) error {
 // countAnew takes what stands in the ledger for whole from now on. It is a batch
 // that decides nothing: broken off, the marker before says what is missing.
 func (s *Shard) countAnew(ctx context.Context) error {
-	d, err := s.saveNothing(ctx, s.heads)
+	d, err := s.saveNothing(ctx, s.positions)
 	if err != nil {
 		return err
 	}
-	m := rules.Marker{Shard: d.Shard, Batch: d.Batch, Heads: d.Heads, LastSeq: d.LastSeq}
-	if err := s.retry(ctx, "count the ledger", func(ctx context.Context) error { return s.edges.Ledger.CountAnew(ctx, m) }); err != nil {
+	m := rules.Marker{Shard: d.Shard, Batch: d.Batch, Positions: d.Positions, LastSeq: d.LastSeq}
+	if err := s.retry(ctx, "count the ledger", func(ctx context.Context) error { return s.ports.Ledger.CountAnew(ctx, m) }); err != nil {
 		return err
 	}
 	return s.clear(ctx, d.Batch)
 }
 
 // saveNothing saves a batch that decides nothing, and moves heads alone.
-func (s *Shard) saveNothing(ctx context.Context, after rules.Heads) (*rules.Decision, error) {
-	d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch + 1, Heads: after, LastSeq: s.lastSeq}
+func (s *Shard) saveNothing(ctx context.Context, after rules.Positions) (*rules.Decision, error) {
+	d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch + 1, Positions: after, LastSeq: s.lastSeq}
 	save := Save{
-		Shard: d.Shard, Epoch: s.epoch, Before: s.heads, After: after, Batch: d.Batch, LastSeq: s.lastSeq, Outbox: outbox.Encode(nil, d),
+		Shard: d.Shard, Epoch: s.epoch, Before: s.positions, After: after, Batch: d.Batch, LastSeq: s.lastSeq, Outbox: outbox.Encode(nil, d),
 	}
-	if err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &save) }); err != nil {
+	if err := s.retry(ctx, "save", func(ctx context.Context) error { return s.ports.Accounts.Save(ctx, &save) }); err != nil {
 		return nil, err
 	}
-	s.heads, s.batch = after, d.Batch
+	s.positions, s.batch = after, d.Batch
 	return d, nil
 }
 
@@ -230,7 +230,7 @@ func (r *rebuild) bookRest(ctx context.Context) error {
 	r.tail.Batch = r.marker.Batch + 1
 	var booked bool
 	if err := s.retry(ctx, "book", func(ctx context.Context) (err error) {
-		r.tail.Batch, booked, err = s.edges.Ledger.BookRest(ctx, &r.tail)
+		r.tail.Batch, booked, err = s.ports.Ledger.BookRest(ctx, &r.tail)
 		return err
 	}); err != nil {
 		return err

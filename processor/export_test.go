@@ -8,32 +8,32 @@ import (
 	"ristourne/rules/engine"
 )
 
-// Purse is a shard's purse in the hands of a test, which draws for it.
-type Purse struct{ *purse }
+// BudgetLeases is a shard's purse in the hands of a test, which draws for it.
+type BudgetLeases struct{ *budgetLeases }
 
-// NewPurse is the purse of a shard that was just claimed. Its clock runs fast:
+// NewBudgetLeases is the purse of a shard that was just claimed. Its clock runs fast:
 // a budget that was found used up is drawn on again before long.
-func NewPurse() Purse {
+func NewBudgetLeases() BudgetLeases {
 	clock := time.Unix(0, 0)
-	return Purse{newPurse(NewMetrics(prometheus.NewRegistry()), func() time.Time {
-		clock = clock.Add(emptyFor / 2)
+	return BudgetLeases{newBudgetLeases(NewMetrics(prometheus.NewRegistry()), func() time.Time {
+		clock = clock.Add(exhaustedFor / 2)
 		return clock
 	})}
 }
 
 // Decide decides a window as a shard does, and gives the totals to save.
-func (p Purse) Decide(decide func(engine.Budgets), draw func(Draw) (Drawn, error)) ([]BudgetTotal, error) {
+func (p BudgetLeases) Decide(decide func(engine.Budgets), draw func(Reservation) (Reserved, error)) ([]BudgetSpent, error) {
 	p.open()
 	for {
-		decide(p.purse)
+		decide(p.budgetLeases)
 		short := p.short()
 		if len(short) == 0 {
-			return p.appendTotals(nil), nil
+			return p.appendSpent(nil), nil
 		}
 		for _, t := range short {
-			drawn, err := draw(Draw{Budget: t.key, LimitMinor: t.limitMinor, WantMinor: t.wantMinor})
+			drawn, err := draw(Reservation{Budget: t.key, LimitMinor: t.limitMinor, WantMinor: t.wantMinor})
 			if err == nil {
-				err = p.filled(t, &drawn)
+				err = p.extend(t, &drawn)
 			}
 			if err != nil {
 				return nil, err
@@ -44,4 +44,4 @@ func (p Purse) Decide(decide func(engine.Budgets), draw func(Draw) (Drawn, error
 }
 
 // Saved is told that the totals are saved.
-func (p Purse) Saved() { p.saved(0) }
+func (p BudgetLeases) Saved() { p.saved(0) }

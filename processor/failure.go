@@ -51,7 +51,7 @@ func failureOf(err error) failure {
 		return failure{"other_group", "a processor of another consumer group works on the same shards, and both take them from each other: one of them has the wrong kafka.group or redis.prefix; stop it"}
 	case errors.Is(err, ErrFenced):
 		return failure{"fenced", "another owner has claimed the shard: if this goes on, two installations share one Redis prefix"}
-	case errors.Is(err, ErrHeadsFellBack):
+	case errors.Is(err, ErrStateBehindLedger):
 		return failure{"behind_ledger", "Redis has lost its last writes: the shard is rebuilt from ClickHouse when it is claimed. If this goes on, look at Redis' persistence and failovers"}
 	case errors.As(err, &outOfRange):
 		return failure{"offset_out_of_range", "records were deleted before they were read, or the topic was made anew: nothing is skipped by itself; see Shard trouble in the README"}

@@ -25,7 +25,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
 		"fenced":              fmt.Errorf("save: %w", ErrFenced),
-		"behind_ledger":       fmt.Errorf("save: %w", ErrHeadsFellBack),
+		"behind_ledger":       fmt.Errorf("save: %w", ErrStateBehindLedger),
 		"offset_out_of_range": fmt.Errorf("read: %w", &feed.OffsetOutOfRangeError{Topic: "t"}),
 		"outbox_version":      fmt.Errorf("settle: %w", outbox.ErrVersion),
 		"invariant":           fmt.Errorf("%w: credits", errInvariant),
@@ -58,13 +58,13 @@ func TestPausesBetweenFailuresGrowAndBeginAnew(t *testing.T) {
 // panicking panics where a shard claims, as a fault of the program might anywhere.
 type panicking struct{ Accounts }
 
-func (panicking) Claim(context.Context, int32) (Claim, error) { panic("a fault of the program") }
+func (panicking) Acquire(context.Context, int32) (Acquired, error) { panic("a fault of the program") }
 
 // One shard's trouble is one shard's: the process goes on, the failure is
 // counted, said with what to do, and the shard tells it until it is claimed.
 func TestAPanicStopsOneShardAlone(t *testing.T) {
 	t.Parallel()
-	edges := pureEdges(t, aTown())
+	edges := purePorts(t, aTown())
 	edges.Accounts = panicking{}
 	p := newTestProcessor(t, edges)
 	var log bytes.Buffer
@@ -97,7 +97,7 @@ type refusing struct {
 	fenced       bool
 }
 
-func (r *refusing) Pay(context.Context, []rules.Instruction) error {
+func (r *refusing) WriteInstructions(context.Context, []rules.Instruction) error {
 	if r.tries++; r.tries < 4 {
 		return fmt.Errorf("%w: no right to write", rules.ErrNeedsPerson)
 	}
@@ -115,7 +115,7 @@ func (r *refusing) Clear(context.Context, int32, int64, uint64) error { return n
 
 type committing struct{ shardZero }
 
-func (committing) Commit(context.Context, feed.Offsets, uint64) error { return nil }
+func (committing) Commit(context.Context, rules.Positions, uint64) error { return nil }
 
 // A batch that a sink refuses for good is tried again, told as a failure once,
 // and carried when it is mended. Before each try Redis is asked anew: it may have
@@ -128,20 +128,20 @@ func TestARefusedBatchIsToldAndCarriedOnceItIsMended(t *testing.T) {
 	}
 	settlement := <-s.settled
 	r := &refusing{}
-	s.source, s.edges.Accounts, s.edges.Ledger, s.edges.Payer, s.edges.Teller = committing{}, r, &bareLedger{}, r, r
+	s.source, s.ports.Accounts, s.ports.Ledger, s.ports.Instructions, s.ports.Referrals = committing{}, r, &bareLedger{}, r, r
 	s.options.RetryMax = time.Millisecond
-	if err := s.Settle(t.Context(), settlement); err != nil {
+	if err := s.Deliver(t.Context(), settlement); err != nil {
 		t.Fatal(err)
 	}
 	if failures := valueOf(t, s.metrics.shardFailures.WithLabelValues("0", "undeliverable")); r.tries != 4 || r.asked < 5 || failures != 1 {
 		t.Errorf("%d tries, Redis was asked %d times, %v failures are counted", r.tries, r.asked, failures)
 	}
-	if err := s.pulse.ails(s.edges.Now().Add(time.Hour), time.Minute); err == nil || strings.Contains(err.Error(), "pay fails") {
+	if err := s.pulse.ails(s.ports.Now().Add(time.Hour), time.Minute); err == nil || strings.Contains(err.Error(), "pay fails") {
 		t.Errorf("what is mended still fails: %v", err)
 	}
 
 	r.tries, r.fenced = 0, true // another owner comes while it is refused
-	if err := s.Settle(t.Context(), settlement); !errors.Is(err, ErrFenced) || r.tries != 1 {
+	if err := s.Deliver(t.Context(), settlement); !errors.Is(err, ErrFenced) || r.tries != 1 {
 		t.Errorf("after another owner has come it is tried %d times: %v", r.tries, err)
 	}
 }
@@ -155,12 +155,12 @@ func TestAnOutboxOfAnotherVersionIsNotRebuilt(t *testing.T) {
 	for _, format := range []byte{blob[0] - 1, blob[0] + 1} {
 		body := append([]byte{format}, blob[1:len(blob)-crc32.Size]...)
 		other := binary.LittleEndian.AppendUint32(body, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
-		err := s.settleFound(t.Context(), [][]byte{other})
-		if !errors.Is(err, outbox.ErrVersion) || errors.Is(err, ErrHeadsFellBack) || !strings.Contains(err.Error(), fmt.Sprintf("format %d,", format)) {
+		err := s.deliverFound(t.Context(), [][]byte{other})
+		if !errors.Is(err, outbox.ErrVersion) || errors.Is(err, ErrStateBehindLedger) || !strings.Contains(err.Error(), fmt.Sprintf("format %d,", format)) {
 			t.Errorf("an outbox of format %d gives %v", format, err)
 		}
 	}
-	if err := s.settleFound(t.Context(), [][]byte{blob[:len(blob)-1]}); !errors.Is(err, ErrHeadsFellBack) {
+	if err := s.deliverFound(t.Context(), [][]byte{blob[:len(blob)-1]}); !errors.Is(err, ErrStateBehindLedger) {
 		t.Errorf("a damaged outbox gives %v", err)
 	}
 }
@@ -203,7 +203,7 @@ func TestAStateThatCannotBeReadIsMadeAnewFromTheLedger(t *testing.T) {
 				s.refs.ref("a"): {Ref: s.refs.ref("a"), AccountID: "a", Set: past.Set, Booked: past.Accruals, Grants: past.Grants, InstructedMinor: instructedBy(past)},
 			}}
 			accounts := &restored{states: map[string][]byte{"a": value}}
-			s.edges.Ledger, s.edges.Accounts, s.lastSeq = ledger, accounts, past.LastSeq
+			s.ports.Ledger, s.ports.Accounts, s.lastSeq = ledger, accounts, past.LastSeq
 			s.members.add(memberHash("a"))
 			refund := purchase("a", "p1")
 			refund.Value = bytes.Replace(bytes.Replace(refund.Value, []byte(`"event_id":"p1"`), []byte(`"event_id":"r1"`), 1), []byte(`"clearing"`), []byte(`"refund"`), 1)
@@ -230,7 +230,7 @@ func TestARestoredStateIsSavedAndAHoleIsNoNewAccount(t *testing.T) {
 		s.refs.ref("a"): {Ref: s.refs.ref("a"), AccountID: "a", Set: past.Set, Booked: past.Accruals, Grants: past.Grants, InstructedMinor: instructedBy(past)},
 	}}
 	accounts := &restored{states: map[string][]byte{"a": {99}}}
-	s.edges.Ledger, s.edges.Accounts, s.lastSeq, s.latest = ledger, accounts, past.LastSeq, math.MaxInt64
+	s.ports.Ledger, s.ports.Accounts, s.lastSeq, s.latest = ledger, accounts, past.LastSeq, math.MaxInt64
 	s.members.add(memberHash("a"))
 	if err := s.take(t, purchase("a", "p1")); err != nil { // a duplicate
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func TestARestoredStateIsSavedAndAHoleIsNoNewAccount(t *testing.T) {
 
 	clear(ledger.histories)
 	<-s.settled
-	s.backlog.settles(1)
+	s.backlog.delivers(1)
 	ctx, stop := context.WithCancel(t.Context())
 	go func() {
 		for valueOf(t, s.metrics.retries.WithLabelValues("restore accounts")) < 2 {
@@ -276,15 +276,15 @@ func instructedBy(d *rules.Decision) map[money.Currency]int64 {
 type choosy struct {
 	bareAccounts
 	paidAndTold
-	letters []rules.DeadLetter
-	claim   Claim
-	refuses string
-	cleared uint64
-	givenUp bool // the lease
+	letters  []rules.DeadLetter
+	acquired Acquired
+	refuses  string
+	cleared  uint64
+	givenUp  bool // the lease
 }
 
-func (c *choosy) ClaimLeased(context.Context, int32, string, time.Duration) (Claim, error) {
-	return c.claim, nil
+func (c *choosy) AcquireLeased(context.Context, int32, string, time.Duration) (Acquired, error) {
+	return c.acquired, nil
 }
 
 func (c *choosy) RenewLease(_ context.Context, _ int32, _ int64, lease time.Duration) error {
@@ -292,13 +292,13 @@ func (c *choosy) RenewLease(_ context.Context, _ int32, _ int64, lease time.Dura
 	return nil
 }
 
-func (c *choosy) Pay(ctx context.Context, all []rules.Instruction) error {
+func (c *choosy) WriteInstructions(ctx context.Context, all []rules.Instruction) error {
 	for i := range all {
 		if all[i].ID == c.refuses {
 			return fmt.Errorf("%w: it breaks the contract", rules.ErrNeedsPerson)
 		}
 	}
-	return c.paidAndTold.Pay(ctx, all)
+	return c.paidAndTold.WriteInstructions(ctx, all)
 }
 
 func (c *choosy) Clear(_ context.Context, _ int32, _ int64, upTo uint64) error {
@@ -325,9 +325,9 @@ func TestWhatIsRefusedForGoodIsSetAsideWhole(t *testing.T) {
 		t.Fatalf("%d instructions, %v", len(d.Instructions), err)
 	}
 	bad := d.Instructions[0]
-	c := &choosy{claim: Claim{Epoch: 1, Batch: settlement.batch, Outbox: [][]byte{settlement.outbox}}, refuses: bad.ID}
+	c := &choosy{acquired: Acquired{Epoch: 1, Batch: settlement.batch, Outbox: [][]byte{settlement.outbox}}, refuses: bad.ID}
 	ledger := &bareLedger{}
-	s.edges.Accounts, s.edges.Ledger, s.edges.Payer, s.edges.Teller, s.edges.DeadLetters = c, ledger, c, c, c
+	s.ports.Accounts, s.ports.Ledger, s.ports.Instructions, s.ports.Referrals, s.ports.DeadLetters = c, ledger, c, c, c
 	for _, sure := range []bool{false, true} {
 		refused, err := s.SetAside(t.Context(), sure)
 		if err != nil || len(refused) != 1 || refused[0].ID != bad.ID || refused[0].Batch != settlement.batch {

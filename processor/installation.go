@@ -155,7 +155,7 @@ func (h *holding) begin(ctx context.Context) (rules.Installation, error) {
 // its references were derived under the key.
 func (h *holding) checkAccount(ctx context.Context) error {
 	accountID, ref, found, err := h.ledger.AnyAccount(ctx)
-	if err != nil || !found || newReferrer(h.key).ref(accountID) == ref {
+	if err != nil || !found || newAccountRefs(h.key).ref(accountID) == ref {
 		return err
 	}
 	return errKeyChanged("the references in accounts_log were not derived under it")

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ristourne/processor/feed"
+	"ristourne/rules"
 )
 
 // handClock is a clock that the test moves.
@@ -23,11 +24,11 @@ func (c *handClock) advance(d time.Duration) { c.nanos.Add(int64(d)) }
 // downAccounts is a Redis that nobody reaches.
 type downAccounts struct{ Accounts }
 
-func (downAccounts) Claim(context.Context, int32) (Claim, error) {
-	return Claim{}, errors.New("connection refused")
+func (downAccounts) Acquire(context.Context, int32) (Acquired, error) {
+	return Acquired{}, errors.New("connection refused")
 }
 
-func newTestProcessor(t *testing.T, edges Edges) *Processor {
+func newTestProcessor(t *testing.T, edges Ports) *Processor {
 	t.Helper()
 	options := DefaultOptions()
 	options.AccountRefKey, options.RetryMax = make([]byte, 32), time.Millisecond
@@ -50,7 +51,7 @@ func TestAShardThatCannotBeClaimedIsAliveAndNotReady(t *testing.T) {
 	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
-	edges := pureEdges(t, aTown())
+	edges := purePorts(t, aTown())
 	edges.Accounts, edges.Now = downAccounts{}, clock.now
 	p := newTestProcessor(t, edges)
 	p.joined(true)
@@ -86,10 +87,10 @@ type stuckAccounts struct {
 	called, free chan struct{}
 }
 
-func (s stuckAccounts) Claim(context.Context, int32) (Claim, error) {
+func (s stuckAccounts) Acquire(context.Context, int32) (Acquired, error) {
 	close(s.called)
 	<-s.free
-	return Claim{}, ErrFenced
+	return Acquired{}, ErrFenced
 }
 
 // What is stuck is mended by nothing but another process.
@@ -97,7 +98,7 @@ func TestACallThatNeverComesBackIsNotAlive(t *testing.T) {
 	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
-	edges := pureEdges(t, aTown())
+	edges := purePorts(t, aTown())
 	stuck := stuckAccounts{called: make(chan struct{}), free: make(chan struct{})}
 	edges.Accounts, edges.Now = stuck, clock.now
 	p := newTestProcessor(t, edges)
@@ -123,7 +124,7 @@ func TestWhoIsInTheGroupIsReady(t *testing.T) {
 	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
-	edges := pureEdges(t, aTown())
+	edges := purePorts(t, aTown())
 	edges.Now = clock.now
 	p := newTestProcessor(t, edges)
 	want := func(what, part string) {
@@ -141,7 +142,7 @@ func TestWhoIsInTheGroupIsReady(t *testing.T) {
 	want("thrown out of the group", "no member of the consumer group since 1970-01-01T01:00:00Z")
 	p.joined(true)
 	want("back", "")
-	p.edges.Catalogue = wholeCatalogue{}
+	p.ports.Catalogue = wholeCatalogue{}
 	want("without a catalogue", "no catalogue yet")
 }
 
@@ -152,12 +153,12 @@ type quietSource struct {
 }
 
 func (quietSource) Next(_ context.Context, b *feed.Batch) error {
-	b.Records, b.Next = b.Records[:0], feed.Offsets{-1, -1, -1, -1}
+	b.Records, b.Next = b.Records[:0], rules.Positions{-1, -1, -1, -1}
 	return nil
 }
 
-func (s quietSource) Lag() (lag [feed.NumTopics]int64) {
-	lag[feed.Transactions] = s.lag
+func (s quietSource) Lag() (lag [rules.NumTopics]int64) {
+	lag[rules.TopicTransactions] = s.lag
 	return lag
 }
 
@@ -167,7 +168,7 @@ func TestAnIdleShardIsAliveUnlessRecordsWait(t *testing.T) {
 	for _, lag := range []int64{0, 7} {
 		clock := new(handClock)
 		clock.advance(time.Hour)
-		edges := pureEdges(t, aTown())
+		edges := purePorts(t, aTown())
 		edges.Now, edges.Accounts = clock.now, &bareAccounts{}
 		options := DefaultOptions()
 		options.AccountRefKey = make([]byte, 32)
@@ -176,7 +177,7 @@ func TestAnIdleShardIsAliveUnlessRecordsWait(t *testing.T) {
 		if err := s.Decide(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
-		moved := clock.now().Sub(time.Unix(0, s.pulse.moved.Load())) == 0
+		moved := clock.now().Sub(time.Unix(0, s.pulse.progressedAt.Load())) == 0
 		if want := lag == 0; moved != want {
 			t.Errorf("with %d records waiting it moved: %v", lag, moved)
 		}

@@ -17,14 +17,14 @@ import (
 	"ristourne/rules/offer"
 )
 
-// pureEdges have no Redis, ClickHouse or Kafka: whatever touches one panics.
-func pureEdges(tb testing.TB, c *offer.Catalogue) Edges {
+// purePorts have no Redis, ClickHouse or Kafka: whatever touches one panics.
+func purePorts(tb testing.TB, c *offer.Catalogue) Ports {
 	tb.Helper()
 	snapshot, err := engine.Compile(c)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return Edges{Catalogue: wholeCatalogue{snapshot}, Now: time.Now}
+	return Ports{Catalogue: wholeCatalogue{snapshot}, Now: time.Now}
 }
 
 type wholeCatalogue struct{ snapshot *engine.Snapshot }
@@ -69,7 +69,7 @@ func newPureShard(tb testing.TB) *Shard {
 	tb.Helper()
 	options := DefaultOptions()
 	options.AccountRefKey = make([]byte, 32)
-	s := NewShard(shardZero{}, pureEdges(tb, aTown()), options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	s := NewShard(shardZero{}, purePorts(tb, aTown()), options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	s.latest = math.MaxInt64
 	return s
 }
@@ -80,7 +80,7 @@ func authorizations(n int, mid func(int) string) []feed.Record {
 	for i := range records {
 		account := fmt.Sprintf("acc-%09d", i%1000)
 		records[i] = feed.Record{
-			Topic: feed.Transactions, Offset: int64(i), Time: 1_800_000_000_000, Key: []byte(account),
+			Topic: rules.TopicTransactions, Offset: int64(i), Time: 1_800_000_000_000, Key: []byte(account),
 			Value: fmt.Appendf(nil, `{"event_id":"au-%010d","type":"authorization","transaction_id":"txn-%010d","account_id":%q,"card_token":"tok-%09d","amount_minor":%d,"currency":"EUR","occurred_at":"2026-10-05T12:34:56.789Z","approved":true,"merchant":{"id":%q,"acquirer_id":"30004","network":"visa","terminal_id":"T%07d","name":"BOULANGERIE DU MARCHE %04d","mcc":"5462","country":"FR"},"channel":"in_store","card_product":"gold debit"}`,
 				i, i, account, i%1000, 100+i, mid(i), i, i%10_000),
 		}
@@ -126,12 +126,12 @@ func TestAnEventOfANonMemberCostsNothingWhateverTheProgrammeOffers(t *testing.T)
 	}}
 	options := DefaultOptions()
 	options.AccountRefKey = make([]byte, 32)
-	s := NewShard(shardZero{}, pureEdges(t, c), options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	s := NewShard(shardZero{}, purePorts(t, c), options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	s.latest = math.MaxInt64
 	records := authorizations(1000, func(i int) string { return fmt.Sprintf("9%09d", i) })
 	take := func() {
 		s.decoder.Reset()
-		s.window.reset(progress{heads: s.heads})
+		s.window.reset(progress{positions: s.positions})
 		if n, err := s.match(t.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); n != len(records) || err != nil {
 			t.Fatalf("took %d of %d: %v", n, len(records), err)
 		}
@@ -157,7 +157,7 @@ func TestAnEventThatMayBelongIsNeverStoppedByAFilter(t *testing.T) {
 	s := newPureShard(t)
 	s.enrolForTest(1)
 	at := func(typ, event, txn, original, mid string) feed.Record {
-		return feed.Record{Topic: feed.Transactions, Time: 1_800_000_000_000, Key: []byte("acc-000000000"), Value: fmt.Appendf(nil,
+		return feed.Record{Topic: rules.TopicTransactions, Time: 1_800_000_000_000, Key: []byte("acc-000000000"), Value: fmt.Appendf(nil,
 			`{"event_id":%q,"type":%q,"transaction_id":%q,"original_transaction_id":%s,"account_id":"acc-000000000","card_token":"t","amount_minor":1,"currency":"EUR","occurred_at":"2026-10-05T12:34:56Z","merchant":{"id":%q}}`,
 			event, typ, txn, original, mid)}
 	}
@@ -201,7 +201,7 @@ func BenchmarkMatch(b *testing.B) {
 			b.ResetTimer()
 			for b.Loop() {
 				s.decoder.Reset()
-				s.window.reset(progress{heads: s.heads})
+				s.window.reset(progress{positions: s.positions})
 				if _, err := s.match(b.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); err != nil {
 					b.Fatal(err)
 				}

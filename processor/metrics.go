@@ -128,20 +128,20 @@ func (m *Metrics) countHoldouts(set []rules.SetRow) {
 
 // showBudget shows what a draw has left. Budgets per store and day would be too
 // many, and each is over with its day.
-func (m *Metrics) showBudget(t *pot, d *Drawn) {
+func (m *Metrics) showBudget(t *lease, d *Reserved) {
 	if _, perDay := budgetLabel(t.key); !perDay && t.limitMinor > 0 {
-		m.budgetLeft.WithLabelValues(string(t.key)).Set(float64(max(0, t.limitMinor-d.DrawnMinor-d.OthersMinor)))
+		m.budgetLeft.WithLabelValues(string(t.key)).Set(float64(max(0, t.limitMinor-d.ReservedMinor-d.OthersMinor)))
 	}
 }
 
-// countGrants counts what a saved window has taken of a budget.
-func (m *Metrics) countGrants(shard int32, t *pot) {
+// countSpent counts what a saved window has taken of a budget.
+func (m *Metrics) countSpent(shard int32, t *lease) {
 	label, perDay := budgetLabel(t.key)
 	if t.refused > 0 {
 		m.refused.WithLabelValues(label).Add(float64(t.refused))
 	}
 	if !perDay {
-		m.budgetHeld.WithLabelValues(label, strconv.Itoa(int(shard))).Set(float64(t.drawnMinor - t.grantedMinor))
+		m.budgetHeld.WithLabelValues(label, strconv.Itoa(int(shard))).Set(float64(t.reservedMinor - t.spentMinor))
 	}
 }
 
@@ -187,13 +187,13 @@ func (p *Processor) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (p *Processor) Collect(ch chan<- prometheus.Metric) {
-	now := p.edges.Now()
+	now := p.ports.Now()
 	shards := p.owned()
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
 	gauge(shardsDesc, float64(len(shards)))
-	if snapshot, complete := p.edges.Catalogue.Current(); snapshot != nil {
+	if snapshot, complete := p.ports.Catalogue.Current(); snapshot != nil {
 		gauge(snapshotAgeDesc, max(0, (now.Sub(complete.Time())+offer.PublicationLead).Seconds()))
 	}
 	p.mu.Lock()

@@ -20,9 +20,9 @@ import (
 // at once and touch nothing more.
 var ErrFenced = errors.New("shard was claimed by another owner")
 
-// ErrHeadsFellBack says that the account states are older than the ledger:
+// ErrStateBehindLedger says that the account states are older than the ledger:
 // they must be rebuilt before anything more is decided.
-var ErrHeadsFellBack = errors.New("account states are behind the ledger")
+var ErrStateBehindLedger = errors.New("account states are behind the ledger")
 
 // ErrUndecided says that the group's offsets are beyond all that was decided: from
 // there on records would be left out that nobody has ever looked at.
@@ -65,25 +65,25 @@ func (e *LeasedError) Error() string {
 // Source is one shard of the input topics during one generation of the group.
 type Source interface {
 	Shard() int32
-	Committed() feed.Offsets
+	Committed() rules.Positions
 	// SetElsewhere tells which of the committed offsets no processor has
 	// committed: somebody has set them by other means.
-	SetElsewhere(ctx context.Context) ([feed.NumTopics]bool, error)
+	SetElsewhere(ctx context.Context) ([rules.NumTopics]bool, error)
 	// CommittedBatch is the last batch that was settled when offsets were committed,
 	// whatever Redis and the ledger know of it; 0: none, or it wasn't said.
 	CommittedBatch(ctx context.Context) (uint64, error)
-	Seek(feed.Offsets)
+	Seek(rules.Positions)
 	Next(ctx context.Context, b *feed.Batch) error
-	Commit(ctx context.Context, o feed.Offsets, batch uint64) error
+	Commit(ctx context.Context, o rules.Positions, batch uint64) error
 }
 
-// Claim is what an owner finds when it takes a shard.
-type Claim struct {
-	Epoch   int64
-	Heads   rules.Heads // rules.NoHeads: the shard has no state
-	Batch   uint64      // number of the last saved batch
-	LastSeq uint64
-	Outbox  [][]byte // saved batches that were not cleared, oldest first
+// Acquired is what an owner finds when it takes a shard.
+type Acquired struct {
+	Epoch     int64
+	Positions rules.Positions // rules.NoHeads: the shard has no state
+	Batch     uint64          // number of the last saved batch
+	LastSeq   uint64
+	Outbox    [][]byte // saved batches that were not cleared, oldest first
 }
 
 // AccountState is one account's state to be saved.
@@ -96,30 +96,30 @@ type AccountState struct {
 type Save struct {
 	Shard    int32
 	Epoch    int64
-	Before   rules.Heads // what the heads must be now
+	Before   rules.Positions // what the heads must be now
 	Batch    uint64
-	After    rules.Heads
+	After    rules.Positions
 	LastSeq  uint64
 	Accounts []AccountState
 	Outbox   []byte // nil: the batch moves heads and counts alone
 	Fates    [rules.NumFates]int64
 	// Hashes to append to the shard's filters.
 	Members, Known []uint64
-	// Granted are the budgets of which the batch granted or gave back. None may
-	// be over what the shard has drawn: ErrHeadsFellBack where Redis has lost
+	// Spent are the budgets of which the batch granted or gave back. None may
+	// be over what the shard has drawn: ErrStateBehindLedger where Redis has lost
 	// the draw.
-	Granted []BudgetTotal
+	Spent []BudgetSpent
 }
 
-// BudgetTotal is what a shard has granted of one budget, ever, less what was
+// BudgetSpent is what a shard has granted of one budget, ever, less what was
 // given back.
-type BudgetTotal struct {
+type BudgetSpent struct {
 	Budget rules.BudgetKey
 	Minor  int64
 }
 
-// Draw asks for a part of a budget that the shard alone may grant from.
-type Draw struct {
+// Reservation asks for a part of a budget that the shard alone may grant from.
+type Reservation struct {
 	Shard      int32
 	Epoch      int64
 	Budget     rules.BudgetKey
@@ -127,44 +127,44 @@ type Draw struct {
 	WantMinor  int64 // what the shard needs beyond what it has granted; 0: only to know
 }
 
-// Drawn is what a shard has of a budget.
-type Drawn struct {
-	GrantedMinor int64 // saved, as in Save.Granted
-	// DrawnMinor is up to which the shard may grant: at least GrantedMinor.
-	DrawnMinor  int64
-	OthersMinor int64 // what all other shards may grant, as last seen
+// Reserved is what a shard has of a budget.
+type Reserved struct {
+	SpentMinor int64 // saved, as in Save.Granted
+	// ReservedMinor is up to which the shard may grant: at least GrantedMinor.
+	ReservedMinor int64
+	OthersMinor   int64 // what all other shards may grant, as last seen
 }
 
 // Accounts keeps the account states of a shard: a cache of the ledger, in
 // Redis. Every write carries the owner's epoch and is refused with ErrFenced
 // when the shard has a newer one.
 type Accounts interface {
-	// Claim raises the epoch of the shard. A *LeasedError: a command holds it.
-	Claim(ctx context.Context, shard int32) (Claim, error)
-	// ClaimLeased claims for a command, which nobody disturbs for as long as it
+	// Acquire raises the epoch of the shard. A *LeasedError: a command holds it.
+	Acquire(ctx context.Context, shard int32) (Acquired, error)
+	// AcquireLeased claims for a command, which nobody disturbs for as long as it
 	// renews its lease.
-	ClaimLeased(ctx context.Context, shard int32, by string, lease time.Duration) (Claim, error)
+	AcquireLeased(ctx context.Context, shard int32, by string, lease time.Duration) (Acquired, error)
 	// RenewLease makes the lease last for so long from now on; 0 gives it up.
 	RenewLease(ctx context.Context, shard int32, epoch int64, lease time.Duration) error
 	// Load appends to values one value an id, nil where there is none.
 	Load(ctx context.Context, shard int32, ids []string, values [][]byte) ([][]byte, error)
 	// Save runs the batch's one script. A repeat of a save that already
 	// succeeded is a success: it is told by the heads, or, where a batch moves
-	// none, by its number. ErrHeadsFellBack: the heads are not Before.
+	// none, by its number. ErrStateBehindLedger: the heads are not Before.
 	Save(ctx context.Context, s *Save) error
 	// Holds makes sure, before something leaves for the world, that the shard is
 	// still this owner's (ErrFenced) and that the batch is still decided: after
-	// a Redis that lost its last writes it is not (ErrHeadsFellBack).
+	// a Redis that lost its last writes it is not (ErrStateBehindLedger).
 	Holds(ctx context.Context, shard int32, epoch int64, batch uint64) error
 	// Intact makes sure, while nothing is saved, that the shard is still this
-	// owner's (ErrFenced) and as it was saved last (ErrHeadsFellBack).
-	Intact(ctx context.Context, shard int32, epoch int64, heads rules.Heads, batch uint64) error
+	// owner's (ErrFenced) and as it was saved last (ErrStateBehindLedger).
+	Intact(ctx context.Context, shard int32, epoch int64, heads rules.Positions, batch uint64) error
 	// Clear deletes the outbox up to and with the batch.
 	Clear(ctx context.Context, shard int32, epoch int64, upToBatch uint64) error
-	// Draw raises what the shard may grant of a budget. booked tells what the
+	// Reserve raises what the shard may grant of a budget. booked tells what the
 	// ledger has of it, by shard. Repeating one changes little: the shard has
 	// then what it drew before.
-	Draw(ctx context.Context, d Draw, booked func(context.Context) (map[int32]int64, error)) (Drawn, error)
+	Reserve(ctx context.Context, d Reservation, booked func(context.Context) (map[int32]int64, error)) (Reserved, error)
 	// Filters streams the hashes that Save has appended.
 	Filters(ctx context.Context, shard int32, members, known func([]uint64)) error
 	// BeginRebuild forgets heads, outbox and filters (fates stay); states are
@@ -206,9 +206,9 @@ type Ledger interface {
 	Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) error
 	// HistoriesOf streams the named accounts of the shard alone.
 	HistoriesOf(ctx context.Context, shard int32, refs []rules.AccountRef, each func(*rules.AccountHistory) error) error
-	// Granted is what is booked as granted of a budget, less what was given
+	// Spent is what is booked as granted of a budget, less what was given
 	// back, by shard.
-	Granted(ctx context.Context, budget rules.BudgetKey) (map[int32]int64, error)
+	Spent(ctx context.Context, budget rules.BudgetKey) (map[int32]int64, error)
 	// InstructionIDs are those of the shard's instructions to the accounts.
 	InstructionIDs(ctx context.Context, shard int32, refs []rules.AccountRef) (map[string]bool, error)
 	// RecordAction keeps what a person decided in the audit trail.
@@ -216,23 +216,23 @@ type Ledger interface {
 	// InstructionsFrom streams the instructions whose cause stands at or
 	// behind from in its topic: those that may not have been paid yet. An
 	// erased account's have no AccountID.
-	InstructionsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Instruction) error) error
+	InstructionsFrom(ctx context.Context, shard int32, from rules.Positions, each func(rules.Instruction) error) error
 	// ReferralsFrom streams the referrals likewise: those that may not have been
 	// told yet. An erased buyer's have no BuyerAccountID.
-	ReferralsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Referral) error) error
+	ReferralsFrom(ctx context.Context, shard int32, from rules.Positions, each func(rules.Referral) error) error
 }
 
-// Payer gives instructions to the bank. It returns when every one is
+// InstructionWriter gives instructions to the bank. It returns when every one is
 // acknowledged; an error means "unknown": pay again, the bank dedupes by id.
-type Payer interface {
-	Pay(ctx context.Context, instructions []rules.Instruction) error
+type InstructionWriter interface {
+	WriteInstructions(ctx context.Context, instructions []rules.Instruction) error
 }
 
-// Teller gives referrals to the shards of their sponsors. It returns when every
+// ReferralPublisher gives referrals to the shards of their sponsors. It returns when every
 // one is acknowledged; an error means "unknown": tell again, a referral that
 // comes twice is a duplicate.
-type Teller interface {
-	Tell(ctx context.Context, referrals []rules.Referral) error
+type ReferralPublisher interface {
+	Publish(ctx context.Context, referrals []rules.Referral) error
 }
 
 // DeadLetters keeps what broke a rule. It returns when every one is

@@ -12,21 +12,22 @@ import (
 	"time"
 
 	"ristourne/processor/feed"
+	"ristourne/rules"
 )
 
 // LagMeter is a Source that knows how many records of each topic wait.
 type LagMeter interface {
-	Lag() [feed.NumTopics]int64
+	Lag() [rules.NumTopics]int64
 }
 
 // EndMeter is a Source that knows when it had last given out all there was.
 type EndMeter interface {
-	ReadToEnd() [feed.NumTopics]time.Time
+	ReadToEnd() [rules.NumTopics]time.Time
 }
 
 // Processor owns the shards that the group gives to this process.
 type Processor struct {
-	edges   Edges
+	ports   Ports
 	options Options
 	metrics *Metrics
 	log     *slog.Logger
@@ -41,8 +42,8 @@ type Processor struct {
 }
 
 // New makes a processor.
-func New(edges Edges, options Options, metrics *Metrics, log *slog.Logger) *Processor {
-	return &Processor{edges: edges, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{}), pulses: make(map[int32]*pulse)}
+func New(edges Ports, options Options, metrics *Metrics, log *slog.Logger) *Processor {
+	return &Processor{ports: edges, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{}), pulses: make(map[int32]*pulse)}
 }
 
 // Run takes shards until ctx ends, and then settles what was decided.
@@ -72,7 +73,7 @@ func (p *Processor) Run(ctx context.Context, config feed.Config) error {
 func (p *Processor) joined(member bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.member, p.memberAt = member, p.edges.Now()
+	p.member, p.memberAt = member, p.ports.Now()
 }
 
 // own runs one shard for as long as the generation lasts. A shard that was
@@ -80,7 +81,7 @@ func (p *Processor) joined(member bool) {
 // pause: within a generation it is ours, and nobody else will take it. Its
 // neighbours go on.
 func (p *Processor) own(ctx context.Context, source Source) error {
-	pulse := newPulse(p.edges.Now()) // one for all its lives: a shard that is claimed again and again does not move
+	pulse := newPulse(p.ports.Now()) // one for all its lives: a shard that is claimed again and again does not move
 	p.mu.Lock()
 	p.pulses[source.Shard()] = pulse
 	p.mu.Unlock()
@@ -91,7 +92,7 @@ func (p *Processor) own(ctx context.Context, source Source) error {
 	}()
 	var rests rests
 	for {
-		began := p.edges.Now()
+		began := p.ports.Now()
 		err := p.runShard(ctx, source, pulse)
 		switch {
 		case ctx.Err() != nil:
@@ -102,7 +103,7 @@ func (p *Processor) own(ctx context.Context, source Source) error {
 		case errors.Is(err, ErrStop):
 			return fmt.Errorf("shard %d: %w", source.Shard(), err)
 		}
-		now := p.edges.Now()
+		now := p.ports.Now()
 		pause := rests.after(now.Sub(began))
 		p.failed(source.Shard(), pulse, now, err, pause)
 		select {
@@ -131,7 +132,7 @@ func (p *Processor) failed(shard int32, pulse *pulse, now time.Time, err error, 
 }
 
 func (p *Processor) runShard(ctx context.Context, source Source, pulse *pulse) error {
-	s := NewShard(source, p.edges, p.options, p.metrics, p.log)
+	s := NewShard(source, p.ports, p.options, p.metrics, p.log)
 	s.pulse = pulse
 	p.mu.Lock()
 	s.layout = p.layout
@@ -166,8 +167,8 @@ const rejoinPatience = time.Minute
 // stopped, or has not moved within the last stall, is one; records that lie where no
 // shard reads them are another.
 func (p *Processor) Ready(stall time.Duration) error {
-	now := p.edges.Now()
-	snapshot, _ := p.edges.Catalogue.Current()
+	now := p.ports.Now()
+	snapshot, _ := p.ports.Catalogue.Current()
 	if snapshot == nil {
 		return errors.New("no catalogue yet: publish one with `ristourne offers publish`")
 	}
@@ -186,7 +187,7 @@ func (p *Processor) Ready(stall time.Duration) error {
 // back for longer than hung. A shard that waits, or tries again and again, is
 // alive: to end its process would mend nothing, and stop all others.
 func (p *Processor) Live(hung time.Duration) error {
-	now := p.edges.Now()
+	now := p.ports.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.each(func(pulse *pulse) error { return pulse.hangs(now, hung) })

@@ -14,7 +14,7 @@ import (
 // loops turn, whether its offsets move, and what fails. The shard's goroutines
 // write it; probes and metrics read it.
 type pulse struct {
-	moved atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
+	progressedAt atomic.Int64 // nanoseconds since 1970: when offsets were last committed, or there was nothing to do
 
 	mutex   sync.Mutex
 	calls   map[*call]struct{}  // under way
@@ -39,7 +39,7 @@ type trouble struct {
 
 func newPulse(now time.Time) *pulse {
 	p := &pulse{calls: make(map[*call]struct{}), failing: make(map[string]*trouble)}
-	p.moved.Store(now.UnixNano())
+	p.progressedAt.Store(now.UnixNano())
 	return p
 }
 
@@ -92,7 +92,7 @@ func (p *pulse) stops(now time.Time, err error) {
 
 // still is for how long nothing has moved.
 func (p *pulse) still(now time.Time) time.Duration {
-	return max(0, now.Sub(time.Unix(0, p.moved.Load())))
+	return max(0, now.Sub(time.Unix(0, p.progressedAt.Load())))
 }
 
 // hangs names a call that has not come back, or shown that it goes on, for longer

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"ristourne/processor/feed"
 	"ristourne/rules"
 )
 
@@ -45,35 +44,35 @@ func (s *Shard) rebuild(ctx context.Context, differ func(*Difference) error) err
 	if err := s.checkUndecided(ctx, &r.marker); err != nil {
 		return err
 	}
-	committed := rules.Heads(s.source.Committed())
+	committed := s.source.Committed()
 	// What this owner found to be decided is settled by now, so that it need not be
 	// read again. Heads of a Redis that fell back may be of other topics, before a
 	// move.
-	found := s.heads
+	found := s.positions
 	if s.batch < r.marker.Batch {
-		found = rules.NoHeads
+		found = rules.NoPositions
 	}
 	if err := s.retry(ctx, "begin rebuild", func(ctx context.Context) error {
-		return s.edges.Accounts.BeginRebuild(ctx, s.source.Shard(), s.epoch)
+		return s.ports.Accounts.BeginRebuild(ctx, s.source.Shard(), s.epoch)
 	}); err != nil {
 		return err
 	}
-	s.purse.forget() // what the shard has granted is what is booked, from now on
-	defer s.engine.SetBudgets(s.purse)
+	s.leases.forget() // what the shard has granted is what is booked, from now on
+	defer s.engine.SetBudgets(s.leases)
 	if err := r.readAccounts(ctx); err != nil {
 		return err
 	}
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	r.tail.LastSeq = r.settledSeq()
-	if err := r.settleTail(ctx, committed); err != nil {
+	r.tail.LastSeq = r.decidedSeq()
+	if err := r.deliverTail(ctx, committed); err != nil {
 		return err
 	}
-	if err := r.finish(ctx, headsAfter(headsAfter(r.marker.Heads, feed.Offsets(committed)), feed.Offsets(found))); err != nil {
+	if err := r.finish(ctx, positionsAfter(positionsAfter(r.marker.Positions, committed), found)); err != nil {
 		return err
 	}
-	s.engine.SetBudgets(s.purse)
+	s.engine.SetBudgets(s.leases)
 	return s.finishRows(ctx, r.unfinished, r.lastSeq)
 }
 
@@ -103,12 +102,12 @@ func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
 		return nil, err
 	}
 	err = s.retry(ctx, "read what is behind the marker", func(ctx context.Context) (err error) {
-		if r.lastSeq, err = s.edges.Ledger.LastSeq(ctx, s.source.Shard()); err != nil {
+		if r.lastSeq, err = s.ports.Ledger.LastSeq(ctx, s.source.Shard()); err != nil {
 			return err
 		}
 		if s.accepting.lostMarker() && r.marker.LastSeq == 0 {
 			// What was booked in part is not known any more: all is taken for booked.
-			r.marker.LastSeq, r.marker.Heads = r.lastSeq, headsAfter(s.heads, s.source.Committed())
+			r.marker.LastSeq, r.marker.Positions = r.lastSeq, positionsAfter(s.positions, s.source.Committed())
 			if r.marker.Batch, err = s.source.CommittedBatch(ctx); err != nil {
 				return err // a marker below it would be taken for one from a backup
 			}
@@ -116,7 +115,7 @@ func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
 		if r.lastSeq <= r.marker.LastSeq {
 			return nil
 		}
-		r.unmarked, err = s.edges.Ledger.Unmarked(ctx, s.source.Shard(), r.marker.LastSeq)
+		r.unmarked, err = s.ports.Ledger.Unmarked(ctx, s.source.Shard(), r.marker.LastSeq)
 		return err
 	})
 	if err != nil {
@@ -124,7 +123,7 @@ func (s *Shard) newRebuild(ctx context.Context) (*rebuild, error) {
 	}
 	s.useCatalogue()
 	r.lastSeq = max(r.lastSeq, r.marker.LastSeq)
-	r.tail = rules.Decision{Shard: r.marker.Shard, Batch: r.marker.Batch, Heads: r.marker.Heads}
+	r.tail = rules.Decision{Shard: r.marker.Shard, Batch: r.marker.Batch, Positions: r.marker.Positions}
 	return r, nil
 }
 
@@ -159,7 +158,7 @@ func (r *rebuild) histories(ctx context.Context) error {
 	taken := make(map[rules.AccountRef]struct{})
 	var failed error // of an account, or of Redis: reading again would not mend it
 	err := s.retry(ctx, stepHistories, func(ctx context.Context) error {
-		err := s.edges.Ledger.Histories(ctx, s.source.Shard(), func(h *rules.AccountHistory) error {
+		err := s.ports.Ledger.Histories(ctx, s.source.Shard(), func(h *rules.AccountHistory) error {
 			if _, again := taken[h.Ref]; again {
 				return nil
 			}
@@ -209,9 +208,9 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	return r.flush(ctx)
 }
 
-// settledSeq is up to where nothing is left to be decided: until the rest is, the
+// decidedSeq is up to where nothing is left to be decided: until the rest is, the
 // shard's last row stays behind the ledger's, and whoever claims it rebuilds it.
-func (r *rebuild) settledSeq() uint64 {
+func (r *rebuild) decidedSeq() uint64 {
 	seq := r.lastSeq
 	for i := range r.unfinished {
 		seq = min(seq, r.unfinished[i].Seq-1)
@@ -228,24 +227,24 @@ func (r *rebuild) boundTail(ctx context.Context) error {
 	}
 	part := r.tail
 	part.Batch, part.LastSeq = r.marker.Batch+1, r.marker.LastSeq
-	if err := r.payAndTell(ctx); err != nil {
+	if err := r.sendTail(ctx); err != nil {
 		return err
 	}
-	if err := r.shard.retry(ctx, "book", func(ctx context.Context) error { return r.shard.edges.Ledger.BookPart(ctx, &part) }); err != nil {
+	if err := r.shard.retry(ctx, "book", func(ctx context.Context) error { return r.shard.ports.Ledger.BookPart(ctx, &part) }); err != nil {
 		return err
 	}
 	r.tail.Accruals, r.tail.Instructions, r.tail.Referrals = r.tail.Accruals[:0], r.tail.Instructions[:0], r.tail.Referrals[:0]
 	return nil
 }
 
-// payAndTell comes before booking: what is booked alone would not be found
+// sendTail comes before booking: what is booked alone would not be found
 // missing the next time, and an instruction, or a referral, is the same whenever
 // it is made.
-func (r *rebuild) payAndTell(ctx context.Context) error {
-	if err := r.payAll(ctx, r.tail.Instructions); err != nil {
+func (r *rebuild) sendTail(ctx context.Context) error {
+	if err := r.writeInstructions(ctx, r.tail.Instructions); err != nil {
 		return err
 	}
-	return r.tellAll(ctx, r.tail.Referrals)
+	return r.publishReferrals(ctx, r.tail.Referrals)
 }
 
 func (r *rebuild) flush(ctx context.Context) error {
@@ -254,10 +253,10 @@ func (r *rebuild) flush(ctx context.Context) error {
 	}
 	s := r.shard
 	err := s.retry(ctx, "restore", func(ctx context.Context) error {
-		return s.edges.Accounts.Restore(ctx, s.source.Shard(), s.epoch, r.states, r.members, r.known)
+		return s.ports.Accounts.Restore(ctx, s.source.Shard(), s.epoch, r.states, r.members, r.known)
 	})
 	r.states, r.members, r.known, r.bytes = r.states[:0], r.members[:0], r.known[:0], 0
-	s.move() // it goes on, however many accounts there are
+	s.noteProgress() // it goes on, however many accounts there are
 	s.log.Info("rebuilding the shard", "accounts", r.accounts)
 	return err
 }
@@ -266,32 +265,32 @@ func (r *rebuild) flush(ctx context.Context) error {
 // some days to spare: nothing older is sent again by itself.
 const bankDedupes = 390 * 24 * time.Hour
 
-// payAtOnce bounds the instructions, or referrals, of one call.
-const payAtOnce = 1000
+// sendAtOnce bounds the instructions, or referrals, of one call.
+const sendAtOnce = 1000
 
-// settleTail pays, tells and books what the replay found missing, and pays and
+// deliverTail pays, tells and books what the replay found missing, and pays and
 // tells again whatever may not have been: all whose cause was not committed.
-func (r *rebuild) settleTail(ctx context.Context, committed rules.Heads) error {
-	if err := r.payAndTell(ctx); err != nil {
+func (r *rebuild) deliverTail(ctx context.Context, committed rules.Positions) error {
+	if err := r.sendTail(ctx); err != nil {
 		return err
 	}
 	if err := r.bookRest(ctx); err != nil {
 		return err
 	}
-	if err := r.payAgain(ctx, committed); err != nil {
+	if err := r.writeInstructionsAgain(ctx, committed); err != nil {
 		return err
 	}
-	return r.tellAgain(ctx, committed)
+	return r.publishReferralsAgain(ctx, committed)
 }
 
-func (r *rebuild) payAgain(ctx context.Context, committed rules.Heads) error {
+func (r *rebuild) writeInstructionsAgain(ctx context.Context, committed rules.Positions) error {
 	s := r.shard
-	oldest := s.edges.Now().Add(-bankDedupes).UnixMilli()
+	oldest := s.ports.Now().Add(-bankDedupes).UnixMilli()
 	var unpaid []rules.Instruction
 	var tooOld, erased int
 	err := s.retry(ctx, "unpaid", func(ctx context.Context) error {
 		unpaid, tooOld, erased = unpaid[:0], 0, 0
-		return s.edges.Ledger.InstructionsFrom(ctx, s.source.Shard(), committed, func(i rules.Instruction) error {
+		return s.ports.Ledger.InstructionsFrom(ctx, s.source.Shard(), committed, func(i rules.Instruction) error {
 			switch {
 			case i.AccountID == "":
 				erased++
@@ -310,25 +309,25 @@ func (r *rebuild) payAgain(ctx context.Context, committed rules.Heads) error {
 		s.log.Error("instructions that may not have been paid are not sent again: ask the bank for them",
 			"older_than_the_bank_dedupes", tooOld, "of_erased_accounts", erased)
 	}
-	return r.payAll(ctx, unpaid)
+	return r.writeInstructions(ctx, unpaid)
 }
 
-func (r *rebuild) payAll(ctx context.Context, instructions []rules.Instruction) error {
-	for chunk := range slices.Chunk(instructions, payAtOnce) {
-		if err := r.shard.pay(ctx, []*rules.Decision{{Instructions: chunk}}, unchecked); err != nil {
+func (r *rebuild) writeInstructions(ctx context.Context, instructions []rules.Instruction) error {
+	for chunk := range slices.Chunk(instructions, sendAtOnce) {
+		if err := r.shard.writeInstructions(ctx, []*rules.Decision{{Instructions: chunk}}, unchecked); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *rebuild) tellAgain(ctx context.Context, committed rules.Heads) error {
+func (r *rebuild) publishReferralsAgain(ctx context.Context, committed rules.Positions) error {
 	s := r.shard
 	var untold []rules.Referral
 	var erased int
 	err := s.retry(ctx, "untold", func(ctx context.Context) error {
 		untold, erased = untold[:0], 0
-		return s.edges.Ledger.ReferralsFrom(ctx, s.source.Shard(), committed, func(f rules.Referral) error {
+		return s.ports.Ledger.ReferralsFrom(ctx, s.source.Shard(), committed, func(f rules.Referral) error {
 			if f.BuyerAccountID == "" {
 				erased++
 			} else {
@@ -343,29 +342,29 @@ func (r *rebuild) tellAgain(ctx context.Context, committed rules.Heads) error {
 	if erased > 0 {
 		s.log.Error("referrals that may not have been told are not told again: their buyers were erased", "referrals", erased)
 	}
-	return r.tellAll(ctx, untold)
+	return r.publishReferrals(ctx, untold)
 }
 
-func (r *rebuild) tellAll(ctx context.Context, referrals []rules.Referral) error {
-	for chunk := range slices.Chunk(referrals, payAtOnce) {
-		if err := r.shard.tell(ctx, []*rules.Decision{{Referrals: chunk}}, unchecked); err != nil {
+func (r *rebuild) publishReferrals(ctx context.Context, referrals []rules.Referral) error {
+	for chunk := range slices.Chunk(referrals, sendAtOnce) {
+		if err := r.shard.publishReferrals(ctx, []*rules.Decision{{Referrals: chunk}}, unchecked); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *rebuild) finish(ctx context.Context, heads rules.Heads) error {
+func (r *rebuild) finish(ctx context.Context, heads rules.Positions) error {
 	s := r.shard
-	marker := rules.Marker{Shard: s.source.Shard(), Batch: r.marker.Batch, Heads: heads, LastSeq: r.tail.LastSeq}
+	marker := rules.Marker{Shard: s.source.Shard(), Batch: r.marker.Batch, Positions: heads, LastSeq: r.tail.LastSeq}
 	err := s.retry(ctx, "finish rebuild", func(ctx context.Context) error {
-		return s.edges.Accounts.FinishRebuild(ctx, s.source.Shard(), s.epoch, marker)
+		return s.ports.Accounts.FinishRebuild(ctx, s.source.Shard(), s.epoch, marker)
 	})
 	if err != nil {
 		return err
 	}
-	s.heads, s.batch, s.lastSeq = marker.Heads, marker.Batch, marker.LastSeq
+	s.positions, s.batch, s.lastSeq = marker.Positions, marker.Batch, marker.LastSeq
 	s.metrics.rebuilds.Inc()
-	s.log.Info("shard rebuilt", "accounts", r.accounts, "differing", r.differing, "heads", s.heads)
+	s.log.Info("shard rebuilt", "accounts", r.accounts, "differing", r.differing, "heads", s.positions)
 	return nil
 }

@@ -119,7 +119,7 @@ func adopt(a *engine.Account, h *rules.AccountHistory) {
 // take keeps what is to be booked, paid and told again. Grants are not: those
 // that are known are booked, each of a record's with the others.
 func (r *rebuild) take(h *rules.AccountHistory, out *rules.Output) {
-	r.shard.refs.refer(out, lengths{}, h.AccountID, h.Ref)
+	r.shard.refs.fill(out, lengths{}, h.AccountID, h.Ref)
 	r.tail.Accruals = append(r.tail.Accruals, out.Accruals...)
 	r.tail.Instructions = append(r.tail.Instructions, out.Instructions...)
 	r.tail.Referrals = append(r.tail.Referrals, out.Referrals...)

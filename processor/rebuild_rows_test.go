@@ -101,7 +101,7 @@ func (l *rowLedger) insert(d *rules.Decision, last int) {
 		}
 	}
 	if last >= wholeBatch && (!l.marked || d.Batch >= l.marker.Batch) {
-		l.marker, l.marked = rules.Marker{Shard: d.Shard, Batch: d.Batch, Heads: d.Heads, LastSeq: d.LastSeq}, true
+		l.marker, l.marked = rules.Marker{Shard: d.Shard, Batch: d.Batch, Positions: d.Positions, LastSeq: d.LastSeq}, true
 	}
 }
 
@@ -213,7 +213,7 @@ func (l *rowLedger) Histories(_ context.Context, _ int32, each func(*rules.Accou
 	return nil
 }
 
-func (l *rowLedger) Granted(_ context.Context, budget rules.BudgetKey) (map[int32]int64, error) {
+func (l *rowLedger) Spent(_ context.Context, budget rules.BudgetKey) (map[int32]int64, error) {
 	sum := int64(0)
 	for _, g := range l.grants {
 		if g.Budget == budget {
@@ -223,11 +223,11 @@ func (l *rowLedger) Granted(_ context.Context, budget rules.BudgetKey) (map[int3
 	return map[int32]int64{0: sum}, nil
 }
 
-func (l *rowLedger) InstructionsFrom(context.Context, int32, rules.Heads, func(rules.Instruction) error) error {
+func (l *rowLedger) InstructionsFrom(context.Context, int32, rules.Positions, func(rules.Instruction) error) error {
 	return nil
 }
 
-func (l *rowLedger) ReferralsFrom(context.Context, int32, rules.Heads, func(rules.Referral) error) error {
+func (l *rowLedger) ReferralsFrom(context.Context, int32, rules.Positions, func(rules.Referral) error) error {
 	return nil
 }
 
@@ -286,13 +286,13 @@ func (r *memoryRedis) Load(_ context.Context, _ int32, ids []string, values [][]
 	return values, nil
 }
 
-func (r *memoryRedis) Claim(context.Context, int32) (Claim, error) {
+func (r *memoryRedis) Acquire(context.Context, int32) (Acquired, error) {
 	r.epoch++
-	return Claim{Epoch: r.epoch, Heads: rules.NoHeads, Batch: r.batch, LastSeq: r.lastSeq}, nil
+	return Acquired{Epoch: r.epoch, Positions: rules.NoPositions, Batch: r.batch, LastSeq: r.lastSeq}, nil
 }
 
-func (r *memoryRedis) ClaimLeased(ctx context.Context, shard int32, _ string, _ time.Duration) (Claim, error) {
-	return r.Claim(ctx, shard)
+func (r *memoryRedis) AcquireLeased(ctx context.Context, shard int32, _ string, _ time.Duration) (Acquired, error) {
+	return r.Acquire(ctx, shard)
 }
 
 func (*memoryRedis) RenewLease(context.Context, int32, int64, time.Duration) error { return nil }
@@ -306,16 +306,16 @@ func (r *memoryRedis) Save(_ context.Context, s *Save) error {
 	return nil
 }
 
-func (r *memoryRedis) Draw(ctx context.Context, d Draw, booked func(context.Context) (map[int32]int64, error)) (Drawn, error) {
+func (r *memoryRedis) Reserve(ctx context.Context, d Reservation, booked func(context.Context) (map[int32]int64, error)) (Reserved, error) {
 	granted, err := booked(ctx)
 	if err != nil {
-		return Drawn{}, err
+		return Reserved{}, err
 	}
-	return Drawn{GrantedMinor: granted[d.Shard], DrawnMinor: max(granted[d.Shard], min(granted[d.Shard]+d.WantMinor, d.LimitMinor))}, nil
+	return Reserved{SpentMinor: granted[d.Shard], ReservedMinor: max(granted[d.Shard], min(granted[d.Shard]+d.WantMinor, d.LimitMinor))}, nil
 }
 
 func (*memoryRedis) Holds(context.Context, int32, int64, uint64) error { return nil }
-func (*memoryRedis) Intact(context.Context, int32, int64, rules.Heads, uint64) error {
+func (*memoryRedis) Intact(context.Context, int32, int64, rules.Positions, uint64) error {
 	return nil
 }
 func (*memoryRedis) Clear(context.Context, int32, int64, uint64) error { return nil }
@@ -344,7 +344,7 @@ func aWholeSale(budgetMinor int64) *offer.Catalogue {
 func (s *saleShard) on(l *rowLedger) (*memoryRedis, *paidAndTold) {
 	redis, world := newMemoryRedis(l), &paidAndTold{}
 	s.source = uncommitted{}
-	s.edges.Ledger, s.edges.Payer, s.edges.Teller, s.edges.Accounts = l, world, world, redis
+	s.ports.Ledger, s.ports.Instructions, s.ports.Referrals, s.ports.Accounts = l, world, world, redis
 	return redis, world
 }
 

@@ -56,11 +56,11 @@ func (l *bareLedger) Histories(_ context.Context, _ int32, each func(*rules.Acco
 	return each(&l.history)
 }
 
-func (*bareLedger) InstructionsFrom(context.Context, int32, rules.Heads, func(rules.Instruction) error) error {
+func (*bareLedger) InstructionsFrom(context.Context, int32, rules.Positions, func(rules.Instruction) error) error {
 	return nil
 }
 
-func (l *bareLedger) ReferralsFrom(_ context.Context, _ int32, _ rules.Heads, each func(rules.Referral) error) error {
+func (l *bareLedger) ReferralsFrom(_ context.Context, _ int32, _ rules.Positions, each func(rules.Referral) error) error {
 	for _, r := range l.untold {
 		if err := each(r); err != nil {
 			return err
@@ -75,12 +75,12 @@ type paidAndTold struct {
 	told []rules.Referral
 }
 
-func (p *paidAndTold) Pay(_ context.Context, i []rules.Instruction) error {
+func (p *paidAndTold) WriteInstructions(_ context.Context, i []rules.Instruction) error {
 	p.paid = append(p.paid, i...)
 	return nil
 }
 
-func (p *paidAndTold) Tell(_ context.Context, r []rules.Referral) error {
+func (p *paidAndTold) Publish(_ context.Context, r []rules.Referral) error {
 	p.told = append(p.told, r...)
 	return nil
 }
@@ -111,7 +111,7 @@ func (r *restored) Load(_ context.Context, _ int32, ids []string, values [][]byt
 
 type uncommitted struct{ shardZero }
 
-func (uncommitted) Committed() feed.Offsets { return feed.Offsets(rules.NoHeads) }
+func (uncommitted) Committed() rules.Positions { return rules.NoPositions }
 
 func (uncommitted) CommittedBatch(context.Context) (uint64, error) { return 0, nil }
 
@@ -149,7 +149,7 @@ func TestARebuildTakesTheLedgersWordForGrants(t *testing.T) {
 	ledger := &bareLedger{untold: told, history: rules.AccountHistory{Ref: s.refs.ref("a"), AccountID: "a", Set: lost.Set, Grants: lost.Grants}}
 	world, accounts := &paidAndTold{}, &restored{states: map[string][]byte{}}
 	s.source = uncommitted{}
-	s.edges.Ledger, s.edges.Payer, s.edges.Teller, s.edges.Accounts = ledger, world, world, accounts
+	s.ports.Ledger, s.ports.Instructions, s.ports.Referrals, s.ports.Accounts = ledger, world, world, accounts
 	if err := s.Rebuild(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestARebuildTakesTheLedgersWordForGrants(t *testing.T) {
 	// The state has the grant: a refund gives it back, and asks for nothing.
 	s.latest = math.MaxInt64
 	s.members.add(memberHash("a")) // as Claim reads from the filters
-	s.window.reset(progress{heads: s.heads})
+	s.window.reset(progress{positions: s.positions})
 	refund := purchase("a", "p1")
 	refund.Value = []byte(`{"event_id":"r1","type":"refund","transaction_id":"p1","account_id":"a","card_token":"t","amount_minor":10000,"currency":"EUR","occurred_at":"2026-10-06T12:34:56Z","merchant":{"id":"0000000007"}}`)
 	back := decided(t, s, refund)
@@ -203,7 +203,7 @@ func TestARebuildGoesOnAfterAReadingThatBrokeOff(t *testing.T) {
 	s := newSaleShard(t, 0)
 	world, accounts := &paidAndTold{}, &restored{states: map[string][]byte{}}
 	s.source, s.options.RetryMax = uncommitted{}, time.Millisecond
-	s.edges.Ledger, s.edges.Payer, s.edges.Teller, s.edges.Accounts = l, world, world, accounts
+	s.ports.Ledger, s.ports.Instructions, s.ports.Referrals, s.ports.Accounts = l, world, world, accounts
 	if err := s.Rebuild(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func TestALongTailIsSettledInParts(t *testing.T) {
 	t.Parallel()
 	s := newSaleShard(t, 0)
 	ledger, world := &bareLedger{}, &paidAndTold{}
-	s.edges.Ledger, s.edges.Payer, s.edges.Teller = ledger, world, world
+	s.ports.Ledger, s.ports.Instructions, s.ports.Referrals = ledger, world, world
 	r := rebuild{shard: s.Shard, marker: rules.Marker{Batch: 7, LastSeq: 100}, tail: rules.Decision{Batch: 7, LastSeq: 900}}
 	for range 3 {
 		r.tail.Accruals = append(r.tail.Accruals, make([]rules.Accrual, tailLines/2)...)

@@ -9,16 +9,16 @@ import (
 	"ristourne/rules"
 )
 
-// referrer gives accounts their references: an HMAC-SHA256 of the account id
+// accountRefs gives accounts their references: an HMAC-SHA256 of the account id
 // under a secret of the bank, cut to 128 bits. Whoever has only the ledger
 // can't enumerate account ids against it.
-type referrer struct {
+type accountRefs struct {
 	mac hash.Hash
 	sum [sha256.Size]byte
 }
 
-func newReferrer(secret []byte) *referrer {
-	return &referrer{mac: hmac.New(sha256.New, secret)}
+func newAccountRefs(secret []byte) *accountRefs {
+	return &accountRefs{mac: hmac.New(sha256.New, secret)}
 }
 
 // lengths say how much of an output there was before a record was applied.
@@ -28,9 +28,9 @@ func lengthsOf(out *rules.Output) lengths {
 	return lengths{len(out.Accruals), len(out.Instructions), len(out.Referrals), len(out.Grants), len(out.Refunds), len(out.Holdouts)}
 }
 
-// refer fills in the references of what was decided for an account since from.
+// fill fills in the references of what was decided for an account since from.
 // A sponsor's line is of another account's purchase.
-func (r *referrer) refer(out *rules.Output, from lengths, accountID string, ref rules.AccountRef) {
+func (r *accountRefs) fill(out *rules.Output, from lengths, accountID string, ref rules.AccountRef) {
 	of := func(id string) rules.AccountRef {
 		if id == accountID {
 			return ref
@@ -55,7 +55,7 @@ func (r *referrer) refer(out *rules.Output, from lengths, accountID string, ref 
 	}
 }
 
-func (r *referrer) ref(accountID string) rules.AccountRef {
+func (r *accountRefs) ref(accountID string) rules.AccountRef {
 	r.mac.Reset()
 	// Write keeps nothing and changes nothing of its argument.
 	r.mac.Write(unsafe.Slice(unsafe.StringData(accountID), len(accountID)))

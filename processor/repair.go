@@ -86,7 +86,7 @@ func (s *Shard) compareState(state []byte, d *Difference) (bool, error) {
 	a.AdoptInstructed(d.instructedMinor)
 	var budgets generousBudgets
 	s.engine.SetBudgets(&budgets)
-	defer s.engine.SetBudgets(s.purse)
+	defer s.engine.SetBudgets(s.leases)
 	var out rules.Output
 	if err := s.engine.Repair(a, d.cause, 1, &out); err != nil {
 		return false, err
@@ -159,7 +159,7 @@ func (s *Shard) Differences(ctx context.Context, each func(*Difference) error) (
 	if err != nil {
 		return found, err
 	}
-	defer s.engine.SetBudgets(s.purse)
+	defer s.engine.SetBudgets(s.leases)
 	r.differ = each
 	err = r.readAccounts(ctx)
 	found.Compared, found.InFlight = r.accounts, r.inFlight
@@ -193,14 +193,14 @@ type Repaired struct {
 	Holes       []rules.Hole        // that were accepted
 }
 
-// ClaimAndRepair rebuilds a shard, and books what recomputing its accounts
+// AcquireAndRepair rebuilds a shard, and books what recomputing its accounts
 // changes. Where the ledger has lost instructions, those that the bank was given
 // are put back first: their money is not due again.
 //
 // What it books has ids that hold the repair's number: the epoch of this claim,
 // which no other has. It is decided batch by batch in one script each; broken off,
 // what is missing is found by the next repair.
-func (s *Shard) ClaimAndRepair(ctx context.Context, o *Repair) (*Repaired, error) {
+func (s *Shard) AcquireAndRepair(ctx context.Context, o *Repair) (*Repaired, error) {
 	found := &Repaired{}
 	if o.AcceptHoles {
 		s.accepting = &acceptance{repair: o}
@@ -322,7 +322,7 @@ func (s *Shard) repairOne(a *engine.Account, d *Difference, number int64, out *r
 	if err := s.engine.Repair(a, d.cause, number, out); err != nil {
 		return fmt.Errorf("account reference %x: %w", d.Ref, err)
 	}
-	s.refs.refer(out, from, a.ID(), d.Ref)
+	s.refs.fill(out, from, a.ID(), d.Ref)
 	return nil
 }
 
@@ -354,7 +354,7 @@ func (s *Shard) refill(ctx context.Context, o *Repair, found *Repaired) error {
 	if len(refs) == 0 || o.Published == nil {
 		return nil
 	}
-	known, err := s.edges.Ledger.InstructionIDs(ctx, s.source.Shard(), refs)
+	known, err := s.ports.Ledger.InstructionIDs(ctx, s.source.Shard(), refs)
 	if err != nil {
 		return err
 	}
@@ -386,8 +386,8 @@ func (s *Shard) refill(ctx context.Context, o *Repair, found *Repaired) error {
 
 // putBack books instructions alone, under the marker that is there.
 func (s *Shard) putBack(ctx context.Context, lost []rules.Instruction) error {
-	for some := range slices.Chunk(lost, payAtOnce) {
-		d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch, Heads: s.heads, LastSeq: s.lastSeq, Instructions: some}
+	for some := range slices.Chunk(lost, sendAtOnce) {
+		d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch, Positions: s.positions, LastSeq: s.lastSeq, Instructions: some}
 		if err := s.book(ctx, []*rules.Decision{d}, unchecked); err != nil {
 			return err
 		}

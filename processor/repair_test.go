@@ -55,7 +55,7 @@ func TestARebuildDoesNotPayWhatTheLedgerHasForgotten(t *testing.T) {
 	}
 	s.latest = 1 << 62
 	s.members.add(memberHash("a"))
-	s.window.reset(progress{heads: s.heads})
+	s.window.reset(progress{positions: s.positions})
 	next := decided(t, s, clearing("a", "e9", "p9", 10_000))
 	if len(next.Instructions) != 1 || next.Instructions[0].AmountMinor != 300 {
 		t.Errorf("the next purchase, of 3.00 EUR, pays %+v", next.Instructions)
@@ -64,7 +64,7 @@ func TestARebuildDoesNotPayWhatTheLedgerHasForgotten(t *testing.T) {
 	s, ledger, _, world = repairWorld(t)
 	clear(ledger.instructions)
 	lines := len(ledger.accruals)
-	found, err := s.ClaimAndRepair(t.Context(), someoneRepairs)
+	found, err := s.AcquireAndRepair(t.Context(), someoneRepairs)
 	if !errors.Is(err, ErrWouldPay) || len(world.paid)+len(ledger.instructions)+len(ledger.actions) > 0 || len(ledger.accruals) != lines {
 		t.Fatalf("a repair that may not pay: %v, pays %+v", err, world.paid)
 	}
@@ -95,7 +95,7 @@ func TestARepairPutsInstructionsBackThatTheBankWasGiven(t *testing.T) {
 		}
 		return nil
 	}
-	found, err := s.ClaimAndRepair(t.Context(), &repair)
+	found, err := s.AcquireAndRepair(t.Context(), &repair)
 	if err != nil || found.Refilled != len(given) || len(found.Differences) > 0 || len(world.paid) > 0 {
 		t.Fatalf("%+v, %v, pays %+v", found, err, world.paid)
 	}
@@ -122,7 +122,7 @@ func TestNoTwoRepairsShareAnID(t *testing.T) {
 	repair.MayPay = true
 	for _, lost := range []string{"p1 p4", "p4"} {
 		lose(lost)
-		found, err := s.ClaimAndRepair(t.Context(), &repair)
+		found, err := s.AcquireAndRepair(t.Context(), &repair)
 		if err != nil || found.Number != redis.epoch || len(found.Differences) != 1 {
 			t.Fatalf("%+v, %v", found, err)
 		}
@@ -155,7 +155,7 @@ func TestARepairMakesStatesAnewThatCannotBeRead(t *testing.T) {
 		}
 	}
 	redis.damages = true
-	found, err := s.ClaimAndRepair(t.Context(), someoneRepairs)
+	found, err := s.AcquireAndRepair(t.Context(), someoneRepairs)
 	if err != nil || len(found.Differences) != 1 || len(world.paid) > 0 {
 		t.Fatalf("%+v, %v, pays %+v", found, err, world.paid)
 	}
@@ -200,7 +200,7 @@ func TestRecordsAfterARebuildTakeNothingBackThatTheLedgerHasForgottenTheEventsOf
 		}
 		s.latest = 1 << 62
 		s.members.add(memberHash("a"))
-		s.window.reset(progress{heads: s.heads})
+		s.window.reset(progress{positions: s.positions})
 		next := decided(t, s, clearing("a", "e9", "p9", 10_000))
 		for _, a := range next.Accruals {
 			if a.TransactionID != "p9" {
@@ -224,7 +224,7 @@ func TestDifferencesAreFoundWithoutTouchingAnything(t *testing.T) {
 			delete(ledger.accruals, id)
 		}
 	}
-	s.edges.Accounts, s.edges.Payer, s.edges.Teller = nil, nil, nil
+	s.ports.Accounts, s.ports.Instructions, s.ports.Referrals = nil, nil, nil
 	var found []*Difference
 	all, err := s.Differences(t.Context(), func(d *Difference) error { found = append(found, d); return nil })
 	if err != nil || all.InFlight != 0 || len(all.Holes) != 0 || len(found) != 1 {

@@ -28,7 +28,7 @@ type unreadable struct {
 	undecided map[string]uint64
 }
 
-func (u *unreadable) add(refs *referrer, id string, err error) {
+func (u *unreadable) add(refs *accountRefs, id string, err error) {
 	if u.ids == nil {
 		u.ids, u.first = make(map[rules.AccountRef]string), err
 	}
@@ -80,8 +80,8 @@ func (s *Shard) restoreAll(ctx context.Context, unread *unreadable) error {
 func (s *Shard) restore(ctx context.Context, unread *unreadable) error {
 	unread.states = make(map[string][]byte, len(unread.ids))
 	r := rebuild{shard: s, marker: rules.Marker{LastSeq: s.lastSeq}}
-	defer s.engine.SetBudgets(s.purse)
-	err := s.edges.Ledger.HistoriesOf(ctx, s.source.Shard(), slices.Collect(maps.Keys(unread.ids)), func(h *rules.AccountHistory) error {
+	defer s.engine.SetBudgets(s.leases)
+	err := s.ports.Ledger.HistoriesOf(ctx, s.source.Shard(), slices.Collect(maps.Keys(unread.ids)), func(h *rules.AccountHistory) error {
 		id, wanted := unread.ids[h.Ref]
 		if !wanted || len(h.Set) == 0 {
 			return nil
@@ -110,10 +110,10 @@ func (s *Shard) restore(ctx context.Context, unread *unreadable) error {
 // ledger does not know it.
 func (s *Shard) untilSettled(ctx context.Context) error {
 	const look = 10 * time.Millisecond
-	waiting := s.pulse.begin("settle before accounts are restored", s.edges.Now())
+	waiting := s.pulse.begin("settle before accounts are restored", s.ports.Now())
 	defer s.pulse.end(waiting)
-	for s.backlog.unsettled() > 0 {
-		waiting.turned.Store(s.edges.Now().UnixNano())
+	for s.backlog.undelivered() > 0 {
+		waiting.turned.Store(s.ports.Now().UnixNano())
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -32,8 +32,8 @@ type Refused struct {
 func (s *Shard) SetAside(ctx context.Context, sure bool) (_ []Refused, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	claim, err := s.claimEpoch(ctx, func(ctx context.Context) (Claim, error) {
-		return s.edges.Accounts.ClaimLeased(ctx, s.source.Shard(), holder("ristourne outbox set-aside"), leaseTime)
+	claim, err := s.acquireEpoch(ctx, func(ctx context.Context) (Acquired, error) {
+		return s.ports.Accounts.AcquireLeased(ctx, s.source.Shard(), holder("ristourne outbox set-aside"), leaseTime)
 	})
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (s *Shard) SetAside(ctx context.Context, sure bool) (_ []Refused, err error
 	defer func() {
 		giving, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer stop()
-		err = errors.Join(err, s.edges.Accounts.RenewLease(giving, s.source.Shard(), claim.Epoch, 0))
+		err = errors.Join(err, s.ports.Accounts.RenewLease(giving, s.source.Shard(), claim.Epoch, 0))
 	}()
 	decisions := make([]*rules.Decision, len(claim.Outbox))
 	for i, blob := range claim.Outbox {
@@ -82,7 +82,9 @@ func (s *Shard) carryOneByOne(ctx context.Context, d *rules.Decision) ([]Refused
 	var refused []Refused
 	for i := range d.Instructions {
 		x := &d.Instructions[i]
-		err, fatal := s.unlessRefused(ctx, "pay", func(ctx context.Context) error { return s.edges.Payer.Pay(ctx, d.Instructions[i:i+1]) })
+		err, fatal := s.unlessRefused(ctx, "pay", func(ctx context.Context) error {
+			return s.ports.Instructions.WriteInstructions(ctx, d.Instructions[i:i+1])
+		})
 		if fatal != nil {
 			return refused, fatal
 		}
@@ -95,7 +97,7 @@ func (s *Shard) carryOneByOne(ctx context.Context, d *rules.Decision) ([]Refused
 	}
 	for i := range d.Referrals {
 		x := &d.Referrals[i]
-		err, fatal := s.unlessRefused(ctx, "tell", func(ctx context.Context) error { return s.edges.Teller.Tell(ctx, d.Referrals[i:i+1]) })
+		err, fatal := s.unlessRefused(ctx, "tell", func(ctx context.Context) error { return s.ports.Referrals.Publish(ctx, d.Referrals[i:i+1]) })
 		if fatal != nil {
 			return refused, fatal
 		}
@@ -125,12 +127,8 @@ func (s *Shard) refusedLetter(what string, refused error, cause *rules.Cause, co
 	if err != nil {
 		panic(fmt.Sprintf("a %s can't be written as JSON: %v", what, err)) // it holds texts and numbers alone
 	}
-	topics := map[rules.CauseKind]int{
-		rules.CauseEvent: rules.TopicTransactions, rules.CauseFact: rules.TopicFacts,
-		rules.CauseResult: rules.TopicResults, rules.CauseReferral: rules.TopicReferrals,
-	}
 	return rules.DeadLetter{
-		Topic: s.options.Topics[topics[cause.Kind]], Partition: cause.Partition, Offset: cause.Offset, Timestamp: cause.RecordedAt,
+		Topic: s.options.Topics[cause.Kind.Topic()], Partition: cause.Partition, Offset: cause.Offset, Timestamp: cause.RecordedAt,
 		Reason: "refused", Field: what, Detail: "it was decided and could not be sent: " + refused.Error() + "; carry it out by hand",
 		Value: value, Size: len(value), SHA256: sha256.Sum256(value),
 	}
@@ -145,5 +143,5 @@ func (s *Shard) keepRefused(ctx context.Context, refused []Refused) error {
 		letters[i] = refused[i].letter
 		s.log.Error("set aside: a person carries it out", "batch", refused[i].Batch, "what", refused[i].What, "id", refused[i].ID, "error", refused[i].Err)
 	}
-	return s.retry(ctx, "dead letters", func(ctx context.Context) error { return s.edges.DeadLetters.Write(ctx, letters) })
+	return s.retry(ctx, "dead letters", func(ctx context.Context) error { return s.ports.DeadLetters.Write(ctx, letters) })
 }

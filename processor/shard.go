@@ -26,15 +26,15 @@ type Catalogue interface {
 	Await(ctx context.Context, t rules.Instant) error
 }
 
-// Edges are the parts of the world that a shard touches.
-type Edges struct {
-	Accounts    Accounts
-	Ledger      Ledger
-	Payer       Payer
-	Teller      Teller
-	DeadLetters DeadLetters
-	Catalogue   Catalogue
-	Now         func() time.Time
+// Ports are the parts of the world that a shard touches.
+type Ports struct {
+	Accounts     Accounts
+	Ledger       Ledger
+	Instructions InstructionWriter
+	Referrals    ReferralPublisher
+	DeadLetters  DeadLetters
+	Catalogue    Catalogue
+	Now          func() time.Time
 }
 
 // Options bound a shard's work. All are needed; DefaultOptions has good ones.
@@ -73,25 +73,25 @@ func DefaultOptions() Options {
 // Settle by turns. Decide and Settle may run in two goroutines.
 type Shard struct {
 	source  Source
-	edges   Edges
+	ports   Ports
 	options Options
 	metrics *Metrics
 	log     *slog.Logger
 
 	engine  *engine.Engine
 	decoder *wire.Decoder
-	refs    *referrer
-	purse   *purse
+	refs    *accountRefs
+	leases  *budgetLeases
 	layout  feed.Layout // by which accounts lie in shards; zero: not known, and not asked
 
-	epoch    int64
-	heads    rules.Heads // saved
-	batch    uint64      // number of the last saved batch
-	lastSeq  uint64
-	members  filter
-	known    filter
-	snapshot *engine.Snapshot
-	complete rules.Instant // the snapshot is complete for purchases before it
+	epoch     int64
+	positions rules.Positions // saved
+	batch     uint64          // number of the last saved batch
+	lastSeq   uint64
+	members   filter
+	known     filter
+	snapshot  *engine.Snapshot
+	complete  rules.Instant // the snapshot is complete for purchases before it
 
 	feedBatch feed.Batch
 	from      int // record of the batch with which the window begins
@@ -116,20 +116,20 @@ type Shard struct {
 const clockAhead = 5 * time.Minute
 
 // NewShard makes a shard that owns nothing yet.
-func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log *slog.Logger) *Shard {
+func NewShard(source Source, edges Ports, options Options, metrics *Metrics, log *slog.Logger) *Shard {
 	s := &Shard{
-		source: source, edges: edges, options: options, metrics: metrics,
-		log:     log.With("shard", source.Shard()),
-		engine:  engine.New(nil),
-		decoder: wire.NewDecoder(wire.Options{}),
-		refs:    newReferrer(options.AccountRefKey),
-		purse:   newPurse(metrics, edges.Now),
-		window:  newWindow(),
-		heads:   rules.NoHeads,
-		pulse:   newPulse(edges.Now()),
+		source: source, ports: edges, options: options, metrics: metrics,
+		log:       log.With("shard", source.Shard()),
+		engine:    engine.New(nil),
+		decoder:   wire.NewDecoder(wire.Options{}),
+		refs:      newAccountRefs(options.AccountRefKey),
+		leases:    newBudgetLeases(metrics, edges.Now),
+		window:    newWindow(),
+		positions: rules.NoPositions,
+		pulse:     newPulse(edges.Now()),
 	}
 	s.stamps = newStamps(options.Topics, source.Shard(), metrics, s.log)
-	s.engine.SetBudgets(s.purse)
+	s.engine.SetBudgets(s.leases)
 	s.useCatalogue()
 	return s
 }
@@ -137,13 +137,13 @@ func NewShard(source Source, edges Edges, options Options, metrics *Metrics, log
 // Run claims the shard and takes its records until ctx ends or the shard is
 // lost (ErrFenced).
 func (s *Shard) Run(ctx context.Context) error {
-	if err := s.Claim(ctx); err != nil {
+	if err := s.Acquire(ctx); err != nil {
 		return err
 	}
-	settling, stop := outlive(ctx, s.options.DrainTimeout)
+	settling, stop := withGrace(ctx, s.options.DrainTimeout)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	settlements := make(chan Settlement, s.options.MaxAhead)
+	settlements := make(chan SavedBatch, s.options.MaxAhead)
 	group.Go(guarded(func() error {
 		defer close(settlements)
 		for {
@@ -154,7 +154,7 @@ func (s *Shard) Run(ctx context.Context) error {
 	}))
 	group.Go(guarded(func() error {
 		for first := range settlements {
-			if err := s.Settle(settling, drain(first, settlements)...); err != nil {
+			if err := s.Deliver(settling, drain(first, settlements)...); err != nil {
 				return err
 			}
 		}
@@ -163,10 +163,10 @@ func (s *Shard) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// outlive is a context that goes on for a while after its parent has ended: a
+// withGrace is a context that goes on for a while after its parent has ended: a
 // shard that must stop still settles what it has decided, so that the next
 // owner finds an empty outbox.
-func outlive(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+func withGrace(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() { time.AfterFunc(grace, cancel) })
 	return ctx, func() { stop(); cancel() }
@@ -174,8 +174,8 @@ func outlive(parent context.Context, grace time.Duration) (context.Context, cont
 
 // drain takes what waits behind first, without waiting for more: a slow sink
 // gets larger batches.
-func drain(first Settlement, queue <-chan Settlement) []Settlement {
-	taken := []Settlement{first}
+func drain(first SavedBatch, queue <-chan SavedBatch) []SavedBatch {
+	taken := []SavedBatch{first}
 	for {
 		select {
 		case next, open := <-queue:
@@ -189,31 +189,31 @@ func drain(first Settlement, queue <-chan Settlement) []Settlement {
 	}
 }
 
-// Settlement is a saved batch that must be booked, paid, told and committed.
-type Settlement struct {
-	batch  uint64
-	heads  rules.Heads
-	outbox []byte // what was saved, byte for byte; nil: the batch moved heads alone
+// SavedBatch is a saved batch that must be booked, paid, told and committed.
+type SavedBatch struct {
+	batch     uint64
+	positions rules.Positions
+	outbox    []byte // what was saved, byte for byte; nil: the batch moved heads alone
 }
 
 // Decide takes the next records from the feed to the saved outbox, and hands
 // what is to be settled to queue.
-func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
-	reading := s.pulse.begin("read", s.edges.Now())
+func (s *Shard) Decide(ctx context.Context, queue chan<- SavedBatch) error {
+	reading := s.pulse.begin("read", s.ports.Now())
 	err := s.source.Next(ctx, &s.feedBatch)
 	s.pulse.end(reading)
 	if err != nil {
 		return fmt.Errorf("read the input topics: %w", err)
 	}
 	if len(s.feedBatch.Records) == 0 && s.backlog.oldest() == 0 && s.lag() == 0 {
-		s.move()
+		s.noteProgress()
 	}
 	if err := s.lookIsDue(ctx); err != nil {
 		return err
 	}
 	s.useCatalogue()
 	s.decoder.Reset()
-	now := s.edges.Now()
+	now := s.ports.Now()
 	s.latest = now.Add(clockAhead).UnixMilli()
 	s.stamps.look(s.feedBatch.Records, now)
 	s.stamps.readToEnd(s.source)
@@ -227,9 +227,9 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 		}
 		last := s.from+next == len(s.feedBatch.Records)
 		if last {
-			w.heads = headsAfter(w.heads, s.feedBatch.Next)
+			w.positions = positionsAfter(w.positions, s.feedBatch.Next)
 		}
-		if w.mustSave() || s.commitIsDue(w) || w.holds {
+		if w.mustSave() || s.commitIsDue(w) || w.waits {
 			err := s.finish(ctx, w, queue)
 			if errors.Is(err, errTooLarge) {
 				most = windowLimits{accounts: max(1, len(w.accounts)/2), work: max(1, len(w.work)/2)}
@@ -252,18 +252,18 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- Settlement) error {
 // what was saved last: else a Redis that was emptied, or another owner, would be
 // noticed by the next record alone, which may come in the night.
 func (s *Shard) lookIsDue(ctx context.Context) error {
-	now := s.edges.Now()
+	now := s.ports.Now()
 	if len(s.feedBatch.Records) > 0 || now.Sub(s.lastSave) < s.options.LookInterval || now.Sub(s.lastLook) < s.options.LookInterval {
 		return nil // what comes is saved soon, and that tells
 	}
 	s.lastLook = now
 	return s.retry(ctx, "look", func(ctx context.Context) error {
-		return s.edges.Accounts.Intact(ctx, s.source.Shard(), s.epoch, s.heads, s.batch)
+		return s.ports.Accounts.Intact(ctx, s.source.Shard(), s.epoch, s.positions, s.batch)
 	})
 }
 
 // finish takes a matched window from its accounts to the queue.
-func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) error {
+func (s *Shard) finish(ctx context.Context, w *window, queue chan<- SavedBatch) error {
 	if err := s.load(ctx, w); err != nil {
 		return err
 	}
@@ -273,7 +273,7 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 	if err := s.encode(w); err != nil {
 		return err
 	}
-	if err := s.setAside(ctx, w); err != nil {
+	if err := s.writeDeadLetters(ctx, w); err != nil {
 		return err
 	}
 	settlement, err := s.save(ctx, w)
@@ -281,7 +281,7 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 		return err
 	}
 	s.backlog.saves()
-	w.reset(progress{heads: s.heads})
+	w.reset(progress{positions: s.positions})
 	select {
 	case queue <- settlement: // also when ctx has ended, where there is room
 		return nil
@@ -295,10 +295,10 @@ func (s *Shard) finish(ctx context.Context, w *window, queue chan<- Settlement) 
 	}
 }
 
-// Settle books, pays, tells and commits saved batches, oldest first, and then deletes
+// Deliver books, pays, tells and commits saved batches, oldest first, and then deletes
 // them from the outbox. It decodes what was saved, so that the usual way and
 // the way after a crash are one.
-func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
+func (s *Shard) Deliver(ctx context.Context, batches ...SavedBatch) error {
 	decisions := make([]*rules.Decision, 0, len(batches))
 	for i := range batches {
 		if batches[i].outbox == nil {
@@ -310,25 +310,25 @@ func (s *Shard) Settle(ctx context.Context, batches ...Settlement) error {
 		}
 		decisions = append(decisions, d)
 	}
-	if err := s.deliver(ctx, decisions); err != nil {
+	if err := s.bookAndSend(ctx, decisions); err != nil {
 		return err
 	}
 	newest := batches[len(batches)-1]
-	if err := s.commit(ctx, newest.heads, newest.batch); err != nil {
+	if err := s.commit(ctx, newest.positions, newest.batch); err != nil {
 		return err
 	}
-	s.backlog.settles(len(batches))
-	s.move()
+	s.backlog.delivers(len(batches))
+	s.noteProgress()
 	if len(decisions) == 0 {
 		return nil
 	}
 	return s.clear(ctx, newest.batch)
 }
 
-// deliver lets what was decided out into the world: it books, pays and tells.
+// bookAndSend lets what was decided out into the world: it books, pays and tells.
 // Before each try of each step it asks Redis whether the batches are still
 // decided: a try may come hours after the one before.
-func (s *Shard) deliver(ctx context.Context, decisions []*rules.Decision) error {
+func (s *Shard) bookAndSend(ctx context.Context, decisions []*rules.Decision) error {
 	if len(decisions) == 0 {
 		return nil
 	}
@@ -337,12 +337,12 @@ func (s *Shard) deliver(ctx context.Context, decisions []*rules.Decision) error 
 	// another order.
 	newest := decisions[len(decisions)-1].Batch
 	holds := func(ctx context.Context) error {
-		if err := s.edges.Accounts.Holds(ctx, s.source.Shard(), s.epoch, newest); err != nil {
+		if err := s.ports.Accounts.Holds(ctx, s.source.Shard(), s.epoch, newest); err != nil {
 			return fmt.Errorf("ask whether batch %d is still decided: %w", newest, err)
 		}
 		return nil
 	}
-	for _, step := range []func(context.Context, []*rules.Decision, check) error{s.book, s.pay, s.tell} {
+	for _, step := range []func(context.Context, []*rules.Decision, check) error{s.book, s.writeInstructions, s.publishReferrals} {
 		if err := step(ctx, decisions, holds); err != nil {
 			return err
 		}
@@ -358,17 +358,17 @@ func unchecked(context.Context) error { return nil }
 
 func (s *Shard) book(ctx context.Context, decisions []*rules.Decision, holds check) error {
 	return s.checked(ctx, "book", holds, func(ctx context.Context) error {
-		return s.edges.Ledger.Book(ctx, decisions...)
+		return s.ports.Ledger.Book(ctx, decisions...)
 	})
 }
 
-func (s *Shard) pay(ctx context.Context, decisions []*rules.Decision, holds check) error {
+func (s *Shard) writeInstructions(ctx context.Context, decisions []*rules.Decision, holds check) error {
 	for _, d := range decisions {
 		if len(d.Instructions) == 0 {
 			continue
 		}
 		err := s.checked(ctx, "pay", holds, func(ctx context.Context) error {
-			return s.edges.Payer.Pay(ctx, d.Instructions)
+			return s.ports.Instructions.WriteInstructions(ctx, d.Instructions)
 		})
 		if err != nil {
 			return err
@@ -377,13 +377,13 @@ func (s *Shard) pay(ctx context.Context, decisions []*rules.Decision, holds chec
 	return nil
 }
 
-func (s *Shard) tell(ctx context.Context, decisions []*rules.Decision, holds check) error {
+func (s *Shard) publishReferrals(ctx context.Context, decisions []*rules.Decision, holds check) error {
 	for _, d := range decisions {
 		if len(d.Referrals) == 0 {
 			continue
 		}
 		err := s.checked(ctx, "tell", holds, func(ctx context.Context) error {
-			return s.edges.Teller.Tell(ctx, d.Referrals)
+			return s.ports.Referrals.Publish(ctx, d.Referrals)
 		})
 		if err != nil {
 			return err
@@ -403,22 +403,22 @@ func (s *Shard) checked(ctx context.Context, step string, holds check, do func(c
 }
 
 // commit is of what is booked: up to a batch that the ledger has the marker of.
-func (s *Shard) commit(ctx context.Context, heads rules.Heads, batch uint64) error {
+func (s *Shard) commit(ctx context.Context, heads rules.Positions, batch uint64) error {
 	return s.retry(ctx, "commit", func(ctx context.Context) error {
-		return s.source.Commit(ctx, feed.Offsets(heads), batch)
+		return s.source.Commit(ctx, heads, batch)
 	})
 }
 
 func (s *Shard) clear(ctx context.Context, upToBatch uint64) error {
 	return s.retry(ctx, "clear", func(ctx context.Context) error {
-		return s.edges.Accounts.Clear(ctx, s.source.Shard(), s.epoch, upToBatch)
+		return s.ports.Accounts.Clear(ctx, s.source.Shard(), s.epoch, upToBatch)
 	})
 }
 
 // useCatalogue swaps in the newest snapshot.
 func (s *Shard) useCatalogue() {
 	var snapshot *engine.Snapshot
-	if snapshot, s.complete = s.edges.Catalogue.Current(); snapshot == s.snapshot {
+	if snapshot, s.complete = s.ports.Catalogue.Current(); snapshot == s.snapshot {
 		return
 	}
 	s.snapshot = snapshot
@@ -426,8 +426,8 @@ func (s *Shard) useCatalogue() {
 	s.decoder.SetCardTokenRanges(snapshot.CardTokenRanges())
 }
 
-// move notes that the shard goes on.
-func (s *Shard) move() { s.pulse.moved.Store(s.edges.Now().UnixNano()) }
+// noteProgress notes that the shard goes on.
+func (s *Shard) noteProgress() { s.pulse.progressedAt.Store(s.ports.Now().UnixNano()) }
 
 // lag is how many records of all topics wait to be read, as far as is known.
 func (s *Shard) lag() (records int64) {
@@ -440,11 +440,11 @@ func (s *Shard) lag() (records int64) {
 }
 
 func (s *Shard) commitIsDue(w *window) bool {
-	return w.heads != s.heads && s.edges.Now().Sub(s.lastSave) >= s.options.CommitInterval
+	return w.positions != s.positions && s.ports.Now().Sub(s.lastSave) >= s.options.CommitInterval
 }
 
-// headsAfter keeps what is known where the feed has no position yet.
-func headsAfter(heads rules.Heads, next feed.Offsets) rules.Heads {
+// positionsAfter keeps what is known where the feed has no position yet.
+func positionsAfter(heads rules.Positions, next rules.Positions) rules.Positions {
 	for i := range heads {
 		heads[i] = max(heads[i], next[i])
 	}

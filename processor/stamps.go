@@ -25,8 +25,8 @@ type stamps struct {
 	log     *slog.Logger
 
 	now    int64                  // milliseconds since 1970, of the batch at hand
-	after  [feed.NumTopics]int64  // its records were appended after this; 0: nobody knows
-	next   [feed.NumTopics]int64  // the same of the batch that follows
+	after  [rules.NumTopics]int64 // its records were appended after this; 0: nobody knows
+	next   [rules.NumTopics]int64 // the same of the batch that follows
 	warned [rules.NumTopics]int64 // when it was last said in the log
 }
 
@@ -47,8 +47,8 @@ func newStamps(topics [rules.NumTopics]string, shard int32, metrics *Metrics, lo
 // costs here: no I/O, no allocation.
 func (s *stamps) look(records []feed.Record, now time.Time) {
 	s.now, s.after = now.UnixMilli(), s.next
-	var farthest [feed.NumTopics]int64
-	var seen, off [feed.NumTopics]int64
+	var farthest [rules.NumTopics]int64
+	var seen, off [rules.NumTopics]int64
 	for i := range records {
 		r := &records[i]
 		seen[r.Topic]++
@@ -60,7 +60,7 @@ func (s *stamps) look(records []feed.Record, now time.Time) {
 			off[r.Topic]++
 		}
 	}
-	for t := range feed.NumTopics {
+	for t := range rules.NumTopics {
 		if seen[t] > 0 {
 			s.tell(t, farthest[t], off[t])
 		}
@@ -81,7 +81,7 @@ func (s *stamps) age(r *feed.Record) int64 {
 	return 0
 }
 
-func (s *stamps) tell(t feed.Topic, farthest, off int64) {
+func (s *stamps) tell(t rules.Topic, farthest, off int64) {
 	s.metrics.stampAge.WithLabelValues(s.topics[t], s.shard).Set(float64(farthest) / 1000)
 	if off == 0 {
 		return

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ristourne/processor/feed"
+	"ristourne/rules"
 )
 
 // stampedSource gives batches of transactions with the timestamps that a test
@@ -23,7 +24,7 @@ type stampedSource struct {
 }
 
 func (s *stampedSource) Next(_ context.Context, b *feed.Batch) error {
-	b.Records, b.Next = b.Records[:0], feed.Offsets{-1, -1, -1, -1}
+	b.Records, b.Next = b.Records[:0], rules.Positions{-1, -1, -1, -1}
 	for i, stamp := range s.stamps {
 		r := authorizations(1, func(int) string { return "9000000000" })[0]
 		r.Offset, r.Time = int64(i), stamp
@@ -33,8 +34,8 @@ func (s *stampedSource) Next(_ context.Context, b *feed.Batch) error {
 	return nil
 }
 
-func (s *stampedSource) ReadToEnd() (ends [feed.NumTopics]time.Time) {
-	ends[feed.Transactions] = s.readToEnd
+func (s *stampedSource) ReadToEnd() (ends [rules.NumTopics]time.Time) {
+	ends[rules.TopicTransactions] = s.readToEnd
 	return ends
 }
 
@@ -50,11 +51,11 @@ func newStampedShard(t *testing.T) *stampedShard {
 	t.Helper()
 	s := &stampedShard{source: &stampedSource{}, clock: new(handClock)}
 	s.clock.advance(1_800_000_000 * time.Second)
-	edges := pureEdges(t, aTown())
+	edges := purePorts(t, aTown())
 	edges.Now = s.clock.now
 	options := DefaultOptions()
 	options.AccountRefKey, options.CommitInterval = make([]byte, 32), 1<<62
-	options.Topics[feed.Transactions] = "card.transactions"
+	options.Topics[rules.TopicTransactions] = "card.transactions"
 	s.Shard = NewShard(s.source, edges, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(&s.log, nil)))
 	s.lastSave = s.clock.now() // nothing is to be committed
 	return s

@@ -34,7 +34,7 @@ func (s *Shard) warnOfStrangers(u strangers) {
 	}
 	s.metrics.unknownProgrammes.Add(float64(u.enrolments))
 	s.unsaid += u.enrolments
-	now := s.edges.Now()
+	now := s.ports.Now()
 	if now.Sub(s.saidAt) < unknownProgrammePause {
 		return
 	}

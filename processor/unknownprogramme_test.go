@@ -18,7 +18,7 @@ func TestEnrolmentsInAnUnknownProgrammeAreToldOf(t *testing.T) {
 	s := newSaleShard(t, 1_000)
 	clock, log := new(handClock), new(bytes.Buffer)
 	clock.advance(time.Hour)
-	s.edges.Now, s.log = clock.now, slog.New(slog.NewTextHandler(log, nil))
+	s.ports.Now, s.log = clock.now, slog.New(slog.NewTextHandler(log, nil))
 	enrol := func(account, programme string) feed.Record {
 		r := enrolment(account)
 		r.Value = bytes.Replace(r.Value, []byte(`"town"`), fmt.Appendf(nil, "%q", programme), 1)

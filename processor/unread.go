@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ristourne/processor/feed"
+	"ristourne/rules"
 )
 
 // unread is what lies in partitions that belong to no shard: they were added after
@@ -24,7 +25,7 @@ const unreadSaidEvery = time.Minute
 
 // tellUnread takes what was last found.
 func (p *Processor) tellUnread(partitions []feed.Unread) {
-	now := p.edges.Now()
+	now := p.ports.Now()
 	p.mu.Lock()
 	more := len(partitions) > len(p.unread.partitions)
 	p.unread.partitions = partitions
@@ -69,7 +70,7 @@ func (u *unread) differ() bool {
 		added[of.Topic]++
 	}
 	for _, n := range added {
-		if n*int(feed.NumTopics) != len(u.partitions) {
+		if n*int(rules.NumTopics) != len(u.partitions) {
 			return true
 		}
 	}

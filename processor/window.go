@@ -33,7 +33,7 @@ type window struct {
 	out            rules.Output
 	decision       rules.Decision
 	states         []AccountState
-	granted        []BudgetTotal
+	spent          []BudgetSpent
 	arena          []byte // account states, one behind the other
 	ends           []int
 	payloads       []byte
@@ -42,10 +42,10 @@ type window struct {
 
 // progress is how far a window has come, and what is counted on the way.
 type progress struct {
-	heads  rules.Heads // after the window
-	fates  [rules.NumFates]int64
-	oldest int64 // when its first record came, in milliseconds, as far as its timestamp is believed; 0: none
-	holds  bool  // the record behind it waits for its catalogue: save first
+	positions rules.Positions // after the window
+	fates     [rules.NumFates]int64
+	oldest    int64 // when its first record came, in milliseconds, as far as its timestamp is believed; 0: none
+	waits     bool  // the record behind it waits for its catalogue: save first
 	strangers
 }
 
@@ -69,7 +69,7 @@ type account struct {
 }
 
 func newWindow() window {
-	return window{slots: make(map[string]int), progress: progress{heads: rules.NoHeads}}
+	return window{slots: make(map[string]int), progress: progress{positions: rules.NoPositions}}
 }
 
 // reset empties the window, to go on from p.
@@ -81,7 +81,7 @@ func (w *window) reset(p progress) {
 	w.accounts, w.ids, w.values = w.accounts[:0], w.ids[:0], w.values[:0]
 	w.decision = rules.Decision{Accounts: w.decision.Accounts, Set: w.decision.Set, Results: w.decision.Results[:0]}
 	w.undecide()
-	w.states, w.arena, w.ends, w.granted = w.states[:0], w.arena[:0], w.ends[:0], w.granted[:0]
+	w.states, w.arena, w.ends, w.spent = w.states[:0], w.arena[:0], w.ends[:0], w.spent[:0]
 }
 
 // undecide empties what deciding fills.
@@ -120,7 +120,7 @@ func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mos
 		}
 		fault, err := s.takeRecord(ctx, w, r)
 		if errors.Is(err, errHold) {
-			w.holds = true
+			w.waits = true
 			return i, nil
 		}
 		if err != nil {
@@ -129,7 +129,7 @@ func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mos
 		if fault != nil {
 			w.deadLetter(s.options.Topics[r.Topic], s.source.Shard(), r, fault)
 		}
-		w.heads[r.Topic] = r.Offset + 1
+		w.positions[r.Topic] = r.Offset + 1
 	}
 	return len(records), nil
 }
@@ -138,11 +138,11 @@ func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, mos
 // not be waited for, or that what the window holds must be saved before (errHold).
 func (s *Shard) takeRecord(ctx context.Context, w *window, r *feed.Record) (*wire.Fault, error) {
 	switch r.Topic {
-	case feed.Facts:
+	case rules.TopicFacts:
 		return s.takeFact(w, r), nil
-	case feed.Referrals:
+	case rules.TopicReferrals:
 		return s.takeReferral(ctx, w, r)
-	case feed.Results:
+	case rules.TopicResults:
 		return s.takeResult(w, r), nil
 	default:
 		return s.takeEvent(ctx, w, r)
@@ -158,7 +158,7 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 			w.events = w.events[:len(w.events)-1]
 		}
 	}()
-	if fault := s.placed(r, s.decoder.Event(r.Value, r.Key, s.stamps.of(s.decoder, r), ev)); fault != nil {
+	if fault := s.checkShard(r, s.decoder.Event(r.Value, r.Key, s.stamps.of(s.decoder, r), ev)); fault != nil {
 		return fault, nil
 	}
 	if ev.Declined {
@@ -180,7 +180,7 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 	}
 	keep = true
 	ev.ContentHash = wire.HashEvent(ev)
-	s.remember(member, ev)
+	s.addKnown(member, ev)
 	w.work = append(w.work, work{
 		slot: w.slot(ev.AccountID, member), at: len(w.events) - 1, record: *r,
 		cause: s.cause(rules.CauseEvent, ev.ID, r),
@@ -202,10 +202,10 @@ func (s *Shard) concerns(member uint64, ev *rules.Event) bool {
 		ev.OriginalTransactionID != "" && s.known.has(knownHash(member, ev.OriginalTransactionID))
 }
 
-// remember makes the event's ids known to later events of this window and of
+// addKnown makes the event's ids known to later events of this window and of
 // those that follow. What turns out to be no part of the set stays in the
 // filter until the next claim; it costs a look.
-func (s *Shard) remember(member uint64, ev *rules.Event) {
+func (s *Shard) addKnown(member uint64, ev *rules.Event) {
 	var hashes [3]uint64
 	for _, hash := range appendKnown(hashes[:0], member, ev) {
 		s.known.add(hash)
@@ -215,7 +215,7 @@ func (s *Shard) remember(member uint64, ev *rules.Event) {
 func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 	w.facts = grow(w.facts)
 	f := &w.facts[len(w.facts)-1]
-	if fault := s.placed(r, s.decoder.Fact(r.Value, r.Key, s.stamps.of(s.decoder, r), f)); fault != nil {
+	if fault := s.checkShard(r, s.decoder.Fact(r.Value, r.Key, s.stamps.of(s.decoder, r), f)); fault != nil {
 		w.facts = w.facts[:len(w.facts)-1]
 		return fault
 	}
@@ -237,7 +237,7 @@ func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*wire.Fault, error) {
 	w.referrals = grow(w.referrals)
 	f := &w.referrals[len(w.referrals)-1]
-	fault := s.placed(r, s.decoder.Referral(r.Value, r.Key, s.latest, f))
+	fault := s.checkShard(r, s.decoder.Referral(r.Value, r.Key, s.latest, f))
 	var err error
 	if fault == nil {
 		err = s.awaitCatalogue(ctx, w, r, f.PurchasedAt, true)
@@ -256,7 +256,7 @@ func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*w
 
 func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
 	var result rules.Result
-	if fault := s.placed(r, s.decoder.Result(r.Value, r.Key, s.stamps.of(s.decoder, r), &result)); fault != nil {
+	if fault := s.checkShard(r, s.decoder.Result(r.Value, r.Key, s.stamps.of(s.decoder, r), &result)); fault != nil {
 		return fault
 	}
 	w.decision.Results = append(w.decision.Results, rules.ResultRow{
@@ -267,10 +267,10 @@ func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
 	return nil
 }
 
-// placed finds the fault of a sound record that belongs to another shard: its
+// checkShard finds the fault of a sound record that belongs to another shard: its
 // account's state isn't here, so that the account would be split in two. The key
 // is the account's id by now.
-func (s *Shard) placed(r *feed.Record, fault *wire.Fault) *wire.Fault {
+func (s *Shard) checkShard(r *feed.Record, fault *wire.Fault) *wire.Fault {
 	if fault != nil || !s.layout.Known() {
 		return fault
 	}
@@ -312,7 +312,7 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 		return nil
 	}
 	err := s.retry(ctx, "load", func(ctx context.Context) (err error) {
-		w.values, err = s.edges.Accounts.Load(ctx, s.source.Shard(), w.ids, w.values[:0])
+		w.values, err = s.ports.Accounts.Load(ctx, s.source.Shard(), w.ids, w.values[:0])
 		return err
 	})
 	if err != nil {
@@ -371,19 +371,19 @@ func (a *account) read(value []byte) error {
 // more to give, stays so.
 func (s *Shard) decide(ctx context.Context, w *window) error {
 	before := undecided{w.progress, s.lastSeq, len(w.letters)}
-	s.purse.open()
+	s.leases.open()
 	for {
 		if err := s.decideAll(w); err != nil {
 			return err
 		}
-		short := s.purse.short()
+		short := s.leases.short()
 		if len(short) == 0 {
 			return nil
 		}
-		if err := s.draw(ctx, short); err != nil {
+		if err := s.reserve(ctx, short); err != nil {
 			return err
 		}
-		s.purse.again()
+		s.leases.again()
 		if err := s.undo(w, before); err != nil {
 			return err
 		}
@@ -438,7 +438,7 @@ func (s *Shard) decideOne(w *window, item *work) error {
 		return nil
 	}
 	ref := s.refs.ref(a.id)
-	s.refs.refer(&w.out, from, a.id, ref)
+	s.refs.fill(&w.out, from, a.id, ref)
 	s.lastSeq++
 	s.addRow(w, a, record, item.cause, verdict.Fate, ref)
 	row := &w.decision.Set[len(w.decision.Set)-1]
@@ -510,14 +510,14 @@ func (w *window) payload(record rules.Record) []byte {
 	return w.payloads[from:len(w.payloads):len(w.payloads)]
 }
 
-// setAside writes the window's dead letters, before anything that would move
+// writeDeadLetters writes the window's dead letters, before anything that would move
 // past them is saved: after a crash they are written again, never lost.
-func (s *Shard) setAside(ctx context.Context, w *window) error {
+func (s *Shard) writeDeadLetters(ctx context.Context, w *window) error {
 	if len(w.letters) == 0 {
 		return nil
 	}
 	err := s.retry(ctx, "dead letters", func(ctx context.Context) error {
-		return s.edges.DeadLetters.Write(ctx, w.letters)
+		return s.ports.DeadLetters.Write(ctx, w.letters)
 	})
 	if err != nil {
 		return err
@@ -535,7 +535,7 @@ func (s *Shard) encode(w *window) error {
 	w.outbox = nil
 	if !w.decision.Empty() {
 		w.decision.Shard, w.decision.Batch = s.source.Shard(), s.batch+1
-		w.decision.Heads, w.decision.LastSeq = w.heads, s.lastSeq
+		w.decision.Positions, w.decision.LastSeq = w.positions, s.lastSeq
 		w.outbox = outbox.Encode(nil, &w.decision)
 	}
 	if len(w.arena)+len(w.outbox) > s.options.MaxSaveBytes && len(w.work) > 1 {
@@ -546,27 +546,27 @@ func (s *Shard) encode(w *window) error {
 
 // save writes states, outbox, counts and heads with the batch's one script.
 // When it returns, the batch is decided.
-func (s *Shard) save(ctx context.Context, w *window) (Settlement, error) {
-	w.granted = s.purse.appendTotals(w.granted[:0])
-	settlement := Settlement{batch: s.batch, heads: w.heads, outbox: w.outbox}
+func (s *Shard) save(ctx context.Context, w *window) (SavedBatch, error) {
+	w.spent = s.leases.appendSpent(w.spent[:0])
+	settlement := SavedBatch{batch: s.batch, positions: w.positions, outbox: w.outbox}
 	if w.outbox != nil {
 		settlement.batch++
 	}
 	request := Save{
-		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.heads, Batch: settlement.batch, After: w.heads, LastSeq: s.lastSeq,
+		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.positions, Batch: settlement.batch, After: w.positions, LastSeq: s.lastSeq,
 		Accounts: w.states, Outbox: w.outbox, Fates: w.fates, Members: w.members, Known: w.known,
-		Granted: w.granted,
+		Spent: w.spent,
 	}
-	err := s.retry(ctx, "save", func(ctx context.Context) error { return s.edges.Accounts.Save(ctx, &request) })
+	err := s.retry(ctx, "save", func(ctx context.Context) error { return s.ports.Accounts.Save(ctx, &request) })
 	if err != nil {
-		return Settlement{}, err
+		return SavedBatch{}, err
 	}
-	s.heads, s.batch, s.lastSave = w.heads, settlement.batch, s.edges.Now()
+	s.positions, s.batch, s.lastSave = w.positions, settlement.batch, s.ports.Now()
 	s.metrics.countFates(&w.fates)
 	s.warnOfStrangers(w.strangers)
 	s.metrics.countRefunds(w.decision.Set)
 	s.metrics.countHoldouts(w.decision.Set)
-	s.purse.saved(s.source.Shard())
+	s.leases.saved(s.source.Shard())
 	return settlement, nil
 }
 

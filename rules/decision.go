@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"fmt"
 
 	"ristourne/rules/money"
 )
@@ -10,25 +11,59 @@ import (
 // must act. Whoever meets one goes on trying, and says so loudly.
 var ErrNeedsPerson = errors.New("needs a person")
 
-// The input topics of a shard, in the order in which a batch takes them: what
-// is known of members comes before what they bought.
+// Topic is one of the input topics of a shard, in the order in which a batch takes
+// them: what is known of members comes before what they bought. The order is stored,
+// in Redis and in the ledger: it never changes.
+type Topic uint8
+
+// The input topics.
 const (
-	TopicFacts = iota
+	TopicFacts Topic = iota
 	TopicReferrals
 	TopicResults
 	TopicTransactions
 	NumTopics
 )
 
-// Heads are, for each input topic of a shard, the next offset that was not
-// decided yet. -1: nothing was ever decided.
-type Heads [NumTopics]int64
+// String is the topic's role, not its name in Kafka.
+func (t Topic) String() string {
+	switch t {
+	case TopicFacts:
+		return "facts"
+	case TopicReferrals:
+		return "referrals"
+	case TopicResults:
+		return "results"
+	case TopicTransactions:
+		return "transactions"
+	default:
+		return fmt.Sprintf("Topic(%d)", uint8(t))
+	}
+}
 
-// NoHeads is where a shard begins.
-var NoHeads = Heads{-1, -1, -1, -1}
+// Topic is where records come from that are causes of this kind.
+func (k CauseKind) Topic() Topic {
+	switch k {
+	case CauseFact:
+		return TopicFacts
+	case CauseReferral:
+		return TopicReferrals
+	case CauseResult:
+		return TopicResults
+	default:
+		return TopicTransactions
+	}
+}
+
+// Positions are, for each input topic of a shard, the next offset: to be read, to
+// be committed, or that was not decided yet. -1: none is known.
+type Positions [NumTopics]int64
+
+// NoPositions is where a shard begins: nothing was ever decided.
+var NoPositions = Positions{-1, -1, -1, -1}
 
 // Before reports whether h misses anything that o has.
-func (h Heads) Before(o Heads) bool {
+func (h Positions) Before(o Positions) bool {
 	for i := range h {
 		if h[i] < o[i] {
 			return true
@@ -82,9 +117,9 @@ type ResultRow struct {
 // from the moment it is saved until it is booked, paid and committed.
 type Decision struct {
 	Shard        int32
-	Batch        uint64 // number of the batch in its shard, from 1, without gaps
-	Heads        Heads  // after the batch
-	LastSeq      uint64 // Seq of the shard's last set row after the batch
+	Batch        uint64    // number of the batch in its shard, from 1, without gaps
+	Positions    Positions // after the batch
+	LastSeq      uint64    // Seq of the shard's last set row after the batch
 	Accounts     []AccountRow
 	Set          []SetRow
 	Results      []ResultRow
@@ -102,10 +137,10 @@ func (d *Decision) Empty() bool {
 // Marker is the last row that is booked of a batch: everything up to it is in
 // the ledger.
 type Marker struct {
-	Shard   int32
-	Batch   uint64
-	Heads   Heads
-	LastSeq uint64
+	Shard     int32
+	Batch     uint64
+	Positions Positions
+	LastSeq   uint64
 }
 
 // AccountHistory is what the ledger's store knows of one account: enough to

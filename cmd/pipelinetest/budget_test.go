@@ -9,7 +9,6 @@ import (
 
 	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/catalog"
-	"ristourne/processor/feed"
 	"ristourne/rules"
 	"ristourne/rules/ledgertest"
 	"ristourne/rules/money"
@@ -70,7 +69,7 @@ func TestProcessesShareABudget(t *testing.T) {
 	c.terminate(t)
 
 	w.check(t)
-	granted, err := w.ledger.Granted(t.Context(), "campaign/sale")
+	granted, err := w.ledger.Spent(t.Context(), "campaign/sale")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +124,7 @@ func newSaleWorld(t *testing.T) *failoverWorld {
 func (w *failoverWorld) anyDecided(t *testing.T) bool {
 	t.Helper()
 	for shard := range w.shards {
-		if w.head(t, shard).Heads[feed.Transactions] > 0 {
+		if w.head(t, shard).Positions[rules.TopicTransactions] > 0 {
 			return true
 		}
 	}

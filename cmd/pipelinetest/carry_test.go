@@ -33,7 +33,7 @@ type carrier struct {
 	processor.Accounts
 	processor.Ledger
 	states   map[string][]byte
-	granted  map[rules.BudgetKey]int64
+	spent    map[rules.BudgetKey]int64
 	snapshot *engine.Snapshot
 	records  []feed.Record
 	carried  int
@@ -41,8 +41,8 @@ type carrier struct {
 	refused  error
 }
 
-func (c *carrier) Claim(context.Context, int32) (processor.Claim, error) {
-	return processor.Claim{Epoch: 1, Heads: rules.NoHeads}, nil
+func (c *carrier) Acquire(context.Context, int32) (processor.Acquired, error) {
+	return processor.Acquired{Epoch: 1, Positions: rules.NoPositions}, nil
 }
 
 func (c *carrier) Load(_ context.Context, _ int32, ids []string, values [][]byte) ([][]byte, error) {
@@ -56,21 +56,21 @@ func (c *carrier) Save(_ context.Context, s *processor.Save) error {
 	for _, a := range s.Accounts {
 		c.states[strings.Clone(a.ID)] = bytes.Clone(a.Value)
 	}
-	for _, g := range s.Granted {
-		c.granted[g.Budget] = g.Minor
+	for _, g := range s.Spent {
+		c.spent[g.Budget] = g.Minor
 	}
 	return nil
 }
 
 func (*carrier) Holds(context.Context, int32, int64, uint64) error { return nil }
-func (*carrier) Intact(context.Context, int32, int64, rules.Heads, uint64) error {
+func (*carrier) Intact(context.Context, int32, int64, rules.Positions, uint64) error {
 	return nil
 }
 func (*carrier) Clear(context.Context, int32, int64, uint64) error { return nil }
 
-func (c *carrier) Draw(_ context.Context, d processor.Draw, _ func(context.Context) (map[int32]int64, error)) (processor.Drawn, error) {
-	granted := c.granted[d.Budget]
-	return processor.Drawn{GrantedMinor: granted, DrawnMinor: max(granted, min(granted+d.WantMinor, d.LimitMinor))}, nil
+func (c *carrier) Reserve(_ context.Context, d processor.Reservation, _ func(context.Context) (map[int32]int64, error)) (processor.Reserved, error) {
+	granted := c.spent[d.Budget]
+	return processor.Reserved{SpentMinor: granted, ReservedMinor: max(granted, min(granted+d.WantMinor, d.LimitMinor))}, nil
 }
 
 func (*carrier) Filters(context.Context, int32, func([]uint64), func([]uint64)) error { return nil }
@@ -100,7 +100,7 @@ func (c *carrier) Book(_ context.Context, decisions ...*rules.Decision) error {
 	return nil
 }
 
-func (c *carrier) Pay(_ context.Context, instructions []rules.Instruction) error {
+func (c *carrier) WriteInstructions(_ context.Context, instructions []rules.Instruction) error {
 	for i := range instructions {
 		x := &instructions[i]
 		if err := c.refuse(credits.Check(x)); err != nil {
@@ -117,7 +117,7 @@ func (c *carrier) Pay(_ context.Context, instructions []rules.Instruction) error
 	return nil
 }
 
-func (c *carrier) Tell(_ context.Context, all []rules.Referral) error {
+func (c *carrier) Publish(_ context.Context, all []rules.Referral) error {
 	for i := range all {
 		if err := c.refuse(referrals.Check(&all[i])); err != nil {
 			return err
@@ -134,15 +134,15 @@ func (c *carrier) Write(_ context.Context, letters []rules.DeadLetter) error {
 func (c *carrier) Current() (*engine.Snapshot, rules.Instant) { return c.snapshot, rules.MaxInstant }
 func (*carrier) Await(context.Context, rules.Instant) error   { return nil }
 func (*carrier) Shard() int32                                 { return 0 }
-func (*carrier) Committed() feed.Offsets                      { return feed.Offsets(rules.NoHeads) }
+func (*carrier) Committed() rules.Positions                   { return rules.NoPositions }
 
-func (*carrier) SetElsewhere(context.Context) (set [feed.NumTopics]bool, err error) { return set, nil }
-func (*carrier) Seek(feed.Offsets)                                                  {}
-func (*carrier) Commit(context.Context, feed.Offsets, uint64) error                 { return nil }
-func (*carrier) CommittedBatch(context.Context) (uint64, error)                     { return 0, nil }
+func (*carrier) SetElsewhere(context.Context) (set [rules.NumTopics]bool, err error) { return set, nil }
+func (*carrier) Seek(rules.Positions)                                                {}
+func (*carrier) Commit(context.Context, rules.Positions, uint64) error               { return nil }
+func (*carrier) CommittedBatch(context.Context) (uint64, error)                      { return 0, nil }
 
 func (c *carrier) Next(_ context.Context, b *feed.Batch) error {
-	b.Records, b.Next = append(b.Records[:0], c.records...), feed.Offsets{-1, -1, -1, -1}
+	b.Records, b.Next = append(b.Records[:0], c.records...), rules.Positions{-1, -1, -1, -1}
 	for _, r := range c.records {
 		b.Next[r.Topic] = r.Offset + 1
 	}
@@ -221,7 +221,7 @@ func carriedRecords(t *rapid.T) []feed.Record {
 	buyer, sponsor := textUpTo(64).Draw(t, "buyer"), textUpTo(64).Draw(t, "sponsor")
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	var records []feed.Record
-	add := func(topic feed.Topic, account string, value map[string]any) {
+	add := func(topic rules.Topic, account string, value map[string]any) {
 		body, err := json.Marshal(value)
 		if err != nil {
 			t.Fatal(err)
@@ -236,7 +236,7 @@ func carriedRecords(t *rapid.T) []feed.Record {
 		if account == buyer && buyer != sponsor {
 			enrolled["sponsor_account_id"] = sponsor
 		}
-		add(feed.Facts, account, enrolled)
+		add(rules.TopicFacts, account, enrolled)
 	}
 	types := rapid.SampledFrom([]string{"authorization", "clearing", "clearing", "refund", "reversal", "chargeback"})
 	for n := range rapid.IntRange(1, 6).Draw(t, "events") {
@@ -246,19 +246,19 @@ func carriedRecords(t *rapid.T) []feed.Record {
 			"amount_minor": minorUpTo(1<<53-1).Draw(t, "amount"), "currency": "EUR", "occurred_at": at.Format(time.RFC3339),
 			"merchant": map[string]any{"id": []string{"M", "N"}[n%2], "name": textUpTo(200).Draw(t, "merchant's name"), "mcc": "5462"}, "channel": "online",
 		}
-		add(feed.Transactions, buyer, event)
+		add(rules.TopicTransactions, buyer, event)
 		if rapid.Bool().Draw(t, "cleared too") {
 			clearing := map[string]any{}
 			for key, value := range event {
 				clearing[key] = value
 			}
 			clearing["event_id"], clearing["type"] = fmt.Sprint("c", n), "clearing"
-			add(feed.Transactions, buyer, clearing)
+			add(rules.TopicTransactions, buyer, clearing)
 		}
 	}
 	// All is taken back by one record: its statement can name no partner.
 	if rapid.Bool().Draw(t, "leaves") {
-		add(feed.Facts, buyer, map[string]any{"fact_id": "left", "type": "left", "account_id": buyer, "at": at.Add(-time.Hour).Format(time.RFC3339)})
+		add(rules.TopicFacts, buyer, map[string]any{"fact_id": "left", "type": "left", "account_id": buyer, "at": at.Add(-time.Hour).Format(time.RFC3339)})
 	}
 	return records
 }
@@ -275,14 +275,14 @@ func TestWhatIsDecidedCanBeCarried(t *testing.T) {
 			return
 		}
 		sound++
-		c := &carrier{states: map[string][]byte{}, granted: map[rules.BudgetKey]int64{}, snapshot: loaded.Snapshot, records: carriedRecords(t)}
+		c := &carrier{states: map[string][]byte{}, spent: map[rules.BudgetKey]int64{}, snapshot: loaded.Snapshot, records: carriedRecords(t)}
 		options := processor.DefaultOptions()
 		options.AccountRefKey, options.RetryMax = make([]byte, 32), time.Millisecond
-		s := processor.NewShard(c, processor.Edges{
-			Accounts: c, Ledger: c, Payer: c, Teller: c, DeadLetters: c, Catalogue: c, Now: time.Now,
+		s := processor.NewShard(c, processor.Ports{
+			Accounts: c, Ledger: c, Instructions: c, Referrals: c, DeadLetters: c, Catalogue: c, Now: time.Now,
 		}, options, processor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(io.Discard, nil)))
-		queue := make(chan processor.Settlement, 100)
-		if err := s.Claim(t.Context()); err != nil {
+		queue := make(chan processor.SavedBatch, 100)
+		if err := s.Acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Decide(t.Context(), queue); err != nil {
@@ -290,7 +290,7 @@ func TestWhatIsDecidedCanBeCarried(t *testing.T) {
 		}
 		close(queue)
 		for settlement := range queue {
-			if err := s.Settle(t.Context(), settlement); err != nil {
+			if err := s.Deliver(t.Context(), settlement); err != nil {
 				t.Fatalf("what was decided can't be carried: %v: %v", c.refused, err)
 			}
 		}

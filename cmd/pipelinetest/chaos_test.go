@@ -246,7 +246,7 @@ func (s faultySource) Next(ctx context.Context, b *feed.Batch) error {
 	})
 }
 
-func (s faultySource) Commit(ctx context.Context, o feed.Offsets, batch uint64) error {
+func (s faultySource) Commit(ctx context.Context, o rules.Positions, batch uint64) error {
 	return s.faults.call("commit", func() error {
 		if err := s.faults.session(); err != nil {
 			return err
@@ -260,8 +260,8 @@ type faultyAccounts struct {
 	faults *faults
 }
 
-func (a faultyAccounts) Claim(ctx context.Context, shard int32) (c processor.Claim, err error) {
-	err = a.faults.call("claim", func() (err error) { c, err = a.Accounts.Claim(ctx, shard); return err })
+func (a faultyAccounts) Acquire(ctx context.Context, shard int32) (c processor.Acquired, err error) {
+	err = a.faults.call("claim", func() (err error) { c, err = a.Accounts.Acquire(ctx, shard); return err })
 	return c, err
 }
 
@@ -278,7 +278,7 @@ func (a faultyAccounts) Holds(ctx context.Context, shard int32, epoch int64, bat
 	return a.faults.call("holds", func() error { return a.Accounts.Holds(ctx, shard, epoch, batch) })
 }
 
-func (a faultyAccounts) Intact(ctx context.Context, shard int32, epoch int64, heads rules.Heads, batch uint64) error {
+func (a faultyAccounts) Intact(ctx context.Context, shard int32, epoch int64, heads rules.Positions, batch uint64) error {
 	return a.faults.call("look", func() error { return a.Accounts.Intact(ctx, shard, epoch, heads, batch) })
 }
 
@@ -286,8 +286,8 @@ func (a faultyAccounts) Clear(ctx context.Context, shard int32, epoch int64, upT
 	return a.faults.call("clear", func() error { return a.Accounts.Clear(ctx, shard, epoch, upTo) })
 }
 
-func (a faultyAccounts) Draw(ctx context.Context, d processor.Draw, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Drawn, err error) {
-	err = a.faults.call("draw", func() (err error) { drawn, err = a.Accounts.Draw(ctx, d, booked); return err })
+func (a faultyAccounts) Reserve(ctx context.Context, d processor.Reservation, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Reserved, err error) {
+	err = a.faults.call("draw", func() (err error) { drawn, err = a.Accounts.Reserve(ctx, d, booked); return err })
 	return drawn, err
 }
 
@@ -339,22 +339,22 @@ func (l faultyLedger) Marker(ctx context.Context, shard int32) (m rules.Marker, 
 	return m, found, err
 }
 
-type faultyPayer struct {
-	processor.Payer
+type faultyInstructions struct {
+	processor.InstructionWriter
 	faults *faults
 }
 
-func (p faultyPayer) Pay(ctx context.Context, i []rules.Instruction) error {
-	return p.faults.call("pay", func() error { return p.Payer.Pay(ctx, i) })
+func (p faultyInstructions) WriteInstructions(ctx context.Context, i []rules.Instruction) error {
+	return p.faults.call("pay", func() error { return p.InstructionWriter.WriteInstructions(ctx, i) })
 }
 
-type faultyTeller struct {
-	processor.Teller
+type faultyReferrals struct {
+	processor.ReferralPublisher
 	faults *faults
 }
 
-func (p faultyTeller) Tell(ctx context.Context, r []rules.Referral) error {
-	return p.faults.call("tell", func() error { return p.Teller.Tell(ctx, r) })
+func (p faultyReferrals) Publish(ctx context.Context, r []rules.Referral) error {
+	return p.faults.call("tell", func() error { return p.ReferralPublisher.Publish(ctx, r) })
 }
 
 type faultyDeadLetters struct {
@@ -366,11 +366,11 @@ func (d faultyDeadLetters) Write(ctx context.Context, l []rules.DeadLetter) erro
 	return d.faults.call("dead letters", func() error { return d.DeadLetters.Write(ctx, l) })
 }
 
-func (f *faults) around(e processor.Edges, w *chaosWorld) processor.Edges {
+func (f *faults) around(e processor.Ports, w *chaosWorld) processor.Ports {
 	e.Accounts = faultyAccounts{e.Accounts, f}
 	e.Ledger = faultyLedger{e.Ledger, f, w}
-	e.Payer = faultyPayer{e.Payer, f}
-	e.Teller = faultyTeller{e.Teller, f}
+	e.Instructions = faultyInstructions{e.Instructions, f}
+	e.Referrals = faultyReferrals{e.Referrals, f}
 	e.DeadLetters = faultyDeadLetters{e.DeadLetters, f}
 	return e
 }
@@ -441,7 +441,7 @@ func (w *chaosWorld) incarnation(ctx context.Context, t *testing.T, source *feed
 		select {
 		case err := <-ended:
 			cancel()
-			if !errors.Is(err, processor.ErrStop) && !errors.Is(err, processor.ErrHeadsFellBack) && !errors.Is(err, context.Canceled) {
+			if !errors.Is(err, processor.ErrStop) && !errors.Is(err, processor.ErrStateBehindLedger) && !errors.Is(err, context.Canceled) {
 				t.Errorf("the owner ended with: %v", err)
 			}
 			return nil

@@ -42,8 +42,8 @@ type chaosWorld struct {
 	records []ledgertest.Record // that count, in some order and once each
 	want    ledgertest.Result   // of them, with the grants that were given
 	shards  int32
-	prefix  string       // of the keys in Redis
-	ends    feed.Offsets // summed over the shards
+	prefix  string          // of the keys in Redis
+	ends    rules.Positions // summed over the shards
 
 	brokers       []string
 	instructions  string // topic
@@ -126,7 +126,7 @@ func (w *chaosWorld) producePoison(t *testing.T) {
 		Transport: transport, Addr: kafka.TCP(w.brokers...), RequiredAcks: kafka.RequireAll, BatchTimeout: time.Millisecond,
 	}
 	defer writer.Close()
-	for _, topic := range []feed.Topic{feed.Facts, feed.Transactions} {
+	for _, topic := range []rules.Topic{rules.TopicFacts, rules.TopicTransactions} {
 		for range 3 {
 			m := kafka.Message{Topic: w.feed.Topics[topic], Key: []byte("nobody"), Value: []byte(`{"account_id": "nobody"}`)}
 			if err := writer.WriteMessages(t.Context(), m); err != nil {
@@ -208,7 +208,7 @@ func (w *chaosWorld) unmark(ctx context.Context) error {
 }
 
 // edges are a new process' connections to the same parts.
-func (w *chaosWorld) edges(t *testing.T) processor.Edges {
+func (w *chaosWorld) edges(t *testing.T) processor.Ports {
 	t.Helper()
 	store, err := accounts.New(w.redis, w.prefix)
 	if err != nil {
@@ -217,14 +217,14 @@ func (w *chaosWorld) edges(t *testing.T) processor.Edges {
 	transport := &kafka.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	payer := credits.New(credits.Options{Brokers: w.brokers, Topic: w.instructions, Transport: transport})
-	teller := referrals.New(referrals.Options{Brokers: w.brokers, Topic: w.feed.Topics[feed.Referrals], Transport: transport})
+	teller := referrals.New(referrals.Options{Brokers: w.brokers, Topic: w.feed.Topics[rules.TopicReferrals], Transport: transport})
 	letters := deadletters.New(deadletters.Options{Brokers: w.brokers, Topic: w.deadLetters, Transport: transport})
 	t.Cleanup(func() { _, _, _ = payer.Close(), teller.Close(), letters.Close() })
 	if err := store.HoldShards(t.Context(), int(w.shards)); err != nil {
 		t.Fatal(err)
 	}
-	return processor.Edges{
-		Accounts: store, Ledger: w.ledger, Payer: payer, Teller: teller, DeadLetters: letters, Catalogue: w.catalogue, Now: time.Now,
+	return processor.Ports{
+		Accounts: store, Ledger: w.ledger, Instructions: payer, Referrals: teller, DeadLetters: letters, Catalogue: w.catalogue, Now: time.Now,
 	}
 }
 
@@ -243,10 +243,10 @@ func (w *chaosWorld) produce(t *testing.T, records []ledgertest.Record) {
 	for _, r := range records {
 		m := kafka.Message{Key: []byte(r.AccountID()), Value: r.JSON()}
 		if r.Fact != nil {
-			m.Topic = w.feed.Topics[feed.Facts]
+			m.Topic = w.feed.Topics[rules.TopicFacts]
 			facts = append(facts, m)
 		} else {
-			m.Topic = w.feed.Topics[feed.Transactions]
+			m.Topic = w.feed.Topics[rules.TopicTransactions]
 			events = append(events, m)
 		}
 	}
@@ -255,14 +255,14 @@ func (w *chaosWorld) produce(t *testing.T, records []ledgertest.Record) {
 			t.Fatal(err)
 		}
 	}
-	w.ends[feed.Facts] += int64(len(facts))
-	w.ends[feed.Transactions] += int64(len(events))
+	w.ends[rules.TopicFacts] += int64(len(facts))
+	w.ends[rules.TopicTransactions] += int64(len(events))
 }
 
 // finished reports whether everything was committed.
 func (w *chaosWorld) finished(ctx context.Context, t *testing.T) bool {
 	t.Helper()
-	var sum feed.Offsets
+	var sum rules.Positions
 	for shard := range w.shards {
 		committed, err := feed.Committed(ctx, w.feed, shard)
 		if err != nil {
@@ -272,16 +272,16 @@ func (w *chaosWorld) finished(ctx context.Context, t *testing.T) bool {
 			sum[topic] += max(offset, 0)
 		}
 	}
-	if sum[feed.Facts] < w.ends[feed.Facts] || sum[feed.Transactions] < w.ends[feed.Transactions] {
+	if sum[rules.TopicFacts] < w.ends[rules.TopicFacts] || sum[rules.TopicTransactions] < w.ends[rules.TopicTransactions] {
 		return false
 	}
 	// All referrals are told by now: that comes before the commit.
-	w.ends[feed.Referrals] = 0
-	err := feed.ReadTopic(ctx, w.feed, w.feed.Topics[feed.Referrals], func(int32, feed.Record) error {
-		w.ends[feed.Referrals]++
+	w.ends[rules.TopicReferrals] = 0
+	err := feed.ReadTopic(ctx, w.feed, w.feed.Topics[rules.TopicReferrals], func(int32, feed.Record) error {
+		w.ends[rules.TopicReferrals]++
 		return nil
 	})
-	return err == nil && sum[feed.Referrals] >= w.ends[feed.Referrals]
+	return err == nil && sum[rules.TopicReferrals] >= w.ends[rules.TopicReferrals]
 }
 
 // maybeLoseRedis keeps what Redis holds, sets it back to what was kept, or
@@ -365,7 +365,7 @@ func (w *chaosWorld) checkGrants(t *testing.T, histories []*rules.AccountHistory
 		}
 	}
 	for budget, sum := range sums {
-		booked, err := w.ledger.Granted(t.Context(), budget)
+		booked, err := w.ledger.Spent(t.Context(), budget)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +376,7 @@ func (w *chaosWorld) checkGrants(t *testing.T, histories []*rules.AccountHistory
 			t.Errorf("budget %s: the changes that are booked add up to %d less than its grants", budget, sum)
 		}
 	}
-	if told := w.ends[feed.Referrals]; w.mustShare && (len(grants) < 5 || told < 5) {
+	if told := w.ends[rules.TopicReferrals]; w.mustShare && (len(grants) < 5 || told < 5) {
 		t.Errorf("the records have %d grants and tell %d referrals: too few to tell a lost or doubled one, choose another seed", len(grants), told)
 	}
 	w.want = ledgertest.OracleAtEnd(w.agreed, w.records, grants)

@@ -126,7 +126,7 @@ processor: {%s}
 http: {listen: %q}
 log: {format: json}
 `, w.brokers[0], w.feed.GroupID, failoverSession,
-		w.feed.Topics[feed.Facts], w.feed.Topics[feed.Referrals], w.feed.Topics[feed.Results], w.feed.Topics[feed.Transactions],
+		w.feed.Topics[rules.TopicFacts], w.feed.Topics[rules.TopicReferrals], w.feed.Topics[rules.TopicResults], w.feed.Topics[rules.TopicTransactions],
 		w.instructions, w.deadLetters,
 		w.redis.(*redis.Client).Options().Addr, w.prefix,
 		w.ledgerOptions.Addresses[0], w.ledgerOptions.Database, w.ledgerOptions.User,
@@ -281,7 +281,7 @@ func (w *failoverWorld) inFlight(t *testing.T, shard int32) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w.head(t, shard) == before && committed[feed.Transactions] > 0 && rules.Heads(committed) != before.Heads
+	return w.head(t, shard) == before && committed[rules.TopicTransactions] > 0 && committed != before.Positions
 }
 
 func (w *failoverWorld) head(t *testing.T, shard int32) accounts.Head {
@@ -298,9 +298,9 @@ func (w *failoverWorld) allDecided(t *testing.T) bool {
 	t.Helper()
 	var decided int64
 	for shard := range w.shards {
-		decided += max(w.head(t, shard).Heads[feed.Transactions], 0)
+		decided += max(w.head(t, shard).Positions[rules.TopicTransactions], 0)
 	}
-	return decided >= w.ends[feed.Transactions]
+	return decided >= w.ends[rules.TopicTransactions]
 }
 
 // checkOutboxes: whoever was told to end has left nothing behind.

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"ristourne/processor/feed"
+	"ristourne/rules"
 )
 
 // madeRecord is one record as it is produced.
 type madeRecord struct {
-	topic      feed.Topic
+	topic      rules.Topic
 	key, value []byte
 	stamp      time.Time
 }
@@ -155,7 +155,7 @@ func (m *recordMaker) currency() string {
 }
 
 // send gives a record its key and remembers it.
-func (m *recordMaker) send(p *person, topic feed.Topic, value fields) madeRecord {
+func (m *recordMaker) send(p *person, topic rules.Topic, value fields) madeRecord {
 	if m.in(5) { // unknown fields are ignored
 		value.add(pickOf(m.chancer, "x", "amount", "Event_ID", m.plainName()), pickOf(m.chancer, "null", "1e400", `[[[{}]]]`, m.quoted(m.text(2000))))
 	}
@@ -211,7 +211,7 @@ func (m *recordMaker) event(p *person) madeRecord {
 	}
 	f.add("merchant", m.merchant())
 	m.describe(&f)
-	return m.send(p, feed.Transactions, f)
+	return m.send(p, rules.TopicTransactions, f)
 }
 
 func (m *recordMaker) merchant() string {
@@ -305,7 +305,7 @@ func (m *recordMaker) enrolled(p *person, at time.Time) madeRecord {
 	if m.in(70) {
 		f.add("sponsor_account_id", m.quoted(pickOf(m.chancer, m.people...).id))
 	}
-	return m.send(p, feed.Facts, f)
+	return m.send(p, rules.TopicFacts, f)
 }
 
 func (m *recordMaker) fact(p *person) madeRecord {
@@ -340,7 +340,7 @@ func (m *recordMaker) fact(p *person) madeRecord {
 		f.add("reason", m.quoted(m.text(256)))
 		f.add("approved_by", m.quoted(m.text(256)))
 	}
-	return m.send(p, feed.Facts, f)
+	return m.send(p, rules.TopicFacts, f)
 }
 
 // result is the bank's word on an instruction, or on one that never was.
@@ -358,14 +358,14 @@ func (m *recordMaker) result(p *person) madeRecord {
 		f.add("reason", m.quoted(pickOf(m.chancer, "AM05", "AC04", "MD07", m.text(256))))
 	}
 	f.add("at", strconv.Quote(m.instant(m.date(p))))
-	r := madeRecord{topic: feed.Results, key: []byte(accountID), value: []byte(f.object()), stamp: m.stamp()}
+	r := madeRecord{topic: rules.TopicResults, key: []byte(accountID), value: []byte(f.object()), stamp: m.stamp()}
 	return r
 }
 
 // broken is what a wrong serialiser, a wrong key or a torn message makes of a
 // record.
 func (m *recordMaker) broken(p *person) madeRecord {
-	r := madeRecord{topic: pickOf(m.chancer, feed.Facts, feed.Referrals, feed.Results, feed.Transactions), key: []byte(p.id), stamp: m.stamp()}
+	r := madeRecord{topic: pickOf(m.chancer, rules.TopicFacts, rules.TopicReferrals, rules.TopicResults, rules.TopicTransactions), key: []byte(p.id), stamp: m.stamp()}
 	if len(p.sent) > 0 {
 		r.value = append([]byte(nil), pickOf(m.chancer, p.sent...).value...)
 	}

@@ -70,7 +70,7 @@ type wholeWay struct {
 
 // place is where a record stands.
 type place struct {
-	topic     feed.Topic
+	topic     rules.Topic
 	partition int32
 	offset    int64
 }
@@ -159,7 +159,7 @@ func (w *wholeWay) readTopics(t *testing.T) (in int64) {
 	w.sources = map[place][]byte{}
 	for topic, name := range w.feed.Topics {
 		err := feed.ReadTopic(t.Context(), w.feed, name, func(partition int32, r feed.Record) error {
-			w.sources[place{feed.Topic(topic), partition, r.Offset}] = slices.Clone(r.Value)
+			w.sources[place{rules.Topic(topic), partition, r.Offset}] = slices.Clone(r.Value)
 			return nil
 		})
 		if err != nil {
@@ -313,7 +313,7 @@ func (spent) GiveBack(rules.BudgetKey, int64)          {}
 // apply applies the record behind a row of the ledger.
 func (w *wholeWay) apply(engine *engine.Engine, decoder *wire.Decoder, account *engine.Account, shard int32, row *rules.SetRow, out *rules.Output) error {
 	const anyClock = -1
-	topic := map[rules.CauseKind]feed.Topic{rules.CauseFact: feed.Facts, rules.CauseEvent: feed.Transactions, rules.CauseReferral: feed.Referrals}[row.Cause.Kind]
+	topic := map[rules.CauseKind]rules.Topic{rules.CauseFact: rules.TopicFacts, rules.CauseEvent: rules.TopicTransactions, rules.CauseReferral: rules.TopicReferrals}[row.Cause.Kind]
 	value := w.sources[place{topic, shard, row.Cause.Offset}]
 	var err error
 	switch row.Cause.Kind {

@@ -124,7 +124,7 @@ func (b *bank) wantLost(t *testing.T, table string) {
 	waitUntil(t, "the processor says what is lost", func() bool { return strings.Contains(b.log.String(), "the ledger is not whole") })
 	b.halt(t)
 	after, err := b.store.Head(t.Context(), lost)
-	if err != nil || after.Heads != before.Heads || after.Batch != before.Batch {
+	if err != nil || after.Positions != before.Positions || after.Batch != before.Batch {
 		t.Errorf("a shard of a ledger that lost rows went from %+v to %+v, %v", before, after, err)
 	}
 }

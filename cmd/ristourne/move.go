@@ -125,21 +125,21 @@ func moveShards(ctx context.Context, stdout io.Writer, c *config, o *moveOptions
 }
 
 // move gives the heads that were.
-func (w *openedShards) move(ctx context.Context, shard int32, m *processor.Move, since time.Time, dryRun bool) (rules.Heads, error) {
+func (w *openedShards) move(ctx context.Context, shard int32, m *processor.Move, since time.Time, dryRun bool) (rules.Positions, error) {
 	begin, _, err := feed.Ends(ctx, w.feed, shard)
 	if err == nil && !since.IsZero() {
 		begin, err = feed.Since(ctx, w.feed, shard, since.UnixMilli())
 	}
 	if err != nil {
-		return rules.NoHeads, err
+		return rules.NoPositions, err
 	}
-	m.Begin = rules.Heads(begin)
+	m.Begin = begin
 	if dryRun {
 		head, err := w.accounts.Head(ctx, shard)
-		return head.Heads, err
+		return head.Positions, err
 	}
-	m.Commit = func(ctx context.Context, heads rules.Heads, batch uint64) error {
-		offsets := feed.Offsets(heads)
+	m.Commit = func(ctx context.Context, heads rules.Positions, batch uint64) error {
+		offsets := heads
 		for topic, moved := range m.Moved {
 			if !moved {
 				offsets[topic] = -1
@@ -156,7 +156,7 @@ func (w *openedShards) move(ctx context.Context, shard int32, m *processor.Move,
 	}
 	commits, err := feed.CommittedBy(ctx, w.feed, shard)
 	if err != nil {
-		return rules.NoHeads, err
+		return rules.NoPositions, err
 	}
 	// Of topics that have moved, what is committed is of the former ones, or of nobody.
 	for topic, moved := range m.Moved {
@@ -164,11 +164,11 @@ func (w *openedShards) move(ctx context.Context, shard int32, m *processor.Move,
 			commits.Batches[topic] = 0
 		}
 	}
-	commits.Offsets, commits.Foreign = feed.Offsets(rules.NoHeads), [feed.NumTopics]bool{}
-	return w.idle(idleSource{shard, commits}).ClaimAndMove(ctx, m)
+	commits.Offsets, commits.Foreign = rules.NoPositions, [rules.NumTopics]bool{}
+	return w.idle(idleSource{shard, commits}).AcquireAndMove(ctx, m)
 }
 
-func printMoved(out io.Writer, shard int32, m *processor.Move, heads rules.Heads, o *moveOptions) error {
+func printMoved(out io.Writer, shard int32, m *processor.Move, heads rules.Positions, o *moveOptions) error {
 	for topic, moved := range m.Moved {
 		told := movedJSON{Shard: shard, Topic: m.To.Topics[topic], Moved: moved, Decided: heads[topic], BeginsAt: heads[topic], DryRun: o.dryRun}
 		if moved {

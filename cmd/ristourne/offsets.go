@@ -146,12 +146,12 @@ func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offset
 			return nil, err
 		}
 		if !found {
-			marker.Heads = rules.NoHeads
+			marker.Positions = rules.NoPositions
 		}
 		for topic, name := range feedConfig.Topics {
 			o := offsetsJSON{
 				Shard: shard, Topic: name, Committed: commits.Offsets[topic], SetElsewhere: commits.Foreign[topic],
-				Head: head.Heads[topic], Marker: marker.Heads[topic], LogStart: start[topic], LogEnd: end[topic],
+				Head: head.Positions[topic], Marker: marker.Positions[topic], LogStart: start[topic], LogEnd: end[topic],
 			}
 			next := max(o.Head, o.Marker)
 			if next < 0 {
@@ -252,7 +252,7 @@ func skipRecords(ctx context.Context, stdout io.Writer, c *config, o skipOptions
 	if err != nil {
 		return err
 	}
-	from, err := s.ClaimAndSkip(ctx, &processor.Skip{By: o.by, Reason: o.reason, Topic: topic, To: o.to})
+	from, err := s.AcquireAndSkip(ctx, &processor.Skip{By: o.by, Reason: o.reason, Topic: topic, To: o.to})
 	if err != nil {
 		return err
 	}

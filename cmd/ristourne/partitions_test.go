@@ -14,7 +14,7 @@ import (
 )
 
 // addPartitions makes input topics larger, as an operator does.
-func (b *bank) addPartitions(t *testing.T, count int, topics ...int) {
+func (b *bank) addPartitions(t *testing.T, count int, topics ...rules.Topic) {
 	t.Helper()
 	var names []string
 	for _, topic := range topics {

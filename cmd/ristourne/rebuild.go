@@ -76,7 +76,7 @@ func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32,
 	if err != nil {
 		return err
 	}
-	if err := s.ClaimAndRebuild(ctx, "ristourne rebuild"); err != nil {
+	if err := s.AcquireAndRebuild(ctx, "ristourne rebuild"); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "shard %d is rebuilt\n", shard)
@@ -138,7 +138,7 @@ const everyShard = -1
 
 // openedShards are what a command needs to work on shards.
 type openedShards struct {
-	*openedEdges
+	*openedPorts
 	config  *config
 	feed    feed.Config
 	shards  int     // how many there are
@@ -149,7 +149,7 @@ type openedShards struct {
 
 func (w *openedShards) close() {
 	w.stop()
-	w.openedEdges.close(w.log)
+	w.openedPorts.close(w.log)
 }
 
 // holdSource makes sure that the topics are those that the ledger was booked from.
@@ -181,12 +181,12 @@ func connectShards(ctx context.Context, c *config, shard int32, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	e, err := openEdges(ctx, c, log)
+	e, err := openPorts(ctx, c, log)
 	if err != nil {
 		return nil, err
 	}
 	watching, stop := context.WithCancel(ctx)
-	w := &openedShards{openedEdges: e, config: c, feed: feedConfig, numbers: []int32{shard}, log: log, stop: stop}
+	w := &openedShards{openedPorts: e, config: c, feed: feedConfig, numbers: []int32{shard}, log: log, stop: stop}
 	w.feed.HoldShards = e.holdLayout
 	go e.watcher.Run(watching) //nolint:errcheck // Wait gives its error
 	shards, err := feed.Shards(ctx, w.feed)
@@ -219,7 +219,7 @@ func (w *openedShards) shard(ctx context.Context, number int32) (*processor.Shar
 }
 
 func (w *openedShards) idle(source idleSource) *processor.Shard {
-	return processor.NewShard(source, w.edges(), w.config.processorOptions(), processor.NewMetrics(prometheus.NewRegistry()), w.log)
+	return processor.NewShard(source, w.ports(), w.config.processorOptions(), processor.NewMetrics(prometheus.NewRegistry()), w.log)
 }
 
 // idleSource is a shard that nobody reads: what a rebuild needs of the feed.
@@ -228,15 +228,15 @@ type idleSource struct {
 	commits feed.Commits
 }
 
-func (s idleSource) Shard() int32            { return s.shard }
-func (s idleSource) Committed() feed.Offsets { return s.commits.Offsets }
-func (s idleSource) SetElsewhere(context.Context) ([feed.NumTopics]bool, error) {
+func (s idleSource) Shard() int32               { return s.shard }
+func (s idleSource) Committed() rules.Positions { return s.commits.Offsets }
+func (s idleSource) SetElsewhere(context.Context) ([rules.NumTopics]bool, error) {
 	return s.commits.Foreign, nil
 }
 
 func (s idleSource) CommittedBatch(context.Context) (uint64, error) {
 	return s.commits.Batch(), nil
 }
-func (idleSource) Seek(feed.Offsets)                                  {}
-func (idleSource) Next(ctx context.Context, _ *feed.Batch) error      { <-ctx.Done(); return ctx.Err() }
-func (idleSource) Commit(context.Context, feed.Offsets, uint64) error { return nil }
+func (idleSource) Seek(rules.Positions)                                  {}
+func (idleSource) Next(ctx context.Context, _ *feed.Batch) error         { <-ctx.Done(); return ctx.Err() }
+func (idleSource) Commit(context.Context, rules.Positions, uint64) error { return nil }

@@ -128,7 +128,7 @@ func repairShards(ctx context.Context, stdout io.Writer, c *config, o repairOpti
 		if err != nil {
 			return err
 		}
-		found, err := s.ClaimAndRepair(ctx, repair)
+		found, err := s.AcquireAndRepair(ctx, repair)
 		wouldPay := errors.Is(err, processor.ErrWouldPay)
 		if err != nil && !wouldPay {
 			return err

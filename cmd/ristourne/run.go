@@ -110,7 +110,7 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 	if err != nil {
 		return err
 	}
-	e, err := openEdges(ctx, c, log)
+	e, err := openPorts(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 		feedConfig.HoldSource = func(ctx context.Context, source rules.Source, shards int) error {
 			return holdSource(ctx, c, e.ledger, source, shards, log)
 		}
-		p := processor.New(e.edges(), c.processorOptions(), processor.NewMetrics(registry), log)
+		p := processor.New(e.ports(), c.processorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
 		health.watch(p, newPartsCheck(
 			part{"Redis", func(ctx context.Context) error { return e.redis.Ping(ctx).Err() }},
@@ -163,39 +163,39 @@ func waitForRedis(ctx context.Context, c *config, store *accounts.Store, log *sl
 	})
 }
 
-// openedEdges are the open connections of a process.
-type openedEdges struct {
-	redis       redis.UniversalClient
-	accounts    *accounts.Store
-	ledger      *clickhouse.Ledger
-	watcher     *published.Watcher
-	payer       *credits.Writer
-	teller      *referrals.Writer
-	deadLetters *deadletters.Writer
-	closers     []io.Closer
-	transport   *kafka.Transport
+// openedPorts are the open connections of a process.
+type openedPorts struct {
+	redis        redis.UniversalClient
+	accounts     *accounts.Store
+	ledger       *clickhouse.Ledger
+	watcher      *published.Watcher
+	instructions *credits.Writer
+	referrals    *referrals.Writer
+	deadLetters  *deadletters.Writer
+	closers      []io.Closer
+	transport    *kafka.Transport
 
 	installation rules.Installation
 }
 
-func (e *openedEdges) edges() processor.Edges {
-	return processor.Edges{
-		Accounts: e.accounts, Ledger: e.ledger, Payer: e.payer, Teller: e.teller, DeadLetters: e.deadLetters,
+func (e *openedPorts) ports() processor.Ports {
+	return processor.Ports{
+		Accounts: e.accounts, Ledger: e.ledger, Instructions: e.instructions, Referrals: e.referrals, DeadLetters: e.deadLetters,
 		Catalogue: watchedCatalogue{e.watcher}, Now: time.Now,
 	}
 }
 
 // holdLayout tells everything that must know it over how many shards accounts are
 // laid out.
-func (e *openedEdges) holdLayout(ctx context.Context, partitions int) (shards int, err error) {
+func (e *openedPorts) holdLayout(ctx context.Context, partitions int) (shards int, err error) {
 	shards, err = processor.HoldLayout(ctx, e.accounts, e.ledger, partitions)
 	if err == nil {
-		e.teller.LayOut(shards)
+		e.referrals.LayOut(shards)
 	}
 	return shards, err
 }
 
-func (e *openedEdges) close(log *slog.Logger) {
+func (e *openedPorts) close(log *slog.Logger) {
 	for _, closer := range e.closers {
 		if err := closer.Close(); err != nil {
 			log.Warn("close a connection", "error", err)
@@ -204,10 +204,10 @@ func (e *openedEdges) close(log *slog.Logger) {
 	e.transport.CloseIdleConnections()
 }
 
-// openEdges connects to everything but the input topics. Redis and ClickHouse are
+// openPorts connects to everything but the input topics. Redis and ClickHouse are
 // waited for: its tables are made or brought up to date before anything is decided.
-func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, error) {
-	e := new(openedEdges)
+func openPorts(ctx context.Context, c *config, log *slog.Logger) (*openedPorts, error) {
+	e := new(openedPorts)
 	client, err := c.Redis.connect()
 	if err != nil {
 		return nil, err
@@ -234,10 +234,10 @@ func openEdges(ctx context.Context, c *config, log *slog.Logger) (*openedEdges, 
 	}
 	e.transport = transport
 	e.installation = of
-	e.payer = credits.New(credits.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Instructions, Transport: transport})
-	e.teller = referrals.New(referrals.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Referrals, Transport: transport})
+	e.instructions = credits.New(credits.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Instructions, Transport: transport})
+	e.referrals = referrals.New(referrals.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Referrals, Transport: transport})
 	e.deadLetters = deadletters.New(deadletters.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.DeadLetters, Transport: transport})
-	e.closers = []io.Closer{e.payer, e.teller, e.deadLetters, e.ledger, client}
+	e.closers = []io.Closer{e.instructions, e.referrals, e.deadLetters, e.ledger, client}
 	return e, nil
 }
 

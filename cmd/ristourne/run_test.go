@@ -169,7 +169,7 @@ func (b *bank) get(t *testing.T, path string) (body string, status int) {
 }
 
 // send writes records of an account to a topic.
-func (b *bank) send(t *testing.T, topic int, key string, values ...string) {
+func (b *bank) send(t *testing.T, topic rules.Topic, key string, values ...string) {
 	t.Helper()
 	messages := make([]kafka.Message, len(values))
 	for i, value := range values {
@@ -178,7 +178,7 @@ func (b *bank) send(t *testing.T, topic int, key string, values ...string) {
 	b.sendMessages(t, topic, messages...)
 }
 
-func (b *bank) sendMessages(t *testing.T, topic int, messages ...kafka.Message) {
+func (b *bank) sendMessages(t *testing.T, topic rules.Topic, messages ...kafka.Message) {
 	t.Helper()
 	name := b.c.Kafka.Topics.inputs()[topic]
 	transport := &kafka.Transport{} // the shared one may not know the topic yet
@@ -241,7 +241,7 @@ func linesByAccount(t *testing.T, path string) (accountIDs []string, lines map[s
 	return accountIDs, lines
 }
 
-func (b *bank) sendFile(t *testing.T, topic int, path string) (sent int64) {
+func (b *bank) sendFile(t *testing.T, topic rules.Topic, path string) (sent int64) {
 	t.Helper()
 	ids, lines := linesByAccount(t, path)
 	for _, id := range ids {
@@ -492,8 +492,8 @@ func (b *bank) checkDrain(t *testing.T, sent int64) {
 			t.Errorf("%d batches are left in the outbox of shard %d", head.Outbox, shard)
 		}
 		committed, err := feed.Committed(t.Context(), config, shard)
-		if err != nil || rules.Heads(committed) != head.Heads {
-			t.Errorf("shard %d has committed %v, and decided up to %v, %v", shard, committed, head.Heads, err)
+		if err != nil || committed != head.Positions {
+			t.Errorf("shard %d has committed %v, and decided up to %v, %v", shard, committed, head.Positions, err)
 		}
 	}
 	if strings.Contains(b.log.String(), goodSecret) {

@@ -396,7 +396,7 @@ func (s *sandbox) readDeadLetters(ctx context.Context, b *books) error {
 func (s *sandbox) uncommitted(ctx context.Context) (left int64, err error) {
 	// In this order: what is committed has told its sponsors' accounts already,
 	// so these records count among the ends.
-	committed := make([][feed.NumTopics]int64, s.partitions)
+	committed := make([][rules.NumTopics]int64, s.partitions)
 	for shard := range int32(s.partitions) {
 		if committed[shard], err = feed.Committed(ctx, s.feed, shard); err != nil {
 			return 0, err

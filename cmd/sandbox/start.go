@@ -22,6 +22,7 @@ import (
 	"ristourne/deploy/parts"
 	"ristourne/processor/catalog"
 	"ristourne/processor/feed"
+	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 )
 
@@ -147,8 +148,8 @@ func (s *sandbox) startParts(ctx context.Context) (err error) {
 func (s *sandbox) createTopics(ctx context.Context) error {
 	s.feed = feed.Config{
 		Brokers: s.kafka.Brokers, GroupID: consumerGroup, ClientID: "sandbox", Log: slog.New(slog.DiscardHandler),
-		Topics: [feed.NumTopics]string{
-			feed.Facts: topicFacts, feed.Referrals: topicReferrals, feed.Results: topicResults, feed.Transactions: topicTransactions,
+		Topics: [rules.NumTopics]string{
+			rules.TopicFacts: topicFacts, rules.TopicReferrals: topicReferrals, rules.TopicResults: topicResults, rules.TopicTransactions: topicTransactions,
 		},
 	}
 	return s.kafka.CreateTopics(ctx, s.partitions,

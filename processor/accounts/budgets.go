@@ -43,8 +43,8 @@ const (
 	// chunksOfShard is how many chunks a budget has for each shard. Up to one
 	// may stay unspent with each.
 	chunksOfShard = 16
-	// drawTries bounds how often a draw steps back.
-	drawTries = 8
+	// reserveTries bounds how often a draw steps back.
+	reserveTries = 8
 	// maxBudgetMinor is up to where Redis counts exactly.
 	maxBudgetMinor = 1<<53 - 1
 )
@@ -52,52 +52,52 @@ const (
 // errCrowded says that a draw stepped back again and again.
 var errCrowded = errors.New("other shards have drawn the same room: try again")
 
-// Draw raises what the shard may grant of a budget: what is wanted, or a chunk
+// Reserve raises what the shard may grant of a budget: what is wanted, or a chunk
 // where that is more, as far as the limit leaves it. Only the one goroutine
 // that saves the shard's batches may draw for it.
 //
-// Errors: ErrFenced, ErrHeadsFellBack; any other: draw again.
-func (s *Store) Draw(ctx context.Context, d processor.Draw, booked func(context.Context) (map[int32]int64, error)) (processor.Drawn, error) {
+// Errors: ErrFenced, ErrStateBehindLedger; any other: draw again.
+func (s *Store) Reserve(ctx context.Context, d processor.Reservation, booked func(context.Context) (map[int32]int64, error)) (processor.Reserved, error) {
 	d.LimitMinor, d.WantMinor = min(d.LimitMinor, maxBudgetMinor), min(d.WantMinor, maxBudgetMinor)
 	known := make(map[int32]int64)
-	for range drawTries {
-		drawn, sure, err := s.draw(ctx, &d, known, booked)
+	for range reserveTries {
+		drawn, sure, err := s.reserve(ctx, &d, known, booked)
 		if err != nil {
-			return processor.Drawn{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, err)
+			return processor.Reserved{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, err)
 		}
 		if sure {
 			return drawn, nil
 		}
 	}
-	return processor.Drawn{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, errCrowded)
+	return processor.Reserved{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, errCrowded)
 }
 
-// draw reports whether it is sure that nobody else has drawn the same. known is
+// reserve reports whether it is sure that nobody else has drawn the same. known is
 // what the ledger said before; it takes what it says now.
-func (s *Store) draw(ctx context.Context, d *processor.Draw, known map[int32]int64, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Drawn, sure bool, err error) {
-	found, err := s.budget(ctx, d)
+func (s *Store) reserve(ctx context.Context, d *processor.Reservation, known map[int32]int64, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Reserved, sure bool, err error) {
+	found, err := s.readAllocations(ctx, d)
 	if err != nil {
 		return drawn, false, err
 	}
-	if drawn.GrantedMinor = found.mine.grantedMinor; found.mine.generation != s.of(d.Shard).generation {
+	if drawn.SpentMinor = found.mine.spentMinor; found.mine.generation != s.of(d.Shard).generation {
 		// Nothing was granted since the states were made from the ledger.
 		if err := ask(ctx, booked, known); err != nil {
 			return drawn, false, err
 		}
-		drawn.GrantedMinor = known[d.Shard]
+		drawn.SpentMinor = known[d.Shard]
 	}
 	found.take(known)
-	if drawn.DrawnMinor, drawn.OthersMinor, err = s.drawFromPool(ctx, d, drawn.GrantedMinor, found); err != nil {
+	if drawn.ReservedMinor, drawn.OthersMinor, err = s.allocate(ctx, d, drawn.SpentMinor, found); err != nil {
 		return drawn, false, err
 	}
-	if err := s.writePart(ctx, d, &drawn); err != nil {
+	if err := s.writeShardAllocation(ctx, d, &drawn); err != nil {
 		return drawn, false, err
 	}
-	if d.WantMinor <= 0 || drawn.DrawnMinor == drawn.GrantedMinor {
-		drawn.DrawnMinor = drawn.GrantedMinor // of which nobody needs to be sure
+	if d.WantMinor <= 0 || drawn.ReservedMinor == drawn.SpentMinor {
+		drawn.ReservedMinor = drawn.SpentMinor // of which nobody needs to be sure
 		return drawn, true, nil
 	}
-	if found, err = s.budget(ctx, d); err != nil {
+	if found, err = s.readAllocations(ctx, d); err != nil {
 		return drawn, false, err
 	}
 	// The ledger comes after Redis: what Redis has lost by now was booked before,
@@ -119,33 +119,33 @@ func ask(ctx context.Context, booked func(context.Context) (map[int32]int64, err
 	return nil
 }
 
-// drawings are what each shard is known to have drawn of a budget.
-type drawings struct {
+// allocations are what each shard is known to have drawn of a budget.
+type allocations struct {
 	minor map[int32]int64
-	mine  part
+	mine  shardAllocation
 }
 
-// part is what Redis has of a shard's part.
-type part struct {
-	drawnMinor, grantedMinor int64
-	generation               string // of the account states that it goes with
+// shardAllocation is what Redis has of a shard's part.
+type shardAllocation struct {
+	reservedMinor, spentMinor int64
+	generation                string // of the account states that it goes with
 }
 
-func (d *drawings) take(more map[int32]int64) {
+func (d *allocations) take(more map[int32]int64) {
 	for shard, minor := range more {
 		d.minor[shard] = max(d.minor[shard], minor)
 	}
 }
 
-func (d *drawings) sum() (sum int64) {
+func (d *allocations) sum() (sum int64) {
 	for _, minor := range d.minor {
 		sum += minor
 	}
 	return sum
 }
 
-// budget reads the pool and all parts.
-func (s *Store) budget(ctx context.Context, d *processor.Draw) (*drawings, error) {
+// readAllocations reads the pool and all parts.
+func (s *Store) readAllocations(ctx context.Context, d *processor.Reservation) (*allocations, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	shards := s.shardCount()
@@ -155,16 +155,16 @@ func (s *Store) budget(ctx context.Context, d *processor.Draw) (*drawings, error
 	var pool *redis.MapStringStringCmd
 	parts := make([]*redis.SliceCmd, shards)
 	if _, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		pool = p.HGetAll(ctx, s.poolKey(d.Budget))
+		pool = p.HGetAll(ctx, s.allocationsKey(d.Budget))
 		for shard := range parts {
 			k := s.of(int32(shard)).keys
-			parts[shard] = p.HMGet(ctx, k.part(d.Budget), "drawn", "granted", "generation")
+			parts[shard] = p.HMGet(ctx, k.shardAllocation(d.Budget), "drawn", "granted", "generation")
 		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	found := &drawings{minor: make(map[int32]int64, shards)}
+	found := &allocations{minor: make(map[int32]int64, shards)}
 	for name, text := range pool.Val() {
 		shard, err1 := strconv.ParseInt(name, 10, 32)
 		minor, err2 := strconv.ParseInt(text, 10, 64)
@@ -174,43 +174,43 @@ func (s *Store) budget(ctx context.Context, d *processor.Draw) (*drawings, error
 		found.minor[int32(shard)] = minor
 	}
 	for shard, cmd := range parts {
-		p, err := partOf(texts(cmd.Val()))
+		p, err := parseShardAllocation(texts(cmd.Val()))
 		if err != nil {
 			return nil, fmt.Errorf("part of shard %d: %w", shard, err)
 		}
 		if int32(shard) == d.Shard {
 			found.mine = p
 		}
-		found.minor[int32(shard)] = max(found.minor[int32(shard)], p.drawnMinor)
+		found.minor[int32(shard)] = max(found.minor[int32(shard)], p.reservedMinor)
 	}
 	return found, nil
 }
 
-func partOf(fields []string) (p part, err error) {
+func parseShardAllocation(fields []string) (p shardAllocation, err error) {
 	p.generation = fields[2]
 	if fields[0] == "" {
 		return p, nil
 	}
-	if p.drawnMinor, err = strconv.ParseInt(fields[0], 10, 64); err != nil {
+	if p.reservedMinor, err = strconv.ParseInt(fields[0], 10, 64); err != nil {
 		return p, err
 	}
-	p.grantedMinor, err = strconv.ParseInt(fields[1], 10, 64)
+	p.spentMinor, err = strconv.ParseInt(fields[1], 10, 64)
 	return p, err
 }
 
-func (s *Store) drawFromPool(ctx context.Context, d *processor.Draw, grantedMinor int64, known *drawings) (drawnMinor, othersMinor int64, err error) {
+func (s *Store) allocate(ctx context.Context, d *processor.Reservation, grantedMinor int64, known *allocations) (drawnMinor, othersMinor int64, err error) {
 	shards := s.shardCount()
 	limitMinor := d.LimitMinor
 	if d.WantMinor <= 0 {
 		limitMinor = maxBudgetMinor // nothing is asked: what was drawn stays
 	}
-	c := newCall(poolScript, s.poolKey(d.Budget))
+	c := newCall(allocateScript, s.allocationsKey(d.Budget))
 	c.endKeys()
 	c.add(d.Shard, grantedMinor, max(0, d.WantMinor), limitMinor, limitMinor/int64(chunksOfShard*shards), shards, int64(budgetLife/time.Second))
 	for shard, minor := range known.minor {
 		c.add(shard, minor)
 	}
-	answer, err := s.run(ctx, poolScript, c)
+	answer, err := s.run(ctx, allocateScript, c)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -222,28 +222,30 @@ func (s *Store) drawFromPool(ctx context.Context, d *processor.Draw, grantedMino
 	return drawnMinor, othersMinor, errors.Join(err1, err2)
 }
 
-// writePart makes the shard's part what it has drawn, so that a batch can grant
+// writeShardAllocation makes the shard's part what it has drawn, so that a batch can grant
 // of it.
-func (s *Store) writePart(ctx context.Context, d *processor.Draw, drawn *processor.Drawn) error {
+func (s *Store) writeShardAllocation(ctx context.Context, d *processor.Reservation, drawn *processor.Reserved) error {
 	sh := s.of(d.Shard)
-	c := newCall(drawnScript, sh.owner, sh.part(d.Budget))
+	c := newCall(reservedScript, sh.owner, sh.shardAllocation(d.Budget))
 	c.endKeys()
-	c.add(d.Epoch, sh.generation, drawn.DrawnMinor, drawn.GrantedMinor, int64(budgetLife/time.Second))
-	answer, err := s.run(ctx, drawnScript, c)
+	c.add(d.Epoch, sh.generation, drawn.ReservedMinor, drawn.SpentMinor, int64(budgetLife/time.Second))
+	answer, err := s.run(ctx, reservedScript, c)
 	if err != nil {
 		return err
 	}
 	if answer[0] == "behind" {
-		return fmt.Errorf("%w: the shard has been rebuilt, or is being", processor.ErrHeadsFellBack)
+		return fmt.Errorf("%w: the shard has been rebuilt, or is being", processor.ErrStateBehindLedger)
 	}
 	return s.refusal(answer, d.Epoch)
 }
 
-// poolKey is on whichever server its name leads to.
-func (s *Store) poolKey(budget rules.BudgetKey) string { return s.prefix + ":budget:" + string(budget) }
+// allocationsKey is on whichever server its name leads to.
+func (s *Store) allocationsKey(budget rules.BudgetKey) string {
+	return s.prefix + ":budget:" + string(budget)
+}
 
-// part is under the shard's tag: it changes with its account states.
-func (k *keys) part(budget rules.BudgetKey) string { return k.budgets + string(budget) }
+// shardAllocation is under the shard's tag: it changes with its account states.
+func (k *keys) shardAllocation(budget rules.BudgetKey) string { return k.budgets + string(budget) }
 
 func (s *Store) shardCount() int {
 	s.mu.Lock()

@@ -28,7 +28,7 @@ func (w *world) share(shards int32) *sharers {
 	for shard := range shards {
 		s.stores[shard] = w.another()
 		w.must(s.stores[shard].HoldShards(w.Context(), int(shards)))
-		claim, err := s.stores[shard].Claim(w.Context(), shard)
+		claim, err := s.stores[shard].Acquire(w.Context(), shard)
 		w.must(err)
 		s.epochs[shard] = claim.Epoch
 	}
@@ -37,9 +37,9 @@ func (w *world) share(shards int32) *sharers {
 
 func (s *sharers) booked(context.Context) (map[int32]int64, error) { return maps.Clone(s.ledger), nil }
 
-func (s *sharers) draw(shard int32, limitMinor, wantMinor int64) processor.Drawn {
+func (s *sharers) draw(shard int32, limitMinor, wantMinor int64) processor.Reserved {
 	s.Helper()
-	drawn, err := s.stores[shard].Draw(s.Context(), processor.Draw{
+	drawn, err := s.stores[shard].Reserve(s.Context(), processor.Reservation{
 		Shard: shard, Epoch: s.epochs[shard], Budget: campaign, LimitMinor: limitMinor, WantMinor: wantMinor,
 	}, s.booked)
 	s.must(err)
@@ -49,15 +49,15 @@ func (s *sharers) draw(shard int32, limitMinor, wantMinor int64) processor.Drawn
 // grant saves the shard's first batch, which has granted so much in all.
 func (s *sharers) grant(shard int32, grantedMinor int64) error {
 	return s.stores[shard].Save(s.Context(), &processor.Save{
-		Shard: shard, Epoch: s.epochs[shard], Before: rules.NoHeads, Batch: 1, After: rules.Heads{-1, -1, -1, 1}, Outbox: []byte("blob"),
+		Shard: shard, Epoch: s.epochs[shard], Before: rules.NoPositions, Batch: 1, After: rules.Positions{-1, -1, -1, 1}, Outbox: []byte("blob"),
 		Accounts: []processor.AccountState{{ID: "a", Value: []byte("a")}, {ID: "b", Value: []byte("b")}},
-		Granted:  []processor.BudgetTotal{{Budget: campaign, Minor: grantedMinor}},
+		Spent:    []processor.BudgetSpent{{Budget: campaign, Minor: grantedMinor}},
 	})
 }
 
-func (s *sharers) wantDrawn(got processor.Drawn, grantedMinor, drawnMinor, othersMinor int64) {
+func (s *sharers) wantDrawn(got processor.Reserved, grantedMinor, drawnMinor, othersMinor int64) {
 	s.Helper()
-	if want := (processor.Drawn{GrantedMinor: grantedMinor, DrawnMinor: drawnMinor, OthersMinor: othersMinor}); got != want {
+	if want := (processor.Reserved{SpentMinor: grantedMinor, ReservedMinor: drawnMinor, OthersMinor: othersMinor}); got != want {
 		s.Fatalf("drew %+v, want %+v", got, want)
 	}
 }
@@ -96,13 +96,13 @@ func TestWhatRedisForgetsOfABudgetTheOthersRemember(t *testing.T) {
 		s.draw(0, 1_000, 400)
 		w.must(s.grant(0, 400))
 		held := s.draw(0, 1_000, 0)
-		w.must(w.client.Del(t.Context(), w.store.poolKey(campaign)).Err())
-		if drawn := s.draw(1, 1_000, 1_000); drawn.OthersMinor < 400 || drawn.DrawnMinor+drawn.OthersMinor > 1_000 {
+		w.must(w.client.Del(t.Context(), w.store.allocationsKey(campaign)).Err())
+		if drawn := s.draw(1, 1_000, 1_000); drawn.OthersMinor < 400 || drawn.ReservedMinor+drawn.OthersMinor > 1_000 {
 			t.Fatalf("a forgotten pool gives %+v, though the other shard has %+v", drawn, held)
 		}
 		// With the other's part forgotten as well, the ledger knows.
 		s.ledger[0] = 400
-		for _, key := range []string{w.store.poolKey(campaign), w.partOf(0), w.partOf(1)} {
+		for _, key := range []string{w.store.allocationsKey(campaign), w.partOf(0), w.partOf(1)} {
 			w.must(w.client.Del(t.Context(), key).Err())
 		}
 		s.wantDrawn(s.draw(1, 1_000, 1_000), 0, 600, 400)
@@ -112,7 +112,7 @@ func TestWhatRedisForgetsOfABudgetTheOthersRemember(t *testing.T) {
 
 func (w *world) partOf(shard int32) string {
 	k := keysOf(w.prefix, shard)
-	return k.part(campaign)
+	return k.shardAllocation(campaign)
 }
 
 func TestABatchGrantsNoMoreThanWasDrawn(t *testing.T) {
@@ -120,13 +120,13 @@ func TestABatchGrantsNoMoreThanWasDrawn(t *testing.T) {
 	each(t, func(w *world) {
 		s := w.share(1)
 		drawn := s.draw(0, 10_000, 100)
-		err := s.grant(0, drawn.DrawnMinor+1)
-		w.wantError(err, processor.ErrHeadsFellBack)
+		err := s.grant(0, drawn.ReservedMinor+1)
+		w.wantError(err, processor.ErrStateBehindLedger)
 		if !strings.Contains(err.Error(), string(campaign)) {
 			t.Errorf("error %q does not name the budget", err)
 		}
-		w.must(s.grant(0, drawn.DrawnMinor))
-		w.must(s.grant(0, drawn.DrawnMinor)) // its answer was lost
+		w.must(s.grant(0, drawn.ReservedMinor))
+		w.must(s.grant(0, drawn.ReservedMinor)) // its answer was lost
 		if states, err := s.stores[0].Load(t.Context(), 0, []string{"a", "b"}, nil); err != nil || string(states[0])+string(states[1]) != "ab" {
 			t.Errorf("states %q, %v", states, err)
 		}
@@ -142,9 +142,9 @@ func TestADrawOfAFormerOwner(t *testing.T) {
 	each(t, func(w *world) {
 		s := w.share(1)
 		s.draw(0, 10_000, 100)
-		_, err := w.another().Claim(t.Context(), 0)
+		_, err := w.another().Acquire(t.Context(), 0)
 		w.must(err)
-		_, err = s.stores[0].Draw(t.Context(), processor.Draw{Shard: 0, Epoch: s.epochs[0], Budget: campaign, LimitMinor: 10_000, WantMinor: 5_000}, s.booked)
+		_, err = s.stores[0].Reserve(t.Context(), processor.Reservation{Shard: 0, Epoch: s.epochs[0], Budget: campaign, LimitMinor: 10_000, WantMinor: 5_000}, s.booked)
 		w.wantError(err, processor.ErrFenced)
 	})
 }
@@ -157,11 +157,11 @@ func TestARebuiltShardHasGrantedWhatIsBooked(t *testing.T) {
 		s.draw(0, 10_000, 500)
 		w.must(s.grant(0, 300))
 		w.must(s.stores[0].BeginRebuild(t.Context(), 0, s.epochs[0]))
-		_, err := s.stores[0].Draw(t.Context(), processor.Draw{Shard: 0, Epoch: s.epochs[0], Budget: campaign, LimitMinor: 10_000, WantMinor: 10}, s.booked)
-		w.wantError(err, processor.ErrHeadsFellBack) // what it has granted is not known yet
-		w.must(s.stores[0].FinishRebuild(t.Context(), 0, s.epochs[0], rules.Marker{Heads: rules.NoHeads}))
+		_, err := s.stores[0].Reserve(t.Context(), processor.Reservation{Shard: 0, Epoch: s.epochs[0], Budget: campaign, LimitMinor: 10_000, WantMinor: 10}, s.booked)
+		w.wantError(err, processor.ErrStateBehindLedger) // what it has granted is not known yet
+		w.must(s.stores[0].FinishRebuild(t.Context(), 0, s.epochs[0], rules.Marker{Positions: rules.NoPositions}))
 		s.ledger[0] = 200
-		if drawn := s.draw(0, 10_000, 10); drawn.GrantedMinor != 200 {
+		if drawn := s.draw(0, 10_000, 10); drawn.SpentMinor != 200 {
 			t.Fatalf("after a rebuild it draws %+v", drawn)
 		}
 	})
@@ -170,14 +170,14 @@ func TestARebuiltShardHasGrantedWhatIsBooked(t *testing.T) {
 func TestADrawNeedsTheLedgerAndTheNumberOfShards(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
-		d := processor.Draw{Shard: shard12, Epoch: w.claim.Epoch, Budget: campaign, LimitMinor: 10, WantMinor: 1}
-		_, err := w.store.Draw(t.Context(), d, func(context.Context) (map[int32]int64, error) { return nil, nil })
+		d := processor.Reservation{Shard: shard12, Epoch: w.claim.Epoch, Budget: campaign, LimitMinor: 10, WantMinor: 1}
+		_, err := w.store.Reserve(t.Context(), d, func(context.Context) (map[int32]int64, error) { return nil, nil })
 		if err == nil || !strings.Contains(err.Error(), "HoldShards") {
 			t.Errorf("without the number of shards: %v", err)
 		}
 		away := errors.New("ClickHouse is away")
 		w.must(w.store.HoldShards(t.Context(), 13))
-		_, err = w.store.Draw(t.Context(), d, func(context.Context) (map[int32]int64, error) { return nil, away })
+		_, err = w.store.Reserve(t.Context(), d, func(context.Context) (map[int32]int64, error) { return nil, away })
 		w.wantError(err, away)
 	})
 }

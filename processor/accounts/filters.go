@@ -51,7 +51,7 @@ func (s *Store) filter(ctx context.Context, k keys, kind, name string, each func
 		each(hashes)
 	}
 	if got < want {
-		return fmt.Errorf("%w: %d of %d hashes are left: rebuild the shard", processor.ErrHeadsFellBack, got, want)
+		return fmt.Errorf("%w: %d of %d hashes are left: rebuild the shard", processor.ErrStateBehindLedger, got, want)
 	}
 	return nil
 }

@@ -16,13 +16,13 @@ import (
 
 // Head is how far a shard has come.
 type Head struct {
-	Epoch   int64 // 0: nobody has ever claimed it
-	Heads   rules.Heads
-	Batch   uint64
-	LastSeq uint64
-	Members int64 // hashes in the filter of members
-	Known   int64 // hashes in the filter of known ids
-	Outbox  int64 // batches that are saved and not cleared
+	Epoch     int64 // 0: nobody has ever claimed it
+	Positions rules.Positions
+	Batch     uint64
+	LastSeq   uint64
+	Members   int64 // hashes in the filter of members
+	Known     int64 // hashes in the filter of known ids
+	Outbox    int64 // batches that are saved and not cleared
 	// Rebuilding: a rebuild is under way, or broke off.
 	Rebuilding bool
 }
@@ -53,7 +53,7 @@ func (s *Store) Head(ctx context.Context, number int32) (Head, error) {
 }
 
 func headOf(owner, head []string) (h Head, err error) {
-	if h.Heads, h.Batch, h.LastSeq, err = parseHead(head[0], head[1], head[2]); err != nil {
+	if h.Positions, h.Batch, h.LastSeq, err = parseHead(head[0], head[1], head[2]); err != nil {
 		return h, err
 	}
 	h.Rebuilding = owner[1] != ""

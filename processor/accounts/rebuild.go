@@ -83,7 +83,7 @@ func (s *Store) FinishRebuild(ctx context.Context, number int32, epoch int64, m 
 	sh := s.of(number)
 	c := newCall(finishScript, sh.owner, sh.head)
 	c.endKeys()
-	c.add(epoch, sh.generation, formatHeads(m.Heads), m.Batch, m.LastSeq)
+	c.add(epoch, sh.generation, formatPositions(m.Positions), m.Batch, m.LastSeq)
 	answer, err := s.run(ctx, finishScript, c)
 	if err == nil {
 		err = s.refusal(answer, epoch)

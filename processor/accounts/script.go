@@ -33,17 +33,17 @@ func scriptOf(names ...string) script {
 }
 
 var (
-	claimScript   = scriptOf("claim")
-	saveScript    = scriptOf("fenced", "append", "save")
-	clearScript   = scriptOf("fenced", "clear")
-	holdsScript   = scriptOf("fenced", "holds")
-	beginScript   = scriptOf("fenced", "begin")
-	restoreScript = scriptOf("fenced", "append", "restore")
-	finishScript  = scriptOf("fenced", "finish")
-	poolScript    = scriptOf("pool")
-	drawnScript   = scriptOf("fenced", "drawn")
-	intactScript  = scriptOf("fenced", "intact")
-	leaseScript   = scriptOf("fenced", "lease")
+	acquireScript  = scriptOf("claim")
+	saveScript     = scriptOf("fenced", "append", "save")
+	clearScript    = scriptOf("fenced", "clear")
+	holdsScript    = scriptOf("fenced", "holds")
+	beginScript    = scriptOf("fenced", "begin")
+	restoreScript  = scriptOf("fenced", "append", "restore")
+	finishScript   = scriptOf("fenced", "finish")
+	allocateScript = scriptOf("pool")
+	reservedScript = scriptOf("fenced", "drawn")
+	intactScript   = scriptOf("fenced", "intact")
+	leaseScript    = scriptOf("fenced", "lease")
 
 	sweepScript = scriptOf("sweep")
 	sweptScript = scriptOf("swept")

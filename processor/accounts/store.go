@@ -102,18 +102,18 @@ func (s *Store) setGeneration(number int32, generation string) {
 	s.shards[number].generation = generation
 }
 
-// Claim raises the epoch of the shard, which shuts every other owner out, and
+// Acquire raises the epoch of the shard, which shuts every other owner out, and
 // reads what the last one left.
-func (s *Store) Claim(ctx context.Context, number int32) (processor.Claim, error) {
-	return s.ClaimLeased(ctx, number, "", 0)
+func (s *Store) Acquire(ctx context.Context, number int32) (processor.Acquired, error) {
+	return s.AcquireLeased(ctx, number, "", 0)
 }
 
-// ClaimLeased claims the shard for a command: nobody else can claim it for as long
+// AcquireLeased claims the shard for a command: nobody else can claim it for as long
 // as the lease lasts, or is renewed.
-func (s *Store) ClaimLeased(ctx context.Context, number int32, by string, lease time.Duration) (processor.Claim, error) {
-	claim, err := s.claim(ctx, number, by, lease)
+func (s *Store) AcquireLeased(ctx context.Context, number int32, by string, lease time.Duration) (processor.Acquired, error) {
+	claim, err := s.acquire(ctx, number, by, lease)
 	if err != nil {
-		return processor.Claim{}, fmt.Errorf("claim shard %d in Redis: %w", number, err)
+		return processor.Acquired{}, fmt.Errorf("claim shard %d in Redis: %w", number, err)
 	}
 	return claim, nil
 }
@@ -144,12 +144,12 @@ func leasedBy(answer []string) error {
 	return &processor.LeasedError{By: answer[1], Since: time.UnixMicro(since), Until: time.UnixMicro(until)}
 }
 
-func (s *Store) claim(ctx context.Context, number int32, by string, lease time.Duration) (claim processor.Claim, err error) {
+func (s *Store) acquire(ctx context.Context, number int32, by string, lease time.Duration) (claim processor.Acquired, err error) {
 	sh := s.of(number)
-	c := newCall(claimScript, sh.owner, sh.head)
+	c := newCall(acquireScript, sh.owner, sh.head)
 	c.endKeys()
 	c.add(lease.Microseconds(), by, s.group, s.process)
-	answer, err := s.run(ctx, claimScript, c)
+	answer, err := s.run(ctx, acquireScript, c)
 	if err != nil {
 		return claim, err
 	}
@@ -162,7 +162,7 @@ func (s *Store) claim(ctx context.Context, number int32, by string, lease time.D
 	if claim.Epoch, err = strconv.ParseInt(answer[0], 10, 64); err != nil {
 		return claim, fmt.Errorf("epoch: %w", err)
 	}
-	if claim.Heads, claim.Batch, claim.LastSeq, err = parseHead(answer[2], answer[3], answer[4]); err != nil {
+	if claim.Positions, claim.Batch, claim.LastSeq, err = parseHead(answer[2], answer[3], answer[4]); err != nil {
 		return claim, err
 	}
 	s.setGeneration(number, answer[1])
@@ -255,7 +255,7 @@ func bytesOf(text string) []byte {
 // there must be an outbox: by them a repeat of what already succeeded is told,
 // and is a success.
 //
-// Errors: ErrFenced, ErrHeadsFellBack, a batch over the limits or out of its
+// Errors: ErrFenced, ErrStateBehindLedger, a batch over the limits or out of its
 // turn; any other means that it is unknown what came of the save: repeat it.
 func (s *Store) Save(ctx context.Context, save *processor.Save) error {
 	if err := s.save(ctx, save); err != nil {
@@ -271,20 +271,20 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 	sh := s.of(save.Shard)
 	c := newCall(saveScript, sh.owner, sh.head, sh.fates, sh.outbox, sh.members, sh.known)
 	c.nameAccounts(&sh.keys, sh.generation, len(save.Accounts), func(i int) string { return save.Accounts[i].ID })
-	for i := range save.Granted {
-		c.keys = append(c.keys, sh.part(save.Granted[i].Budget))
+	for i := range save.Spent {
+		c.keys = append(c.keys, sh.shardAllocation(save.Spent[i].Budget))
 	}
 	c.endKeys()
 	previous := save.Batch
 	if save.Outbox != nil {
 		previous--
 	}
-	c.add(save.Epoch, sh.generation, formatHeads(save.Before), previous, formatHeads(save.After), save.Batch, save.LastSeq, save.Outbox)
+	c.add(save.Epoch, sh.generation, formatPositions(save.Before), previous, formatPositions(save.After), save.Batch, save.LastSeq, save.Outbox)
 	c.addHashes(save.Members, save.Known)
 	addFates(c, &save.Fates)
-	c.add(int64(budgetLife/time.Second), len(save.Granted))
-	for i := range save.Granted {
-		c.add(save.Granted[i].Minor)
+	c.add(int64(budgetLife/time.Second), len(save.Spent))
+	for i := range save.Spent {
+		c.add(save.Spent[i].Minor)
 	}
 	c.addValues(len(save.Accounts), func(i int) []byte { return save.Accounts[i].Value })
 	answer, err := s.run(ctx, saveScript, c)
@@ -296,10 +296,10 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 		return nil
 	case "behind":
 		return fmt.Errorf("%w: heads in Redis are %s after batch %s, this save goes on from %s: rebuild the shard",
-			processor.ErrHeadsFellBack, answer[1], answer[2], formatHeads(save.Before))
+			processor.ErrStateBehindLedger, answer[1], answer[2], formatPositions(save.Before))
 	case "undrawn":
 		return fmt.Errorf("%w: budget %s: Redis has %s drawn by the shard, which would have granted more: it has lost the draw",
-			processor.ErrHeadsFellBack, answer[1], answer[2])
+			processor.ErrStateBehindLedger, answer[1], answer[2])
 	case "gap":
 		return fmt.Errorf("it does not follow batch %s, at which Redis is with the same heads %s", answer[2], answer[1])
 	}
@@ -367,7 +367,7 @@ func (s *Store) Holds(ctx context.Context, number int32, epoch int64, batch uint
 	c.add(epoch, batch)
 	answer, err := s.run(ctx, holdsScript, c)
 	if err == nil && answer[0] == "gone" {
-		err = processor.ErrHeadsFellBack
+		err = processor.ErrStateBehindLedger
 	} else if err == nil {
 		err = s.refusal(answer, epoch)
 	}
@@ -380,14 +380,14 @@ func (s *Store) Holds(ctx context.Context, number int32, epoch int64, batch uint
 // Intact makes sure that the shard is this owner's and is as it was left: heads and
 // batch are those of the last save. A Redis that was emptied or set back is told by
 // it although no record comes.
-func (s *Store) Intact(ctx context.Context, number int32, epoch int64, heads rules.Heads, batch uint64) error {
+func (s *Store) Intact(ctx context.Context, number int32, epoch int64, heads rules.Positions, batch uint64) error {
 	sh := s.of(number)
 	c := newCall(intactScript, sh.owner, sh.head)
 	c.endKeys()
-	c.add(epoch, sh.generation, formatHeads(heads), batch)
+	c.add(epoch, sh.generation, formatPositions(heads), batch)
 	answer, err := s.run(ctx, intactScript, c)
 	if err == nil && answer[0] == "gone" {
-		err = processor.ErrHeadsFellBack
+		err = processor.ErrStateBehindLedger
 	} else if err == nil {
 		err = s.refusal(answer, epoch)
 	}
@@ -412,7 +412,7 @@ func (s *Store) refusal(answer []string, epoch int64) error {
 	return fmt.Errorf("script gave %q", answer)
 }
 
-func formatHeads(h rules.Heads) string {
+func formatPositions(h rules.Positions) string {
 	text := make([]byte, 0, 48)
 	for i, offset := range h {
 		if i > 0 {
@@ -424,8 +424,8 @@ func formatHeads(h rules.Heads) string {
 }
 
 // parseHead reads the fields of the head; an empty one is a shard without state.
-func parseHead(heads, batch, seq string) (h rules.Heads, b, q uint64, err error) {
-	h = rules.NoHeads
+func parseHead(heads, batch, seq string) (h rules.Positions, b, q uint64, err error) {
+	h = rules.NoPositions
 	if heads == "" {
 		return h, 0, 0, nil
 	}

@@ -50,7 +50,7 @@ type world struct {
 	client redis.UniversalClient
 	store  *Store
 	prefix string
-	claim  processor.Claim
+	claim  processor.Acquired
 }
 
 // each runs the test against every server, with a shard that was just claimed.
@@ -89,9 +89,9 @@ func (w *world) wantError(err, want error) {
 	}
 }
 
-func (w *world) claimBy(s *Store) processor.Claim {
+func (w *world) claimBy(s *Store) processor.Acquired {
 	w.Helper()
-	claim, err := s.Claim(w.Context(), shard12)
+	claim, err := s.Acquire(w.Context(), shard12)
 	w.must(err)
 	return claim
 }
@@ -124,12 +124,12 @@ func (w *world) wantStates(want ...string) {
 
 // batch is the nth batch of the shard: it sets the accounts a and b.
 func (w *world) batch(n int64) *processor.Save {
-	before := rules.NoHeads
+	before := rules.NoPositions
 	if n > 1 {
-		before = rules.Heads{n - 1, -1, -1, 10 * (n - 1)}
+		before = rules.Positions{n - 1, -1, -1, 10 * (n - 1)}
 	}
 	s := &processor.Save{
-		Shard: shard12, Epoch: w.claim.Epoch, Before: before, Batch: uint64(n), After: rules.Heads{n, -1, -1, 10 * n}, LastSeq: uint64(2 * n),
+		Shard: shard12, Epoch: w.claim.Epoch, Before: before, Batch: uint64(n), After: rules.Positions{n, -1, -1, 10 * n}, LastSeq: uint64(2 * n),
 		Accounts: []processor.AccountState{{ID: "a", Value: fmt.Appendf(nil, "a%d", n)}, {ID: "b", Value: fmt.Appendf(nil, "b%d", n)}},
 		Outbox:   fmt.Appendf(nil, "blob %d", n),
 		Members:  []uint64{uint64(n)}, Known: []uint64{uint64(n), 1 << 63},
@@ -143,7 +143,7 @@ func (w *world) save(s *processor.Save) { w.Helper(); w.must(w.store.Save(w.Cont
 func TestClaimFindsNothing(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
-		if w.claim.Heads != rules.NoHeads || w.claim.Batch != 0 || w.claim.LastSeq != 0 || w.claim.Outbox != nil {
+		if w.claim.Positions != rules.NoPositions || w.claim.Batch != 0 || w.claim.LastSeq != 0 || w.claim.Outbox != nil {
 			w.Fatalf("claim of a shard without state found %+v", w.claim)
 		}
 		w.wantStates("", "")
@@ -164,7 +164,7 @@ func TestClaimFindsWhatWasSaved(t *testing.T) {
 		if claim.Epoch <= w.claim.Epoch {
 			w.Fatalf("epoch went from %d to %d", w.claim.Epoch, claim.Epoch)
 		}
-		if want := (rules.Heads{12, -1, -1, 120}); claim.Heads != want || claim.Batch != 12 || claim.LastSeq != 24 {
+		if want := (rules.Positions{12, -1, -1, 120}); claim.Positions != want || claim.Batch != 12 || claim.LastSeq != 24 {
 			w.Fatalf("claim is %+v", claim)
 		}
 		if got := fmt.Sprintf("%s", claim.Outbox); got != "[blob 10 blob 11 blob 12]" {
@@ -198,7 +198,7 @@ func TestZombieIsRefused(t *testing.T) {
 		w.wantStates("a1", "b1")
 		head, err := w.store.Head(ctx, shard12)
 		w.must(err)
-		want := Head{Epoch: owner.Epoch, Heads: rules.Heads{1, -1, -1, 10}, Batch: 1, LastSeq: 2, Members: 1, Known: 2, Outbox: 1}
+		want := Head{Epoch: owner.Epoch, Positions: rules.Positions{1, -1, -1, 10}, Batch: 1, LastSeq: 2, Members: 1, Known: 2, Outbox: 1}
 		if head != want {
 			w.Fatalf("after the zombie the head is %+v, want %+v", head, want)
 		}
@@ -211,7 +211,7 @@ func TestRepeatedSave(t *testing.T) {
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		w.save(w.batch(1))
-		quiet := &processor.Save{Shard: shard12, Epoch: w.claim.Epoch, Before: w.batch(1).After, Batch: 1, After: rules.Heads{1, -1, -1, 99}, LastSeq: 2}
+		quiet := &processor.Save{Shard: shard12, Epoch: w.claim.Epoch, Before: w.batch(1).After, Batch: 1, After: rules.Positions{1, -1, -1, 99}, LastSeq: 2}
 		quiet.Fates[rules.Unmatched] = 1
 		w.save(quiet)
 		w.save(quiet)
@@ -241,15 +241,15 @@ func TestHeadsFellBack(t *testing.T) {
 		w.must(w.client.Del(ctx, k.head).Err())
 		w.must(w.client.HSet(ctx, k.head, older).Err())
 		err := w.store.Save(ctx, w.batch(3))
-		w.wantError(err, processor.ErrHeadsFellBack)
+		w.wantError(err, processor.ErrStateBehindLedger)
 		for _, want := range []string{"1,-1,-1,10", "2,-1,-1,20", "shard 12", "batch 3"} {
 			if !strings.Contains(err.Error(), want) {
 				w.Errorf("error %q does not tell %q", err, want)
 			}
 		}
 		w.must(w.client.Del(ctx, k.head).Err())
-		w.wantError(w.store.Save(ctx, w.batch(3)), processor.ErrHeadsFellBack)
-		if claim := w.claimBy(w.store); claim.Heads != rules.NoHeads {
+		w.wantError(w.store.Save(ctx, w.batch(3)), processor.ErrStateBehindLedger)
+		if claim := w.claimBy(w.store); claim.Positions != rules.NoPositions {
 			w.Fatalf("claim is %+v", claim)
 		}
 	})
@@ -395,7 +395,7 @@ func TestFilterChunkBorder(t *testing.T) {
 			}
 		}
 		w.must(w.client.Del(w.Context(), k.chunk(k.known, 2)).Err())
-		w.wantError(w.store.Filters(w.Context(), shard12, func([]uint64) {}, func([]uint64) {}), processor.ErrHeadsFellBack)
+		w.wantError(w.store.Filters(w.Context(), shard12, func([]uint64) {}, func([]uint64) {}), processor.ErrStateBehindLedger)
 		w.must(w.store.BeginRebuild(w.Context(), shard12, w.claim.Epoch))
 		if _, known := w.filters(); known != nil {
 			w.Errorf("%d hashes are left after the rebuild began", len(known))
@@ -414,14 +414,14 @@ func TestRebuild(t *testing.T) {
 
 		w.must(w.store.BeginRebuild(ctx, shard12, epoch))
 		w.wantStates("", "")
-		w.wantError(w.store.Save(ctx, w.batch(1)), processor.ErrHeadsFellBack)
+		w.wantError(w.store.Save(ctx, w.batch(1)), processor.ErrStateBehindLedger)
 		many := make([]uint64, restoreHashes+1)
 		w.must(w.store.Restore(ctx, shard12, epoch, w.batch(1).Accounts[:1], []uint64{1}, many))
 		w.must(w.store.Restore(ctx, shard12, epoch, w.batch(1).Accounts[1:], []uint64{2}, nil))
-		marker := rules.Marker{Shard: shard12, Batch: 1, Heads: w.batch(1).After, LastSeq: 2}
+		marker := rules.Marker{Shard: shard12, Batch: 1, Positions: w.batch(1).After, LastSeq: 2}
 		w.must(w.store.FinishRebuild(ctx, shard12, epoch, marker))
 		w.must(w.store.FinishRebuild(ctx, shard12, epoch, marker)) // the answer was lost
-		w.must(w.store.Intact(ctx, shard12, epoch, marker.Heads, marker.Batch))
+		w.must(w.store.Intact(ctx, shard12, epoch, marker.Positions, marker.Batch))
 
 		if got := w.load("a", "b", "c"); !slices.Equal(got, []string{"a1", "b1", ""}) {
 			w.Errorf("states are %q", got)
@@ -462,7 +462,7 @@ func TestInterruptedRebuild(t *testing.T) {
 			}
 			zombie := w.claim.Epoch
 			w.claim = w.claimBy(w.store)
-			if w.claim.Heads != rules.NoHeads || w.claim.Batch != 0 || w.claim.Outbox != nil {
+			if w.claim.Positions != rules.NoPositions || w.claim.Batch != 0 || w.claim.Outbox != nil {
 				w.Fatalf("after %d steps the claim is %+v", steps, w.claim)
 			}
 			w.wantStates("", "")
@@ -472,7 +472,7 @@ func TestInterruptedRebuild(t *testing.T) {
 			}
 		}
 		w.must(w.store.BeginRebuild(w.Context(), shard12, w.claim.Epoch))
-		w.must(w.store.FinishRebuild(w.Context(), shard12, w.claim.Epoch, rules.Marker{Heads: rules.NoHeads}))
+		w.must(w.store.FinishRebuild(w.Context(), shard12, w.claim.Epoch, rules.Marker{Positions: rules.NoPositions}))
 		w.sweepAll(w.store)
 		if names := w.accountKeys(); len(names) != 0 {
 			w.Errorf("states of broken-off rebuilds are left: %q", names)
@@ -489,7 +489,7 @@ func TestFailoverDuringRebuild(t *testing.T) {
 		ctx, epoch, owner := w.Context(), w.claim.Epoch, keysOf(w.prefix, shard12).owner
 		w.save(w.batch(1))
 		before := w.client.HGet(ctx, owner, "generation").Val()
-		marker := rules.Marker{Shard: shard12, Batch: 1, Heads: w.batch(1).After, LastSeq: 2}
+		marker := rules.Marker{Shard: shard12, Batch: 1, Positions: w.batch(1).After, LastSeq: 2}
 		w.must(w.store.BeginRebuild(ctx, shard12, epoch))
 		w.must(w.client.HSet(ctx, owner, "generation", before).Err())
 		if err := w.store.FinishRebuild(ctx, shard12, epoch, marker); err == nil {
@@ -498,7 +498,7 @@ func TestFailoverDuringRebuild(t *testing.T) {
 		w.must(w.store.BeginRebuild(ctx, shard12, epoch))
 		w.must(w.store.FinishRebuild(ctx, shard12, epoch, marker))
 		w.must(w.client.HSet(ctx, owner, "generation", before).Err())
-		w.wantError(w.store.Save(ctx, w.batch(2)), processor.ErrHeadsFellBack)
+		w.wantError(w.store.Save(ctx, w.batch(2)), processor.ErrStateBehindLedger)
 	})
 }
 
@@ -515,7 +515,7 @@ func (w *world) accountKeys() (names []string) {
 func TestShardsAreApart(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
-		other, err := w.store.Claim(w.Context(), 1)
+		other, err := w.store.Acquire(w.Context(), 1)
 		w.must(err)
 		w.save(w.batch(1))
 		s := w.batch(1)
@@ -619,7 +619,7 @@ type model struct {
 	epochs [2]int64
 
 	epoch  int64
-	heads  rules.Heads
+	heads  rules.Positions
 	batch  uint64
 	states map[string]string
 	outbox map[uint64]string
@@ -630,14 +630,14 @@ type model struct {
 func (m *model) owner() int { return rapid.IntRange(0, 1).Draw(m.t, "owner") }
 
 func (m *model) claim(i int) {
-	claim, err := m.stores[i].Claim(context.Background(), shard12)
+	claim, err := m.stores[i].Acquire(context.Background(), shard12)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	if m.epoch == 0 {
-		m.heads = rules.NoHeads
+		m.heads = rules.NoPositions
 	}
-	if claim.Epoch <= m.epoch || claim.Heads != m.heads || claim.Batch != m.batch || len(claim.Outbox) != len(m.outbox) {
+	if claim.Epoch <= m.epoch || claim.Positions != m.heads || claim.Batch != m.batch || len(claim.Outbox) != len(m.outbox) {
 		m.t.Fatalf("claim is %+v, the model %+v", claim, m)
 	}
 	for n, batch := range slices.Sorted(maps.Keys(m.outbox)) {
@@ -673,7 +673,7 @@ func (m *model) save() {
 		}
 		return
 	case behind:
-		if !errors.Is(err, processor.ErrHeadsFellBack) {
+		if !errors.Is(err, processor.ErrStateBehindLedger) {
 			t.Fatalf("save from other heads: %v", err)
 		}
 		return
@@ -718,7 +718,7 @@ func (m *model) check() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if head.Epoch != m.epoch || head.Heads != m.heads || head.Batch != m.batch || head.Outbox != int64(len(m.outbox)) || head.Known != int64(m.known) {
+	if head.Epoch != m.epoch || head.Positions != m.heads || head.Batch != m.batch || head.Outbox != int64(len(m.outbox)) || head.Known != int64(m.known) {
 		m.t.Fatalf("head is %+v, the model %+v", head, m)
 	}
 	fates, err := m.stores[0].Fates(ctx, shard12)
@@ -769,7 +769,7 @@ func BenchmarkLoad(b *testing.B) {
 
 func benchmarkLoad(b *testing.B, o Options) {
 	store, claim, s := benchmarkStore(b, o)
-	s.Epoch, s.Before, s.After, s.Batch = claim.Epoch, rules.NoHeads, rules.Heads{1, 1, 1, 1}, 1
+	s.Epoch, s.Before, s.After, s.Batch = claim.Epoch, rules.NoPositions, rules.Positions{1, 1, 1, 1}, 1
 	if err := store.Save(b.Context(), s); err != nil {
 		b.Fatal(err)
 	}
@@ -788,18 +788,18 @@ func benchmarkLoad(b *testing.B, o Options) {
 	b.ReportMetric(float64(b.N*len(ids))/b.Elapsed().Seconds(), "accounts/s")
 }
 
-func benchmarkStore(b *testing.B, o Options) (*Store, processor.Claim, *processor.Save) {
+func benchmarkStore(b *testing.B, o Options) (*Store, processor.Acquired, *processor.Save) {
 	client := Connect(o)
 	b.Cleanup(func() { _ = client.Close() })
 	store, err := New(client, partstest.Prefix(b))
 	if err != nil {
 		b.Fatal(err)
 	}
-	claim, err := store.Claim(b.Context(), shard12)
+	claim, err := store.Acquire(b.Context(), shard12)
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := &processor.Save{Shard: shard12, After: rules.NoHeads, Outbox: bytes.Repeat([]byte("outbox"), 30_000)}
+	s := &processor.Save{Shard: shard12, After: rules.NoPositions, Outbox: bytes.Repeat([]byte("outbox"), 30_000)}
 	s.Fates[rules.Booked] = 500
 	for i := range 500 {
 		id := fmt.Sprintf("account-%08d", i)
@@ -826,12 +826,12 @@ func TestALeaseKeepsEverybodyElseOut(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
 		command, ctx := w.another(), t.Context()
-		claim, err := command.ClaimLeased(ctx, shard12, "ada (process 1)", time.Minute)
+		claim, err := command.AcquireLeased(ctx, shard12, "ada (process 1)", time.Minute)
 		w.must(err)
 		w.must(command.BeginRebuild(ctx, shard12, claim.Epoch))
-		for _, claimIt := range []func() (processor.Claim, error){
-			func() (processor.Claim, error) { return w.store.Claim(ctx, shard12) },
-			func() (processor.Claim, error) { return w.store.ClaimLeased(ctx, shard12, "bob", time.Minute) },
+		for _, claimIt := range []func() (processor.Acquired, error){
+			func() (processor.Acquired, error) { return w.store.Acquire(ctx, shard12) },
+			func() (processor.Acquired, error) { return w.store.AcquireLeased(ctx, shard12, "bob", time.Minute) },
 		} {
 			_, err := claimIt()
 			var leased *processor.LeasedError
@@ -839,26 +839,26 @@ func TestALeaseKeepsEverybodyElseOut(t *testing.T) {
 				t.Fatalf("claimed beside the lease: %v", err)
 			}
 		}
-		if again, err := command.ClaimLeased(ctx, shard12, "ada (process 1)", time.Minute); err != nil || again.Epoch <= claim.Epoch {
+		if again, err := command.AcquireLeased(ctx, shard12, "ada (process 1)", time.Minute); err != nil || again.Epoch <= claim.Epoch {
 			t.Errorf("its holder, who has lost the answer: %+v, %v", again, err)
 		} else {
 			claim = again
 		}
 		w.must(command.BeginRebuild(ctx, shard12, claim.Epoch))
 		w.must(command.RenewLease(ctx, shard12, claim.Epoch, time.Minute))
-		w.must(command.FinishRebuild(ctx, shard12, claim.Epoch, rules.Marker{Shard: shard12, Batch: 1, Heads: rules.Heads{1, 1, 1, 1}}))
+		w.must(command.FinishRebuild(ctx, shard12, claim.Epoch, rules.Marker{Shard: shard12, Batch: 1, Positions: rules.Positions{1, 1, 1, 1}}))
 		w.must(command.RenewLease(ctx, shard12, claim.Epoch, 0))
-		if _, err := w.store.Claim(ctx, shard12); err != nil {
+		if _, err := w.store.Acquire(ctx, shard12); err != nil {
 			t.Errorf("after the command: %v", err)
 		}
 		if err := command.RenewLease(ctx, shard12, claim.Epoch, time.Minute); !errors.Is(err, processor.ErrFenced) {
 			t.Errorf("a lease that was given up is renewed: %v", err)
 		}
 
-		_, err = command.ClaimLeased(ctx, shard12, "dies", 50*time.Millisecond)
+		_, err = command.AcquireLeased(ctx, shard12, "dies", 50*time.Millisecond)
 		w.must(err)
 		for limit := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-			if _, err := w.store.Claim(ctx, shard12); err == nil {
+			if _, err := w.store.Acquire(ctx, shard12); err == nil {
 				break
 			} else if time.Now().After(limit) {
 				t.Fatalf("the lease of a command that has died: %v", err)
@@ -878,7 +878,7 @@ func TestABatchThatMovesNoHeadMayBeRepeated(t *testing.T) {
 		w.save(apart)
 		w.save(apart)
 		w.wantStates("a2", "b2")
-		if claim := w.claimBy(w.store); claim.Batch != 2 || len(claim.Outbox) != 2 || claim.Heads != apart.Before {
+		if claim := w.claimBy(w.store); claim.Batch != 2 || len(claim.Outbox) != 2 || claim.Positions != apart.Before {
 			w.Fatalf("claim is %+v", claim)
 		}
 	})
@@ -909,11 +909,11 @@ func TestIntact(t *testing.T) {
 		intact := func(batch uint64) error {
 			return w.store.Intact(w.Context(), shard12, w.claim.Epoch, w.batch(int64(batch)).After, batch)
 		}
-		w.must(w.store.Intact(w.Context(), shard12, w.claim.Epoch, rules.NoHeads, 0))
+		w.must(w.store.Intact(w.Context(), shard12, w.claim.Epoch, rules.NoPositions, 0))
 		w.save(w.batch(1))
 		w.save(w.batch(2))
 		w.must(intact(2))
-		w.wantError(intact(3), processor.ErrHeadsFellBack) // a save that Redis has lost
+		w.wantError(intact(3), processor.ErrStateBehindLedger) // a save that Redis has lost
 
 		other := w.another()
 		w.store.SetOwner("ours", "process 1 on a")
@@ -931,6 +931,6 @@ func TestIntact(t *testing.T) {
 
 		k := keysOf(w.prefix, shard12)
 		w.must(w.client.Del(w.Context(), k.owner, k.head, k.outbox).Err())
-		w.wantError(intact(2), processor.ErrHeadsFellBack)
+		w.wantError(intact(2), processor.ErrStateBehindLedger)
 	})
 }

@@ -50,10 +50,10 @@ func (w *world) rebuilt(accounts int) {
 	}
 	w.must(w.store.BeginRebuild(ctx, shard12, epoch))
 	w.must(w.store.Restore(ctx, shard12, epoch, states, nil, nil))
-	w.must(w.store.FinishRebuild(ctx, shard12, epoch, rules.Marker{Shard: shard12, Heads: rules.NoHeads}))
+	w.must(w.store.FinishRebuild(ctx, shard12, epoch, rules.Marker{Shard: shard12, Positions: rules.NoPositions}))
 	w.must(w.store.BeginRebuild(ctx, shard12, epoch))
 	w.must(w.store.Restore(ctx, shard12, epoch, []processor.AccountState{{ID: "new", Value: []byte("new")}}, nil, nil))
-	w.must(w.store.FinishRebuild(ctx, shard12, epoch, rules.Marker{Shard: shard12, Heads: rules.Heads{1, 1, 1, 1}, Batch: 1}))
+	w.must(w.store.FinishRebuild(ctx, shard12, epoch, rules.Marker{Shard: shard12, Positions: rules.Positions{1, 1, 1, 1}, Batch: 1}))
 }
 
 // crashing lets a process die after it has deleted for the first time.

@@ -9,23 +9,25 @@ import (
 	"strings"
 
 	"github.com/segmentio/kafka-go"
+
+	"ristourne/rules"
 )
 
 // Committed asks what the group has committed for one shard, without joining it.
-func Committed(ctx context.Context, c Config, shard int32) (Offsets, error) {
+func Committed(ctx context.Context, c Config, shard int32) (rules.Positions, error) {
 	commits, err := CommittedBy(ctx, c, shard)
 	return commits.Offsets, err
 }
 
 // Commits are what the group has committed for one shard, and what was said with it.
 type Commits struct {
-	Offsets Offsets
+	Offsets rules.Positions
 	// Foreign are those that no processor has committed: somebody has set them by
 	// other means.
-	Foreign [NumTopics]bool
+	Foreign [rules.NumTopics]bool
 	// Batches are of the last batch that was settled when a topic's offset was
 	// committed; 0: none, or it wasn't said.
-	Batches [NumTopics]uint64
+	Batches [rules.NumTopics]uint64
 }
 
 // Batch is the highest of Batches.
@@ -39,7 +41,7 @@ func CommittedBy(ctx context.Context, c Config, shard int32) (Commits, error) {
 }
 
 func (c *client) committed(ctx context.Context, shard int32) (commits Commits, err error) {
-	ask := make(map[string][]int, NumTopics)
+	ask := make(map[string][]int, rules.NumTopics)
 	for _, topic := range c.config.Topics {
 		ask[topic] = []int{int(shard)}
 	}
@@ -61,7 +63,7 @@ func (c *client) committed(ctx context.Context, shard int32) (commits Commits, e
 		return commits, err
 	}
 	if answer.Error != nil {
-		commits.Offsets = Offsets{-1, -1, -1, -1}
+		commits.Offsets = rules.Positions{-1, -1, -1, -1}
 		return commits, nil // there is no such group: nobody has committed yet
 	}
 	for t, topic := range c.config.Topics {
@@ -146,10 +148,10 @@ var ErrGroupRuns = errors.New("processors of the group run, or have ended less t
 
 // SetCommitted commits offsets for a group that has no member; -1: none of that
 // topic. batch is the shard's last that is settled.
-func SetCommitted(ctx context.Context, c Config, shard int32, offsets Offsets, batch uint64) error {
+func SetCommitted(ctx context.Context, c Config, shard int32, offsets rules.Positions, batch uint64) error {
 	cl := newClient(c, c.Topics[:]...)
 	defer cl.close()
-	commits := make(map[string]map[int]commitment, NumTopics)
+	commits := make(map[string]map[int]commitment, rules.NumTopics)
 	for t, topic := range c.Topics {
 		if offsets[t] >= 0 {
 			commits[topic] = map[int]commitment{int(shard): {offsets[t], batch}}
@@ -167,7 +169,7 @@ func SetCommitted(ctx context.Context, c Config, shard int32, offsets Offsets, b
 
 // Since gives for each topic's partition the offset of the first record at or after
 // an instant in milliseconds by Kafka's timestamps; its end, where none is.
-func Since(ctx context.Context, c Config, shard int32, milli int64) (from Offsets, err error) {
+func Since(ctx context.Context, c Config, shard int32, milli int64) (from rules.Positions, err error) {
 	cl := newClient(c, c.Topics[:]...)
 	defer cl.close()
 	found, err := cl.ends(ctx, milli, shard, c.Topics[:]...)
@@ -187,7 +189,7 @@ func Since(ctx context.Context, c Config, shard int32, milli int64) (from Offset
 }
 
 // Ends are the oldest and the next offset of each topic's partition.
-func Ends(ctx context.Context, c Config, shard int32) (start, end Offsets, err error) {
+func Ends(ctx context.Context, c Config, shard int32) (start, end rules.Positions, err error) {
 	cl := newClient(c, c.Topics[:]...)
 	defer cl.close()
 	first, err1 := cl.ends(ctx, kafka.FirstOffset, shard, c.Topics[:]...)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+
+	"ristourne/rules"
 )
 
 // client asks one Kafka cluster; it is safe for concurrent use.
@@ -105,8 +107,8 @@ func (c *client) outOfRange(ctx context.Context, f *fetch) error {
 
 // PartitionsError says why the input topics can't be read as shards.
 type PartitionsError struct {
-	Topics [NumTopics]string
-	Counts [NumTopics]int // 0: there is no such topic
+	Topics [rules.NumTopics]string
+	Counts [rules.NumTopics]int // 0: there is no such topic
 }
 
 func (e *PartitionsError) Error() string {
@@ -131,7 +133,7 @@ func Partitions(ctx context.Context, c Config) (int, error) {
 
 // counts asks how many partitions each input topic has. It is a *PartitionsError
 // if one is missing.
-func (c *client) counts(ctx context.Context) (counts [NumTopics]int, err error) {
+func (c *client) counts(ctx context.Context) (counts [rules.NumTopics]int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	kc := kafka.Client{Addr: c.addr, Transport: c.transport}

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"ristourne/deploy/parts/partstest"
+	"ristourne/rules"
 )
 
 // testLimit ends a test that hangs; nothing is measured by it.
@@ -33,7 +34,7 @@ func testConfig(tb testing.TB, brokers []string) Config {
 		HeartbeatInterval: 50 * time.Millisecond,
 		Log:               slog.New(slog.NewTextHandler(testWriter{tb}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
-	for t := range NumTopics {
+	for t := range rules.NumTopics {
 		c.Topics[t] = partstest.Unique(tb, t.String())
 	}
 	return c
@@ -89,7 +90,7 @@ func newWriter(tb testing.TB, c Config, options ...kgo.Opt) *writer {
 }
 
 // write returns when the broker has acknowledged. It may be called beside the test.
-func (w *writer) write(t Topic, partition int32, values ...string) {
+func (w *writer) write(t rules.Topic, partition int32, values ...string) {
 	w.tb.Helper()
 	if err := w.client.ProduceSync(testContext(w.tb), w.records(t, partition, values)...).FirstErr(); err != nil {
 		w.tb.Error(err)
@@ -97,13 +98,13 @@ func (w *writer) write(t Topic, partition int32, values ...string) {
 }
 
 // send doesn't wait for the broker. What it refuses is missed by whoever reads.
-func (w *writer) send(t Topic, partition int32, values ...string) {
+func (w *writer) send(t rules.Topic, partition int32, values ...string) {
 	for _, r := range w.records(t, partition, values) {
 		w.client.Produce(w.tb.Context(), r, nil)
 	}
 }
 
-func (w *writer) records(t Topic, partition int32, values []string) []*kgo.Record {
+func (w *writer) records(t rules.Topic, partition int32, values []string) []*kgo.Record {
 	records := make([]*kgo.Record, len(values))
 	for i, v := range values {
 		records[i] = &kgo.Record{Topic: w.config.Topics[t], Partition: partition, Key: []byte("account"), Value: []byte(v)}
@@ -121,7 +122,7 @@ func numbers(from, to int) []string {
 }
 
 // source reads one shard without a group.
-func source(tb testing.TB, c Config, shard int32, from Offsets) *Source {
+func source(tb testing.TB, c Config, shard int32, from rules.Positions) *Source {
 	cl := newClient(c, c.Topics[:]...)
 	ctx, cancel := context.WithCancel(context.Background())
 	commits := newCommitQueue(c.Topics, func(map[string]map[int]commitment) error { return nil })
@@ -135,7 +136,7 @@ func source(tb testing.TB, c Config, shard int32, from Offsets) *Source {
 	return s
 }
 
-var fromFirst = Offsets{-1, -1, -1, -1}
+var fromFirst = rules.Positions{-1, -1, -1, -1}
 
 // next reads until a batch with records comes.
 func next(tb testing.TB, s *Source, b *Batch) {

@@ -3,13 +3,15 @@ package feed
 import (
 	"context"
 	"fmt"
+
+	"ristourne/rules"
 )
 
 // commitQueue brings the commits of all shards of a generation to the one
 // goroutine that sends them: kafka-go spins when several wait for answers on the
 // coordinator's connection.
 type commitQueue struct {
-	topics   [NumTopics]string
+	topics   [rules.NumTopics]string
 	send     func(map[string]map[int]commitment) error
 	requests chan commitRequest
 	closing  chan struct{}
@@ -18,12 +20,12 @@ type commitQueue struct {
 
 type commitRequest struct {
 	shard   int32
-	offsets Offsets
+	offsets rules.Positions
 	batch   uint64
 	done    chan<- error // has room for the answer
 }
 
-func newCommitQueue(topics [NumTopics]string, send func(map[string]map[int]commitment) error) *commitQueue {
+func newCommitQueue(topics [rules.NumTopics]string, send func(map[string]map[int]commitment) error) *commitQueue {
 	q := &commitQueue{
 		topics: topics, send: send,
 		requests: make(chan commitRequest), closing: make(chan struct{}), closed: make(chan struct{}),
@@ -38,7 +40,7 @@ func (q *commitQueue) close() {
 	<-q.closed
 }
 
-func (q *commitQueue) commit(ctx context.Context, shard int32, o Offsets, batch uint64) error {
+func (q *commitQueue) commit(ctx context.Context, shard int32, o rules.Positions, batch uint64) error {
 	done := make(chan error, 1)
 	select {
 	case q.requests <- commitRequest{shard, o, batch, done}:
@@ -83,7 +85,7 @@ func (q *commitQueue) run() {
 // merge keeps the furthest offset and batch of each partition: a commit never goes
 // back.
 func (q *commitQueue) merge(waiting []commitRequest) map[string]map[int]commitment {
-	merged := make(map[string]map[int]commitment, NumTopics)
+	merged := make(map[string]map[int]commitment, rules.NumTopics)
 	for _, r := range waiting {
 		for t, offset := range r.offsets {
 			if offset < 0 {

@@ -45,38 +45,10 @@ import (
 	"ristourne/rules"
 )
 
-// Topic is one of the input topics, in the order in which a batch takes them.
-type Topic uint8
-
-// The input topics.
-const (
-	Facts Topic = iota
-	Referrals
-	Results
-	Transactions
-	NumTopics
-)
-
-// String is the topic's role, not its name in Kafka.
-func (t Topic) String() string {
-	switch t {
-	case Facts:
-		return "facts"
-	case Referrals:
-		return "referrals"
-	case Results:
-		return "results"
-	case Transactions:
-		return "transactions"
-	default:
-		return fmt.Sprintf("Topic(%d)", uint8(t))
-	}
-}
-
 // Record is one Kafka record. Key and Value point into buffers of the Source and
 // stay valid until the next call of Next.
 type Record struct {
-	Topic  Topic
+	Topic  rules.Topic
 	Offset int64
 	Time   int64  // Kafka timestamp, milliseconds since 1970
 	Key    []byte // nil: no key
@@ -85,9 +57,6 @@ type Record struct {
 	headers []byte // as they lie in the batch
 }
 
-// Offsets is the next offset to read of each topic; -1 where none is known.
-type Offsets [NumTopics]int64
-
 // Batch holds records of one shard: facts first, then referrals, results and
 // transactions, each in offset order. It is reused from one Next to another.
 type Batch struct {
@@ -95,7 +64,7 @@ type Batch struct {
 	// Next is where reading goes on after this batch: what was skipped on purpose
 	// (control records, aborted transactions, offsets that compaction removed) is
 	// counted in. -1: nothing is known of the topic yet.
-	Next Offsets
+	Next rules.Positions
 
 	valueBytes int
 }
@@ -116,7 +85,7 @@ type Watermarks struct {
 type Config struct {
 	Brokers  []string // host:port of some brokers; the others are found through them
 	GroupID  string
-	Topics   [NumTopics]string
+	Topics   [rules.NumTopics]string
 	ClientID string // shown in the brokers' logs and quotas
 	TLS      *tls.Config
 	SASL     sasl.Mechanism
@@ -190,8 +159,8 @@ func (c Config) Validate() error {
 	}
 	fault(len(c.Brokers) == 0, "kafka: no brokers: name at least one host:port")
 	fault(c.GroupID == "", "kafka: no consumer group id: processors that share the shards need the same one")
-	seen := map[string]Topic{}
-	for t := range NumTopics {
+	seen := map[string]rules.Topic{}
+	for t := range rules.NumTopics {
 		name := c.Topics[t]
 		other, twice := seen[name]
 		fault(name == "", "kafka: no name for the topic of %s", t)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"ristourne/rules"
 )
 
 // reader fetches one partition from an offset on.
@@ -81,7 +83,7 @@ type answer struct {
 	set   recordSet
 	// barrier is, for transactions, how far the other topics must have been given
 	// out before these records are.
-	barrier Offsets
+	barrier rules.Positions
 	err     error // for good; the lane has ended
 }
 
@@ -91,7 +93,7 @@ const answersPerLane = 2
 // lane fetches one topic of a shard ahead of the caller. Its goroutine owns reader;
 // the Source's caller owns current, spent, arena and position.
 type lane struct {
-	topic  Topic
+	topic  rules.Topic
 	reader reader
 	full   chan *answer
 	free   chan *answer
@@ -102,9 +104,9 @@ type lane struct {
 	position int64 // offset after what was given out; -1: not known yet
 }
 
-func newLane(c *client, t Topic, shard int32, from int64) *lane {
+func newLane(c *client, t rules.Topic, shard int32, from int64) *lane {
 	maxBytes := c.config.MaxBytes
-	if t != Transactions {
+	if t != rules.TopicTransactions {
 		maxBytes /= 4
 	}
 	l := &lane{
@@ -145,7 +147,7 @@ func (l *lane) run(ctx context.Context, s *Source) {
 				break
 			}
 		}
-		if a.err == nil && l.topic == Transactions {
+		if a.err == nil && l.topic == rules.TopicTransactions {
 			a.barrier, a.err = s.barrier(ctx)
 			if ctx.Err() != nil {
 				return

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"ristourne/rules"
 )
 
 // Accounts are laid out over shards once, by the partitions that the topics had
@@ -41,8 +43,8 @@ func (l Layout) Shard(key []byte) int32 {
 // LayoutError says that a topic has fewer partitions than there are shards.
 type LayoutError struct {
 	Shards int
-	Topics [NumTopics]string
-	Counts [NumTopics]int
+	Topics [rules.NumTopics]string
+	Counts [rules.NumTopics]int
 }
 
 func (e *LayoutError) Error() string {
@@ -50,8 +52,8 @@ func (e *LayoutError) Error() string {
 		e.Shards, countsText(e.Topics, e.Counts), e.Shards)
 }
 
-func countsText(topics [NumTopics]string, counts [NumTopics]int) string {
-	texts := make([]string, NumTopics)
+func countsText(topics [rules.NumTopics]string, counts [rules.NumTopics]int) string {
+	texts := make([]string, rules.NumTopics)
 	for t, name := range topics {
 		texts[t] = fmt.Sprintf("%s has %d partitions", name, counts[t])
 	}
@@ -72,7 +74,7 @@ func Shards(ctx context.Context, c Config) (int, error) {
 	return c.hold(ctx, counts)
 }
 
-func (c Config) hold(ctx context.Context, counts [NumTopics]int) (shards int, err error) {
+func (c Config) hold(ctx context.Context, counts [rules.NumTopics]int) (shards int, err error) {
 	if c.HoldShards == nil {
 		return same(c.Topics, counts)
 	}
@@ -88,7 +90,7 @@ func (c Config) hold(ctx context.Context, counts [NumTopics]int) (shards int, er
 }
 
 // enough refuses topics that don't have every shard.
-func (c Config) enough(shards int, counts [NumTopics]int) error {
+func (c Config) enough(shards int, counts [rules.NumTopics]int) error {
 	if slices.Min(counts[:]) < shards {
 		return &LayoutError{Shards: shards, Topics: c.Topics, Counts: counts}
 	}
@@ -97,7 +99,7 @@ func (c Config) enough(shards int, counts [NumTopics]int) error {
 
 // same is the number of partitions that all topics have, 0 and a *PartitionsError
 // where they differ.
-func same(topics [NumTopics]string, counts [NumTopics]int) (int, error) {
+func same(topics [rules.NumTopics]string, counts [rules.NumTopics]int) (int, error) {
 	if slices.Min(counts[:]) != slices.Max(counts[:]) {
 		return 0, &PartitionsError{Topics: topics, Counts: counts}
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"ristourne/rules"
 )
 
 // BenchmarkRead reads the same lz4 records of about 450 bytes from the same broker,
@@ -24,7 +26,7 @@ func BenchmarkRead(b *testing.B) {
 	w := newWriter(b, c, kgo.ProducerBatchCompression(kgo.Lz4Compression()), kgo.ProducerLinger(5*time.Millisecond))
 	ctx := context.Background()
 	for i := range int64(records) {
-		r := &kgo.Record{Topic: c.Topics[Transactions], Key: fmt.Appendf(nil, "account-%06d", i), Value: testEvent(i)}
+		r := &kgo.Record{Topic: c.Topics[rules.TopicTransactions], Key: fmt.Appendf(nil, "account-%06d", i), Value: testEvent(i)}
 		w.client.Produce(ctx, r, func(_ *kgo.Record, err error) {
 			if err != nil {
 				b.Error(err)
@@ -47,7 +49,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.Run("Source", func(b *testing.B) {
 		measure(b, func(b *testing.B, n int) {
-			s := source(b, c, 0, Offsets{0, 0, 0, 0})
+			s := source(b, c, 0, rules.Positions{0, 0, 0, 0})
 			defer s.halt()
 			var batch Batch
 			for n > 0 {
@@ -65,7 +67,7 @@ func BenchmarkRead(b *testing.B) {
 	})
 	b.Run("ReadBatch", func(b *testing.B) {
 		measure(b, func(b *testing.B, n int) {
-			conn, err := kafka.DialLeader(ctx, "tcp", c.Brokers[0], c.Topics[Transactions], 0)
+			conn, err := kafka.DialLeader(ctx, "tcp", c.Brokers[0], c.Topics[rules.TopicTransactions], 0)
 			if err != nil {
 				b.Fatal(err)
 			}

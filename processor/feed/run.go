@@ -120,7 +120,7 @@ func (m *member) groupConfig() kafka.ConsumerGroupConfig {
 // countPartitions learns the number of shards, or makes sure that every topic still
 // has them: Redis and the accounts in it are laid out by it.
 func (m *member) countPartitions(ctx context.Context) error {
-	var counts [NumTopics]int
+	var counts [rules.NumTopics]int
 	patience := time.Now().Add(missingTopicsPatience)
 	var mismatch *PartitionsError
 	err := retry(ctx, m.config.Log, "read the number of partitions", func() (err error) {
@@ -237,8 +237,8 @@ func (m *member) ownShard(ctx context.Context, s *Source) error {
 
 // assignedShards turns kafka-go's assignment by topic into committed offsets by
 // shard.
-func assignedShards(topics [NumTopics]string, assignments map[string][]kafka.PartitionAssignment) (map[int32]Offsets, error) {
-	shards := map[int32]Offsets{}
+func assignedShards(topics [rules.NumTopics]string, assignments map[string][]kafka.PartitionAssignment) (map[int32]rules.Positions, error) {
+	shards := map[int32]rules.Positions{}
 	topicsOf := map[int32]int{}
 	for t, topic := range topics {
 		for _, p := range assignments[topic] {
@@ -250,14 +250,14 @@ func assignedShards(topics [NumTopics]string, assignments map[string][]kafka.Par
 		}
 	}
 	for shard, n := range topicsOf {
-		if n != int(NumTopics) {
+		if n != int(rules.NumTopics) {
 			return nil, fmt.Errorf("the group assigned partition %d of %d topics only: does another program use the same group id?", shard, n)
 		}
 	}
 	return shards, nil
 }
 
-func shardNumbers(shards map[int32]Offsets) []int32 {
+func shardNumbers(shards map[int32]rules.Positions) []int32 {
 	numbers := make([]int32, 0, len(shards))
 	for shard := range shards {
 		numbers = append(numbers, shard)

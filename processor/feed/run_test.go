@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ristourne/deploy/parts/partstest"
+	"ristourne/rules"
 )
 
 func TestTwoMembersShareTheShardsAndLetGoOfThem(t *testing.T) {
@@ -57,7 +58,7 @@ func TestAGenerationBeginsOnlyWhenTheFormerIsLetGo(t *testing.T) {
 		<-ctx.Done()
 		asked <- struct{}{}
 		<-holding // drains: books, pays, commits
-		if err := s.Commit(context.WithoutCancel(ctx), Offsets{0, 0, 0, 0}, 7); err != nil {
+		if err := s.Commit(context.WithoutCancel(ctx), rules.Positions{0, 0, 0, 0}, 7); err != nil {
 			t.Errorf("commit while letting go: %v", err)
 		}
 		mutex.Lock()
@@ -80,7 +81,7 @@ func TestCommitsSurviveTheMember(t *testing.T) {
 	c := onBroker(t, 2)
 	w := newWriter(t, c)
 	for shard := range int32(2) {
-		for topic := range NumTopics {
+		for topic := range rules.NumTopics {
 			w.write(topic, shard, numbers(0, 10)...)
 		}
 	}
@@ -93,7 +94,7 @@ func TestCommitsSurviveTheMember(t *testing.T) {
 		if batch, err := s.CommittedBatch(ctx); batch != 0 || err != nil {
 			t.Errorf("a new group has committed batch %d, %v", batch, err)
 		}
-		if err := s.Commit(ctx, Offsets{int64(s.Shard()), -1, 3, 4}, 7); err != nil {
+		if err := s.Commit(ctx, rules.Positions{int64(s.Shard()), -1, 3, 4}, 7); err != nil {
 			t.Error(err)
 		}
 		if batch, err := s.CommittedBatch(ctx); batch != 7 || err != nil {
@@ -108,8 +109,8 @@ func TestCommitsSurviveTheMember(t *testing.T) {
 
 	type first struct {
 		shard     int32
-		committed Offsets
-		offsets   Offsets
+		committed rules.Positions
+		offsets   rules.Positions
 	}
 	found := make(chan first, 2)
 	m.join("b", func(ctx context.Context, s *Source) error {
@@ -130,10 +131,10 @@ func TestCommitsSurviveTheMember(t *testing.T) {
 	})
 	for range 2 {
 		f := <-found
-		if want := (Offsets{int64(f.shard), -1, 3, 4}); f.committed != want {
+		if want := (rules.Positions{int64(f.shard), -1, 3, 4}); f.committed != want {
 			t.Errorf("shard %d: committed %v, want %v", f.shard, f.committed, want)
 		}
-		if want := (Offsets{int64(f.shard), 0, 3, 4}); f.offsets != want {
+		if want := (rules.Positions{int64(f.shard), 0, 3, 4}); f.offsets != want {
 			t.Errorf("shard %d: reading began at %v, want %v", f.shard, f.offsets, want)
 		}
 	}
@@ -199,22 +200,22 @@ func TestACoordinatorThatIsNotThereYetIsWaitedFor(t *testing.T) {
 func TestTopicsOfDifferentSizesAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	cluster, c := onFake(t, 1, 4)
-	c.Topics[Results] = "narrow"
+	c.Topics[rules.TopicResults] = "narrow"
 	if err := cluster.CreateTopic("narrow", 3, nil); err != nil {
 		t.Fatal(err)
 	}
 	err := Run(testContext(t), c, idle)
 	var mismatch *PartitionsError
-	if !errors.As(err, &mismatch) || mismatch.Counts != [NumTopics]int{4, 4, 3, 4} {
+	if !errors.As(err, &mismatch) || mismatch.Counts != [rules.NumTopics]int{4, 4, 3, 4} {
 		t.Fatalf("got %v", err)
 	}
-	for _, word := range []string{"narrow has 3", c.Topics[Facts] + " has 4"} {
+	for _, word := range []string{"narrow has 3", c.Topics[rules.TopicFacts] + " has 4"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q doesn't say %q", err, word)
 		}
 	}
-	c.Topics[Results] = "missing"
-	if _, err := Partitions(testContext(t), c); !errors.As(err, &mismatch) || mismatch.Counts[Results] != 0 {
+	c.Topics[rules.TopicResults] = "missing"
+	if _, err := Partitions(testContext(t), c); !errors.As(err, &mismatch) || mismatch.Counts[rules.TopicResults] != 0 {
 		t.Errorf("a missing topic: %v", err)
 	}
 }
@@ -278,9 +279,9 @@ func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
 	m := newMembers(t, c)
 	leave := m.join("a", idle)
 	m.await(map[string]int{"a": 2})
-	partstest.AddPartitions(t, c.Brokers, 3, c.Topics[Facts])
-	newWriter(t, c).write(Facts, 2, numbers(0, 7)...)
-	await([]Unread{{c.Topics[Facts], 2, 0, 7}})
+	partstest.AddPartitions(t, c.Brokers, 3, c.Topics[rules.TopicFacts])
+	newWriter(t, c).write(rules.TopicFacts, 2, numbers(0, 7)...)
+	await([]Unread{{c.Topics[rules.TopicFacts], 2, 0, 7}})
 	m.await(map[string]int{"a": 2}) // it was asked anew
 	leave()
 
@@ -289,11 +290,11 @@ func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
 	m = newMembers(t, c)
 	m.join("b", idle)
 	m.await(map[string]int{"b": 2})
-	partstest.AddPartitions(t, c.Brokers, 3, c.Topics[Referrals], c.Topics[Results], c.Topics[Transactions])
-	await([]Unread{{c.Topics[Facts], 2, 0, 7}, {c.Topics[Referrals], 2, 0, 0}, {c.Topics[Results], 2, 0, 0}, {c.Topics[Transactions], 2, 0, 0}})
+	partstest.AddPartitions(t, c.Brokers, 3, c.Topics[rules.TopicReferrals], c.Topics[rules.TopicResults], c.Topics[rules.TopicTransactions])
+	await([]Unread{{c.Topics[rules.TopicFacts], 2, 0, 7}, {c.Topics[rules.TopicReferrals], 2, 0, 0}, {c.Topics[rules.TopicResults], 2, 0, 0}, {c.Topics[rules.TopicTransactions], 2, 0, 0}})
 	m.await(map[string]int{"b": 2})
-	deleteRecords(t, c, c.Topics[Facts], 2, 7)
-	await([]Unread{{c.Topics[Facts], 2, 7, 7}, {c.Topics[Referrals], 2, 0, 0}, {c.Topics[Results], 2, 0, 0}, {c.Topics[Transactions], 2, 0, 0}})
+	deleteRecords(t, c, c.Topics[rules.TopicFacts], 2, 7)
+	await([]Unread{{c.Topics[rules.TopicFacts], 2, 7, 7}, {c.Topics[rules.TopicReferrals], 2, 0, 0}, {c.Topics[rules.TopicResults], 2, 0, 0}, {c.Topics[rules.TopicTransactions], 2, 0, 0}})
 	if committed, err := Committed(t.Context(), c, 2); err != nil || committed != fromFirst {
 		t.Errorf("of the added partition %v is committed, %v", committed, err)
 	}
@@ -304,7 +305,7 @@ func TestATopicWithFewerPartitionsThanShardsIsRefused(t *testing.T) {
 	_, c := onFake(t, 1, 2)
 	c.HoldShards = hold(3)
 	var few *LayoutError
-	if err := Run(testContext(t), c, idle); !errors.As(err, &few) || !strings.Contains(err.Error(), "laid out over 3 shards, and "+c.Topics[Facts]+" has 2 partitions") {
+	if err := Run(testContext(t), c, idle); !errors.As(err, &few) || !strings.Contains(err.Error(), "laid out over 3 shards, and "+c.Topics[rules.TopicFacts]+" has 2 partitions") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := Shards(testContext(t), c); !errors.As(err, &few) {
@@ -314,7 +315,7 @@ func TestATopicWithFewerPartitionsThanShardsIsRefused(t *testing.T) {
 
 func TestCommitsThatWaitTogetherGoInOneRequestAndNeverBack(t *testing.T) {
 	t.Parallel()
-	topics := [NumTopics]string{"f", "s", "r", "t"}
+	topics := [rules.NumTopics]string{"f", "s", "r", "t"}
 	var sent []map[string]map[int]commitment
 	sending, goOn := make(chan struct{}), make(chan struct{})
 	q := newCommitQueue(topics, func(o map[string]map[int]commitment) error {
@@ -324,17 +325,17 @@ func TestCommitsThatWaitTogetherGoInOneRequestAndNeverBack(t *testing.T) {
 		return nil
 	})
 	var waiting sync.WaitGroup
-	commit := func(shard int32, o Offsets) {
+	commit := func(shard int32, o rules.Positions) {
 		waiting.Go(func() {
 			if err := q.commit(testContext(t), shard, o, 1); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	commit(0, Offsets{1, -1, -1, 1})
+	commit(0, rules.Positions{1, -1, -1, 1})
 	<-sending
 	merged := q.merge([]commitRequest{
-		{shard: 0, offsets: Offsets{5, -1, -1, 9}, batch: 2}, {shard: 0, offsets: Offsets{4, -1, 2, 10}, batch: 3}, {shard: 3, offsets: Offsets{-1, -1, -1, 7}, batch: 1},
+		{shard: 0, offsets: rules.Positions{5, -1, -1, 9}, batch: 2}, {shard: 0, offsets: rules.Positions{4, -1, 2, 10}, batch: 3}, {shard: 3, offsets: rules.Positions{-1, -1, -1, 7}, batch: 1},
 	})
 	want := map[string]map[int]commitment{"f": {0: {5, 3}}, "r": {0: {2, 3}}, "t": {0: {10, 3}, 3: {7, 1}}}
 	for topic, partitions := range want {
@@ -350,7 +351,7 @@ func TestCommitsThatWaitTogetherGoInOneRequestAndNeverBack(t *testing.T) {
 	goOn <- struct{}{}
 	waiting.Wait()
 	q.close()
-	if err := q.commit(testContext(t), 0, Offsets{}, 1); !errors.Is(err, ErrGenerationOver) {
+	if err := q.commit(testContext(t), 0, rules.Positions{}, 1); !errors.Is(err, ErrGenerationOver) {
 		t.Errorf("after the end: %v", err)
 	}
 	if len(sent) != 1 {
@@ -388,7 +389,7 @@ func TestAZombiesCommitIsRefused(t *testing.T) {
 		<-ctx.Done()
 		select {
 		case <-otherOwns:
-			err := s.Commit(context.WithoutCancel(ctx), Offsets{1, 1, 1, 1}, 7)
+			err := s.Commit(context.WithoutCancel(ctx), rules.Positions{1, 1, 1, 1}, 7)
 			select {
 			case refused <- err:
 			default: // a later generation
@@ -485,7 +486,7 @@ func TestEveryShardHasOneOwnerAndLoadsDifferByOne(t *testing.T) {
 
 func TestValidateNamesAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
-	err := Config{Topics: [NumTopics]string{"a", "a", "", "d"}, MaxBytes: 3, HeartbeatInterval: time.Minute}.Validate()
+	err := Config{Topics: [rules.NumTopics]string{"a", "a", "", "d"}, MaxBytes: 3, HeartbeatInterval: time.Minute}.Validate()
 	for _, fault := range []string{"brokers", "group", "same topic", "results", "max bytes", "heartbeat"} {
 		if err == nil || !strings.Contains(err.Error(), fault) {
 			t.Errorf("%v doesn't tell of %q", err, fault)

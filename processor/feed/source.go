@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"ristourne/rules"
 )
 
 // ErrGenerationOver: the source belongs to a generation of the group that has
@@ -19,24 +21,24 @@ var ErrGenerationOver = errors.New("the generation of the consumer group is over
 type Source struct {
 	client    *client
 	shard     int32
-	committed Offsets
+	committed rules.Positions
 	commits   *commitQueue
 
 	ctx     context.Context // of the generation
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	lanes   [NumTopics]*lane // nil until Next starts them
-	ready   chan struct{}    // a lane has got an answer since Next last looked
+	lanes   [rules.NumTopics]*lane // nil until Next starts them
+	ready   chan struct{}          // a lane has got an answer since Next last looked
 	timer   *time.Timer
 	failure error
 
 	mutex     sync.Mutex // guards what any goroutine may ask for
-	marks     [NumTopics]Watermarks
-	marked    [NumTopics]time.Time // when the answers that told the marks were asked for
-	positions Offsets
+	marks     [rules.NumTopics]Watermarks
+	marked    [rules.NumTopics]time.Time // when the answers that told the marks were asked for
+	positions rules.Positions
 }
 
-func newSource(ctx context.Context, c *client, shard int32, committed Offsets, commits *commitQueue) *Source {
+func newSource(ctx context.Context, c *client, shard int32, committed rules.Positions, commits *commitQueue) *Source {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	return &Source{
@@ -50,14 +52,14 @@ func (s *Source) Shard() int32 { return s.shard }
 
 // Committed is what the group had committed when the generation began, and what
 // was committed through this source since.
-func (s *Source) Committed() Offsets {
+func (s *Source) Committed() rules.Positions {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return s.committed
 }
 
 // SetElsewhere asks which of the committed offsets no processor has committed.
-func (s *Source) SetElsewhere(ctx context.Context) ([NumTopics]bool, error) {
+func (s *Source) SetElsewhere(ctx context.Context) ([rules.NumTopics]bool, error) {
 	commits, err := s.client.committed(ctx, s.shard)
 	return commits.Foreign, err
 }
@@ -72,7 +74,7 @@ func (s *Source) CommittedBatch(ctx context.Context) (uint64, error) {
 // Seek says where Next reads on; -1 means the oldest record that is kept. Without
 // it reading begins at the committed offsets. The batch of the last Next stays
 // valid no longer.
-func (s *Source) Seek(o Offsets) {
+func (s *Source) Seek(o rules.Positions) {
 	s.halt()
 	for t := range o {
 		o[t] = max(o[t], -1)
@@ -87,7 +89,7 @@ func (s *Source) Seek(o Offsets) {
 func (s *Source) halt() {
 	s.stop()
 	s.running.Wait()
-	s.lanes, s.stop, s.failure = [NumTopics]*lane{}, func() {}, nil
+	s.lanes, s.stop, s.failure = [rules.NumTopics]*lane{}, func() {}, nil
 }
 
 // start runs the lanes from the present positions on.
@@ -95,7 +97,7 @@ func (s *Source) start() {
 	var ctx context.Context
 	ctx, s.stop = context.WithCancel(s.ctx)
 	s.ready = make(chan struct{}, 1)
-	for t := range NumTopics {
+	for t := range rules.NumTopics {
 		l := newLane(s.client, t, s.shard, s.positions[t])
 		s.lanes[t] = l
 		s.running.Go(func() { l.run(ctx, s) })
@@ -119,7 +121,7 @@ func (s *Source) Next(ctx context.Context, b *Batch) error {
 	if s.failure != nil {
 		return s.failure
 	}
-	if s.lanes[Facts] == nil {
+	if s.lanes[rules.TopicFacts] == nil {
 		s.start()
 	}
 	for _, l := range s.lanes {
@@ -141,8 +143,8 @@ func (s *Source) fill(ctx context.Context, b *Batch) error {
 	if err := s.await(ctx, s.anything); err != nil {
 		return err
 	}
-	transactions := s.lanes[Transactions]
-	for t := Facts; t < Transactions && !b.full(&s.client.config); t++ {
+	transactions := s.lanes[rules.TopicTransactions]
+	for t := rules.TopicFacts; t < rules.TopicTransactions && !b.full(&s.client.config); t++ {
 		l := s.lanes[t]
 		if transactions.current != nil && l.position < transactions.current.barrier[t] {
 			// These records are in the log: the lane is about to bring them.
@@ -169,8 +171,8 @@ func (s *Source) anything() bool {
 	return false
 }
 
-func (s *Source) reached(barrier Offsets) bool {
-	for t := Facts; t < Transactions; t++ {
+func (s *Source) reached(barrier rules.Positions) bool {
+	for t := rules.TopicFacts; t < rules.TopicTransactions; t++ {
 		if s.lanes[t].position < barrier[t] {
 			return false
 		}
@@ -216,9 +218,9 @@ func (s *Source) await(ctx context.Context, enough func() bool) error {
 }
 
 // barrier asks where the topics that go before transactions end by now.
-func (s *Source) barrier(ctx context.Context) (Offsets, error) {
-	var b Offsets
-	names := s.client.config.Topics[:Transactions]
+func (s *Source) barrier(ctx context.Context) (rules.Positions, error) {
+	var b rules.Positions
+	names := s.client.config.Topics[:rules.TopicTransactions]
 	err := retry(ctx, s.client.log, "read the ends of the topics before transactions", func() error {
 		ends, err := s.client.ends(ctx, kafka.LastOffset, s.shard, names...)
 		copy(b[:], ends)
@@ -227,7 +229,7 @@ func (s *Source) barrier(ctx context.Context) (Offsets, error) {
 	return b, err
 }
 
-func (s *Source) mark(t Topic, m Watermarks, asked time.Time) {
+func (s *Source) mark(t rules.Topic, m Watermarks, asked time.Time) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.marks[t], s.marked[t] = m, asked
@@ -235,7 +237,7 @@ func (s *Source) mark(t Topic, m Watermarks, asked time.Time) {
 
 // Watermarks are the ends of the topic's partition, as the newest answer told them;
 // all 0 before the first.
-func (s *Source) Watermarks(t Topic) Watermarks {
+func (s *Source) Watermarks(t rules.Topic) Watermarks {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	return s.marks[t]
@@ -243,10 +245,10 @@ func (s *Source) Watermarks(t Topic) Watermarks {
 
 // Lag is how many offsets of each topic Next has not given out yet, as far as the
 // newest answers tell. Records that were deleted unread count: they wait for ever.
-func (s *Source) Lag() [NumTopics]int64 {
+func (s *Source) Lag() [rules.NumTopics]int64 {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	var lag [NumTopics]int64
+	var lag [rules.NumTopics]int64
 	for t, m := range s.marks {
 		from := s.positions[t]
 		if from < 0 {
@@ -260,10 +262,10 @@ func (s *Source) Lag() [NumTopics]int64 {
 // ReadToEnd is, by topic, a time at which the log held nothing that Next hasn't
 // given out: whatever Next gives out from now on was appended after it. Zero:
 // something waits, or nothing is known yet.
-func (s *Source) ReadToEnd() [NumTopics]time.Time {
+func (s *Source) ReadToEnd() [rules.NumTopics]time.Time {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	var ends [NumTopics]time.Time
+	var ends [rules.NumTopics]time.Time
 	for t, m := range s.marks {
 		if s.positions[t] >= m.High {
 			ends[t] = s.marked[t]
@@ -280,7 +282,7 @@ func (s *Source) ReadToEnd() [NumTopics]time.Time {
 // After the generation's end it is tried once more, so that a shard can be let go
 // of cleanly: brokers take commits of the former owner until the next one has
 // joined. A commit that comes too late is ErrGenerationOver.
-func (s *Source) Commit(ctx context.Context, o Offsets, batch uint64) error {
+func (s *Source) Commit(ctx context.Context, o rules.Positions, batch uint64) error {
 	return retry(ctx, s.client.log, fmt.Sprintf("commit offsets of shard %d", s.shard), func() error {
 		err := s.commits.commit(ctx, s.shard, o, batch)
 		if err == nil {
@@ -294,7 +296,7 @@ func (s *Source) Commit(ctx context.Context, o Offsets, batch uint64) error {
 	})
 }
 
-func (s *Source) noteCommitted(o Offsets) {
+func (s *Source) noteCommitted(o rules.Positions) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for t, offset := range o {

@@ -20,17 +20,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"ristourne/rules"
 )
 
 func TestABatchTakesTopicsInOrderAndTellsWhereToGoOn(t *testing.T) {
 	t.Parallel()
 	c := onBroker(t, 2)
 	w := newWriter(t, c)
-	w.write(Transactions, 1, "t0", "t1")
-	w.write(Results, 1, "r0")
-	w.write(Referrals, 1, "s0", "s1", "s2")
-	w.write(Facts, 1, "f0")
-	w.write(Facts, 0, "of another shard")
+	w.write(rules.TopicTransactions, 1, "t0", "t1")
+	w.write(rules.TopicResults, 1, "r0")
+	w.write(rules.TopicReferrals, 1, "s0", "s1", "s2")
+	w.write(rules.TopicFacts, 1, "f0")
+	w.write(rules.TopicFacts, 0, "of another shard")
 
 	began := time.Now()
 	s := source(t, c, 1, fromFirst)
@@ -48,29 +50,29 @@ func TestABatchTakesTopicsInOrderAndTellsWhereToGoOn(t *testing.T) {
 	if !slices.Equal(got, append(want, "transactions:t0", "transactions:t1")) {
 		t.Errorf("got %v", got)
 	}
-	if b.Next != (Offsets{1, 3, 1, 2}) {
+	if b.Next != (rules.Positions{1, 3, 1, 2}) {
 		t.Errorf("next %v", b.Next)
 	}
 	last := b.Records[len(b.Records)-1]
 	if last.Offset != 1 || string(last.Key) != "account" || time.Since(time.UnixMilli(last.Time)).Abs() > time.Hour {
 		t.Errorf("last record is %+v", last)
 	}
-	if lag := s.Lag(); lag != ([NumTopics]int64{}) {
+	if lag := s.Lag(); lag != ([rules.NumTopics]int64{}) {
 		t.Errorf("lag %v after all was read", lag)
 	}
-	if m := s.Watermarks(Transactions); m != (Watermarks{High: 2, LastStable: 2}) {
+	if m := s.Watermarks(rules.TopicTransactions); m != (Watermarks{High: 2, LastStable: 2}) {
 		t.Errorf("watermarks %+v", m)
 	}
-	if at := s.ReadToEnd()[Transactions]; at.Before(began) || at.After(time.Now()) {
+	if at := s.ReadToEnd()[rules.TopicTransactions]; at.Before(began) || at.After(time.Now()) {
 		t.Errorf("read to the end as of %s", at)
 	}
-	w.write(Transactions, 1, "t2")
-	for limit := time.Now().Add(20 * time.Second); s.Lag()[Transactions] != 1; time.Sleep(time.Millisecond) {
+	w.write(rules.TopicTransactions, 1, "t2")
+	for limit := time.Now().Add(20 * time.Second); s.Lag()[rules.TopicTransactions] != 1; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("a lane doesn't see what was written")
 		}
 	}
-	if at := s.ReadToEnd()[Transactions]; !at.IsZero() {
+	if at := s.ReadToEnd()[rules.TopicTransactions]; !at.IsZero() {
 		t.Errorf("read to the end as of %s, and a record waits", at)
 	}
 }
@@ -84,17 +86,17 @@ func TestNoTransactionComesBeforeTheFactsThatWereThereBeforeIt(t *testing.T) {
 			c.MaxRecords, c.MaxBytes = 7, 1024
 			w := newWriter(t, c)
 			for range 20 { // the backlog of a first start
-				w.write(Facts, 0, numbers(0, 50)...)
+				w.write(rules.TopicFacts, 0, numbers(0, 50)...)
 			}
 			facts := 1000
-			w.write(Transactions, 0, strconv.Itoa(facts))
+			w.write(rules.TopicTransactions, 0, strconv.Itoa(facts))
 			var writing sync.WaitGroup
 			defer writing.Wait()
 			writing.Go(func() {
 				for range 200 {
-					w.write(Facts, 0, "f")
+					w.write(rules.TopicFacts, 0, "f")
 					facts++
-					w.write(Transactions, 0, strconv.Itoa(facts))
+					w.write(rules.TopicTransactions, 0, strconv.Itoa(facts))
 				}
 			})
 			s := source(t, c, 0, fromFirst)
@@ -102,7 +104,7 @@ func TestNoTransactionComesBeforeTheFactsThatWereThereBeforeIt(t *testing.T) {
 			for seen, transactions := 0, 0; transactions < 201; {
 				next(t, s, &b)
 				for _, r := range b.Records {
-					if r.Topic == Facts {
+					if r.Topic == rules.TopicFacts {
 						seen++
 						continue
 					}
@@ -124,7 +126,7 @@ func TestAnIdleShardWakesForAnyTopic(t *testing.T) {
 	s := source(t, c, 0, fromFirst)
 	var b Batch
 	for range 3 {
-		for topic := range NumTopics {
+		for topic := range rules.NumTopics {
 			value := topic.String()
 			w.send(topic, 0, value)
 			next(t, s, &b)
@@ -140,15 +142,15 @@ func TestBatchesKeepTheirLimits(t *testing.T) {
 	_, c := onFake(t, 1, 1)
 	c.MaxRecords, c.BatchBytes = 10, 1000
 	w := newWriter(t, c, kgo.ProducerBatchCompression(kgo.Lz4Compression()))
-	w.write(Transactions, 0, numbers(0, 35)...)
-	w.write(Transactions, 0, slices.Repeat([]string{strings.Repeat("x", 400)}, 10)...)
+	w.write(rules.TopicTransactions, 0, numbers(0, 35)...)
+	w.write(rules.TopicTransactions, 0, slices.Repeat([]string{strings.Repeat("x", 400)}, 10)...)
 	s := source(t, c, 0, fromFirst)
 	var b Batch
 	var sizes []int
 	for n := 0; n < 45; {
 		next(t, s, &b)
-		if b.Next[Transactions] != b.Records[len(b.Records)-1].Offset+1 {
-			t.Errorf("next %d after offset %d", b.Next[Transactions], b.Records[len(b.Records)-1].Offset)
+		if b.Next[rules.TopicTransactions] != b.Records[len(b.Records)-1].Offset+1 {
+			t.Errorf("next %d after offset %d", b.Next[rules.TopicTransactions], b.Records[len(b.Records)-1].Offset)
 		}
 		for i, r := range b.Records {
 			if r.Offset != int64(n+i) || n+i < 35 && string(r.Value) != strconv.Itoa(n+i) {
@@ -172,8 +174,8 @@ func TestABatchLargerThanAFetchComesWhole(t *testing.T) {
 	c.MaxBytes, c.BatchBytes = 4096, 1<<20
 	w := newWriter(t, c)
 	large := strings.Repeat("0123456789", 50_000)
-	w.write(Facts, 0, large, large[:10])
-	w.write(Facts, 0, "after")
+	w.write(rules.TopicFacts, 0, large, large[:10])
+	w.write(rules.TopicFacts, 0, "after")
 	s := source(t, c, 0, fromFirst)
 	var b Batch
 	var got []string
@@ -198,9 +200,9 @@ func TestAbortedTransactionsOfAProducerNeverComeOut(t *testing.T) {
 		if err := w.client.BeginTransaction(); err != nil {
 			t.Fatal(err)
 		}
-		w.write(Facts, 0, fmt.Sprintf("fact of %d", i))
-		w.write(Transactions, 0, fmt.Sprintf("transaction of %d", i))
-		plainWriter.write(Transactions, 0, fmt.Sprintf("plain %d", i))
+		w.write(rules.TopicFacts, 0, fmt.Sprintf("fact of %d", i))
+		w.write(rules.TopicTransactions, 0, fmt.Sprintf("transaction of %d", i))
+		plainWriter.write(rules.TopicTransactions, 0, fmt.Sprintf("plain %d", i))
 		if err := w.client.EndTransaction(ctx, kgo.TransactionEndTry(i%2 == 0)); err != nil {
 			t.Fatal(err)
 		}
@@ -208,7 +210,7 @@ func TestAbortedTransactionsOfAProducerNeverComeOut(t *testing.T) {
 	s := source(t, c, 0, fromFirst)
 	var b Batch
 	var got []string
-	for len(got) < 8 || b.Next[Transactions] < 12 {
+	for len(got) < 8 || b.Next[rules.TopicTransactions] < 12 {
 		if err := s.Next(ctx, &b); err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +225,7 @@ func TestAbortedTransactionsOfAProducerNeverComeOut(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
-	if b.Next[Transactions] != 12 {
+	if b.Next[rules.TopicTransactions] != 12 {
 		t.Errorf("next %v: the markers must be passed, or their lag stays for ever", b.Next)
 	}
 }
@@ -231,14 +233,14 @@ func TestAbortedTransactionsOfAProducerNeverComeOut(t *testing.T) {
 func TestRecordsLostByRetentionStopTheShard(t *testing.T) {
 	t.Parallel()
 	cluster, c := onFake(t, 1, 1)
-	newWriter(t, c).write(Transactions, 0, numbers(0, 10)...)
-	if err := cluster.DeleteRecords(c.Topics[Transactions], 0, 5); err != nil {
+	newWriter(t, c).write(rules.TopicTransactions, 0, numbers(0, 10)...)
+	if err := cluster.DeleteRecords(c.Topics[rules.TopicTransactions], 0, 5); err != nil {
 		t.Fatal(err)
 	}
 	ctx := testContext(t)
 	var b Batch
 	read := func(from int64) error {
-		s := source(t, c, 0, Offsets{-1, -1, -1, from})
+		s := source(t, c, 0, rules.Positions{-1, -1, -1, from})
 		for {
 			if err := s.Next(ctx, &b); err != nil || len(b.Records) > 0 {
 				return err
@@ -266,13 +268,13 @@ func TestRecordsLostByRetentionStopTheShard(t *testing.T) {
 func TestRetentionThatOvertakesAFirstStartIsNoLoss(t *testing.T) {
 	t.Parallel()
 	cluster, c := onFake(t, 1, 1)
-	newWriter(t, c).write(Transactions, 0, numbers(0, 10)...)
+	newWriter(t, c).write(rules.TopicTransactions, 0, numbers(0, 10)...)
 	moved := false
 	cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		// After the lane has asked where the log begins, and before it fetches there.
 		cluster.KeepControl()
 		q := r.(*kmsg.FetchRequest)
-		if q.Topics[0].Topic == c.Topics[Transactions] && !moved {
+		if q.Topics[0].Topic == c.Topics[rules.TopicTransactions] && !moved {
 			moved = true
 			a := q.ResponseKind().(*kmsg.FetchResponse)
 			partition := kmsg.NewFetchResponseTopicPartition()
@@ -298,13 +300,13 @@ func TestReadingGoesOnWhenALeaderMoves(t *testing.T) {
 	s := source(t, c, 0, fromFirst)
 	var b Batch
 	for i := range 6 {
-		w.write(Transactions, 0, strconv.Itoa(i))
+		w.write(rules.TopicTransactions, 0, strconv.Itoa(i))
 		next(t, s, &b)
 		if got := texts(&b); !slices.Equal(got, []string{fmt.Sprintf("transactions:%d", i)}) {
 			t.Fatalf("got %v, want transaction %d", got, i)
 		}
-		leader := cluster.LeaderFor(c.Topics[Transactions], 0)
-		if err := cluster.MoveTopicPartition(c.Topics[Transactions], 0, (leader+1)%3); err != nil {
+		leader := cluster.LeaderFor(c.Topics[rules.TopicTransactions], 0)
+		if err := cluster.MoveTopicPartition(c.Topics[rules.TopicTransactions], 0, (leader+1)%3); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -326,8 +328,8 @@ func TestACancelledLongPollLeavesNothingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The abandoned polls are answered with this record, while new ones read it.
-		s.Seek(Offsets{0, 0, 0, int64(i)})
-		w.write(Transactions, 0, strconv.Itoa(i))
+		s.Seek(rules.Positions{0, 0, 0, int64(i)})
+		w.write(rules.TopicTransactions, 0, strconv.Itoa(i))
 		next(t, s, &b)
 		if got := texts(&b); !slices.Equal(got, []string{fmt.Sprintf("transactions:%d", i)}) {
 			t.Fatalf("got %v, want transaction %d", got, i)
@@ -338,11 +340,11 @@ func TestACancelledLongPollLeavesNothingBehind(t *testing.T) {
 func TestSeekGoesBackAndForth(t *testing.T) {
 	t.Parallel()
 	c := onBroker(t, 1)
-	newWriter(t, c).write(Results, 0, numbers(0, 100)...)
+	newWriter(t, c).write(rules.TopicResults, 0, numbers(0, 100)...)
 	s := source(t, c, 0, fromFirst)
 	var b Batch
 	for _, from := range []int64{50, 0, 99, -1, 20} {
-		s.Seek(Offsets{-1, -1, from, 0})
+		s.Seek(rules.Positions{-1, -1, from, 0})
 		next(t, s, &b)
 		if b.Records[0].Offset != max(from, 0) {
 			t.Errorf("after Seek to %d: offset %d", from, b.Records[0].Offset)
@@ -387,7 +389,7 @@ func TestTLSAndPasswordsReachTheFetch(t *testing.T) {
 	if err != nil || n != 1 {
 		t.Fatalf("partitions %d %v", n, err)
 	}
-	if err := ReadRange(testContext(t), c, c.Topics[Facts], 0, -1, -1, func(Record) error { return nil }); err != nil {
+	if err := ReadRange(testContext(t), c, c.Topics[rules.TopicFacts], 0, -1, -1, func(Record) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	var b Batch
@@ -403,13 +405,13 @@ func TestTLSAndPasswordsReachTheFetch(t *testing.T) {
 func TestReadRangeReadsNoMoreThanItWasAskedFor(t *testing.T) {
 	t.Parallel()
 	c := onBroker(t, 1)
-	newWriter(t, c).write(Facts, 0, numbers(0, 100)...)
+	newWriter(t, c).write(rules.TopicFacts, 0, numbers(0, 100)...)
 	tests := []struct{ from, to, first, last int64 }{
 		{-1, -1, 0, 99}, {10, 20, 10, 19}, {99, 1000, 99, 99}, {0, 1, 0, 0}, {100, -1, -1, -1}, {50, 50, -1, -1},
 	}
 	for _, tt := range tests {
 		first, last, count := int64(-1), int64(-1), int64(0)
-		err := ReadRange(testContext(t), c, c.Topics[Facts], 0, tt.from, tt.to, func(r Record) error {
+		err := ReadRange(testContext(t), c, c.Topics[rules.TopicFacts], 0, tt.from, tt.to, func(r Record) error {
 			if first < 0 {
 				first = r.Offset
 			}
@@ -425,7 +427,7 @@ func TestReadRangeReadsNoMoreThanItWasAskedFor(t *testing.T) {
 		}
 	}
 	full := errors.New("enough")
-	if err := ReadRange(testContext(t), c, c.Topics[Facts], 0, -1, -1, func(Record) error { return full }); !errors.Is(err, full) {
+	if err := ReadRange(testContext(t), c, c.Topics[rules.TopicFacts], 0, -1, -1, func(Record) error { return full }); !errors.Is(err, full) {
 		t.Errorf("fn's error: %v", err)
 	}
 }
@@ -437,8 +439,8 @@ func TestAnOpenTransactionOfAFactsProducerHoldsNothingElseBack(t *testing.T) {
 	if err := open.client.BeginTransaction(); err != nil {
 		t.Fatal(err)
 	}
-	open.write(Facts, 0, "not committed yet")
-	newWriter(t, c).write(Transactions, 0, "t0")
+	open.write(rules.TopicFacts, 0, "not committed yet")
+	newWriter(t, c).write(rules.TopicTransactions, 0, "t0")
 	s := source(t, c, 0, fromFirst)
 	var b Batch
 	next(t, s, &b)
@@ -458,9 +460,9 @@ func TestAnOpenTransactionOfAFactsProducerHoldsNothingElseBack(t *testing.T) {
 // of 0.
 func TestRecordsDeletedUnreadAreLag(t *testing.T) {
 	t.Parallel()
-	s := &Source{positions: Offsets{5, -1, 20, 7}}
-	s.marks = [NumTopics]Watermarks{{High: 12, LogStart: 12}, {High: 12, LogStart: 10}, {High: 20}, {High: 9, LogStart: 2}}
-	if got, want := s.Lag(), [NumTopics]int64{7, 2, 0, 2}; got != want {
+	s := &Source{positions: rules.Positions{5, -1, 20, 7}}
+	s.marks = [rules.NumTopics]Watermarks{{High: 12, LogStart: 12}, {High: 12, LogStart: 10}, {High: 20}, {High: 9, LogStart: 2}}
+	if got, want := s.Lag(), [rules.NumTopics]int64{7, 2, 0, 2}; got != want {
 		t.Errorf("lag %v, want %v", got, want)
 	}
 }

@@ -205,8 +205,8 @@ func (r *decoder) cause() rules.Cause {
 func (r *decoder) decision(d *rules.Decision) {
 	d.Shard = r.int32()
 	d.Batch = r.uint()
-	for i := range d.Heads {
-		d.Heads[i] = r.int()
+	for i := range d.Positions {
+		d.Positions[i] = r.int()
 	}
 	d.LastSeq = r.uint()
 	d.Accounts = rows(r, d.Accounts, minAccount, r.account)

@@ -220,7 +220,7 @@ func (e *encoder) cause(c *rules.Cause) {
 func (e *encoder) decision(d *rules.Decision) {
 	e.int(int64(d.Shard))
 	e.uint(d.Batch)
-	for _, head := range d.Heads {
+	for _, head := range d.Positions {
 		e.int(head)
 	}
 	e.uint(d.LastSeq)

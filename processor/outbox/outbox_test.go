@@ -243,7 +243,7 @@ func equal(a, b *rules.Decision) bool {
 // sample is a decision of the usual kind: each account bought once.
 func sample(accounts int) *rules.Decision {
 	eur := money.Currency{'E', 'U', 'R'}
-	d := &rules.Decision{Shard: 12, Batch: 7, Heads: rules.Heads{1, -1, 0, 1 << 40}, LastSeq: uint64(accounts)}
+	d := &rules.Decision{Shard: 12, Batch: 7, Positions: rules.Positions{1, -1, 0, 1 << 40}, LastSeq: uint64(accounts)}
 	for i := range accounts {
 		ref := rules.AccountRef{byte(i), byte(i >> 8), 9}
 		id, event := fmt.Sprintf("account-%06d", i), fmt.Sprintf("event-%08d", i)
@@ -332,7 +332,7 @@ func drawDecision(t *rapid.T) *rules.Decision {
 		}
 	}
 
-	d := &rules.Decision{Shard: i32(), Batch: uint64(num()), Heads: rules.Heads{num(), num(), num(), num()}, LastSeq: uint64(num())}
+	d := &rules.Decision{Shard: i32(), Batch: uint64(num()), Positions: rules.Positions{num(), num(), num(), num()}, LastSeq: uint64(num())}
 	some(func() {
 		d.Accounts = append(d.Accounts, rules.AccountRow{Ref: ref(), AccountID: str(), MemberID: str(), RecordedAt: num()})
 	})

@@ -130,7 +130,7 @@ func peakMemoryOf(pid int) float64 {
 }
 
 func matchedBatch(n, events int) *rules.Decision {
-	d := &rules.Decision{Shard: int32(n % 12), Batch: uint64(n + 1), Heads: rules.Heads{-1, -1, -1, int64(n * events)}}
+	d := &rules.Decision{Shard: int32(n % 12), Batch: uint64(n + 1), Positions: rules.Positions{-1, -1, -1, int64(n * events)}}
 	payload := make([]byte, 140)
 	for i := range payload {
 		payload[i] = byte(i * 7 * n)

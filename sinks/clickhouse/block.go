@@ -339,22 +339,8 @@ func (b *instructionsBlock) append(d *rules.Decision, i *rules.Instruction) {
 	b.cycle.append(i.Cycle)
 	b.reason.append(i.Reason)
 	b.createdMillis.appendInt64(i.CreatedAt)
-	b.causeTopic.appendInt8(int8(causeTopic(i.Cause.Kind)))
+	b.causeTopic.appendInt8(int8(i.Cause.Kind.Topic()))
 	b.cause.append(&i.Cause)
-}
-
-// causeTopic is the input topic of a cause.
-func causeTopic(kind rules.CauseKind) int {
-	switch kind {
-	case rules.CauseFact:
-		return rules.TopicFacts
-	case rules.CauseReferral:
-		return rules.TopicReferrals
-	case rules.CauseResult:
-		return rules.TopicResults
-	default:
-		return rules.TopicTransactions
-	}
 }
 
 type resultsBlock struct {
@@ -559,7 +545,7 @@ func (b *markersBlock) append(m *mark) {
 	b.shard.appendInt32(m.Shard)
 	b.batch.appendInt64(int64(m.Batch))
 	b.lastSeq.appendInt64(int64(m.LastSeq))
-	for topic, head := range m.Heads {
+	for topic, head := range m.Positions {
 		b.heads[topic].appendInt64(head)
 	}
 	if m.counted {

@@ -143,7 +143,7 @@ func TestMarkerNeverGoesBackWhenAnOldBatchIsBookedAgain(t *testing.T) {
 	if err != nil || !found {
 		t.Fatalf("marker: found %v, %v", found, err)
 	}
-	want(t, "marker", marker, rules.Marker{Shard: 3, Batch: 2, Heads: second.Heads, LastSeq: 2})
+	want(t, "marker", marker, rules.Marker{Shard: 3, Batch: 2, Positions: second.Positions, LastSeq: 2})
 	_, found, err = w.ledger.Marker(t.Context(), 4)
 	if err != nil || found {
 		t.Errorf("marker of a shard that never booked: found %v, %v", found, err)

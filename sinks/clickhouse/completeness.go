@@ -24,7 +24,7 @@ type mark struct {
 // after is the mark of a decision that follows this one.
 func (m *mark) after(d *rules.Decision, digest *digester) mark {
 	next := mark{
-		Marker: rules.Marker{Shard: d.Shard, Batch: d.Batch, Heads: d.Heads, LastSeq: d.LastSeq},
+		Marker: rules.Marker{Shard: d.Shard, Batch: d.Batch, Positions: d.Positions, LastSeq: d.LastSeq},
 		found:  true, counted: m.counted,
 	}
 	if next.counted {
@@ -80,8 +80,8 @@ func (l *Ledger) mark(ctx context.Context, shard int32) (mark, error) {
 		m.counted, m.tally = true, tally{} // from the first batch on
 		return m, nil
 	}
-	if err := rows.Scan(&m.Batch, &m.Heads[rules.TopicFacts], &m.Heads[rules.TopicReferrals], &m.Heads[rules.TopicResults],
-		&m.Heads[rules.TopicTransactions], &m.LastSeq, &counted, &tables, &months, &rowCounts, &sums); err != nil {
+	if err := rows.Scan(&m.Batch, &m.Positions[rules.TopicFacts], &m.Positions[rules.TopicReferrals], &m.Positions[rules.TopicResults],
+		&m.Positions[rules.TopicTransactions], &m.LastSeq, &counted, &tables, &months, &rowCounts, &sums); err != nil {
 		return m, fmt.Errorf("read marker of shard %d: %w", shard, err)
 	}
 	m.found, m.counted, m.tally = true, counted > 0, make(tally, len(tables))
@@ -370,7 +370,7 @@ func (l *Ledger) BookRest(ctx context.Context, d *rules.Decision) (batch uint64,
 	if err != nil {
 		return 0, false, err
 	}
-	if m.Batch >= d.Batch && m.Heads == d.Heads && m.LastSeq == d.LastSeq {
+	if m.Batch >= d.Batch && m.Positions == d.Positions && m.LastSeq == d.LastSeq {
 		return m.Batch, true, nil // its answer was lost, once
 	}
 	if d.Batch != m.Batch+1 && m.found {
@@ -397,7 +397,7 @@ func (l *Ledger) bookRest(ctx context.Context, former *mark, d *rules.Decision) 
 		return 0, err
 	}
 	next := mark{
-		Marker: rules.Marker{Shard: d.Shard, Batch: max(d.Batch, highest+1), Heads: d.Heads, LastSeq: d.LastSeq}, found: true, counted: true,
+		Marker: rules.Marker{Shard: d.Shard, Batch: max(d.Batch, highest+1), Positions: d.Positions, LastSeq: d.LastSeq}, found: true, counted: true,
 	}
 	if next.tally, err = countAll(func(t *tallyTable) (tally, error) { return l.countBehind(ctx, t, former, d.LastSeq) }); err != nil {
 		return 0, err

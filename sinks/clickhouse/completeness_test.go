@@ -152,8 +152,8 @@ func TestTheRestBehindAMarkerIsCounted(t *testing.T) {
 	if found := holes(t, w, 0, true); len(found) > 0 {
 		t.Fatalf("rows behind the marker are a hole: %v", found)
 	}
-	rest := &rules.Decision{Shard: 0, Batch: 2, Heads: first.Heads, LastSeq: second.LastSeq, Accruals: second.Accruals, Instructions: second.Instructions}
-	if err := w.ledger.BookPart(t.Context(), &rules.Decision{Shard: 0, Batch: 2, Heads: first.Heads, LastSeq: first.LastSeq, Accruals: second.Accruals}); err != nil {
+	rest := &rules.Decision{Shard: 0, Batch: 2, Positions: first.Positions, LastSeq: second.LastSeq, Accruals: second.Accruals, Instructions: second.Instructions}
+	if err := w.ledger.BookPart(t.Context(), &rules.Decision{Shard: 0, Batch: 2, Positions: first.Positions, LastSeq: first.LastSeq, Accruals: second.Accruals}); err != nil {
 		t.Fatal(err)
 	}
 	if found := holes(t, w, 0, true); len(found) > 0 {
@@ -183,7 +183,7 @@ func TestTheRestBehindAMarkerIsCounted(t *testing.T) {
 		t.Errorf("booked %v, %v", booked, err)
 	}
 	// What is left is taken for whole where a person says so.
-	if err := w.ledger.CountAnew(t.Context(), rules.Marker{Shard: 0, Batch: 6, Heads: again.Heads, LastSeq: again.LastSeq}); err != nil {
+	if err := w.ledger.CountAnew(t.Context(), rules.Marker{Shard: 0, Batch: 6, Positions: again.Positions, LastSeq: again.LastSeq}); err != nil {
 		t.Fatal(err)
 	}
 	w.book(t, everyTable(0, 7, again.LastSeq))
@@ -227,7 +227,7 @@ func TestTheRestWithoutMarkersGoesOnFromAKnownBatch(t *testing.T) {
 	first := everyTable(0, 1, 0)
 	w.book(t, first)
 	w.exec(t, "TRUNCATE TABLE markers_log")
-	rest := &rules.Decision{Shard: 0, Batch: 10, Heads: first.Heads, LastSeq: first.LastSeq}
+	rest := &rules.Decision{Shard: 0, Batch: 10, Positions: first.Positions, LastSeq: first.LastSeq}
 	if batch, booked, err := w.ledger.BookRest(t.Context(), rest); err != nil || !booked || batch != 10 {
 		t.Fatalf("booked %v as batch %d, %v", booked, batch, err)
 	}

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-
 	chdriver "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"ristourne/deploy/parts"
 	"ristourne/deploy/parts/partstest"
@@ -149,7 +148,7 @@ func sponsored(batch uint64, sponsor, buyer, transaction, partner string, basisM
 	d := decision(batch, sponsor, transaction, partner, basisMinor)
 	offset := int64(batch)
 	cause := rules.Cause{Kind: rules.CauseReferral, ID: fmt.Sprintf("f%d", batch), Partition: 4, Offset: offset, RecordedAt: base*1000 + offset}
-	d.Shard, d.Heads = 4, rules.Heads{-1, offset + 1, -1, -1}
+	d.Shard, d.Positions = 4, rules.Positions{-1, offset + 1, -1, -1}
 	d.Set[0] = rules.SetRow{
 		Seq: batch, AccountRef: refOf(sponsor), Cause: cause, Fate: rules.Booked, Type: "referral",
 		TransactionID: transaction, OccurredAt: rules.Instant{Sec: base + offset}, Payload: fmt.Appendf(nil, "referral %d", batch),
@@ -203,7 +202,7 @@ func decision(batch uint64, account, transaction, partner string, basisMinor int
 	cause := eventCause(fmt.Sprintf("e%d", batch), offset)
 	at := rules.Instant{Sec: base + offset, Nsec: 123_456_789}
 	d := &rules.Decision{
-		Shard: 3, Batch: batch, Heads: rules.Heads{-1, -1, -1, offset + 1}, LastSeq: batch,
+		Shard: 3, Batch: batch, Positions: rules.Positions{-1, -1, -1, offset + 1}, LastSeq: batch,
 		Accounts: []rules.AccountRow{{Ref: refOf(account), AccountID: account, MemberID: "member of " + account, RecordedAt: cause.RecordedAt}},
 		Set: []rules.SetRow{{
 			Seq: batch, AccountRef: refOf(account), Cause: cause, Fate: rules.Booked, Type: "clearing",

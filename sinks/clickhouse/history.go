@@ -428,7 +428,7 @@ func instructedStream() *stream {
 // or behind from in its topic, in the order of their causes: those that may not
 // have been paid yet. They are byte for byte what was booked. Those of batches
 // before a move are paid, and their offsets mean nothing now.
-func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Instruction) error) (err error) {
+func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.Positions, each func(rules.Instruction) error) (err error) {
 	query := `
 		SELECT ` + instructionColumns + `
 		FROM instructions_log AS i FINAL LEFT ANY JOIN accounts AS a ON a.account_ref = i.account_ref
@@ -459,7 +459,7 @@ func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.H
 // again changes nothing, and those of batches before a move are told. The newer of
 // a key comes later where one topic made both; their numbers tell in any case. An erased buyer's have no
 // BuyerAccountID.
-func (l *Ledger) ReferralsFrom(ctx context.Context, shard int32, from rules.Heads, each func(rules.Referral) error) (err error) {
+func (l *Ledger) ReferralsFrom(ctx context.Context, shard int32, from rules.Positions, each func(rules.Referral) error) (err error) {
 	rows, err := l.reads.Query(ctx, `
 		SELECT `+referralColumns+`, account_id
 		FROM referrals_told_log AS r FINAL
@@ -489,9 +489,9 @@ func (l *Ledger) ReferralsFrom(ctx context.Context, shard int32, from rules.Head
 	return nil
 }
 
-// Granted is what each shard has booked of a budget: the sum of the changes of
+// Spent is what each shard has booked of a budget: the sum of the changes of
 // its grants, repeats counted once. Shards that never granted of it are left out.
-func (l *Ledger) Granted(ctx context.Context, budget rules.BudgetKey) (byShard map[int32]int64, err error) {
+func (l *Ledger) Spent(ctx context.Context, budget rules.BudgetKey) (byShard map[int32]int64, err error) {
 	rows, err := l.reads.Query(ctx, `
 		SELECT shard, sum(change_minor) FROM grants_log FINAL WHERE budget = $1 GROUP BY shard
 		SETTINGS do_not_merge_across_partitions_select_final = 1`, string(budget))

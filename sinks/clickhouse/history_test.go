@@ -229,7 +229,7 @@ func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T
 // compareGranted asks for the sums of shard and the one after it.
 func compareGranted(tb fataler, w world, budget rules.BudgetKey, shard int32, decisions []*rules.Decision) {
 	tb.Helper()
-	got, err := w.ledger.Granted(context.Background(), budget)
+	got, err := w.ledger.Spent(context.Background(), budget)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -398,14 +398,14 @@ func TestInstructionsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testin
 	other.Shard = 4
 	w.book(t, other)
 	for _, c := range []struct {
-		from rules.Heads
+		from rules.Positions
 		want []rules.Instruction
 	}{
-		{rules.NoHeads, slices.Concat(booked[4:], booked[3:4], booked[:3])},
-		{rules.Heads{6, 4, 0, 3}, slices.Concat(booked[5:], booked[3:4], booked[2:3])},
-		{rules.Heads{7, 5, 0, 3}, booked[2:3]},
-		{rules.Heads{7, 4, 0, 4}, booked[3:4]},
-		{rules.Heads{7, 5, 0, 4}, nil},
+		{rules.NoPositions, slices.Concat(booked[4:], booked[3:4], booked[:3])},
+		{rules.Positions{6, 4, 0, 3}, slices.Concat(booked[5:], booked[3:4], booked[2:3])},
+		{rules.Positions{7, 5, 0, 3}, booked[2:3]},
+		{rules.Positions{7, 4, 0, 4}, booked[3:4]},
+		{rules.Positions{7, 5, 0, 4}, nil},
 	} {
 		var got []rules.Instruction
 		err := w.ledger.InstructionsFrom(t.Context(), 3, c.from, func(i rules.Instruction) error {
@@ -438,7 +438,7 @@ func TestReferralsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testing.T
 	other.Shard = 4
 	other.Referrals = []rules.Referral{referral(other, "sponsor", 1, 1)}
 	w.book(t, other)
-	from := func(heads rules.Heads) (got []rules.Referral) {
+	from := func(heads rules.Positions) (got []rules.Referral) {
 		t.Helper()
 		if err := w.ledger.ReferralsFrom(t.Context(), 3, heads, func(r rules.Referral) error {
 			got = append(got, r)
@@ -449,12 +449,12 @@ func TestReferralsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testing.T
 		return got
 	}
 	for _, c := range []struct {
-		from rules.Heads
+		from rules.Positions
 		want []rules.Referral
 	}{
-		{rules.NoHeads, booked},
-		{rules.Heads{4, 0, 0, 2}, []rules.Referral{booked[1], booked[3]}},
-		{rules.Heads{5, 0, 0, 3}, nil},
+		{rules.NoPositions, booked},
+		{rules.Positions{4, 0, 0, 2}, []rules.Referral{booked[1], booked[3]}},
+		{rules.Positions{5, 0, 0, 3}, nil},
 	} {
 		if got := from(c.from); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("from %v:\n got %+v\nwant %+v", c.from, got, c.want)
@@ -463,9 +463,9 @@ func TestReferralsFromTheCommittedOffsetsOnComeBackAsTheyWereBooked(t *testing.T
 	want(t, "referrals that hold", w.number(t, "SELECT count() FROM referrals_told"), 2)
 	want(t, "what holds of alice's", w.number(t, "SELECT expected_reward_minor FROM referrals_told WHERE shard = 3"), 0)
 	w.exec(t, "DELETE FROM accounts_log WHERE account_id = 'alice'")
-	want(t, "an erased buyer", from(rules.NoHeads)[0].BuyerAccountID, "")
+	want(t, "an erased buyer", from(rules.NoPositions)[0].BuyerAccountID, "")
 	stop := errors.New("enough")
-	if err := w.ledger.ReferralsFrom(t.Context(), 3, rules.NoHeads, func(rules.Referral) error { return stop }); !errors.Is(err, stop) {
+	if err := w.ledger.ReferralsFrom(t.Context(), 3, rules.NoPositions, func(rules.Referral) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("broken off: got %v", err)
 	}
 }

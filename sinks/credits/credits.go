@@ -29,11 +29,11 @@ func New(o Options) *Writer { return &Writer{out: topic.New(o)} }
 // Close waits for what is on its way.
 func (w *Writer) Close() error { return w.out.Close() }
 
-// Pay returns when every instruction is acknowledged by all replicas in sync.
+// WriteInstructions returns when every instruction is acknowledged by all replicas in sync.
 // The instructions of an account keep their order. An error means that some
 // may be with the bank and some not: pay all again, the bank dedupes by id.
 // An instruction that breaks the contract is refused before any is sent.
-func (w *Writer) Pay(ctx context.Context, instructions []rules.Instruction) error {
+func (w *Writer) WriteInstructions(ctx context.Context, instructions []rules.Instruction) error {
 	messages, err := messagesOf(instructions)
 	if err != nil {
 		return fmt.Errorf("pay: %w", err)

@@ -116,7 +116,7 @@ func TestRefused(t *testing.T) {
 		broken := credit()
 		spoil(&broken)
 		w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: Topic})
-		err := w.Pay(t.Context(), []rules.Instruction{credit(), broken})
+		err := w.WriteInstructions(t.Context(), []rules.Instruction{credit(), broken})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "contract") {
 			t.Errorf("error %v, want one that tells %q", err, want)
 		}
@@ -141,10 +141,10 @@ func TestPay(t *testing.T) {
 		i.ID, i.AccountID, i.AmountMinor = fmt.Sprint("R-", n), fmt.Sprint("acc-", n%7), int64(n+1)
 		paid = append(paid, i)
 	}
-	if err := w.Pay(t.Context(), paid); err != nil {
+	if err := w.WriteInstructions(t.Context(), paid); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Pay(t.Context(), nil); err != nil {
+	if err := w.WriteInstructions(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

@@ -33,11 +33,11 @@ func (w *Writer) LayOut(shards int) { w.out.Use(shards) }
 // Close waits for what is on its way.
 func (w *Writer) Close() error { return w.out.Close() }
 
-// Tell returns when every referral is acknowledged by all replicas in sync. The
+// Publish returns when every referral is acknowledged by all replicas in sync. The
 // referrals of a sponsor keep their order. An error means that some may be
 // written and some not: tell all again, his account knows repeats by their
 // number. A referral that his shard would refuse is refused before any is sent.
-func (w *Writer) Tell(ctx context.Context, referrals []rules.Referral) error {
+func (w *Writer) Publish(ctx context.Context, referrals []rules.Referral) error {
 	messages, err := messagesOf(referrals)
 	if err != nil {
 		return fmt.Errorf("tell: %w", err)

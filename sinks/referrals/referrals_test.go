@@ -194,7 +194,7 @@ func TestRefused(t *testing.T) {
 		broken := friend()
 		spoil(&broken)
 		w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: Topic})
-		err := w.Tell(t.Context(), []rules.Referral{friend(), broken})
+		err := w.Publish(t.Context(), []rules.Referral{friend(), broken})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "held back") {
 			t.Errorf("error %v, want one that tells %q", err, want)
 		}
@@ -220,10 +220,10 @@ func TestTell(t *testing.T) {
 		r.ID, r.SponsorAccountID, r.Number = fmt.Sprint("RF-", n), fmt.Sprint("acc-", n%7), int64(n+1)
 		told = append(told, r)
 	}
-	if err := w.Tell(t.Context(), told); err != nil {
+	if err := w.Publish(t.Context(), told); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Tell(t.Context(), nil); err != nil {
+	if err := w.Publish(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

@@ -34,13 +34,13 @@ func aSale(budgetMinor int64) *offer.Catalogue {
 // bareAccounts is a Redis of one shard without states, and a budget.
 type bareAccounts struct {
 	Accounts
-	drawn, others int64
-	draws         []Draw
-	saves         []Save
-	saveErr       error
+	reserved, others int64
+	reservations     []Reservation
+	saves            []Save
+	saveErr          error
 }
 
-func (*bareAccounts) Intact(context.Context, int32, int64, rules.Heads, uint64) error { return nil }
+func (*bareAccounts) Intact(context.Context, int32, int64, rules.Positions, uint64) error { return nil }
 
 func (*bareAccounts) Load(_ context.Context, _ int32, ids []string, values [][]byte) ([][]byte, error) {
 	for range ids {
@@ -49,16 +49,16 @@ func (*bareAccounts) Load(_ context.Context, _ int32, ids []string, values [][]b
 	return values, nil
 }
 
-func (a *bareAccounts) Draw(_ context.Context, d Draw, _ func(context.Context) (map[int32]int64, error)) (Drawn, error) {
-	a.draws = append(a.draws, d)
+func (a *bareAccounts) Reserve(_ context.Context, d Reservation, _ func(context.Context) (map[int32]int64, error)) (Reserved, error) {
+	a.reservations = append(a.reservations, d)
 	granted := int64(0)
 	for _, s := range a.saves {
-		for _, total := range s.Granted {
+		for _, total := range s.Spent {
 			granted = total.Minor
 		}
 	}
-	a.drawn = max(granted, min(granted+d.WantMinor, d.LimitMinor-a.others))
-	return Drawn{granted, a.drawn, a.others}, nil
+	a.reserved = max(granted, min(granted+d.WantMinor, d.LimitMinor-a.others))
+	return Reserved{granted, a.reserved, a.others}, nil
 }
 
 func (a *bareAccounts) Save(_ context.Context, s *Save) error {
@@ -66,7 +66,7 @@ func (a *bareAccounts) Save(_ context.Context, s *Save) error {
 		return a.saveErr
 	}
 	kept := *s
-	kept.Granted = slices.Clone(s.Granted)
+	kept.Spent = slices.Clone(s.Spent)
 	a.saves = append(a.saves, kept)
 	return nil
 }
@@ -94,7 +94,7 @@ type saleShard struct {
 	*Shard
 	accounts *bareAccounts
 	letters  *letterBox
-	settled  chan Settlement
+	settled  chan SavedBatch
 }
 
 func newSaleShard(t *testing.T, budgetMinor int64) *saleShard {
@@ -104,8 +104,8 @@ func newSaleShard(t *testing.T, budgetMinor int64) *saleShard {
 
 func newShardOf(t *testing.T, c *offer.Catalogue) *saleShard {
 	t.Helper()
-	s := &saleShard{accounts: &bareAccounts{}, letters: &letterBox{}, settled: make(chan Settlement, 100)}
-	edges := pureEdges(t, c)
+	s := &saleShard{accounts: &bareAccounts{}, letters: &letterBox{}, settled: make(chan SavedBatch, 100)}
+	edges := purePorts(t, c)
 	edges.Accounts, edges.DeadLetters, edges.Now = s.accounts, s.letters, func() time.Time { return time.Unix(1_800_000_000, 0) }
 	options := DefaultOptions()
 	options.AccountRefKey = make([]byte, 32)
@@ -124,13 +124,13 @@ func (s *saleShard) take(t *testing.T, records ...feed.Record) error {
 }
 
 func enrolment(account string) feed.Record {
-	return feed.Record{Topic: feed.Facts, Time: 1_800_000_000_000, Key: []byte(account), Value: fmt.Appendf(nil,
+	return feed.Record{Topic: rules.TopicFacts, Time: 1_800_000_000_000, Key: []byte(account), Value: fmt.Appendf(nil,
 		`{"fact_id":"en","type":"enrolled","account_id":%q,"at":"2026-01-01T00:00:00Z","member_id":"m","programme":"town"}`, account)}
 }
 
 // purchase of 100 EUR: 3 EUR, and 3 EUR more from the sale.
 func purchase(account, id string) feed.Record {
-	return feed.Record{Topic: feed.Transactions, Time: 1_800_000_000_000, Key: []byte(account), Value: fmt.Appendf(nil,
+	return feed.Record{Topic: rules.TopicTransactions, Time: 1_800_000_000_000, Key: []byte(account), Value: fmt.Appendf(nil,
 		`{"event_id":%q,"type":"clearing","transaction_id":%q,"account_id":%q,"card_token":"t","amount_minor":10000,"currency":"EUR","occurred_at":"2026-10-05T12:34:56Z","merchant":{"id":"0000000007"}}`,
 		id, id, account)}
 }
@@ -142,12 +142,12 @@ func TestAWindowIsDecidedOnceMoreWhereABudgetIsShort(t *testing.T) {
 	s := newSaleShard(t, 1_000)
 	conflict := purchase("a", "p1")
 	conflict.Value = []byte(string(conflict.Value[:len(conflict.Value)-1]) + `,"channel":"online"}`)
-	unread := feed.Record{Topic: feed.Transactions, Time: 1, Value: []byte("no JSON")}
+	unread := feed.Record{Topic: rules.TopicTransactions, Time: 1, Value: []byte("no JSON")}
 	if err := s.take(t, unread, enrolment("a"), enrolment("b"), purchase("a", "p1"), purchase("a", "p1"), conflict, purchase("b", "p2")); err != nil {
 		t.Fatal(err)
 	}
-	if want := []Draw{{Budget: "campaign/sale", LimitMinor: 1_000, WantMinor: 600}}; !slices.Equal(s.accounts.draws, want) {
-		t.Errorf("drew %+v, want %+v", s.accounts.draws, want)
+	if want := []Reservation{{Budget: "campaign/sale", LimitMinor: 1_000, WantMinor: 600}}; !slices.Equal(s.accounts.reservations, want) {
+		t.Errorf("drew %+v, want %+v", s.accounts.reservations, want)
 	}
 	save := s.accounts.saves[0]
 	var fates [rules.NumFates]int64
@@ -161,26 +161,26 @@ func TestAWindowIsDecidedOnceMoreWhereABudgetIsShort(t *testing.T) {
 	if save.LastSeq != 4 || len(save.Members) != 2 || len(save.Known) != 4 || len(save.Accounts) != 2 {
 		t.Errorf("saved seq %d, %d members, %d known ids, %d accounts", save.LastSeq, len(save.Members), len(save.Known), len(save.Accounts))
 	}
-	if want := []BudgetTotal{{"campaign/sale", 600}}; !slices.Equal(save.Granted, want) {
-		t.Errorf("granted %v, want %v", save.Granted, want)
+	if want := []BudgetSpent{{"campaign/sale", 600}}; !slices.Equal(save.Spent, want) {
+		t.Errorf("granted %v, want %v", save.Spent, want)
 	}
 
 	// Then 400 are left: one whole, one in part, and what is refused is not asked
 	// for again and again.
-	s.accounts.draws = nil
+	s.accounts.reservations = nil
 	if err := s.take(t, enrolment("c"), purchase("c", "p3"), purchase("c", "p4"), purchase("c", "p5")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.take(t, enrolment("d"), purchase("d", "p6")); err != nil {
 		t.Fatal(err)
 	}
-	if len(s.accounts.draws) != 1 {
-		t.Errorf("drew %+v: a budget that is used up is drawn on once", s.accounts.draws)
+	if len(s.accounts.reservations) != 1 {
+		t.Errorf("drew %+v: a budget that is used up is drawn on once", s.accounts.reservations)
 	}
-	if got := s.accounts.saves[1].Granted; len(got) != 1 || got[0].Minor != 1_000 {
+	if got := s.accounts.saves[1].Spent; len(got) != 1 || got[0].Minor != 1_000 {
 		t.Errorf("granted %v, want all 1,000", got)
 	}
-	if got := s.accounts.saves[2].Granted; len(got) != 0 {
+	if got := s.accounts.saves[2].Spent; len(got) != 0 {
 		t.Errorf("granted %v beyond the limit", got)
 	}
 	if refused := valueOf(t, s.metrics.refused.WithLabelValues("campaign/sale")); refused != 3 {
@@ -200,11 +200,11 @@ func TestAPurseGoesBackToWhatIsSaved(t *testing.T) {
 		t.Fatal("saved")
 	}
 	s.accounts.saveErr = nil
-	s.window.reset(progress{heads: s.heads})
+	s.window.reset(progress{positions: s.positions})
 	if err := s.take(t, enrolment("a"), purchase("a", "p1")); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.accounts.saves[0].Granted; len(got) != 1 || got[0].Minor != 300 {
+	if got := s.accounts.saves[0].Spent; len(got) != 1 || got[0].Minor != 300 {
 		t.Errorf("granted %v, want 300", got)
 	}
 }
@@ -213,14 +213,14 @@ func TestAPurseGoesBackToWhatIsSaved(t *testing.T) {
 // was: it asks, though it wants nothing.
 func TestWhatWasNeverDrawnIsLookedUpWhenItIsGivenBack(t *testing.T) {
 	t.Parallel()
-	p := newPurse(NewMetrics(prometheus.NewRegistry()), time.Now)
+	p := newBudgetLeases(NewMetrics(prometheus.NewRegistry()), time.Now)
 	p.open()
 	p.GiveBack("campaign/sale", 50)
 	short := p.short()
 	if len(short) != 1 || short[0].wantMinor != 0 {
 		t.Fatalf("to draw on: %+v", short)
 	}
-	if err := p.filled(short[0], &Drawn{GrantedMinor: 80, DrawnMinor: 80, OthersMinor: 20}); err != nil {
+	if err := p.extend(short[0], &Reserved{SpentMinor: 80, ReservedMinor: 80, OthersMinor: 20}); err != nil {
 		t.Fatal(err)
 	}
 	p.again()

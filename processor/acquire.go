@@ -14,21 +14,21 @@ import (
 	"ristourne/rules"
 )
 
-// Claim makes this the owner of the shard: it raises the epoch, settles the
+// Acquire makes this the owner of the shard: it raises the epoch, settles the
 // outbox it finds, byte for byte, makes sure that the account states are not
 // behind the ledger, and loads the filters.
-func (s *Shard) Claim(ctx context.Context) error {
-	err := s.take(ctx)
-	if errors.Is(err, ErrHeadsFellBack) {
+func (s *Shard) Acquire(ctx context.Context) error {
+	err := s.acquireOutbox(ctx)
+	if errors.Is(err, ErrStateBehindLedger) {
 		err = s.Rebuild(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.checkHeads(ctx); err != nil {
+	if err := s.checkStates(ctx); err != nil {
 		return err
 	}
-	if err := s.loadFilters(ctx); errors.Is(err, ErrHeadsFellBack) {
+	if err := s.loadFilters(ctx); errors.Is(err, ErrStateBehindLedger) {
 		s.log.Warn("the filters have lost what was appended last: rebuilding the shard", "error", err)
 		if err := s.Rebuild(ctx); err != nil {
 			return err
@@ -44,33 +44,33 @@ func (s *Shard) Claim(ctx context.Context) error {
 	}
 	// All that was decided is settled by now, though it may not be committed:
 	// the former owner may have been stopped just before.
-	if rules.Heads(s.source.Committed()) != s.heads {
-		if err := s.commit(ctx, s.heads, s.batch); err != nil {
+	if s.source.Committed() != s.positions {
+		if err := s.commit(ctx, s.positions, s.batch); err != nil {
 			return err
 		}
 	}
-	s.window.reset(progress{heads: s.heads})
-	s.lastSave = s.edges.Now()
-	s.source.Seek(feed.Offsets(s.heads))
+	s.window.reset(progress{positions: s.positions})
+	s.lastSave = s.ports.Now()
+	s.source.Seek(s.positions)
 	s.metrics.epoch.WithLabelValues(strconv.Itoa(int(s.source.Shard()))).Set(float64(s.epoch))
-	s.log.Info("shard claimed", "epoch", s.epoch, "heads", s.heads, "batch", s.batch, "members", s.members.count, "known_ids", s.known.count)
+	s.log.Info("shard claimed", "epoch", s.epoch, "heads", s.positions, "batch", s.batch, "members", s.members.count, "known_ids", s.known.count)
 	return nil
 }
 
-// take raises the epoch and settles what the former owner had decided. Where a
+// acquireOutbox raises the epoch and settles what the former owner had decided. Where a
 // command holds the shard it waits, and says for whom.
-func (s *Shard) take(ctx context.Context) error {
-	return s.takeBy(ctx, func(ctx context.Context) (Claim, error) {
-		claim, err := s.edges.Accounts.Claim(ctx, s.source.Shard())
+func (s *Shard) acquireOutbox(ctx context.Context) error {
+	return s.acquireOutboxBy(ctx, func(ctx context.Context) (Acquired, error) {
+		claim, err := s.ports.Accounts.Acquire(ctx, s.source.Shard())
 		if leased := new(LeasedError); errors.As(err, &leased) {
-			s.move() // waiting for a person's command is no stall
+			s.noteProgress() // waiting for a person's command is no stall
 		}
 		return claim, err
 	})
 }
 
-func (s *Shard) takeBy(ctx context.Context, claimIt func(context.Context) (Claim, error)) error {
-	claim, err := s.claimEpoch(ctx, claimIt)
+func (s *Shard) acquireOutboxBy(ctx context.Context, claimIt func(context.Context) (Acquired, error)) error {
+	claim, err := s.acquireEpoch(ctx, claimIt)
 	if err != nil {
 		return err
 	}
@@ -80,28 +80,28 @@ func (s *Shard) takeBy(ctx context.Context, claimIt func(context.Context) (Claim
 	if err := s.checkCommitted(ctx); err != nil {
 		return err
 	}
-	if err := s.settleFound(ctx, claim.Outbox); err != nil {
+	if err := s.deliverFound(ctx, claim.Outbox); err != nil {
 		return fmt.Errorf("settle the outbox of the former owner: %w", err)
 	}
 	return nil
 }
 
-// claimEpoch makes this the owner: whoever was before is refused from now on.
-func (s *Shard) claimEpoch(ctx context.Context, claimIt func(context.Context) (Claim, error)) (claim Claim, err error) {
+// acquireEpoch makes this the owner: whoever was before is refused from now on.
+func (s *Shard) acquireEpoch(ctx context.Context, claimIt func(context.Context) (Acquired, error)) (claim Acquired, err error) {
 	err = s.retry(ctx, "claim", func(ctx context.Context) (err error) {
 		claim, err = claimIt(ctx)
 		return err
 	})
 	if err == nil {
-		s.epoch, s.heads, s.batch, s.lastSeq = claim.Epoch, claim.Heads, claim.Batch, claim.LastSeq
-		s.purse.forget()
+		s.epoch, s.positions, s.batch, s.lastSeq = claim.Epoch, claim.Positions, claim.Batch, claim.LastSeq
+		s.leases.forget()
 	}
 	return claim, err
 }
 
-// settleFound books, pays and tells what the former owner had decided. Some or
+// deliverFound books, pays and tells what the former owner had decided. Some or
 // all of it may have been before: each is the same twice.
-func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
+func (s *Shard) deliverFound(ctx context.Context, blobs [][]byte) error {
 	if len(blobs) == 0 {
 		return nil
 	}
@@ -116,14 +116,14 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 			// What Redis holds can't be trusted; what it stood for is in no
 			// other place but the input topics, from where it comes again.
 			s.log.Error("the outbox can't be read: rebuilding the shard", "error", err)
-			s.heads = rules.NoHeads
-			return ErrHeadsFellBack
+			s.positions = rules.NoPositions
+			return ErrStateBehindLedger
 		}
 	}
 	if err := s.checkFollows(ctx, decisions[0]); err != nil {
 		return err
 	}
-	if err := s.deliver(ctx, decisions); err != nil {
+	if err := s.bookAndSend(ctx, decisions); err != nil {
 		return err
 	}
 	s.metrics.outboxesFound.Add(float64(len(blobs)))
@@ -131,13 +131,13 @@ func (s *Shard) settleFound(ctx context.Context, blobs [][]byte) error {
 	return s.clear(ctx, decisions[len(decisions)-1].Batch)
 }
 
-// checkHeads compares the account states with what is known to have been
+// checkStates compares the account states with what is known to have been
 // decided: offsets that were committed, the ledger's marker, and the rows of a
 // batch that was booked without its marker. States that fell back have
 // forgotten lines that are booked; going on from them would book those again
 // under other causes. A ledger that is behind them has lost some: it is refused.
 // What is left must agree, as the outbox is settled by now.
-func (s *Shard) checkHeads(ctx context.Context) error {
+func (s *Shard) checkStates(ctx context.Context) error {
 	marker, found, err := s.marker(ctx)
 	if err != nil {
 		return err
@@ -149,22 +149,22 @@ func (s *Shard) checkHeads(ctx context.Context) error {
 	if err := s.checkNotBehind(&marker, bookedSeq); err != nil {
 		return err
 	}
-	committed := rules.Heads(s.source.Committed())
-	if !s.heads.Before(committed) && !(found && (s.heads.Before(marker.Heads) || s.batch < marker.Batch)) && s.lastSeq >= bookedSeq {
+	committed := s.source.Committed()
+	if !s.positions.Before(committed) && !(found && (s.positions.Before(marker.Positions) || s.batch < marker.Batch)) && s.lastSeq >= bookedSeq {
 		return nil
 	}
-	s.log.Warn("account states are behind the ledger: rebuilding the shard", "heads", s.heads, "committed", committed,
-		"ledger", marker.Heads, "seq", s.lastSeq, "ledger_seq", bookedSeq)
+	s.log.Warn("account states are behind the ledger: rebuilding the shard", "heads", s.positions, "committed", committed,
+		"ledger", marker.Positions, "seq", s.lastSeq, "ledger_seq", bookedSeq)
 	return s.Rebuild(ctx)
 }
 
 func (s *Shard) marker(ctx context.Context) (m rules.Marker, found bool, err error) {
 	err = s.retry(ctx, "marker", func(ctx context.Context) (err error) {
-		m, found, err = s.edges.Ledger.Marker(ctx, s.source.Shard())
+		m, found, err = s.ports.Ledger.Marker(ctx, s.source.Shard())
 		return err
 	})
 	if !found {
-		m = rules.Marker{Shard: s.source.Shard(), Heads: rules.NoHeads}
+		m = rules.Marker{Shard: s.source.Shard(), Positions: rules.NoPositions}
 	}
 	return m, found, err
 }
@@ -172,7 +172,7 @@ func (s *Shard) marker(ctx context.Context) (m rules.Marker, found bool, err err
 // bookedSeq is of the last set row in the ledger, marked or not.
 func (s *Shard) bookedSeq(ctx context.Context) (seq uint64, err error) {
 	err = s.retry(ctx, "marker", func(ctx context.Context) (err error) {
-		seq, err = s.edges.Ledger.LastSeq(ctx, s.source.Shard())
+		seq, err = s.ports.Ledger.LastSeq(ctx, s.source.Shard())
 		return err
 	})
 	return seq, err
@@ -182,7 +182,7 @@ func (s *Shard) loadFilters(ctx context.Context) error {
 	return s.retry(ctx, "load filters", func(ctx context.Context) error {
 		s.members.clear()
 		s.known.clear()
-		return s.edges.Accounts.Filters(ctx, s.source.Shard(), s.members.addAll, s.known.addAll)
+		return s.ports.Accounts.Filters(ctx, s.source.Shard(), s.members.addAll, s.known.addAll)
 	})
 }
 
@@ -190,17 +190,17 @@ func (s *Shard) loadFilters(ctx context.Context) error {
 // RetryMax: a failing part blocks its shard and shows in the metrics; nothing
 // is ever skipped. A shard that was lost or fell back stops at once.
 func (s *Shard) retry(ctx context.Context, step string, do func(context.Context) error) error {
-	began := s.edges.Now()
+	began := s.ports.Now()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, s.options.RetryMax
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		attempt := s.pulse.begin(step, s.edges.Now())
+		attempt := s.pulse.begin(step, s.ports.Now())
 		if step == stepHistories {
 			attempt.turned.Store(0)
 		}
 		err := do(ctx)
 		s.pulse.end(attempt)
-		if errors.Is(err, ErrFenced) || errors.Is(err, ErrHeadsFellBack) || errors.Is(err, ErrStop) || errors.Is(err, feed.ErrGenerationOver) {
+		if errors.Is(err, ErrFenced) || errors.Is(err, ErrStateBehindLedger) || errors.Is(err, ErrStop) || errors.Is(err, feed.ErrGenerationOver) {
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err
@@ -208,7 +208,7 @@ func (s *Shard) retry(ctx context.Context, step string, do func(context.Context)
 		s.tellFailed(step, err, next)
 	}))
 	s.pulse.works(step)
-	s.metrics.stepSeconds.WithLabelValues(step).Observe(s.edges.Now().Sub(began).Seconds())
+	s.metrics.stepSeconds.WithLabelValues(step).Observe(s.ports.Now().Sub(began).Seconds())
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
@@ -219,7 +219,7 @@ func (s *Shard) retry(ctx context.Context, step string, do func(context.Context)
 // can mend counts as a failure of the shard, once.
 func (s *Shard) tellFailed(step string, err error, next time.Duration) {
 	s.metrics.retries.WithLabelValues(step).Inc()
-	tries := s.pulse.fails(step, s.edges.Now(), err)
+	tries := s.pulse.fails(step, s.ports.Now(), err)
 	if !errors.Is(err, rules.ErrNeedsPerson) {
 		s.log.Warn("step failed, trying again", "step", step, "in", next, "error", err)
 		return
