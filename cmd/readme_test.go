@@ -17,11 +17,11 @@ import (
 	"ristourne/rules"
 )
 
-// The README's examples of offers are run: each is put into a catalogue, the
+// The examples of what can be offered are run: each is put into a catalogue, the
 // purchases of the sentences below it are made, and what they say must come out.
 
 const (
-	readme          = "../README.md"
+	readme          = "../processor/catalog/README.md"
 	examplesHeading = "## What you can offer"
 )
 

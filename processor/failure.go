@@ -41,7 +41,7 @@ func guarded(do func() error) func() error {
 // person is told to do.
 type failure struct{ reason, remedy string }
 
-// failureOf tells the kinds apart. Every reason is listed in the README.
+// failureOf tells the kinds apart. Every reason is listed in cmd/ristourne/README.md.
 func failureOf(err error) failure {
 	var outOfRange *feed.OffsetOutOfRangeError
 	var panics *panicked
@@ -54,7 +54,7 @@ func failureOf(err error) failure {
 	case errors.Is(err, ErrStateBehindLedger):
 		return failure{"behind_ledger", "Redis has lost its last writes: the shard is rebuilt from ClickHouse when it is claimed. If this goes on, look at Redis' persistence and failovers"}
 	case errors.As(err, &outOfRange):
-		return failure{"offset_out_of_range", "records were deleted before they were read, or the topic was made anew: nothing is skipped by itself; see Shard trouble in the README"}
+		return failure{"offset_out_of_range", "records were deleted before they were read, or the topic was made anew: nothing is skipped by itself; see Shard trouble in cmd/ristourne/README.md"}
 	case errors.Is(err, outbox.ErrVersion):
 		return failure{"outbox_version", "another version of ristourne has decided batches that wait: run that version until they are settled"}
 	case errors.As(err, &panics), errors.Is(err, errInvariant):

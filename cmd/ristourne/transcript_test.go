@@ -10,7 +10,7 @@ import (
 	"ristourne/rules"
 )
 
-// wantTranscript holds what a command prints against what the README shows of it:
+// wantTranscript holds what a command prints against what a README shows of it:
 // line by line, with "..." for any number of lines. What differs from run to run, as
 // volatile expressions match it, is only held to be there.
 func wantTranscript(t *testing.T, command, printed string, volatile ...string) {
@@ -70,16 +70,24 @@ func (b *bank) wantShown(t *testing.T, command, printed string, volatile ...stri
 	wantTranscript(t, command, strings.NewReplacer(names...).Replace(printed), volatile...)
 }
 
-// transcript is what the README shows of a command's output.
+// readmes are those that show what the program prints.
+var readmes = []string{"README.md", "../../processor/catalog/README.md", "../../sinks/clickhouse/README.md"}
+
+// transcript is what a README shows of a command's output.
 func transcript(t *testing.T, command string) (shown []string) {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+	after, found := "", false
+	for _, readme := range readmes {
+		text, err := os.ReadFile(readme)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, after, found = strings.Cut(string(text), "\n$ "+command+"\n"); found {
+			break
+		}
 	}
-	_, after, found := strings.Cut(string(text), "\n$ "+command+"\n")
 	if !found {
-		t.Fatalf("the README shows no %q", command)
+		t.Fatalf("none of %v shows %q", readmes, command)
 	}
 	for line := range strings.Lines(after) {
 		if line = strings.TrimRight(line, "\n"); line == "```" || strings.HasPrefix(line, "$ ") {
