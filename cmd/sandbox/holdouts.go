@@ -3,22 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	"ristourne/rules"
-	"ristourne/rules/engine"
-	"ristourne/rules/offer"
+	"ristourne/processor/audit"
 )
 
-// heldRow is what ClickHouse tells of the holdouts that the purchase of an event
-// is under.
-type heldRow struct {
-	account, event string
-	holdouts, held []string
-}
-
 // readHoldouts reads the view that the bank's analysts read.
-func (s *sandbox) readHoldouts(ctx context.Context, b *books) error {
+func (s *sandbox) readHoldouts(ctx context.Context, b *audit.Books) error {
 	conn, err := s.openClickHouse()
 	if err != nil {
 		return fmt.Errorf("read holdouts: %w", err)
@@ -33,78 +23,14 @@ func (s *sandbox) readHoldouts(ctx context.Context, b *books) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var r heldRow
-		if err := rows.Scan(&r.account, &r.event, &r.holdouts, &r.held); err != nil {
+		var r audit.HeldOut
+		if err := rows.Scan(&r.Account, &r.Event, &r.Holdouts, &r.Held); err != nil {
 			return fmt.Errorf("read holdouts: %w", err)
 		}
-		b.held = append(b.held, r)
+		b.Held = append(b.Held, r)
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("read holdouts: %w", err)
 	}
 	return nil
-}
-
-// readAgreedHoldouts notes what is agreed by id. A catalogue that changes one
-// from version to version is beyond what is checked here.
-func (b *books) readAgreedHoldouts(c *offer.Catalogue) {
-	b.holdouts = map[string]offer.Holdout{}
-	note := func(id string, h offer.Holdout) {
-		if h.Salt == "" {
-			h.Salt = id
-		}
-		if h.Millionths > 0 {
-			b.holdouts[id] = h
-		}
-	}
-	for i := range c.Programmes {
-		p := &c.Programmes[i]
-		note(p.ID, p.Holdout)
-		for n := range p.Offers {
-			note(offer.HoldoutID("", p.Offers[n].ID), p.Offers[n].Holdout)
-		}
-	}
-	for i := range c.Partners {
-		p := &c.Partners[i]
-		for n := range p.Offers {
-			note(offer.HoldoutID(p.ID, p.Offers[n].ID), p.Offers[n].Holdout)
-		}
-	}
-	for i := range c.Campaigns {
-		note(c.Campaigns[i].ID, c.Campaigns[i].Holdout)
-	}
-}
-
-// checkHoldouts draws again, and looks for an award by an offer that the account
-// is held out of.
-func (b *books) checkHoldouts() finding {
-	f := finding{what: "who is held out follows from salt and account, and gets nothing"}
-	under, out := map[string]bool{}, map[string]bool{}
-	for _, r := range b.held {
-		for _, id := range r.holdouts {
-			h, agreed := b.holdouts[id]
-			held := agreed && engine.Draw(h.Salt, r.account) < h.Millionths
-			if !agreed || held != slices.Contains(r.held, id) {
-				f.differences = append(f.differences, fmt.Sprintf("event %s of account %s: %s holds out %v, and its draw is %d under %d",
-					r.event, r.account, id, r.held, engine.Draw(h.Salt, r.account), h.Millionths))
-			}
-			under[r.account] = true
-			out[r.account] = out[r.account] || held
-		}
-	}
-	for k, sum := range b.booked {
-		h, agreed := b.holdouts[offer.HoldoutID(k.PartnerID, k.OfferID)]
-		if agreed && k.Role == rules.RoleMember && sum.RewardMinor != 0 && engine.Draw(h.Salt, k.AccountID) < h.Millionths {
-			f.differences = append(f.differences, fmt.Sprintf("%s: it is held out and has %s", describeKey(k), describeSums(sum)))
-		}
-	}
-	slices.Sort(f.differences)
-	held := 0
-	for _, is := range out {
-		if is {
-			held++
-		}
-	}
-	f.detail = fmt.Sprintf("%s of %s accounts", grouped(int64(held)), grouped(int64(len(under))))
-	return f
 }

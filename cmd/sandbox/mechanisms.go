@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"ristourne/processor/audit"
 	"ristourne/rules"
 	"ristourne/rules/explain"
 	"ristourne/rules/offer"
@@ -60,14 +61,10 @@ type mechanisms struct {
 	forms, kinds, conditions, boosts, caps, budgets, together, payers, sponsors, refunds *part
 
 	catalogue *offer.Catalogue
-	offers    map[offerVersion]*offer.Offer
+	offers    map[audit.OfferVersion]*offer.Offer
 	terms     map[[2]string]*offer.Commission // by partner and version
 	explained int
 }
-
-// offerVersion names an offer as lines do; the partner of the programme's own is
-// empty.
-type offerVersion struct{ partner, offer, version string }
 
 // How the parts of the language are called in the table.
 var (
@@ -111,7 +108,7 @@ var (
 
 func newMechanisms(c *offer.Catalogue) *mechanisms {
 	m := &mechanisms{
-		catalogue: c, offers: map[offerVersion]*offer.Offer{}, terms: map[[2]string]*offer.Commission{},
+		catalogue: c, offers: map[audit.OfferVersion]*offer.Offer{}, terms: map[[2]string]*offer.Commission{},
 		forms: newPart("The reward is", "awards", "EUR", "",
 			formNames[offer.RateReward], formNames[offer.FixedReward], formNames[offer.PerFullReward], formNames[offer.TieredReward], marginalForm,
 			formNames[offer.CategoryReward]),
@@ -155,7 +152,7 @@ func newMechanisms(c *offer.Catalogue) *mechanisms {
 
 func (m *mechanisms) index(partner, version string, offers []offer.Offer) {
 	for i := range offers {
-		m.offers[offerVersion{partner, offers[i].ID, version}] = &offers[i]
+		m.offers[audit.OfferVersion{PartnerID: partner, OfferID: offers[i].ID, Version: version}] = &offers[i]
 	}
 }
 
@@ -172,7 +169,7 @@ func (m *mechanisms) see(x *explain.Explanation) {
 	earns := false
 	for i := range x.Expected.Offers {
 		o := &x.Expected.Offers[i]
-		offer := m.offers[offerVersion{o.PartnerID, o.OfferID, o.OfferVersion}]
+		offer := m.offers[audit.OfferVersion{PartnerID: o.PartnerID, OfferID: o.OfferID, Version: o.OfferVersion}]
 		if offer == nil {
 			continue
 		}
@@ -321,7 +318,7 @@ func (m *mechanisms) seeGrants(grants []rules.Grant) {
 }
 
 // seeSponsors counts what members got for those whom they brought.
-func (m *mechanisms) seeSponsors(booked ledgerSums) {
+func (m *mechanisms) seeSponsors(booked audit.Sums) {
 	type award struct{ account, transaction, partner, offer, version string }
 	awards := map[award]int64{}
 	for k, sum := range booked {
@@ -330,7 +327,7 @@ func (m *mechanisms) seeSponsors(booked ledgerSums) {
 		}
 	}
 	for a, minor := range awards {
-		offer := m.offers[offerVersion{a.partner, a.offer, a.version}]
+		offer := m.offers[audit.OfferVersion{PartnerID: a.partner, OfferID: a.offer, Version: a.version}]
 		switch {
 		case minor <= 0 || offer == nil:
 		case offer.Sponsor.RateMillionths > 0:
@@ -342,21 +339,21 @@ func (m *mechanisms) seeSponsors(booked ledgerSums) {
 }
 
 // readMechanisms explains the purchases of the books.
-func (b *books) readMechanisms(c *offer.Catalogue) (*mechanisms, error) {
+func readMechanisms(b *audit.Books, c *offer.Catalogue) (*mechanisms, error) {
 	m := newMechanisms(c)
-	purchases := slices.SortedFunc(maps.Keys(b.purchases), func(x, y purchaseID) int {
-		return cmp.Or(cmp.Compare(x.account, y.account), cmp.Compare(x.transaction, y.transaction))
+	purchases := slices.SortedFunc(maps.Keys(b.Purchases), func(x, y audit.PurchaseID) int {
+		return cmp.Or(cmp.Compare(x.Account, y.Account), cmp.Compare(x.Transaction, y.Transaction))
 	})
 	for _, p := range purchases[:min(maxExplained, len(purchases))] {
-		x, err := b.world.Explain(p.account, p.transaction)
+		x, err := b.World.Explain(p.Account, p.Transaction)
 		if err != nil {
-			return nil, fmt.Errorf("explain purchase %s: %w", p.transaction, err)
+			return nil, fmt.Errorf("explain purchase %s: %w", p.Transaction, err)
 		}
 		m.see(x)
 	}
-	m.seeGrants(b.grants)
-	m.seeSponsors(b.booked)
-	m.seeWaitingRefunds(b.refundsDue)
+	m.seeGrants(b.Grants)
+	m.seeSponsors(b.Ledger)
+	m.seeWaitingRefunds(b.RefundsDue)
 	return m, nil
 }
 
@@ -373,7 +370,7 @@ func writeMechanisms(w *tabwriter.Writer, m *mechanisms) {
 			}
 			minor := "-"
 			if t.minor != 0 {
-				minor = cents(t.minor)
+				minor = audit.Cents(t.minor)
 			}
 			fmt.Fprintf(w, "  %s\t%10s\t%14s\t%10s\n", row, orNone(t.times), minor, others)
 		}
@@ -385,5 +382,5 @@ func orNone(n int) string {
 	if n == 0 {
 		return "-"
 	}
-	return grouped(int64(n))
+	return audit.Grouped(int64(n))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ristourne/cmd/sandbox/traffic"
+	"ristourne/processor/audit"
 	"ristourne/processor/catalog"
 	"ristourne/processor/simulate"
 	"ristourne/rules"
@@ -63,31 +64,31 @@ func makeTraffic(t *testing.T, records int) *traffic40 {
 
 // play puts records through the pure engine. The grants of its books are the
 // newest that it gave.
-func (m *traffic40) play(t *testing.T, records []sentRecord) *books {
+func (m *traffic40) play(t *testing.T, records []sentRecord) *audit.Books {
 	t.Helper()
-	b := &books{deserved: ledgerSums{}, purchases: map[purchaseID]bool{}, granted: map[string]bool{}, refundsDue: map[string]unlinkedRefund{}}
+	b := &audit.Books{Deserved: audit.Sums{}, Purchases: map[audit.PurchaseID]bool{}, Granted: map[string]bool{}, RefundsDue: map[string]audit.UnlinkedRefund{}}
 	type share struct {
 		budget   rules.BudgetKey
-		purchase purchaseID
+		purchase audit.PurchaseID
 	}
 	shares := map[share]rules.Grant{}
-	b.world = simulate.NewWorld(m.loaded.Snapshot, true)
-	b.world.Lines = func(out *rules.Output) {
-		b.decided(out)
+	b.World = simulate.NewWorld(m.loaded.Snapshot, true)
+	b.World.Lines = func(out *rules.Output) {
+		b.Decided(out)
 		for _, g := range out.Grants {
-			shares[share{g.Budget, purchaseID{g.AccountID, g.TransactionID}}] = g
+			shares[share{g.Budget, audit.PurchaseID{Account: g.AccountID, Transaction: g.TransactionID}}] = g
 		}
 	}
 	for _, r := range records {
-		apply := b.world.Event
+		apply := b.World.Event
 		if r.Fact {
-			apply = b.world.Fact
+			apply = b.World.Fact
 		}
 		if err := apply(r.Key, r.Value, simulate.Place{RecordedAt: r.at.UnixMilli()}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b.grants = slices.Collect(maps.Values(shares))
+	b.Grants = slices.Collect(maps.Values(shares))
 	return b
 }
 
@@ -97,8 +98,8 @@ func TestTheTrafficShowsEveryMechanism(t *testing.T) {
 	t.Parallel()
 	made := makeTraffic(t, 30_000)
 	b := made.play(t, made.records)
-	b.booked, b.refunds = b.deserved, b.refundsDue
-	m, err := b.readMechanisms(made.loaded.Catalogue)
+	b.Ledger, b.Refunds = b.Deserved, b.RefundsDue
+	m, err := readMechanisms(b, made.loaded.Catalogue)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,8 +122,8 @@ func TestTheTrafficMatchesRefundsWithoutALink(t *testing.T) {
 	made := makeTraffic(t, 30_000)
 	b := made.play(t, made.records)
 	matched := 0
-	for _, r := range b.refundsDue {
-		if r.state == rules.RefundMatched.String() {
+	for _, r := range b.RefundsDue {
+		if r.State == rules.RefundMatched.String() {
 			matched++
 		}
 	}
@@ -141,18 +142,18 @@ func TestWithTheSameGrantsTheOrderIsOfNoMatter(t *testing.T) {
 	byAccount := slices.Clone(made.records)
 	slices.SortStableFunc(byAccount, func(x, y sentRecord) int { return -bytes.Compare(x.Key, y.Key) })
 	other := made.play(t, byAccount)
-	if maps.Equal(sent.deserved, other.deserved) {
+	if maps.Equal(sent.Deserved, other.Deserved) {
 		t.Fatal("no budget was short: the two orders differ in nothing")
 	}
-	other.grants = sent.grants
-	if err := other.adoptGrants(); err != nil {
+	other.Grants = sent.Grants
+	if err := other.AdoptGrants(); err != nil {
 		t.Fatal(err)
 	}
-	if len(other.ungranted) > 0 {
-		t.Errorf("%d purchases deserve another share of a budget, the first: %s", len(other.ungranted), other.ungranted[0])
+	if len(other.Ungranted) > 0 {
+		t.Errorf("%d purchases deserve another share of a budget, the first: %s", len(other.Ungranted), other.Ungranted[0])
 	}
-	other.booked = sent.deserved
-	if f := other.checkAccruals(); len(f.differences) > 0 {
-		t.Errorf("%d balances differ, the first: %s", len(f.differences), f.differences[0])
+	other.Ledger = sent.Deserved
+	if f := other.CheckAccruals(); len(f.Differences) > 0 {
+		t.Errorf("%d balances differ, the first: %s", len(f.Differences), f.Differences[0])
 	}
 }

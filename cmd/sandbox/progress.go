@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"ristourne/processor/audit"
 	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 )
@@ -147,12 +148,12 @@ func (s *sandbox) block(now, before gauge) []string {
 	return []string{
 		s.when(now.at),
 		fmt.Sprintf("  in        %s records, %s/s, %s at partner shops; %s wait to be read",
-			grouped(s.sent.records.Load()), grouped(int64(rate(now, before))), grouped(s.sent.hits.Load()), grouped(int64(now.lag))),
+			audit.Grouped(s.sent.records.Load()), audit.Grouped(int64(rate(now, before))), audit.Grouped(s.sent.hits.Load()), audit.Grouped(int64(now.lag))),
 		fmt.Sprintf("  accruals  %s lines; rewards %s EUR confirmed, %s EUR expected; commission %s EUR",
-			grouped(int64(now.counts.Accruals)), cents(reward[rules.Confirmed].RewardMinor), cents(reward[rules.Expected].RewardMinor),
-			cents(reward[rules.Confirmed].CommissionMinor)),
+			audit.Grouped(int64(now.counts.Accruals)), audit.Cents(reward[rules.Confirmed].RewardMinor), audit.Cents(reward[rules.Expected].RewardMinor),
+			audit.Cents(reward[rules.Confirmed].CommissionMinor)),
 		fmt.Sprintf("  credits   %s instructions: %s EUR credited, %s EUR taken back",
-			grouped(int64(now.counts.Instructions)), cents(now.counts.CreditMinor), cents(now.counts.DebitMinor)),
+			audit.Grouped(int64(now.counts.Instructions)), audit.Cents(now.counts.CreditMinor), audit.Cents(now.counts.DebitMinor)),
 		"  dead      " + deadLine(now.dead),
 	}
 }
@@ -161,9 +162,9 @@ func (s *sandbox) block(now, before gauge) []string {
 func (s *sandbox) line(now, before gauge) string {
 	reward := sumOf(now.totals)
 	return fmt.Sprintf("%s  %s records in (%s/s), lag %s, %s accruals, %s EUR confirmed, %s credits, %s dead letters",
-		s.calendar.at(now.at).Format("2006-01-02"), grouped(s.sent.records.Load()), grouped(int64(rate(now, before))),
-		grouped(int64(now.lag)), grouped(int64(now.counts.Accruals)), cents(reward[rules.Confirmed].RewardMinor),
-		grouped(int64(now.counts.Instructions)), grouped(int64(total(now.dead))))
+		s.calendar.at(now.at).Format("2006-01-02"), audit.Grouped(s.sent.records.Load()), audit.Grouped(int64(rate(now, before))),
+		audit.Grouped(int64(now.lag)), audit.Grouped(int64(now.counts.Accruals)), audit.Cents(reward[rules.Confirmed].RewardMinor),
+		audit.Grouped(int64(now.counts.Instructions)), audit.Grouped(int64(total(now.dead))))
 }
 
 // when says where the calendar and the clock are.
@@ -208,7 +209,7 @@ func deadLine(byReason map[string]float64) string {
 	for i, reason := range reasons {
 		listed[i] = fmt.Sprintf("%s %d", reason, int64(byReason[reason]))
 	}
-	return fmt.Sprintf("%s letters: %s", grouped(int64(total(byReason))), strings.Join(listed, ", "))
+	return fmt.Sprintf("%s letters: %s", audit.Grouped(int64(total(byReason))), strings.Join(listed, ", "))
 }
 
 // sumOf adds totals up by stage. The sandbox's catalogue is in one currency.

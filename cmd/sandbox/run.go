@@ -38,7 +38,7 @@ func run(stop *stopper, o options, out *screen) (err error) {
 	if err := s.printSummary(b); err != nil {
 		return err
 	}
-	balanced := s.printBalance(b)
+	balanced := s.printBalance(b.Check())
 	if err := s.stayUp(stop); err != nil {
 		return err
 	}

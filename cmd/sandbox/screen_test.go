@@ -4,17 +4,19 @@ import (
 	"bytes"
 	"testing"
 	"time"
+
+	"ristourne/processor/audit"
 )
 
 func TestAmountsAndNumbersAreWrittenForPeople(t *testing.T) {
 	t.Parallel()
 	for minor, want := range map[int64]string{0: "0.00", 5: "0.05", -5: "-0.05", 123456789: "1,234,567.89", -100000: "-1,000.00"} {
-		if got := cents(minor); got != want {
+		if got := audit.Cents(minor); got != want {
 			t.Errorf("cents(%d) = %q, want %q", minor, got, want)
 		}
 	}
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567"} {
-		if got := grouped(n); got != want {
+		if got := audit.Grouped(n); got != want {
 			t.Errorf("grouped(%d) = %q, want %q", n, got, want)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 
 	"ristourne/cmd/sandbox/traffic"
 	"ristourne/deploy/parts"
+	"ristourne/processor/audit"
 	"ristourne/processor/catalog"
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -272,7 +273,7 @@ func (s *sandbox) enrol(ctx context.Context) error {
 	if err := s.command(ctx, "members", "import", path, "--programme", s.traffic.Programme(), "--config", s.config); err != nil {
 		return fmt.Errorf("enrol the members: %w", err)
 	}
-	s.out.item("Members", "%s enrolled in %s", grouped(int64(s.members)), s.traffic.Programme())
+	s.out.item("Members", "%s enrolled in %s", audit.Grouped(int64(s.members)), s.traffic.Programme())
 	return nil
 }
 

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"ristourne/processor/audit"
 	"ristourne/rules"
 )
 
 // printSummary prints what came out, for a person.
-func (s *sandbox) printSummary(b *books) error {
+func (s *sandbox) printSummary(b *shownBooks) error {
 	s.out.title("What became of the records")
-	if err := s.table(func(w *tabwriter.Writer) { writeFates(w, &b.fates) }); err != nil {
+	if err := s.table(func(w *tabwriter.Writer) { writeFates(w, &b.Fates) }); err != nil {
 		return err
 	}
 	s.out.title("Accruals by partner and offer, in EUR")
@@ -30,17 +31,17 @@ func (s *sandbox) printSummary(b *books) error {
 	}
 	s.out.say("  Confirmed and still expected, in what it costs. One award is in several rows: it has a form, conditions, bounds.")
 	if b.mechanisms.explained == maxExplained {
-		s.out.say("  Of %s purchases, not of all.", grouped(maxExplained))
+		s.out.say("  Of %s purchases, not of all.", audit.Grouped(maxExplained))
 	}
-	if instructions := b.distinctInstructions(); len(instructions) > 0 {
+	if instructions := b.DistinctInstructions(); len(instructions) > 0 {
 		s.out.title("The latest credit instructions to the bank")
 		if err := s.table(func(w *tabwriter.Writer) { writeInstructions(w, instructions) }); err != nil {
 			return err
 		}
 	}
-	if len(b.letters) > 0 {
+	if len(b.Letters) > 0 {
 		s.out.title("Dead letters")
-		if err := s.table(func(w *tabwriter.Writer) { writeLetters(w, b.letters) }); err != nil {
+		if err := s.table(func(w *tabwriter.Writer) { writeLetters(w, b.Letters) }); err != nil {
 			return err
 		}
 	}
@@ -78,12 +79,10 @@ var fateMeanings = [rules.NumFates]string{
 	rules.DeadLettered: "broke a rule, see below",
 }
 
-func fateName(f rules.Fate) string { return strings.ReplaceAll(f.String(), "_", " ") }
-
 func writeFates(w *tabwriter.Writer, fates *[rules.NumFates]int64) {
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		if fates[fate] > 0 {
-			fmt.Fprintf(w, "%12s\t%s\t%s\n", grouped(fates[fate]), fateName(fate), fateMeanings[fate])
+			fmt.Fprintf(w, "%12s\t%s\t%s\n", audit.Grouped(fates[fate]), audit.FateName(fate), fateMeanings[fate])
 		}
 	}
 }
@@ -99,16 +98,16 @@ func (a *amounts) add(o amounts) {
 }
 
 func (a amounts) row(name string) string {
-	return fmt.Sprintf("%s\t%12s\t%12s\t%12s\t%12s\t%12s\n", name, cents(a.expected), cents(a.confirmed), cents(a.commission), cents(a.cost), cents(a.commission-a.cost))
+	return fmt.Sprintf("%s\t%12s\t%12s\t%12s\t%12s\t%12s\n", name, audit.Cents(a.expected), audit.Cents(a.confirmed), audit.Cents(a.commission), audit.Cents(a.cost), audit.Cents(a.commission-a.cost))
 }
 
 // writeOffers lists each partner with its terms' commission, and its offers
 // below it.
-func writeOffers(w *tabwriter.Writer, b *books) {
+func writeOffers(w *tabwriter.Writer, b *shownBooks) {
 	partners := map[string]amounts{}
 	offers := map[string]map[string]amounts{}
 	var all amounts
-	for _, t := range b.totals {
+	for _, t := range b.Totals {
 		var a amounts
 		if t.Stage == rules.Expected {
 			a.expected = t.RewardMinor
@@ -131,10 +130,10 @@ func writeOffers(w *tabwriter.Writer, b *books) {
 	}
 	fmt.Fprintf(w, "\t%12s\t%12s\t%12s\t%12s\t%12s\n", "expected", "confirmed", "commission", "cost", "margin")
 	for _, id := range slices.Sorted(maps.Keys(partners)) {
-		fmt.Fprint(w, partners[id].row(cmp.Or(b.names[id], id)))
+		fmt.Fprint(w, partners[id].row(cmp.Or(b.Names[id], id)))
 		for _, offer := range slices.Sorted(maps.Keys(offers[id])) {
 			a := offers[id][offer]
-			fmt.Fprintf(w, "  %s\t%12s\t%12s\t\t%12s\t\n", offer, cents(a.expected), cents(a.confirmed), cents(a.cost))
+			fmt.Fprintf(w, "  %s\t%12s\t%12s\t\t%12s\t\n", offer, audit.Cents(a.expected), audit.Cents(a.confirmed), audit.Cents(a.cost))
 		}
 	}
 	fmt.Fprint(w, all.row("All"))
@@ -145,7 +144,7 @@ func writeInstructions(w *tabwriter.Writer, instructions []rules.Instruction) {
 	slices.SortStableFunc(instructions, func(x, y rules.Instruction) int { return cmp.Compare(y.CreatedAt, x.CreatedAt) })
 	fmt.Fprintln(w, "INSTRUCTION\tACCOUNT\tDIRECTION\tAMOUNT\tSTATEMENT")
 	for _, i := range instructions[:min(shown, len(instructions))] {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s %s\t%s\n", i.ID, i.AccountID, i.Direction, cents(i.AmountMinor), i.Currency, i.StatementText)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s %s\t%s\n", i.ID, i.AccountID, i.Direction, audit.Cents(i.AmountMinor), i.Currency, i.StatementText)
 	}
 }
 
@@ -169,9 +168,9 @@ func writeLetters(w *tabwriter.Writer, letters []rules.DeadLetter) {
 
 // exampleOf is a purchase worth asking about: the one with the most lines, as
 // it is in the ledger.
-func exampleOf(b *books) string {
+func exampleOf(b *shownBooks) string {
 	lines := map[string]int{}
-	for k := range b.booked {
+	for k := range b.Ledger {
 		lines[k.TransactionID]++
 	}
 	best := ""
@@ -214,4 +213,30 @@ func relative(path string) string {
 		return path
 	}
 	return short
+}
+
+// printBalance prints the balance sheet and tells whether it adds up.
+func (s *sandbox) printBalance(findings []audit.Finding) bool {
+	const shown, width = 5, 300
+	balanced := true
+	s.out.title("Balance sheet")
+	for _, f := range findings {
+		mark := "✓"
+		if len(f.Differences) > 0 {
+			mark, balanced = "✗", false
+		}
+		s.out.say("  %s %-66s %s", mark, f.What, f.Detail)
+		for _, d := range f.Differences[:min(shown, len(f.Differences))] {
+			s.out.say("      %s", cut(d, width))
+		}
+		if more := len(f.Differences) - shown; more > 0 {
+			s.out.say("      and %s more", audit.Grouped(int64(more)))
+		}
+	}
+	if balanced {
+		s.out.say("\nEverything adds up.")
+	} else {
+		s.out.say("\nThis does not add up. Run it again with --seed %d and --data DIR to look into it.", s.seed)
+	}
+	return balanced
 }
