@@ -120,7 +120,7 @@ func (s *saleShard) take(t *testing.T, records ...feed.Record) error {
 	if _, err := s.match(t.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); err != nil {
 		t.Fatal(err)
 	}
-	return s.finish(t.Context(), &s.window, s.settled)
+	return s.decideWindow(t.Context(), &s.window, s.settled)
 }
 
 func enrolment(account string) feed.Record {

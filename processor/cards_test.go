@@ -78,7 +78,7 @@ func TestACardNumberComesOutNowhere(t *testing.T) {
 		told := ""
 		if _, err := shard.match(t.Context(), &shard.window, []feed.Record{r}, windowLimits{1 << 30, 1 << 30}); err != nil {
 			told = err.Error()
-		} else if err := shard.finish(t.Context(), &shard.window, shard.settled); err != nil {
+		} else if err := shard.decideWindow(t.Context(), &shard.window, shard.settled); err != nil {
 			told = err.Error()
 			shard.window.reset(progress{positions: shard.positions})
 		} else {

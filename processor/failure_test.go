@@ -252,7 +252,7 @@ func TestARestoredStateIsSavedAndAHoleIsNoNewAccount(t *testing.T) {
 	if _, err := s.match(ctx, &s.window, []feed.Record{purchase("a", "p2")}, windowLimits{1 << 30, 1 << 30}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.finish(ctx, &s.window, s.settled); err == nil {
+	if err := s.decideWindow(ctx, &s.window, s.settled); err == nil {
 		t.Error("an account without its history is taken for a new one")
 	}
 	if failures := valueOf(t, s.metrics.shardFailures.WithLabelValues("0", "ledger_hole")); failures != 1 {

@@ -150,6 +150,33 @@ func TestAnEventOfANonMemberCostsNothingWhateverTheProgrammeOffers(t *testing.T)
 	}
 }
 
+// What a window holds stays where it is while more comes, and its memory serves the
+// next window: what is kept of an event costs no allocation either.
+func TestAWindowsRecordsStayWhereTheyAre(t *testing.T) {
+	s := newPureShard(t)
+	s.enrolForTest(1000)
+	records := authorizations(1000, func(i int) string { return fmt.Sprintf("%010d", i%1000) })
+	take := func() {
+		s.decoder.Reset()
+		s.window.reset(progress{positions: s.positions})
+		if n, err := s.match(t.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); n != len(records) || err != nil {
+			t.Fatalf("took %d of %d: %v", n, len(records), err)
+		}
+	}
+	take()
+	for i, item := range s.window.work {
+		if want := fmt.Sprintf("au-%010d", i); item.record.Event.ID != want || item.match.StoreID != fmt.Sprintf("s%d", i) {
+			t.Fatalf("record %d is %q at store %q, want %q", i, item.record.Event.ID, item.match.StoreID, want)
+		}
+	}
+	if len(s.window.work) != len(records) {
+		t.Errorf("%d of %d events are worked on", len(s.window.work), len(records))
+	}
+	if allocated := testing.AllocsPerRun(10, take); allocated != 0 {
+		t.Errorf("1,000 matched events allocated %v times", allocated)
+	}
+}
+
 // The filters only spare a look at the account: an event that may concern a
 // member's purchase always gets it.
 func TestAnEventThatMayBelongIsNeverStoppedByAFilter(t *testing.T) {

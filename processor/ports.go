@@ -10,11 +10,23 @@ import (
 
 	"ristourne/processor/feed"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // The small interfaces below are all that the stream asks of the world.
 // Whatever can fail, stall or lie stands behind one of them, so that a test
 // can run the pipeline step by step and break any step it likes.
+
+// Ports are the parts of the world that a shard touches.
+type Ports struct {
+	Accounts     Accounts
+	Ledger       Ledger
+	Instructions InstructionWriter
+	Referrals    ReferralPublisher
+	DeadLetters  DeadLetters
+	Catalogue    Catalogue
+	Now          func() time.Time
+}
 
 // ErrFenced says that another owner has claimed the shard: this one must stop
 // at once and touch nothing more.
@@ -75,6 +87,16 @@ type Source interface {
 	Seek(rules.Positions)
 	Next(ctx context.Context, b *feed.Batch) error
 	Commit(ctx context.Context, o rules.Positions, batch uint64) error
+}
+
+// LagMeter is a Source that knows how many records of each topic wait.
+type LagMeter interface {
+	Lag() [rules.NumTopics]int64
+}
+
+// EndMeter is a Source that knows when it had last given out all there was.
+type EndMeter interface {
+	ReadToEnd() [rules.NumTopics]time.Time
 }
 
 // Acquired is what an owner finds when it takes a shard.
@@ -239,4 +261,13 @@ type ReferralPublisher interface {
 // acknowledged.
 type DeadLetters interface {
 	Write(ctx context.Context, letters []rules.DeadLetter) error
+}
+
+// Catalogue is what is offered, as far as it is known.
+type Catalogue interface {
+	// Current is the newest snapshot, and the purchase time before which it is
+	// complete: a purchase at or after it has to wait. Nil before the first.
+	Current() (snapshot *engine.Snapshot, completeUntil rules.Instant)
+	// Await returns when Current is complete for a purchase at t.
+	Await(ctx context.Context, t rules.Instant) error
 }

@@ -12,18 +12,7 @@ import (
 	"time"
 
 	"ristourne/processor/feed"
-	"ristourne/rules"
 )
-
-// LagMeter is a Source that knows how many records of each topic wait.
-type LagMeter interface {
-	Lag() [rules.NumTopics]int64
-}
-
-// EndMeter is a Source that knows when it had last given out all there was.
-type EndMeter interface {
-	ReadToEnd() [rules.NumTopics]time.Time
-}
 
 // Processor owns the shards that the group gives to this process.
 type Processor struct {

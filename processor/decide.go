@@ -1,0 +1,391 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"ristourne/processor/outbox"
+	"ristourne/processor/wire"
+	"ristourne/rules"
+	"ristourne/rules/engine"
+)
+
+// Decide takes the next records from the feed to the saved outbox, and hands
+// what is to be settled to queue.
+func (s *Shard) Decide(ctx context.Context, queue chan<- SavedBatch) error {
+	reading := s.pulse.begin("read", s.ports.Now())
+	err := s.source.Next(ctx, &s.feedBatch)
+	s.pulse.end(reading)
+	if err != nil {
+		return fmt.Errorf("read the input topics: %w", err)
+	}
+	if len(s.feedBatch.Records) == 0 && s.backlog.oldest() == 0 && s.lag() == 0 {
+		s.noteProgress()
+	}
+	if err := s.lookIsDue(ctx); err != nil {
+		return err
+	}
+	s.useCatalogue()
+	s.decoder.Reset()
+	now := s.ports.Now()
+	s.latest = now.Add(clockAhead).UnixMilli()
+	s.stamps.look(s.feedBatch.Records, now)
+	s.stamps.readToEnd(s.source)
+	w, most := &s.window, windowLimits{accounts: s.options.MaxAccounts, work: math.MaxInt}
+	s.from, s.readUpTo = 0, 0
+	for {
+		before, seqBefore := w.progress, s.lastSeq
+		next, err := s.match(ctx, w, s.feedBatch.Records[s.from:], most)
+		if err != nil {
+			return err
+		}
+		last := s.from+next == len(s.feedBatch.Records)
+		if last {
+			w.positions = positionsAfter(w.positions, s.feedBatch.Next)
+		}
+		if w.mustSave() || s.commitIsDue(w) || w.waits {
+			err := s.decideWindow(ctx, w, queue)
+			if errors.Is(err, errTooLarge) {
+				most = windowLimits{accounts: max(1, len(w.accounts)/2), work: max(1, len(w.work)/2)}
+				w.reset(before)
+				s.lastSeq = seqBefore
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if s.from += next; last {
+			s.decoder.DrainLookAlikes(s.metrics.countLookAlikes)
+			return nil
+		}
+	}
+}
+
+// lookIsDue makes sure, where nothing was saved for a while, that Redis still has
+// what was saved last: else a Redis that was emptied, or another owner, would be
+// noticed by the next record alone, which may come in the night.
+func (s *Shard) lookIsDue(ctx context.Context) error {
+	now := s.ports.Now()
+	if len(s.feedBatch.Records) > 0 || now.Sub(s.lastSave) < s.options.LookInterval || now.Sub(s.lastLook) < s.options.LookInterval {
+		return nil // what comes is saved soon, and that tells
+	}
+	s.lastLook = now
+	return s.retry(ctx, "look", func(ctx context.Context) error {
+		return s.ports.Accounts.Intact(ctx, s.source.Shard(), s.epoch, s.positions, s.batch)
+	})
+}
+
+// lag is how many records of all topics wait to be read, as far as is known.
+func (s *Shard) lag() (records int64) {
+	if meter, ok := s.source.(LagMeter); ok {
+		for _, n := range meter.Lag() {
+			records += n
+		}
+	}
+	return records
+}
+
+func (s *Shard) commitIsDue(w *window) bool {
+	return w.positions != s.positions && s.ports.Now().Sub(s.lastSave) >= s.options.CommitInterval
+}
+
+// positionsAfter keeps what is known where the feed has no position yet.
+func positionsAfter(heads rules.Positions, next rules.Positions) rules.Positions {
+	for i := range heads {
+		heads[i] = max(heads[i], next[i])
+	}
+	return heads
+}
+
+// decideWindow takes a matched window from its accounts to the queue.
+func (s *Shard) decideWindow(ctx context.Context, w *window, queue chan<- SavedBatch) error {
+	if err := s.load(ctx, w); err != nil {
+		return err
+	}
+	if err := s.workOut(ctx, w); err != nil {
+		return err
+	}
+	if err := s.encode(w); err != nil {
+		return err
+	}
+	if err := s.writeDeadLetters(ctx, w); err != nil {
+		return err
+	}
+	settlement, err := s.save(ctx, w)
+	if err != nil {
+		return err
+	}
+	s.backlog.saves()
+	w.reset(progress{positions: s.positions})
+	select {
+	case queue <- settlement: // also when ctx has ended, where there is room
+		return nil
+	default:
+	}
+	select {
+	case queue <- settlement:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx) // the next owner finds it in the outbox
+	}
+}
+
+// errTooLarge says that the window's accounts, or what it decides, are too
+// large together: it must be taken in smaller parts.
+var errTooLarge = errors.New("the window is too large to be saved at once")
+
+// load fetches the states of the window's accounts in one round trip.
+func (s *Shard) load(ctx context.Context, w *window) error {
+	if len(w.ids) == 0 {
+		return nil
+	}
+	err := s.retry(ctx, "load", func(ctx context.Context) (err error) {
+		w.values, err = s.ports.Accounts.Load(ctx, s.source.Shard(), w.ids, w.values[:0])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	bytes := 0
+	for _, value := range w.values {
+		bytes += len(value)
+	}
+	if bytes > s.options.MaxStateBytes && len(w.accounts) > 1 {
+		return errTooLarge
+	}
+	err = s.open(w)
+	if errors.Is(err, errUnreadable) {
+		if err = s.restoreUnreadable(ctx, w); err == nil {
+			err = s.open(w)
+		}
+	}
+	return err
+}
+
+// errUnreadable says that the state of an account is of another format, or
+// damaged.
+var errUnreadable = errors.New("the state of an account can't be read")
+
+// open makes the window's accounts what was loaded.
+func (s *Shard) open(w *window) error {
+	for i := range w.accounts {
+		a := &w.accounts[i]
+		if a.state == nil {
+			a.state = engine.NewAccount(a.id)
+		}
+		a.touched = false
+		a.existed = w.values[i] != nil
+		if err := a.read(w.values[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read makes the account what was loaded of it; nil: nothing.
+func (a *account) read(value []byte) error {
+	a.state.Reset(a.id)
+	if value == nil {
+		return nil
+	}
+	if err := a.state.UnmarshalBinary(value); err != nil {
+		return fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return nil
+}
+
+// workOut works the window out. Where budgets were short, it draws on them and
+// works all of it out once more; what is short then, of a budget that had no
+// more to give, stays so.
+func (s *Shard) workOut(ctx context.Context, w *window) error {
+	before := undecided{w.progress, s.lastSeq, len(w.letters)}
+	s.leases.open()
+	for {
+		if err := s.applyAll(w); err != nil {
+			return err
+		}
+		short := s.leases.short()
+		if len(short) == 0 {
+			return nil
+		}
+		if err := s.reserve(ctx, short); err != nil {
+			return err
+		}
+		s.leases.again()
+		if err := s.undo(w, before); err != nil {
+			return err
+		}
+	}
+}
+
+// undecided is what deciding a window changes and nothing else resets.
+type undecided struct {
+	progress
+	lastSeq uint64
+	letters int
+}
+
+// undo makes the window what it was before it was decided.
+func (s *Shard) undo(w *window, before undecided) error {
+	w.progress, s.lastSeq, w.letters = before.progress, before.lastSeq, w.letters[:before.letters]
+	w.undecide()
+	return s.open(w)
+}
+
+// applyAll works every record out in order: what its account deserves, less
+// what is booked.
+func (s *Shard) applyAll(w *window) error {
+	for i := range w.work {
+		if err := s.apply(w, &w.work[i]); err != nil {
+			c := &w.work[i].cause
+			return fmt.Errorf("%w: decide %s at offset %d of account reference %x: %w",
+				errInvariant, c.Kind, c.Offset, s.refs.ref(w.accounts[w.work[i].slot].id), err)
+		}
+	}
+	w.decision.Accruals, w.decision.Instructions = w.out.Accruals, w.out.Instructions
+	w.decision.Referrals, w.decision.Grants = w.out.Referrals, w.out.Grants
+	return nil
+}
+
+// apply fails only for a broken invariant: then nothing of the window may
+// be saved, and the shard stops for a person to look at.
+func (s *Shard) apply(w *window, item *work) error {
+	a := &w.accounts[item.slot]
+	from := lengthsOf(&w.out)
+	verdict, err := s.engine.Apply(a.state, item.record, item.cause, &w.out)
+	if err != nil && !errors.Is(err, engine.ErrLimit) {
+		return err
+	}
+	if err != nil || verdict.Conflict {
+		w.deadLetter(s.options.Topics[item.read.Topic], s.source.Shard(), &item.read, s.refusal(item, err))
+		return nil
+	}
+	w.fates[verdict.Fate]++
+	if !verdict.Fate.InSet() {
+		return nil
+	}
+	ref := s.refs.ref(a.id)
+	s.refs.fill(&w.out, from, a.id, ref)
+	s.lastSeq++
+	s.addRow(w, a, item, verdict.Fate, ref)
+	row := &w.decision.Set[len(w.decision.Set)-1]
+	row.Refunds = w.out.Refunds[from.refunds:len(w.out.Refunds):len(w.out.Refunds)]
+	row.Holdouts = w.out.Holdouts[from.holdouts:len(w.out.Holdouts):len(w.out.Holdouts)]
+	a.touched = true
+	return nil
+}
+
+// refusal is the fault of a record that is valid by itself and can't join its
+// account's set.
+func (s *Shard) refusal(item *work, err error) *wire.Fault {
+	mayKeep := s.decoder.MayKeep(item.read.Value)
+	switch {
+	case err != nil:
+		return wire.Limit(mayKeep)
+	case item.cause.Kind == rules.CauseEvent:
+		return wire.Conflict("event_id", mayKeep)
+	}
+	return wire.Conflict("fact_id", mayKeep)
+}
+
+// addRow puts a record that became part of its account's set into the decision,
+// with what filters and the map of accounts must know of it.
+func (s *Shard) addRow(w *window, a *account, item *work, fate rules.Fate, ref rules.AccountRef) {
+	record, cause := item.record, item.cause
+	row := rules.SetRow{Seq: s.lastSeq, AccountRef: ref, Cause: cause, Fate: fate, Payload: w.payload(record)}
+	row.Describe(record)
+	if record.Event != nil {
+		if item.match.by != s.snapshot {
+			item.match = s.matchEvent(record.Event) // the row says what the engine has found
+		}
+		if item.match.found {
+			row.PartnerID, row.StoreID = item.match.PartnerID, item.match.StoreID
+		}
+		w.known = appendKnown(w.known, a.hash, record.Event)
+	}
+	w.decision.Set = append(w.decision.Set, row)
+	if record.Fact != nil && record.Fact.Type == rules.Enrolled {
+		w.enrol(s.snapshot, a, record.Fact, cause, ref)
+		return
+	}
+	if !a.existed && !a.touched { // the ledger has not seen the reference
+		w.decision.Accounts = append(w.decision.Accounts, rules.AccountRow{Ref: ref, AccountID: a.id, RecordedAt: cause.RecordedAt})
+	}
+}
+
+// writeDeadLetters writes the window's dead letters, before anything that would move
+// past them is saved: after a crash they are written again, never lost.
+func (s *Shard) writeDeadLetters(ctx context.Context, w *window) error {
+	if len(w.letters) == 0 {
+		return nil
+	}
+	err := s.retry(ctx, "dead letters", func(ctx context.Context) error {
+		return s.ports.DeadLetters.Write(ctx, w.letters)
+	})
+	if err != nil {
+		return err
+	}
+	for i := range w.letters {
+		s.metrics.deadLetters.WithLabelValues(w.letters[i].Reason).Inc()
+	}
+	return nil
+}
+
+// encode gives the window the form in which it is saved. A window whose output
+// is too large for one script is refused, as long as it can be made smaller.
+func (s *Shard) encode(w *window) error {
+	s.encodeStates(w)
+	w.outbox = nil
+	if !w.decision.Empty() {
+		w.decision.Shard, w.decision.Batch = s.source.Shard(), s.batch+1
+		w.decision.Positions, w.decision.LastSeq = w.positions, s.lastSeq
+		w.outbox = outbox.Encode(nil, &w.decision)
+	}
+	if len(w.arena)+len(w.outbox) > s.options.MaxSaveBytes && len(w.work) > 1 {
+		return errTooLarge
+	}
+	return nil
+}
+
+func (s *Shard) encodeStates(w *window) {
+	for i := range w.accounts {
+		if a := &w.accounts[i]; a.touched || a.restored {
+			w.arena = a.state.AppendBinary(w.arena)
+			w.ends = append(w.ends, len(w.arena))
+			w.states = append(w.states, AccountState{ID: a.id})
+		}
+	}
+	from := 0
+	for i, end := range w.ends {
+		w.states[i].Value, from = w.arena[from:end], end
+	}
+}
+
+// save writes states, outbox, counts and heads with the batch's one script.
+// When it returns, the batch is decided.
+func (s *Shard) save(ctx context.Context, w *window) (SavedBatch, error) {
+	w.spent = s.leases.appendSpent(w.spent[:0])
+	settlement := SavedBatch{batch: s.batch, positions: w.positions, outbox: w.outbox}
+	if w.outbox != nil {
+		settlement.batch++
+	}
+	request := Save{
+		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.positions, Batch: settlement.batch, After: w.positions, LastSeq: s.lastSeq,
+		Accounts: w.states, Outbox: w.outbox, Fates: w.fates, Members: w.members, Known: w.known,
+		Spent: w.spent,
+	}
+	err := s.retry(ctx, "save", func(ctx context.Context) error { return s.ports.Accounts.Save(ctx, &request) })
+	if err != nil {
+		return SavedBatch{}, err
+	}
+	s.positions, s.batch, s.lastSave = w.positions, settlement.batch, s.ports.Now()
+	s.metrics.countFates(&w.fates)
+	s.warnOfStrangers(w.strangers)
+	s.metrics.countRefunds(w.decision.Set)
+	s.metrics.countHoldouts(w.decision.Set)
+	s.leases.saved(s.source.Shard())
+	return settlement, nil
+}
