@@ -90,15 +90,15 @@ var mayImport = map[string][]string{
 	"sinks/deadletters":        {"rules", "sinks/internal/topic"},
 	"sinks/referrals":          {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
 
-	"deploy/localservers":                  {},
-	"deploy/localservers/chdbserver":       {},
-	"deploy/localservers/localserverstest": {"deploy/localservers"},
+	"deploy/parts":            {},
+	"deploy/parts/chdbserver": {},
+	"deploy/parts/partstest":  {"deploy/parts"},
 
 	"cmd":                 {},
 	"cmd/pipelinetest":    {},
-	"cmd/bench":           {"deploy/localservers"},
+	"cmd/bench":           {"deploy/parts"},
 	"cmd/sandbox/traffic": {"rules", "rules/offer"},
-	"cmd/sandbox":         {"cmd/sandbox/traffic", "deploy/localservers", "processor/...", "sinks/...", "rules/..."},
+	"cmd/sandbox":         {"cmd/sandbox/traffic", "deploy/parts", "processor/...", "sinks/...", "rules/..."},
 	"cmd/ristourne":       {"processor/...", "sinks/...", "rules/..."},
 }
 
@@ -128,7 +128,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		// runs through the whole house stands below cmd.
 		for _, to := range append(p.TestImports, p.XTestImports...) {
 			to, own := strings.CutPrefix(to, "ristourne/")
-			if own && !below(from, "cmd") && room(from) != room(to) && !below(to, "deploy/localservers") && !below(to, "rules") && !allowed(list, to) {
+			if own && !below(from, "cmd") && room(from) != room(to) && !below(to, "deploy/parts") && !below(to, "rules") && !allowed(list, to) {
 				t.Errorf("the tests of %s import %s", from, to)
 			}
 		}

@@ -117,18 +117,22 @@ var (
 func (d *document) anchors() (anchors []string) {
 	for _, l := range d.lines {
 		if m := headingForm.FindStringSubmatch(l.text); m != nil && !l.code {
-			anchors = append(anchors, strings.Map(func(r rune) rune {
-				switch {
-				case r == ' ':
-					return '-'
-				case unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_':
-					return unicode.ToLower(r)
-				}
-				return -1
-			}, m[1]))
+			anchors = append(anchors, anchorOf(m[1]))
 		}
 	}
 	return anchors
+}
+
+func anchorOf(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_':
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
 }
 
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
@@ -152,6 +156,37 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 				case anchor != "" && !slices.Contains(readDocument(t, to).anchors(), anchor):
 					t.Errorf("%s:%d: the link %s leads nowhere: %s has no such heading", d.name, l.number, m[1], to)
 				}
+			}
+		}
+	}
+}
+
+// referenceForm is how the code refers to what a README says: the file, and the
+// heading below which it says so.
+var referenceForm = regexp.MustCompile(`([\w/]*README\.md), \\?"([^"\\]+)\\?"`)
+
+// What a rule means stands in a README, and code that follows one names its heading:
+// a comment may be broken anywhere, so it is read without its line ends.
+func TestCodeRefersToHeadingsThatAreThere(t *testing.T) {
+	t.Parallel()
+	lineEnds := regexp.MustCompile(`\n\s*// ?`)
+	for _, name := range repositoryFiles(t) {
+		if path.Ext(name) != ".go" || name == "cmd/readmes_test.go" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range referenceForm.FindAllStringSubmatch(lineEnds.ReplaceAllString(string(text), " "), -1) {
+			to := m[1]
+			if to == "README.md" {
+				to = path.Join(path.Dir(name), to)
+			}
+			if _, err := os.Stat(filepath.Join("..", to)); err != nil {
+				t.Errorf("%s refers to %s, which isn't there", name, to)
+			} else if !slices.Contains(readDocument(t, to).anchors(), anchorOf(m[2])) {
+				t.Errorf("%s refers to %q in %s, which has no such heading", name, m[2], to)
 			}
 		}
 	}

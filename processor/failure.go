@@ -54,7 +54,7 @@ func failureOf(err error) failure {
 	case errors.Is(err, ErrStateBehindLedger):
 		return failure{"behind_ledger", "Redis has lost its last writes: the shard is rebuilt from ClickHouse when it is claimed. If this goes on, look at Redis' persistence and failovers"}
 	case errors.As(err, &outOfRange):
-		return failure{"offset_out_of_range", "records were deleted before they were read, or the topic was made anew: nothing is skipped by itself; see Shard trouble in cmd/ristourne/README.md"}
+		return failure{"offset_out_of_range", "records were deleted before they were read, or the topic was made anew: nothing is skipped by itself; see cmd/ristourne/README.md, \"Shard trouble\""}
 	case errors.Is(err, outbox.ErrVersion):
 		return failure{"outbox_version", "another version of ristourne has decided batches that wait: run that version until they are settled"}
 	case errors.As(err, &panics), errors.Is(err, errInvariant):

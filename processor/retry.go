@@ -59,5 +59,5 @@ func (s *Shard) tellFailed(step string, err error, next time.Duration) {
 		s.metrics.shardFailures.WithLabelValues(strconv.Itoa(int(s.source.Shard())), reason).Inc()
 	}
 	s.log.Error("step is refused until somebody acts: the shard waits, the others go on, nothing is lost", "step", step, "tries", tries,
-		"what_to_do", "the error says; see Shard trouble in cmd/ristourne/README.md", "in", next, "error", err)
+		"what_to_do", "the error says; see cmd/ristourne/README.md, \"Shard trouble\"", "in", next, "error", err)
 }

@@ -60,7 +60,7 @@ func (u *unread) err() error {
 		texts = append(texts, "the topics have different numbers of partitions")
 	}
 	return errors.New(strings.Join(texts, ", ") + ": it was added after accounts had been laid out, and no shard reads it; the others go on. Accounts can't be laid " +
-		"out anew yet. Nothing of it is lost for as long as the topic keeps it; see Partitions were added in cmd/ristourne/README.md")
+		"out anew yet. Nothing of it is lost for as long as the topic keeps it; see cmd/ristourne/README.md, \"Partitions were added\"")
 }
 
 // differ reports that some topics were given more partitions than others.

@@ -1,7 +1,7 @@
 package rules
 
-// LineKey is what an account's booked difference is worked out by (section 2.2
-// of the contract): lines of one key add up.
+// LineKey is what an account's booked difference is worked out by: lines of one key
+// add up. See rules/README.md, "Lines and their key".
 type LineKey struct {
 	AccountID     string
 	TransactionID string

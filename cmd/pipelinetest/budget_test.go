@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"ristourne/deploy/localservers/localserverstest"
+	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/catalog"
 	"ristourne/rules"
 	"ristourne/rules/ledgertest"
@@ -60,11 +60,11 @@ func TestProcessesShareABudget(t *testing.T) {
 	w.awaitShared(t, a, b)
 	first, rest := w.supply[:salePurchases/4], w.supply[salePurchases/4:]
 	w.produce(t, first)
-	localserverstest.WaitUntil(t, "something is decided", func() bool { return w.anyDecided(t) })
+	partstest.WaitUntil(t, "something is decided", func() bool { return w.anyDecided(t) })
 	a.kill(t)
 	c := w.start(t, "c")
 	w.produce(t, rest)
-	localserverstest.WaitUntil(t, "every record is committed", func() bool { return w.finished(t.Context(), t) })
+	partstest.WaitUntil(t, "every record is committed", func() bool { return w.finished(t.Context(), t) })
 	b.terminate(t)
 	c.terminate(t)
 

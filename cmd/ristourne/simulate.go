@@ -305,7 +305,7 @@ func inUnit(minor int64, unit string) string {
 	return strings.TrimSuffix(fmt.Sprintf("%d %s", minor, unit), " ")
 }
 
-// summaryJSON is a row of simulate --summary (section 5 of the contract).
+// summaryJSON is a row of simulate --summary: see rules/README.md, "What leaves".
 type summaryJSON struct {
 	AccountID       string `json:"account_id"`
 	TransactionID   string `json:"transaction_id"`

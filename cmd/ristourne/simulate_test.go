@@ -42,7 +42,7 @@ func TestSimulate(t *testing.T) {
 	}
 }
 
-// accrualFields are those of section 4 of the contract, in its order.
+// accrualFields are those that readers of the JSON rely on, in their order.
 var accrualFields = strings.Fields(`accrual_id programme account_id member_id beneficiary_id role transaction_id partner_id store_id
 	offer_id offer_version campaign_ids stage kind unit basis_minor reward_minor commission_minor cost_minor currency
 	purchased_at recorded_at cause_kind cause_id cause_partition cause_offset level channel mcc reasons engine`)

@@ -80,7 +80,7 @@ func TestContentThatDiffers(t *testing.T) {
 		base.with("billing_amount_minor", `1`).with("billing_currency", `"USD"`),
 		base.with("occurred_at", `"2025-11-22T08:31:20.125000001Z"`),
 		base.with("occurred_at", `"2025-11-22T08:31:21.125Z"`),
-		base.with("purchased_at", `"2025-11-22T08:31:20.125Z"`), // not the same as none: the contract states no default
+		base.with("purchased_at", `"2025-11-22T08:31:20.125Z"`), // not the same as none: no default is stated
 		base.with("approved", `false`),
 		base.with("merchant.id", `"FR000048291"`),
 		base.with("merchant.id", `" FR0000482913"`),

@@ -9,8 +9,8 @@ import (
 	"ristourne/rules/money"
 )
 
-// Limits of a record. The contract states some; the others keep what is
-// stored of a record small.
+// Limits of a record, which README.md states. They keep what is stored of one
+// small.
 const (
 	DefaultMaxBytes = 64 << 10
 	maxID           = 64  // characters

@@ -8,7 +8,9 @@
 // always called that, and of several broken rules the same one is named
 // whatever the order of the fields (a card number comes before all others).
 //
-// # What the contract leaves open, and how it is read here
+// # How records are read
+//
+// README.md, "Card events" and below, has the fields. Beside that:
 //
 //   - A record is one JSON object by RFC 8259 with nothing but white space
 //     around it, nested 64 deep at most, in valid UTF-8. An escaped surrogate
@@ -18,8 +20,8 @@
 //     whether the name is known or not; names are compared unescaped.
 //   - Unknown names are ignored. So are, in a fact, the fields that belong to
 //     other types of fact: they are neither checked nor part of its content.
-//   - Lengths count characters (Unicode code points). Ids that the contract
-//     bounds have 1 to 64; texts and ids that it doesn't bound have up to 256.
+//   - Lengths count characters (Unicode code points). Ids of records,
+//     accounts, purchases and cards have 1 to 64, other ids and texts up to 256.
 //     An optional text that is empty counts as absent; a needed one is a fault.
 //   - An integer is written without fraction and exponent: 10.0 and 1e3 are of
 //     the wrong type. -0 is 0.

@@ -30,8 +30,8 @@ func plainFive() []plainOffer {
 	}
 }
 
-// plainWorth is section 3 of the contract for one purchase and one world,
-// written with shopspring/decimal as one would first write it.
+// plainWorth is rules/README.md, "What a purchase is worth", for one purchase and one
+// world, written with shopspring/decimal as one would first write it.
 func plainWorth(basis, commissionRate decimal.Decimal, offers []plainOffer) (total, commission decimal.Decimal) {
 	best := map[string]decimal.Decimal{}
 	winner := map[string]int{}

@@ -273,8 +273,8 @@ func TestWhatIsReachedIsTheWhole(t *testing.T) {
 	}
 }
 
-// Every state that is written can be read back, however large the amounts that
-// the contract allows.
+// Every state that is written can be read back, however large the amounts are that
+// records may have.
 func TestLargestAmountsLeaveAReadableState(t *testing.T) {
 	t.Parallel()
 	points := func(c *offer.Catalogue) {

@@ -38,7 +38,7 @@ func runScenes(t *testing.T, cases []sceneCase) {
 	}
 }
 
-// What a purchase is: section 2 of the contract.
+// What a purchase is: rules/README.md, "A purchase".
 func TestPurchase(t *testing.T) {
 	t.Parallel()
 	runScenes(t, []sceneCase{
@@ -168,7 +168,7 @@ func TestLateEvents(t *testing.T) {
 	})
 }
 
-// Worth: section 3.
+// Worth: rules/README.md, "What a purchase is worth".
 func TestWorth(t *testing.T) {
 	t.Parallel()
 	all := func(o ...offer.Offer) []func(*offer.Catalogue) { return []func(*offer.Catalogue){sample.Offers(o...)} }

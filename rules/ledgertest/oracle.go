@@ -1,6 +1,6 @@
 package ledgertest
 
-// Where the contract leaves a choice, the oracle makes this one:
+// Where rules/README.md leaves a choice, the oracle makes this one:
 //
 //  1. A record's fate is what it met on arrival. What waits is `waiting` even
 //     if the limit of 200 drops it at once, or if a link it brings moves money.
@@ -122,7 +122,7 @@ func (r Record) ID() string {
 	}
 }
 
-// Key is what a sum of the ledger is kept by (section 2.2 of the contract).
+// Key is what a sum of the ledger is kept by: rules/README.md, "Lines and their key".
 type Key = rules.LineKey
 
 // Sums are the balances of one key, in minor units.

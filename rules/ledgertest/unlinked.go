@@ -10,7 +10,7 @@ import (
 
 // matches are the purchases to which the set's unlinked refunds are given: those
 // refunds at a store whose own purchase is unknown. All of it is worked out from
-// the words of the contract, purchase by purchase.
+// processor/wire/README.md, "Refunds that name no purchase", purchase by purchase.
 func (o oracle) matchesOf(a *account, set []*rules.Event) map[*rules.Event]string {
 	given := map[*rules.Event]string{}
 	if !slices.ContainsFunc(o.cat.Programmes, func(p offer.Programme) bool { return p.UnlinkedRefundDays > 0 }) {

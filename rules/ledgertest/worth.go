@@ -106,7 +106,8 @@ func (x *outcome) awarded(key offerKey) int64 {
 	return 0
 }
 
-// worth is section 3 of the contract for one purchase in one world; nil where
+// worth is what one purchase is worth in one world, by rules/README.md, "What a purchase
+// is worth"; nil where
 // it is no member's.
 func (o oracle) worth(w world, a *account, id string, v view, h history, limits ceiling) *outcome {
 	m, ok := o.earns(a, v.time, v.opener.CardToken)

@@ -47,7 +47,7 @@ const (
 	EnrolmentAutomatic                  // every account is a member from ever, with all its cards
 )
 
-// DefaultHorizonDays is H of the contract where the programme states none.
+// DefaultHorizonDays is the horizon where the programme states none.
 const DefaultHorizonDays = 400
 
 // Programme is one version of the bank's own settings.

@@ -32,7 +32,7 @@ func (w *Writer) Close() error { return w.out.Close() }
 // WriteInstructions returns when every instruction is acknowledged by all replicas in sync.
 // The instructions of an account keep their order. An error means that some
 // may be with the bank and some not: pay all again, the bank dedupes by id.
-// An instruction that breaks the contract is refused before any is sent.
+// One that is not as processor/wire/README.md, "What comes out", has it is refused before any is sent.
 func (w *Writer) WriteInstructions(ctx context.Context, instructions []rules.Instruction) error {
 	messages, err := messagesOf(instructions)
 	if err != nil {

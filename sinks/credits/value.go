@@ -51,8 +51,8 @@ func createdAt(ms int64) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// Decode reads a value of Append and refuses what breaks the contract. The
-// account reference and the cause are empty: they don't cross the border.
+// Decode reads a value of Append and refuses what none may be: see
+// processor/wire/README.md, "What comes out". The account reference and the cause are empty: they don't cross the border.
 func Decode(value []byte) (i rules.Instruction, err error) {
 	var v struct {
 		InstructionID string `json:"instruction_id"`

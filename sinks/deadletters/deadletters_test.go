@@ -14,7 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"pgregory.net/rapid"
 
-	"ristourne/deploy/localservers/localserverstest"
+	"ristourne/deploy/parts/partstest"
 	"ristourne/rules"
 )
 
@@ -185,7 +185,7 @@ func TestSize(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	server, topic := localserverstest.Kafka(t), localserverstest.Unique(t, "deadletters")
+	server, topic := partstest.Kafka(t), partstest.Unique(t, "deadletters")
 	if err := server.CreateTopics(t.Context(), 1, topic); err != nil {
 		t.Fatal(err)
 	}
