@@ -79,6 +79,7 @@ var mayImport = map[string][]string{
 	"processor/simulate":                    {"processor/catalog", "processor/wire", "rules", "rules/engine", "rules/explain", "rules/money", "rules/offer", "rules/reason"},
 	"processor/ledgerjson":                  {"rules"},
 	"processor/audit":                       {"processor/simulate", "processor/wire", "rules", "rules/engine", "rules/offer"},
+	"processor/members":                     {"processor/lookalike", "processor/wire", "rules"},
 	"processor/replay":                      {"processor/ledgerjson", "rules", "rules/engine", "rules/explain"},
 	"processor/scenario":                    {"processor/catalog", "processor/simulate", "processor/sourcefile", "rules", "rules/explain", "rules/money"},
 

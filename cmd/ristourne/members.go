@@ -1,21 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/csv"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/segmentio/kafka-go"
@@ -24,7 +18,7 @@ import (
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/published"
 	"ristourne/processor/feed"
-	"ristourne/processor/wire"
+	"ristourne/processor/members"
 	"ristourne/rules"
 	"ristourne/rules/engine"
 	"ristourne/rules/offer"
@@ -40,8 +34,9 @@ func newMembersCommand() *cobra.Command {
 }
 
 type importOptions struct {
-	config, programme, at string
-	check                 bool
+	config string
+	check  bool
+	terms  members.Terms
 }
 
 func newMembersImportCommand() *cobra.Command {
@@ -70,15 +65,15 @@ line gives the same fact.`,
   ristourne members import members.csv --config ristourne.yaml --programme cashback-lyon --check`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			if err := o.validate(); err != nil {
-				return usageError{err}
+			if err := o.terms.Validate(); err != nil {
+				return usageError{fmt.Errorf("--%w", err)}
 			}
 			return importMembers(cmd.Context(), cmd.ErrOrStderr(), given[0], o)
 		},
 	}
 	configFlag(cmd, &o.config)
-	cmd.Flags().StringVar(&o.programme, "programme", "", "programme in which they are enrolled (needed)")
-	cmd.Flags().StringVar(&o.at, "at", "", "enrolment of lines that state none, RFC 3339 with offset")
+	cmd.Flags().StringVar(&o.terms.Programme, "programme", "", "programme in which they are enrolled (needed)")
+	cmd.Flags().StringVar(&o.terms.At, "at", "", "enrolment of lines that state none, RFC 3339 with offset")
 	cmd.Flags().BoolVar(&o.check, "check", false, "check the file and send nothing")
 	if err := cmd.MarkFlagRequired("programme"); err != nil {
 		panic(err) // the flag was added above
@@ -86,25 +81,8 @@ line gives the same fact.`,
 	return cmd
 }
 
-// validate tells what would be wrong with every line.
-func (o *importOptions) validate() error {
-	probe := enrolled([]string{"account_id", "member_id", "enrolled_at"}, []string{"a", "m", "2000-01-01T00:00:00Z"}, *o)
-	if err := newMemberChecker(nil).check("a", probe); err != nil {
-		return fmt.Errorf("--programme %q: %w", o.programme, err)
-	}
-	if o.at == "" {
-		return nil
-	}
-	probe = enrolled([]string{"account_id", "member_id"}, []string{"a", "m"}, *o)
-	if err := newMemberChecker(nil).check("a", probe); err != nil {
-		return fmt.Errorf("--at %q: %w", o.at, err)
-	}
-	return nil
-}
-
 const (
-	maxImportFaults = 100
-	importBatch     = 10_000 // facts of one write
+	importBatch = 10_000 // facts of one write
 	// importBatchBytes keeps a batch under the 1,048,588 bytes that a topic takes
 	// by default, also where compression gains nothing.
 	importBatchBytes = 900_000
@@ -116,12 +94,11 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 	if err != nil {
 		return err
 	}
-	ranges, err := knownProgramme(ctx, stderr, c, o.programme)
+	ranges, err := knownProgramme(ctx, stderr, c, o.terms.Programme)
 	if err != nil {
 		return err
 	}
-	register := newMemberRegister(func(warning string) { fmt.Fprintln(stderr, warning) })
-	members, err := checkMembers(file, o, newMemberChecker(ranges), register)
+	members, err := members.Check(file, o.terms, ranges, func(warning string) { fmt.Fprintln(stderr, warning) })
 	if err != nil {
 		return err
 	}
@@ -226,7 +203,7 @@ func sendMembers(ctx context.Context, writer *kafka.Writer, file string, o impor
 		batch = batch[:0]
 		return bar.Add(n)
 	}
-	err := eachMember(file, o, func(_ int, fact *enrolledJSON, err error) error {
+	err := members.Each(file, o.terms, func(_ int, fact *members.Enrolment, err error) error {
 		if err != nil {
 			return err
 		}
@@ -257,173 +234,4 @@ func firstOf(err error) error {
 		}
 	}
 	return err
-}
-
-// memberChecker puts facts through the decoder of the stream.
-type memberChecker struct{ decoder *wire.Decoder }
-
-func newMemberChecker(ranges []rules.TokenRange) *memberChecker {
-	return &memberChecker{wire.NewDecoder(wire.Options{CardTokenRanges: ranges})}
-}
-
-func (m *memberChecker) check(accountID string, fact *enrolledJSON) error {
-	value, err := json.Marshal(fact)
-	if err != nil {
-		return err
-	}
-	var f rules.Fact
-	fault := m.decoder.Fact(value, []byte(accountID), time.Now().UnixMilli(), &f)
-	m.decoder.Reset()
-	switch {
-	case fault == nil:
-		return nil
-	case fault.Field == "at" && fact.At == "":
-		return errors.New("enrolled_at: missing: give it in the file, or --at for all lines")
-	case fault.Field == "at" && fault.Reason == wire.ReasonAhead:
-		return errors.New("enrolled_at: it is in the future: the stream takes no date more than 5 minutes ahead; import the line when it has come")
-	case fault.Field == "at":
-		return fmt.Errorf("enrolled_at: %s", fault.Detail)
-	}
-	return fmt.Errorf("%s: %s", fault.Field, fault.Detail)
-}
-
-// checkMembers looks at every line of the file.
-func checkMembers(file string, o importOptions, checker *memberChecker, register *memberRegister) (members int, err error) {
-	var faults []error
-	err = eachMember(file, o, func(line int, fact *enrolledJSON, err error) error {
-		members++
-		if err == nil {
-			if err = checker.check(fact.AccountID, fact); err != nil {
-				err = fmt.Errorf("%s:%d: %w", file, line, err)
-			}
-			err = errors.Join(register.check(file, line, fact), err)
-		}
-		if err != nil {
-			if faults = append(faults, err); len(faults) == maxImportFaults {
-				return fmt.Errorf("these are the first %d faults; the rest of the file was not looked at", maxImportFaults)
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		err = register.atEnd(file)
-	}
-	if err = errors.Join(append(faults, err)...); err != nil {
-		return members, fmt.Errorf("nothing is sent:\n%w", err)
-	}
-	return members, nil
-}
-
-type enrolledJSON struct {
-	FactID           string   `json:"fact_id"`
-	Type             string   `json:"type"`
-	AccountID        string   `json:"account_id"`
-	At               string   `json:"at"`
-	MemberID         string   `json:"member_id"`
-	Programme        string   `json:"programme"`
-	CardTokens       []string `json:"card_tokens,omitempty"`
-	Level            string   `json:"level,omitempty"`
-	Segments         []string `json:"segments,omitempty"`
-	SponsorAccountID string   `json:"sponsor_account_id,omitempty"`
-}
-
-var memberColumns = []string{"account_id", "member_id", "card_tokens", "level", "segments", "sponsor_account_id", "enrolled_at"}
-
-// eachMember turns the lines of the file into facts. A line that is no CSV is
-// handed over as its error; fact is valid until each returns.
-func eachMember(file string, o importOptions, each func(line int, fact *enrolledJSON, err error) error) error {
-	in, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	reader := csv.NewReader(bufio.NewReaderSize(in, 1<<16))
-	reader.ReuseRecord = true
-	columns, err := memberHeader(file, reader)
-	if err != nil {
-		return err
-	}
-	for {
-		row, err := reader.Read()
-		var malformed *csv.ParseError
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.As(err, &malformed):
-			err = each(malformed.Line, nil, fmt.Errorf("%s:%d:%d: %w", file, malformed.Line, malformed.Column, malformed.Err))
-		case err != nil:
-			return fmt.Errorf("read %s: %w", file, err)
-		default:
-			line, _ := reader.FieldPos(0)
-			if i := slices.IndexFunc(row, func(cell string) bool { return !utf8.ValidString(cell) }); i >= 0 {
-				err = each(line, nil, fmt.Errorf("%s:%d: %s: not UTF-8: save the file in that encoding", file, line, columns[i]))
-				break
-			}
-			err = each(line, enrolled(columns, row, o), nil)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// memberHeader reads the first line, which names the columns.
-func memberHeader(file string, reader *csv.Reader) ([]string, error) {
-	header, err := reader.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s:1: no header line: the first line names the columns %s", file, strings.Join(memberColumns, ", "))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the header line of %s: %w", file, err)
-	}
-	columns := slices.Clone(header)
-	columns[0] = strings.TrimPrefix(columns[0], "\ufeff") // as spreadsheets begin a file
-	if len(columns) == 1 && strings.ContainsAny(columns[0], ";\t") {
-		return nil, fmt.Errorf("%s:1: the columns must be separated by commas", file)
-	}
-	var faults []error
-	for i, name := range columns {
-		switch {
-		case !slices.Contains(memberColumns, name):
-			faults = append(faults, fmt.Errorf("%s:1: column %d is %q: known are %s", file, i+1, name, strings.Join(memberColumns, ", ")))
-		case slices.Contains(columns[:i], name):
-			faults = append(faults, fmt.Errorf("%s:1: column %q comes twice", file, name))
-		}
-	}
-	for _, needed := range []string{"account_id", "member_id"} {
-		if !slices.Contains(columns, needed) {
-			faults = append(faults, fmt.Errorf("%s:1: column %s is missing: it is needed", file, needed))
-		}
-	}
-	return columns, errors.Join(faults...)
-}
-
-// enrolled is the fact of one line. Its id is derived from what it says, so
-// that the same line, imported twice, is one fact.
-func enrolled(columns, row []string, o importOptions) *enrolledJSON {
-	f := &enrolledJSON{Type: rules.Enrolled.String(), Programme: o.programme, At: o.at}
-	for i, value := range row {
-		switch columns[i] {
-		case "account_id":
-			f.AccountID = value
-		case "member_id":
-			f.MemberID = value
-		case "card_tokens":
-			f.CardTokens = strings.Fields(value)
-		case "level":
-			f.Level = value
-		case "segments":
-			f.Segments = strings.Fields(value)
-		case "sponsor_account_id":
-			f.SponsorAccountID = value
-		case "enrolled_at":
-			if value != "" {
-				f.At = value
-			}
-		}
-	}
-	content, _ := json.Marshal(f) // of strings alone: can't fail
-	sum := sha256.Sum256(content)
-	f.FactID = "import-" + hex.EncodeToString(sum[:12])
-	return f
 }

@@ -11,6 +11,7 @@ import (
 
 	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/feed"
+	"ristourne/processor/members"
 )
 
 const membersDir = "../../testdata/members"
@@ -85,13 +86,13 @@ func TestWarningsOfMembersFiles(t *testing.T) {
 func TestWarningsOfMembersFilesEnd(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "twice.csv")
-	text := "account_id,member_id,enrolled_at\n" + strings.Repeat("acc-1,m-1,2026-01-05T09:00:00Z\n", 1+maxImportWarnings+7)
+	text := "account_id,member_id,enrolled_at\n" + strings.Repeat("acc-1,m-1,2026-01-05T09:00:00Z\n", 1+members.MaxWarnings+7)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, stderr, code := command(t, "", importLine(withoutServers(t), file, "--check")...)
-	if n := strings.Count(stderr, "warning: "); code != 0 || n != maxImportWarnings {
-		t.Errorf("exit %d and %d warnings, want %d:\n%s", code, n, maxImportWarnings, head(stderr, 3))
+	if n := strings.Count(stderr, "warning: "); code != 0 || n != members.MaxWarnings {
+		t.Errorf("exit %d and %d warnings, want %d:\n%s", code, n, members.MaxWarnings, head(stderr, 3))
 	}
 	wantText(t, stderr, "7 more warnings of this kind are not shown", "28 members, no faults")
 }
@@ -99,13 +100,13 @@ func TestWarningsOfMembersFilesEnd(t *testing.T) {
 func TestAFileWithFaultsOnlyIsNotReadToItsEnd(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "bad.csv")
-	text := "account_id,member_id\n" + strings.Repeat(",\n", 10*maxImportFaults)
+	text := "account_id,member_id\n" + strings.Repeat(",\n", 10*members.MaxFaults)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, stderr, code := command(t, "", importLine(withoutServers(t), file)...)
-	if n := strings.Count(stderr, "account_id: "); code != exitFailed || n != maxImportFaults {
-		t.Errorf("exit %d and %d faults, want %d:\n%s", code, n, maxImportFaults, head(stderr, 3))
+	if n := strings.Count(stderr, "account_id: "); code != exitFailed || n != members.MaxFaults {
+		t.Errorf("exit %d and %d faults, want %d:\n%s", code, n, members.MaxFaults, head(stderr, 3))
 	}
 	wantText(t, stderr, "these are the first 100 faults; the rest of the file was not looked at")
 }
@@ -114,7 +115,7 @@ func TestAFileWithFaultsOnlyIsNotReadToItsEnd(t *testing.T) {
 func factsIn(t *testing.T, config feed.Config, topic string) (facts []string) {
 	t.Helper()
 	err := feed.ReadTopic(t.Context(), config, topic, func(_ int32, r feed.Record) error {
-		var fact enrolledJSON
+		var fact members.Enrolment
 		if err := json.Unmarshal(r.Value, &fact); err != nil {
 			return err
 		}

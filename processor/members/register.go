@@ -1,4 +1,4 @@
-package main
+package members
 
 import (
 	"errors"
@@ -16,7 +16,8 @@ import (
 // id: an account under a mangled one is a member whom no purchase ever reaches.
 
 const (
-	maxImportWarnings = 20
+	// MaxWarnings is how many warnings of one kind are told of one file.
+	MaxWarnings = 20
 	// spreadsheetDigits is how many digits of a number a spreadsheet keeps; the
 	// rest become zeros.
 	spreadsheetDigits = 15
@@ -70,8 +71,8 @@ func mangled(id string) error {
 	return nil
 }
 
-// memberRegister is what is known of the lines so far.
-type memberRegister struct {
+// register is what is known of the lines so far.
+type register struct {
 	seed      maphash.Seed
 	accounts  map[uint64]registered // by account
 	skeletons map[uint64]registered // by what accounts look like
@@ -88,12 +89,12 @@ type registered struct {
 	account, member, at, content uint64
 }
 
-func newMemberRegister(warn func(string)) *memberRegister {
-	return &memberRegister{seed: maphash.MakeSeed(), accounts: map[uint64]registered{}, skeletons: map[uint64]registered{}, warn: warn}
+func newRegister(warn func(string)) *register {
+	return &register{seed: maphash.MakeSeed(), accounts: map[uint64]registered{}, skeletons: map[uint64]registered{}, warn: warn}
 }
 
 // check looks at the ids of a line, and at the lines before it.
-func (m *memberRegister) check(file string, line int, f *enrolledJSON) error {
+func (m *register) check(file string, line int, f *Enrolment) error {
 	cells := []struct{ column, id string }{
 		{"account_id", f.AccountID}, {"member_id", f.MemberID}, {"level", f.Level}, {"sponsor_account_id", f.SponsorAccountID},
 	}
@@ -116,12 +117,12 @@ func (m *memberRegister) check(file string, line int, f *enrolledJSON) error {
 		m.say("%s:%d: sponsor_account_id: the account is its own sponsor, which gives nothing", file, line)
 	}
 	m.countDigits(line, f.AccountID)
-	return m.register(file, line, f)
+	return m.add(file, line, f)
 }
 
-// register compares a line with those before it that have its account, or one
+// add compares a line with those before it that have its account, or one
 // that looks like it.
-func (m *memberRegister) register(file string, line int, f *enrolledJSON) error {
+func (m *register) add(file string, line int, f *Enrolment) error {
 	is := registered{
 		line: int32(line), account: m.hash(f.AccountID), member: m.hash(f.MemberID), at: m.hash(f.At), content: m.hash(f.FactID),
 	}
@@ -143,7 +144,7 @@ func (m *memberRegister) register(file string, line int, f *enrolledJSON) error 
 }
 
 // compareLooks warns of an account that is easily taken for another.
-func (m *memberRegister) compareLooks(file string, is registered, accountID string) {
+func (m *register) compareLooks(file string, is registered, accountID string) {
 	skeleton := m.hash(lookalike.Skeleton(accountID))
 	was, taken := m.skeletons[skeleton]
 	if !taken {
@@ -155,7 +156,7 @@ func (m *memberRegister) compareLooks(file string, is registered, accountID stri
 }
 
 // countDigits counts the numbers that a spreadsheet may have cut.
-func (m *memberRegister) countDigits(line int, id string) {
+func (m *register) countDigits(line int, id string) {
 	if len(id) <= spreadsheetDigits || strings.Trim(id, "0123456789") != "" {
 		return
 	}
@@ -168,9 +169,9 @@ func (m *memberRegister) countDigits(line int, id string) {
 }
 
 // atEnd is what only the whole file shows.
-func (m *memberRegister) atEnd(file string) error {
-	if m.warned > maxImportWarnings {
-		m.warn(fmt.Sprintf("%d more warnings of this kind are not shown", m.warned-maxImportWarnings))
+func (m *register) atEnd(file string) error {
+	if m.warned > MaxWarnings {
+		m.warn(fmt.Sprintf("%d more warnings of this kind are not shown", m.warned-MaxWarnings))
 	}
 	if m.cut < cutNumbersAtLeast || m.cut < m.long {
 		return nil
@@ -179,10 +180,10 @@ func (m *memberRegister) atEnd(file string) error {
 		file, m.firstCut, spreadsheetDigits, m.cut)
 }
 
-func (m *memberRegister) hash(s string) uint64 { return maphash.String(m.seed, s) }
+func (m *register) hash(s string) uint64 { return maphash.String(m.seed, s) }
 
-func (m *memberRegister) say(format string, args ...any) {
-	if m.warned++; m.warned <= maxImportWarnings {
+func (m *register) say(format string, args ...any) {
+	if m.warned++; m.warned <= MaxWarnings {
 		m.warn("warning: " + fmt.Sprintf(format, args...))
 	}
 }
