@@ -97,10 +97,11 @@ var mayImport = map[string][]string{
 
 	"cmd":                 {},
 	"cmd/pipelinetest":    {},
+	"cmd/internal/config": {"processor", "processor/accounts", "processor/feed", "processor/sourcefile", "processor/wire", "rules", "rules/offer", "sinks/clickhouse"},
 	"cmd/bench":           {"deploy/parts"},
 	"cmd/sandbox/traffic": {"rules", "rules/offer"},
 	"cmd/sandbox":         {"cmd/sandbox/traffic", "deploy/parts", "processor/...", "sinks/...", "rules/..."},
-	"cmd/ristourne":       {"processor/...", "sinks/...", "rules/..."},
+	"cmd/ristourne":       {"cmd/internal/config", "processor/...", "sinks/...", "rules/..."},
 }
 
 // allowed reports whether an arrow is in the list.

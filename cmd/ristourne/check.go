@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
@@ -36,7 +37,7 @@ Exit code 0: whole. 1: holes, each told with its table, shard and month.`,
   ristourne check --config ristourne.yaml --output json`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(configPath)
+			c, err := config.Load(configPath)
 			if err != nil {
 				return err
 			}
@@ -55,13 +56,13 @@ type checkedJSON struct {
 	Holes      []rules.Hole `json:"holes"`
 }
 
-func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, output string, log *slog.Logger) error {
+func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config.Config, output string, log *slog.Logger) error {
 	ledger, err := lookIntoLedger(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer ledger.Close()
-	store, closeStore, err := c.Redis.accounts()
+	store, closeStore, err := c.Redis.Accounts()
 	if err != nil {
 		return err
 	}
@@ -90,8 +91,8 @@ func checkLedger(ctx context.Context, stdout, stderr io.Writer, c *config, outpu
 // committedOf is what the group has committed of each shard, before anything is read
 // that must be as new. Shards may be those of Redis, which may be emptied, of the
 // ledger, which may be another, or of the topics.
-func committedOf(ctx context.Context, c *config, store *accounts.Store, ledger *clickhouse.Ledger, log *slog.Logger) ([]feed.Commits, error) {
-	feedConfig, err := c.Kafka.feed(log)
+func committedOf(ctx context.Context, c *config.Config, store *accounts.Store, ledger *clickhouse.Ledger, log *slog.Logger) ([]feed.Commits, error) {
+	feedConfig, err := c.Kafka.Feed(log)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // sql is a plain connection to the bank's database, as an operator has one.
 func (b *bank) sql(t *testing.T) (exec func(query string)) {
 	t.Helper()
-	o, err := b.c.ClickHouse.options()
+	o, err := b.c.ClickHouse.Options()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/rules/offer"
 )
 
@@ -102,7 +103,7 @@ func TestBadConfigurations(t *testing.T) {
 			checkGolden(t, strings.TrimSuffix(file, ".yaml")+".want.txt", strings.ReplaceAll(stdout, dir+"/", ""))
 
 			// Every command that needs the configuration tells the same.
-			_, err := loadConfig(file)
+			_, err := config.Load(file)
 			if err == nil || !strings.HasSuffix(err.Error(), strings.TrimSuffix(stdout, "\n")) {
 				t.Errorf("loadConfig tells other faults: %v", err)
 			}
@@ -122,10 +123,10 @@ func TestAConfigurationThatIsNotThere(t *testing.T) {
 		}
 	}
 	huge := filepath.Join(t.TempDir(), "huge.yaml")
-	if err := os.WriteFile(huge, bytes.Repeat([]byte("# \n"), maxConfigBytes), 0o600); err != nil {
+	if err := os.WriteFile(huge, bytes.Repeat([]byte("# \n"), config.MaxBytes), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loadConfig(huge); err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes") {
+	if _, err := config.Load(huge); err == nil || !strings.Contains(err.Error(), "more than 1048576 bytes") {
 		t.Errorf("a huge configuration gives %v", err)
 	}
 }
@@ -160,12 +161,12 @@ func TestTheExampleIsAConfiguration(t *testing.T) {
 	if code != 0 || stdout != path+": no faults\n" || stderr != "" {
 		t.Errorf("config check of the example exits %d: %s%s", code, stdout, stderr)
 	}
-	c, err := loadConfig(path)
+	c, err := config.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Beyond what has no default, the example says the defaults.
-	want := defaultConfig()
+	want := config.Default()
 	want.Kafka.Brokers, want.Redis.Addresses, want.ClickHouse.Addresses = c.Kafka.Brokers, c.Redis.Addresses, c.ClickHouse.Addresses
 	want.Privacy = c.Privacy
 	if !reflect.DeepEqual(c, want) {
@@ -184,7 +185,7 @@ func TestTheExampleHasEveryKey(t *testing.T) {
 	stated := map[string]string{}
 	keysOfYAML("", document.Content[0], stated)
 	known := map[string]reflect.Value{}
-	keysOfStruct("", reflect.ValueOf(defaultConfig()).Elem(), known)
+	keysOfStruct("", reflect.ValueOf(config.Default()).Elem(), known)
 	for key := range known {
 		if _, ok := stated[key]; !ok && !strings.Contains(key, ".tls.") { // one tls shows all that one may say
 			t.Errorf("example.yaml does not have %s", key)
@@ -218,7 +219,7 @@ func keysOfYAML(key string, node *yaml.Node, into map[string]string) {
 }
 
 func keysOfStruct(key string, v reflect.Value, into map[string]reflect.Value) {
-	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[secret]() {
+	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[config.Secret]() {
 		into[strings.TrimPrefix(key, ".")] = v
 		return
 	}
@@ -241,14 +242,14 @@ privacy: {account_ref_key: {file: %s}}
 	if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.WriteFile(key, []byte(goodSecret+"\r\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := loadConfig(path)
+	c, err := config.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Privacy.AccountRefKey.reveal() != goodSecret || c.Redis.Password.reveal() != goodSecret {
+	if c.Privacy.AccountRefKey.Reveal() != goodSecret || c.Redis.Password.Reveal() != goodSecret {
 		t.Error("the secrets were not read as they are")
 	}
-	hidden := struct{ s secret }{c.Redis.Password} // fmt can't ask a field that is not exported
+	hidden := struct{ s config.Secret }{c.Redis.Password} // fmt can't ask a field that is not exported
 	var printed strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%p"} {
 		for _, value := range []any{c, *c, c.Kafka.SASL, &c.Kafka.SASL, c.Redis.Password, &c.Redis.Password, hidden, &hidden} {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/rules/offer"
 )
 
@@ -48,12 +49,12 @@ Exit code 0: no fault. 1: faults.`,
 
 // checkConfig prints faults to stdout: they are what was asked for.
 func checkConfig(stdout, stderr io.Writer, path string) error {
-	_, file, err := readConfig(path)
+	_, file, err := config.Read(path)
 	if err != nil {
 		return err
 	}
-	if err := file.err(); err != nil {
-		fmt.Fprintf(stderr, "%s in %s\n", offer.Counted(len(file.faults), "fault"), path)
+	if err := file.Err(); err != nil {
+		fmt.Fprintf(stderr, "%s in %s\n", offer.Counted(len(file.Faults), "fault"), path)
 		fmt.Fprintln(stdout, err)
 		return errReported
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
@@ -61,7 +62,7 @@ one JSON object, are listed too.`,
 			if o.limit < 1 || o.limit > maxListed {
 				return usageError{fmt.Errorf("--limit %d: 1 to %d", o.limit, maxListed)}
 			}
-			c, err := loadConfig(o.config)
+			c, err := config.Load(o.config)
 			if err != nil {
 				return err
 			}
@@ -75,13 +76,13 @@ one JSON object, are listed too.`,
 	return cmd
 }
 
-func listDeadLetters(ctx context.Context, stdout io.Writer, c *config, o deadLettersOptions, log *slog.Logger) error {
-	config, err := c.Kafka.feed(log)
+func listDeadLetters(ctx context.Context, stdout io.Writer, c *config.Config, o deadLettersOptions, log *slog.Logger) error {
+	config, err := c.Kafka.Feed(log)
 	if err != nil {
 		return err
 	}
 	topic := c.Kafka.Topics.DeadLetters
-	if err := c.Kafka.look(ctx, topic); err != nil {
+	if err := c.Kafka.Look(ctx, topic); err != nil {
 		return err
 	}
 	letters := newestLetters{limit: o.limit}

@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor/feed"
 	"ristourne/rules/offer"
 	"ristourne/sinks/deadletters"
@@ -66,7 +67,7 @@ not kept, unless --rekey keys them by the account_id that they state.`,
 			if err != nil {
 				return usageError{err}
 			}
-			c, err := loadConfig(o.config)
+			c, err := config.Load(o.config)
 			if err != nil {
 				return err
 			}
@@ -115,16 +116,16 @@ func (o *replayOptions) selection(now time.Time) (s deadletters.Selection, err e
 	return s, errors.Join(faults...)
 }
 
-func replayDeadLetters(ctx context.Context, stdout, stderr io.Writer, c *config, o replayOptions, selection deadletters.Selection, log *slog.Logger) error {
-	config, err := c.Kafka.feed(log)
+func replayDeadLetters(ctx context.Context, stdout, stderr io.Writer, c *config.Config, o replayOptions, selection deadletters.Selection, log *slog.Logger) error {
+	config, err := c.Kafka.Feed(log)
 	if err != nil {
 		return err
 	}
 	letters := c.Kafka.Topics.DeadLetters
-	if err := c.Kafka.look(ctx, letters); err != nil {
+	if err := c.Kafka.Look(ctx, letters); err != nil {
 		return err
 	}
-	topics := c.Kafka.Topics.inputs()
+	topics := c.Kafka.Topics.Inputs()
 	for _, name := range o.topics {
 		if !slices.Contains(topics[:], name) {
 			return usageError{fmt.Errorf("--topic %q: the input topics are %s", name, strings.Join(topics[:], ", "))}
@@ -157,8 +158,8 @@ func replayDeadLetters(ctx context.Context, stdout, stderr io.Writer, c *config,
 	return printReplay(stdout, topics[:], report, o.dryRun)
 }
 
-func sendReplay(ctx context.Context, stderr io.Writer, c *config, replay *deadletters.Replay, report *deadletters.Report) (int, error) {
-	transport, err := c.Kafka.transport()
+func sendReplay(ctx context.Context, stderr io.Writer, c *config.Config, replay *deadletters.Replay, report *deadletters.Report) (int, error) {
+	transport, err := c.Kafka.Transport()
 	if err != nil {
 		return 0, err
 	}

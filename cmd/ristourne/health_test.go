@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"ristourne/cmd/internal/config"
 )
 
 func TestProbesBeforeThereIsAProcessorAndWhileItStops(t *testing.T) {
@@ -37,7 +39,7 @@ func TestProbesBeforeThereIsAProcessorAndWhileItStops(t *testing.T) {
 // and stops without a fault when it is told to.
 func TestAProcessorWithoutItsPartsWaits(t *testing.T) {
 	t.Parallel()
-	c, err := loadConfig(withoutServers(t))
+	c, err := config.Load(withoutServers(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestAProcessorWithoutItsPartsWaits(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	stopped := make(chan error, 1)
-	go func() { stopped <- runProcessor(ctx, c, newLogger(&log, logConfig{Level: "info", Format: "text"})) }()
+	go func() { stopped <- runProcessor(ctx, c, newLogger(&log, config.Log{Level: "info", Format: "text"})) }()
 	waitUntil(t, "it says what it waits for", func() bool { return strings.Contains(log.String(), "Redis is not ready, waiting") })
 	stop()
 	if err := <-stopped; err != nil {
@@ -73,7 +75,7 @@ func TestTheLogOfRedisIsForDebugging(t *testing.T) {
 	t.Parallel()
 	for level, shown := range map[string]bool{"debug": true, "info": false} {
 		var log syncBuffer
-		redisLog{newLogger(&log, logConfig{Level: level, Format: "json"})}.Printf(t.Context(), "failed to dial %s", "a:1")
+		redisLog{newLogger(&log, config.Log{Level: level, Format: "json"})}.Printf(t.Context(), "failed to dial %s", "a:1")
 		if strings.Contains(log.String(), "redis: failed to dial a:1") != shown {
 			t.Errorf("at level %s the log is %q", level, log.String())
 		}

@@ -94,7 +94,7 @@ func TestPartsThatDoNotBelongTogetherAreRefused(t *testing.T) {
 	})
 	t.Run("an emptied Redis is the same installation", func(t *testing.T) {
 		ctx := t.Context()
-		client, err := b.c.Redis.connect()
+		client, err := b.c.Redis.Connect()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestWhoComesFirstMakesTheInstallation(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	ctx := t.Context()
-	o, err := b.c.ClickHouse.options()
+	o, err := b.c.ClickHouse.Options()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestWhoComesFirstMakesTheInstallation(t *testing.T) {
 	if err := ledger.Migrate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	client, err := b.c.Redis.connect()
+	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}

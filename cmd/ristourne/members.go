@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/published"
 	"ristourne/processor/feed"
@@ -90,7 +91,7 @@ const (
 )
 
 func importMembers(ctx context.Context, stderr io.Writer, file string, o importOptions) error {
-	c, err := loadConfig(o.config)
+	c, err := config.Load(o.config)
 	if err != nil {
 		return err
 	}
@@ -106,10 +107,10 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 	if o.check || members == 0 {
 		return nil
 	}
-	if err := c.Kafka.look(ctx, c.Kafka.Topics.Facts); err != nil {
+	if err := c.Kafka.Look(ctx, c.Kafka.Topics.Facts); err != nil {
 		return err
 	}
-	transport, err := c.Kafka.transport()
+	transport, err := c.Kafka.Transport()
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func importMembers(ctx context.Context, stderr io.Writer, file string, o importO
 
 // placing puts each account into the shard where it lies, also where the topic was
 // given more partitions later. Before there is a layout, murmur2 over all of them.
-func placing(ctx context.Context, stderr io.Writer, c *config) kafka.Balancer {
+func placing(ctx context.Context, stderr io.Writer, c *config.Config) kafka.Balancer {
 	shards, err := heldShards(ctx, c)
 	if err != nil {
 		fmt.Fprintf(stderr, "Redis doesn't tell over how many shards accounts are laid out: taking all partitions of the topic (%v)\n", err)
@@ -147,10 +148,10 @@ func placing(ctx context.Context, stderr io.Writer, c *config) kafka.Balancer {
 
 // heldShards is over how many shards accounts are laid out, as Redis has it; 0:
 // nothing was decided yet.
-func heldShards(ctx context.Context, c *config) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+func heldShards(ctx context.Context, c *config.Config) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, config.LookTimeout)
 	defer cancel()
-	store, closeStore, err := c.Redis.accounts()
+	store, closeStore, err := c.Redis.Accounts()
 	if err != nil {
 		return 0, err
 	}
@@ -162,10 +163,10 @@ func heldShards(ctx context.Context, c *config) (int, error) {
 // would notice before the first purchase earns nothing. It gives the card tokens
 // that look like card numbers and are allowed. Members may be enrolled before
 // there is a catalogue; it says so.
-func knownProgramme(ctx context.Context, stderr io.Writer, c *config, programme string) ([]rules.TokenRange, error) {
+func knownProgramme(ctx context.Context, stderr io.Writer, c *config.Config, programme string) ([]rules.TokenRange, error) {
 	ctx, cancel := context.WithTimeout(ctx, catalogueGlance)
 	defer cancel()
-	client, err := c.Redis.connect()
+	client, err := c.Redis.Connect()
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -45,7 +46,7 @@ Processors must be stopped. Broken off, say it again.`,
 			if err != nil {
 				return usageError{err}
 			}
-			c, err := loadConfig(o.config)
+			c, err := config.Load(o.config)
 			if err != nil {
 				return err
 			}
@@ -88,7 +89,7 @@ type movedJSON struct {
 	DryRun   bool   `json:"dry_run"`
 }
 
-func moveShards(ctx context.Context, stdout io.Writer, c *config, o *moveOptions, since time.Time, log *slog.Logger) error {
+func moveShards(ctx context.Context, stdout io.Writer, c *config.Config, o *moveOptions, since time.Time, log *slog.Logger) error {
 	w, err := connectShards(ctx, c, everyShard, log)
 	if err != nil {
 		return err

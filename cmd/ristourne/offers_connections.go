@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor/catalog/published"
 	"ristourne/sinks/clickhouse"
 )
@@ -15,15 +16,15 @@ import (
 func offersConnections() offersDeps {
 	return offersDeps{
 		Redis: func(_ context.Context, configPath string) (redis.UniversalClient, string, error) {
-			c, err := loadConfig(configPath)
+			c, err := config.Load(configPath)
 			if err != nil {
 				return nil, "", err
 			}
-			client, err := c.Redis.connect()
+			client, err := c.Redis.Connect()
 			return client, c.Redis.Prefix, err
 		},
 		Archive: func(ctx context.Context, configPath string) (catalogueArchive, error) {
-			c, err := loadConfig(configPath)
+			c, err := config.Load(configPath)
 			if err != nil {
 				return nil, err
 			}
@@ -41,8 +42,8 @@ func offersConnections() offersDeps {
 
 // holdLedger makes sure that the ledger is of the installation whose catalogue
 // is written to both.
-func holdLedger(ctx context.Context, c *config, ledger *clickhouse.Ledger) error {
-	store, closeStore, err := c.Redis.accounts()
+func holdLedger(ctx context.Context, c *config.Config, ledger *clickhouse.Ledger) error {
+	store, closeStore, err := c.Redis.Accounts()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
@@ -29,7 +30,7 @@ func newOffsetsCommand() *cobra.Command {
 }
 
 func newOffsetsShowCommand() *cobra.Command {
-	var config, output string
+	var file, output string
 	cmd := &cobra.Command{
 		Use:   "show --config FILE",
 		Short: "Show by shard and topic what is committed, decided, booked, kept and waiting",
@@ -42,14 +43,14 @@ is refused. Records that were deleted unread are counted as waiting.`,
 		Example: "  ristourne offsets show --config ristourne.yaml",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(config)
+			c, err := config.Load(file)
 			if err != nil {
 				return err
 			}
 			return showOffsets(cmd.Context(), cmd.OutOrStdout(), c, output, warnings(cmd))
 		},
 	}
-	configFlag(cmd, &config)
+	configFlag(cmd, &file)
 	outputFlag(cmd, &output)
 	return cmd
 }
@@ -69,7 +70,7 @@ type offsetsJSON struct {
 	Unread        bool   `json:"belongs_to_no_shard"`
 }
 
-func showOffsets(ctx context.Context, stdout io.Writer, c *config, output string, log *slog.Logger) error {
+func showOffsets(ctx context.Context, stdout io.Writer, c *config.Config, output string, log *slog.Logger) error {
 	all, err := readOffsets(ctx, c, log)
 	if err != nil {
 		return err
@@ -108,12 +109,12 @@ func (o *offsetsJSON) remark() string {
 	return ""
 }
 
-func readOffsets(ctx context.Context, c *config, log *slog.Logger) (all []offsetsJSON, err error) {
-	feedConfig, err := c.Kafka.feed(log)
+func readOffsets(ctx context.Context, c *config.Config, log *slog.Logger) (all []offsetsJSON, err error) {
+	feedConfig, err := c.Kafka.Feed(log)
 	if err != nil {
 		return nil, err
 	}
-	store, closeStore, err := c.Redis.accounts()
+	store, closeStore, err := c.Redis.Accounts()
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +205,7 @@ A processor that runs beside it waits, says for whom, and reads on at the offset
 			if err := needByAndReason(o.by, o.reason); err != nil {
 				return usageError{err}
 			}
-			c, err := loadConfig(o.config)
+			c, err := config.Load(o.config)
 			if err != nil {
 				return err
 			}
@@ -227,8 +228,8 @@ A processor that runs beside it waits, says for whom, and reads on at the offset
 	return cmd
 }
 
-func skipRecords(ctx context.Context, stdout io.Writer, c *config, o skipOptions, log *slog.Logger) error {
-	inputs := c.Kafka.Topics.inputs()
+func skipRecords(ctx context.Context, stdout io.Writer, c *config.Config, o skipOptions, log *slog.Logger) error {
+	inputs := c.Kafka.Topics.Inputs()
 	topic := slices.Index(inputs[:], o.topic)
 	if topic < 0 {
 		return usageError{fmt.Errorf("--topic %q: the input topics are %v", o.topic, inputs)}

@@ -11,7 +11,7 @@ import (
 // emptyRedis forgets all that the bank's Redis holds.
 func (b *bank) emptyRedis(t *testing.T) {
 	t.Helper()
-	client, err := b.c.Redis.connect()
+	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}

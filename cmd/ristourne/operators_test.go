@@ -14,6 +14,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/segmentio/kafka-go"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -67,7 +68,7 @@ func (b *bank) waitDelivered(t *testing.T) {
 // query opens a connection to the bank's database, for as long as the test lasts.
 func (b *bank) query(t *testing.T) driver.Conn {
 	t.Helper()
-	o, err := b.c.ClickHouse.options()
+	o, err := b.c.ClickHouse.Options()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func (b *bank) number(t *testing.T, query string) (n uint64) {
 // instructed is what the topic of instructions holds, each once, in order.
 func (b *bank) instructed(t *testing.T) (told []string) {
 	t.Helper()
-	config, err := b.c.Kafka.feed(quiet())
+	config, err := b.c.Kafka.Feed(quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +377,7 @@ func TestALedgerFromABackupIsRefused(t *testing.T) {
 	b.waitForTaken(t, taken+2)
 	b.stopIdle(t)
 	told := len(b.instructed(t))
-	client, err := b.c.Redis.connect()
+	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -419,7 +420,7 @@ func TestARepairAsksBeforeItPays(t *testing.T) {
 	wantText(t, stderr, "say --pay-repairs if it is right")
 	wantText(t, b.run(t, append(approve, "--pay-repairs")...), "and told the bank to credit")
 	var err error
-	if b.c, err = loadConfig(b.config); err != nil {
+	if b.c, err = config.Load(b.config); err != nil {
 		t.Fatal(err)
 	}
 	paid := b.instructed(t)
@@ -539,7 +540,7 @@ func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
 	waitUntil(t, "/readyz answers", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
 	claims := func() int { return strings.Count(b.log.String(), `"msg":"shard claimed"`) }
 	waitUntil(t, "the shards are claimed", func() bool { return claims() >= 2*bankShards })
-	client, err := b.c.Redis.connect()
+	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -570,7 +571,7 @@ func TestASecondGroupOnTheSameShardsIsToldByName(t *testing.T) {
 	b.start(t)
 	second := &bank{config: b.variant(t, "group: "+b.c.Kafka.Group, "group: the-other-one")}
 	var err error
-	if second.c, err = loadConfig(second.config); err != nil {
+	if second.c, err = config.Load(second.config); err != nil {
 		t.Fatal(err)
 	}
 	second.start(t)

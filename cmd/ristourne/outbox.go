@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 )
 
@@ -49,7 +50,7 @@ refuses is never set aside: the ledger must have all that was decided.`,
   ristourne outbox set-aside --config ristourne.yaml --shard 3 --yes`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(configPath)
+			c, err := config.Load(configPath)
 			if err != nil {
 				return err
 			}
@@ -64,7 +65,7 @@ refuses is never set aside: the ledger must have all that was decided.`,
 	return cmd
 }
 
-func setAside(ctx context.Context, stdout io.Writer, c *config, shard int32, sure bool, log *slog.Logger) error {
+func setAside(ctx context.Context, stdout io.Writer, c *config.Config, shard int32, sure bool, log *slog.Logger) error {
 	if shard < 0 {
 		return usageError{errors.New("--shard is needed: shards are numbered from 0")}
 	}

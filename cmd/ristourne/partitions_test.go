@@ -18,7 +18,7 @@ func (b *bank) addPartitions(t *testing.T, count int, topics ...rules.Topic) {
 	t.Helper()
 	var names []string
 	for _, topic := range topics {
-		names = append(names, b.c.Kafka.Topics.inputs()[topic])
+		names = append(names, b.c.Kafka.Topics.Inputs()[topic])
 	}
 	partstest.AddPartitions(t, b.c.Kafka.Brokers, count, names...)
 }
@@ -112,7 +112,7 @@ func TestAPartitionIsAdded(t *testing.T) {
 	// Before a start, with all topics; and Redis, which held the number, is lost.
 	b.stopIdle(t)
 	b.addPartitions(t, bankShards+1, rules.TopicFacts, rules.TopicReferrals, rules.TopicResults)
-	client, err := b.c.Redis.connect()
+	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -47,7 +48,7 @@ A ledger that has lost what was booked into it is refused, with every hole named
 			if o.shard < 0 && !o.dryRun {
 				return usageError{errors.New("--shard is needed: shards are numbered from 0")}
 			}
-			c, err := loadConfig(o.config)
+			c, err := config.Load(o.config)
 			if err != nil {
 				return err
 			}
@@ -66,7 +67,7 @@ A ledger that has lost what was booked into it is refused, with every hole named
 	return cmd
 }
 
-func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32, log *slog.Logger) error {
+func rebuildShard(ctx context.Context, stdout io.Writer, c *config.Config, shard int32, log *slog.Logger) error {
 	w, err := openShards(ctx, c, shard, log)
 	if err != nil {
 		return err
@@ -84,7 +85,7 @@ func rebuildShard(ctx context.Context, stdout io.Writer, c *config, shard int32,
 }
 
 // compareShards lists what recomputing would change.
-func compareShards(ctx context.Context, stdout io.Writer, c *config, o rebuildOptions, log *slog.Logger) error {
+func compareShards(ctx context.Context, stdout io.Writer, c *config.Config, o rebuildOptions, log *slog.Logger) error {
 	w, err := openShards(ctx, c, o.shard, log)
 	if err != nil {
 		return err
@@ -139,7 +140,7 @@ const everyShard = -1
 // openedShards are what a command needs to work on shards.
 type openedShards struct {
 	*openedPorts
-	config  *config
+	config  *config.Config
 	feed    feed.Config
 	shards  int     // how many there are
 	numbers []int32 // of those that are meant
@@ -163,7 +164,7 @@ func (w *openedShards) holdSource(ctx context.Context) error {
 
 // openShards connects to everything, and holds the shard, or all of them, against
 // the topics.
-func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (*openedShards, error) {
+func openShards(ctx context.Context, c *config.Config, shard int32, log *slog.Logger) (*openedShards, error) {
 	w, err := connectShards(ctx, c, shard, log)
 	if err != nil {
 		return nil, err
@@ -176,8 +177,8 @@ func openShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (
 }
 
 // connectShards is openShards for topics that may be others than before.
-func connectShards(ctx context.Context, c *config, shard int32, log *slog.Logger) (*openedShards, error) {
-	feedConfig, err := c.Kafka.feed(log)
+func connectShards(ctx context.Context, c *config.Config, shard int32, log *slog.Logger) (*openedShards, error) {
+	feedConfig, err := c.Kafka.Feed(log)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +220,7 @@ func (w *openedShards) shard(ctx context.Context, number int32) (*processor.Shar
 }
 
 func (w *openedShards) idle(source idleSource) *processor.Shard {
-	return processor.NewShard(source, w.ports(), w.config.processorOptions(), processor.NewMetrics(prometheus.NewRegistry()), w.log)
+	return processor.NewShard(source, w.ports(), w.config.ProcessorOptions(), processor.NewMetrics(prometheus.NewRegistry()), w.log)
 }
 
 // idleSource is a shard that nobody reads: what a rebuild needs of the feed.

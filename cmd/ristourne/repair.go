@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -58,7 +59,7 @@ number. Who asked for it, when and why is kept in ClickHouse, view operator_acti
 			if err := o.check(); err != nil {
 				return usageError{err}
 			}
-			c, err := loadConfig(o.config)
+			c, err := config.Load(o.config)
 			if err != nil {
 				return err
 			}
@@ -112,7 +113,7 @@ func needByAndReason(by, reason string) error {
 	return nil
 }
 
-func repairShards(ctx context.Context, stdout io.Writer, c *config, o repairOptions, log *slog.Logger) error {
+func repairShards(ctx context.Context, stdout io.Writer, c *config.Config, o repairOptions, log *slog.Logger) error {
 	w, err := openShards(ctx, c, o.shard, log)
 	if err != nil {
 		return err
@@ -147,7 +148,7 @@ func repairShards(ctx context.Context, stdout io.Writer, c *config, o repairOpti
 // instructed streams what the topic of instructions holds.
 func (w *openedShards) instructed(ctx context.Context, each func(*rules.Instruction) error) error {
 	topic := w.config.Kafka.Topics.Instructions
-	if err := w.config.Kafka.look(ctx, topic); err != nil {
+	if err := w.config.Kafka.Look(ctx, topic); err != nil {
 		return err
 	}
 	return feed.ReadTopic(ctx, w.feed, topic, func(partition int32, r feed.Record) error {

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/processor/catalog/published"
@@ -48,7 +49,7 @@ while stopping).`,
 		Example: "  ristourne run --config ristourne.yaml",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(configPath)
+			c, err := config.Load(configPath)
 			if err != nil {
 				return err
 			}
@@ -61,7 +62,7 @@ while stopping).`,
 	return cmd
 }
 
-func newLogger(w io.Writer, c logConfig) *slog.Logger {
+func newLogger(w io.Writer, c config.Log) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		level = slog.LevelInfo // validate has refused it
@@ -75,7 +76,7 @@ func newLogger(w io.Writer, c logConfig) *slog.Logger {
 
 // runProcessor serves probes and metrics, and processes until ctx ends. Then it
 // settles what was decided; probes and metrics go on until that is done.
-func runProcessor(ctx context.Context, c *config, log *slog.Logger) error {
+func runProcessor(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -105,8 +106,8 @@ func runProcessor(ctx context.Context, c *config, log *slog.Logger) error {
 
 // process waits for every part and for a catalogue, and then takes shards until
 // ctx ends.
-func process(ctx context.Context, c *config, registry *prometheus.Registry, health *health, log *slog.Logger) error {
-	feedConfig, err := c.Kafka.feed(log)
+func process(ctx context.Context, c *config.Config, registry *prometheus.Registry, health *health, log *slog.Logger) error {
+	feedConfig, err := c.Kafka.Feed(log)
 	if err != nil {
 		return err
 	}
@@ -136,12 +137,12 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 		feedConfig.HoldSource = func(ctx context.Context, source rules.Source, shards int) error {
 			return holdSource(ctx, c, e.ledger, source, shards, log)
 		}
-		p := processor.New(e.ports(), c.processorOptions(), processor.NewMetrics(registry), log)
+		p := processor.New(e.ports(), c.ProcessorOptions(), processor.NewMetrics(registry), log)
 		registry.MustRegister(p)
 		health.watch(p, newPartsCheck(
 			part{"Redis", func(ctx context.Context) error { return e.redis.Ping(ctx).Err() }},
 			part{"ClickHouse", e.ledger.Ping},
-			part{"Kafka", func(ctx context.Context) error { return c.Kafka.look(ctx, c.Kafka.Topics.Transactions) }},
+			part{"Kafka", func(ctx context.Context) error { return c.Kafka.Look(ctx, c.Kafka.Topics.Transactions) }},
 		))
 		if err := p.Run(ctx, feedConfig); err != nil || ctx.Err() != nil {
 			return err
@@ -153,7 +154,7 @@ func process(ctx context.Context, c *config, registry *prometheus.Registry, heal
 
 // waitForRedis waits until Redis is as it must be, but not for one that refuses the
 // password.
-func waitForRedis(ctx context.Context, c *config, store *accounts.Store, log *slog.Logger) error {
+func waitForRedis(ctx context.Context, c *config.Config, store *accounts.Store, log *slog.Logger) error {
 	return waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error {
 		err := store.Check(ctx)
 		if errors.Is(err, accounts.ErrAuth) {
@@ -206,9 +207,9 @@ func (e *openedPorts) close(log *slog.Logger) {
 
 // openPorts connects to everything but the input topics. Redis and ClickHouse are
 // waited for: its tables are made or brought up to date before anything is decided.
-func openPorts(ctx context.Context, c *config, log *slog.Logger) (*openedPorts, error) {
+func openPorts(ctx context.Context, c *config.Config, log *slog.Logger) (*openedPorts, error) {
 	e := new(openedPorts)
-	client, err := c.Redis.connect()
+	client, err := c.Redis.Connect()
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +229,7 @@ func openPorts(ctx context.Context, c *config, log *slog.Logger) (*openedPorts, 
 	if err != nil {
 		return nil, errors.Join(err, client.Close(), e.ledger.Close())
 	}
-	transport, err := c.Kafka.transport()
+	transport, err := c.Kafka.Transport()
 	if err != nil {
 		return nil, errors.Join(err, client.Close(), e.ledger.Close())
 	}
@@ -241,29 +242,9 @@ func openPorts(ctx context.Context, c *config, log *slog.Logger) (*openedPorts, 
 	return e, nil
 }
 
-// accounts opens the states of accounts for a look; closeStore ends the connection.
-func (r *redisConfig) accounts() (store *accounts.Store, closeStore func() error, err error) {
-	client, err := r.connect()
-	if err != nil {
-		return nil, nil, err
-	}
-	if store, err = accounts.New(client, r.Prefix); err != nil {
-		return nil, nil, errors.Join(err, client.Close())
-	}
-	return store, client.Close, nil
-}
-
-func (r *redisConfig) connect() (redis.UniversalClient, error) {
-	o, err := r.options()
-	if err != nil {
-		return nil, err
-	}
-	return accounts.Connect(o), nil
-}
-
 // openLedger waits for ClickHouse and migrates its tables.
-func openLedger(ctx context.Context, c *config, log *slog.Logger) (*clickhouse.Ledger, error) {
-	o, err := c.ClickHouse.options()
+func openLedger(ctx context.Context, c *config.Config, log *slog.Logger) (*clickhouse.Ledger, error) {
+	o, err := c.ClickHouse.Options()
 	if err != nil {
 		return nil, err
 	}
@@ -280,9 +261,9 @@ func openLedger(ctx context.Context, c *config, log *slog.Logger) (*clickhouse.L
 
 // holdInstallation refuses a Redis, a database and a key that don't belong
 // together, before anything is read or written.
-func holdInstallation(ctx context.Context, c *config, store *accounts.Store, ledger *clickhouse.Ledger, log *slog.Logger) (of rules.Installation, err error) {
+func holdInstallation(ctx context.Context, c *config.Config, store *accounts.Store, ledger *clickhouse.Ledger, log *slog.Logger) (of rules.Installation, err error) {
 	err = waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() (err error) {
-		of, err = processor.HoldInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.reveal()))
+		of, err = processor.HoldInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.Reveal()))
 		if errors.Is(err, processor.ErrOtherInstallation) {
 			return backoff.Permanent(err) // no waiting mends it
 		}
@@ -295,7 +276,7 @@ func holdInstallation(ctx context.Context, c *config, store *accounts.Store, led
 }
 
 // holdSource refuses topics, or a cluster, that the known offsets are not of.
-func holdSource(ctx context.Context, c *config, ledger *clickhouse.Ledger, source rules.Source, shards int, log *slog.Logger) error {
+func holdSource(ctx context.Context, c *config.Config, ledger *clickhouse.Ledger, source rules.Source, shards int, log *slog.Logger) error {
 	return waitFor(ctx, c, log, "ClickHouse", c.ClickHouse.Addresses, func() error {
 		err := ledger.HoldSource(ctx, shards, source)
 		if errors.Is(err, clickhouse.ErrOtherSource) {
@@ -307,7 +288,7 @@ func holdSource(ctx context.Context, c *config, ledger *clickhouse.Ledger, sourc
 }
 
 // waitFor tries until a part is as it must be, and says what it waits for.
-func waitFor(ctx context.Context, c *config, log *slog.Logger, part string, addresses []string, try func() error) error {
+func waitFor(ctx context.Context, c *config.Config, log *slog.Logger, part string, addresses []string, try func() error) error {
 	pause := backoff.NewExponentialBackOff()
 	pause.MaxInterval = c.Processor.RetryMax
 	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, try() },

@@ -18,6 +18,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
@@ -69,7 +70,7 @@ const bankShards = 2
 type bank struct {
 	config string // file
 	text   string // of it
-	c      *config
+	c      *config.Config
 	// createTopics makes more topics on the bank's broker.
 	createTopics func(ctx context.Context, partitions int, topics ...string) error
 	store        *accounts.Store
@@ -107,10 +108,10 @@ log: {format: json}
 `, append(append([]any{broker.Brokers[0], partstest.Unique(t, "group")}, topics...), redis.Addr, server.Addr, database, server.User, writeFile(t, "clickhouse.secret", "%s", server.Password))...)
 	b.config = writeConfig(t, b.text)
 	var err error
-	if b.c, err = loadConfig(b.config); err != nil {
+	if b.c, err = config.Load(b.config); err != nil {
 		t.Fatal(err)
 	}
-	client, err := b.c.Redis.connect()
+	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func (b *bank) send(t *testing.T, topic rules.Topic, key string, values ...strin
 
 func (b *bank) sendMessages(t *testing.T, topic rules.Topic, messages ...kafka.Message) {
 	t.Helper()
-	name := b.c.Kafka.Topics.inputs()[topic]
+	name := b.c.Kafka.Topics.Inputs()[topic]
 	transport := &kafka.Transport{} // the shared one may not know the topic yet
 	defer transport.CloseIdleConnections()
 	writer := &kafka.Writer{
@@ -479,7 +480,7 @@ func (b *bank) checkDrain(t *testing.T, sent int64) {
 	if err := <-b.stopped; err != nil {
 		t.Errorf("the stopped processor gives %v", err)
 	}
-	config, err := b.c.Kafka.feed(quiet())
+	config, err := b.c.Kafka.Feed(quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor/feed"
 	"ristourne/rules"
 	"ristourne/sinks/credits"
@@ -57,7 +58,7 @@ func (b *bank) createNarrowTopic(t *testing.T, bytes int) {
 		t.Fatal(err)
 	}
 	b.config = b.variant(t, "instructions: "+b.c.Kafka.Topics.Instructions, "instructions: "+name)
-	if b.c, err = loadConfig(b.config); err != nil {
+	if b.c, err = config.Load(b.config); err != nil {
 		t.Fatal(err)
 	}
 }

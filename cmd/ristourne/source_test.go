@@ -25,7 +25,7 @@ func TestNewTopicsUnderTheSameNamesAreRefused(t *testing.T) {
 		b.log.reset()
 	}
 
-	name := b.c.Kafka.Topics.inputs()[rules.TopicTransactions]
+	name := b.c.Kafka.Topics.Inputs()[rules.TopicTransactions]
 	b.makeAnew(t, name)
 	for _, arguments := range [][]string{{"run"}, {"rebuild", "--shard", "0"}} {
 		wantRefused(t, "topic "+name+" was deleted and made anew", append(arguments, "--config", b.config)...)
@@ -62,12 +62,12 @@ func TestAMoveKeepsStatesAndLeavesNothingOut(t *testing.T) {
 	b := newWorkedBank(t)
 	wantText(t, b.run(t, "move", "--by", "ada", "--reason", "none"), "nothing has moved")
 	given, booked := b.instructed(t), b.summary(t)
-	client, err := b.c.Redis.connect()
+	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	topics := b.c.Kafka.Topics.inputs()
+	topics := b.c.Kafka.Topics.Inputs()
 	b.makeAnew(t, topics[rules.TopicFacts], topics[rules.TopicReferrals], topics[rules.TopicTransactions])
 	before := partstest.DumpRedis(t, client)
 	wantRefused(t, "Where records come in these from now on, say so: `ristourne move`", "run", "--config", b.config)

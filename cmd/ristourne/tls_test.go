@@ -21,6 +21,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor/feed"
 )
 
@@ -128,16 +129,16 @@ privacy: {account_ref_key: {env: GOOD_SECRET}}
 func TestTLSReachesEveryClient(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	c, err := loadConfig(a.secured(t, "broker:9093", "redis:6380"))
+	c, err := config.Load(a.secured(t, "broker:9093", "redis:6380"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	authorities := x509.NewCertPool()
 	authorities.AddCert(a.certificate)
-	feedConfig, err1 := c.Kafka.feed(quiet())
-	transport, err2 := c.Kafka.transport()
-	redis, err3 := c.Redis.options()
-	ledger, err4 := c.ClickHouse.options()
+	feedConfig, err1 := c.Kafka.Feed(quiet())
+	transport, err2 := c.Kafka.Transport()
+	redis, err3 := c.Redis.Options()
+	ledger, err4 := c.ClickHouse.Options()
 	for _, err := range []error{err1, err2, err3, err4} {
 		if err != nil {
 			t.Fatal(err)
@@ -168,7 +169,7 @@ func TestTLSReachesEveryClient(t *testing.T) {
 	if redis.Password != goodSecret || redis.Username != "ristourne" || ledger.Password != goodSecret {
 		t.Error("a password did not reach its client")
 	}
-	if c, err := (tlsConfig{ServerName: "x"}).client(); c != nil || err != nil {
+	if c, err := (config.TLS{ServerName: "x"}).Client(); c != nil || err != nil {
 		t.Errorf("TLS that is off gives %v, %v", c, err)
 	}
 }
@@ -177,18 +178,18 @@ func TestTLSReachesEveryClient(t *testing.T) {
 // without effect.
 func TestEveryKeyOfRedisAndClickHouseReachesItsClient(t *testing.T) {
 	t.Parallel()
-	r := redisConfig{Addresses: []string{"a:1"}, Cluster: true, SentinelMaster: "m", SentinelUsername: "su", Username: "u"}
-	r.Password, _ = newSecret("p", "test")
-	r.SentinelPassword, _ = newSecret("sp", "test")
-	got, err := r.options()
+	r := config.Redis{Addresses: []string{"a:1"}, Cluster: true, SentinelMaster: "m", SentinelUsername: "su", Username: "u"}
+	r.Password, _ = config.NewSecret("p", "test")
+	r.SentinelPassword, _ = config.NewSecret("sp", "test")
+	got, err := r.Options()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if text := fmt.Sprintf("%+v", got); !strings.Contains(text, "Addrs:[a:1] MasterName:m Cluster:true Username:u Password:p SentinelUsername:su SentinelPassword:sp") {
 		t.Errorf("options of Redis: %s", text)
 	}
-	c := clickhouseConfig{Addresses: []string{"a:1"}, Database: "d", User: "u", Cluster: "c", InsertQuorum: 2}
-	o, err := c.options()
+	c := config.ClickHouse{Addresses: []string{"a:1"}, Database: "d", User: "u", Cluster: "c", InsertQuorum: 2}
+	o, err := c.Options()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,22 +245,22 @@ func TestKafkaOverTLSWithSASL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := a.secured(t, "127.0.0.1:"+port, nobody)
-	if _, stderr, code := command(t, "", importLine(config, membersDir+"/good.csv", "--at", "2026-02-01T00:00:00Z")...); code != 0 {
+	at := a.secured(t, "127.0.0.1:"+port, nobody)
+	if _, stderr, code := command(t, "", importLine(at, membersDir+"/good.csv", "--at", "2026-02-01T00:00:00Z")...); code != 0 {
 		t.Fatalf("members import exits %d: %s", code, stderr)
 	}
-	c, err := loadConfig(config)
+	c, err := config.Load(at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reading, err := c.Kafka.feed(quiet())
+	reading, err := c.Kafka.Feed(quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if facts := factsIn(t, reading, c.Kafka.Topics.Facts); len(facts) != 4 {
 		t.Errorf("%d facts were written, want 4", len(facts))
 	}
-	if stdout, stderr, code := command(t, "", "deadletters", "list", "--config", config); code != 0 || strings.Count(stdout, "\n") != 1 {
+	if stdout, stderr, code := command(t, "", "deadletters", "list", "--config", at); code != 0 || strings.Count(stdout, "\n") != 1 {
 		t.Errorf("deadletters list exits %d: %s%s", code, stdout, stderr)
 	}
 	if shards, err := feed.Partitions(t.Context(), reading); shards != 2 || err != nil {

@@ -58,7 +58,7 @@ const (
 // their own.
 func (b *bank) wantShown(t *testing.T, command, printed string, volatile ...string) {
 	t.Helper()
-	inputs := b.c.Kafka.Topics.inputs()
+	inputs := b.c.Kafka.Topics.Inputs()
 	defaults := [rules.NumTopics]string{
 		rules.TopicFacts: "programme.facts", rules.TopicReferrals: "programme.referrals",
 		rules.TopicResults: "credit.results", rules.TopicTransactions: "card.transactions",

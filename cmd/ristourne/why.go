@@ -10,10 +10,10 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"ristourne/cmd/internal/config"
 	"ristourne/processor"
 	"ristourne/processor/catalog/published"
 	"ristourne/processor/replay"
@@ -46,7 +46,7 @@ account are told.`,
 			if len(given) == 0 && o.account == "" {
 				return usageError{errors.New("name a transaction, or an account with --account")}
 			}
-			c, err := loadConfig(o.config)
+			c, err := config.Load(o.config)
 			if err != nil {
 				return err
 			}
@@ -62,10 +62,10 @@ account are told.`,
 // warnings is the log of a command that is there for its output: it says what
 // the command waits for.
 func warnings(cmd *cobra.Command) *slog.Logger {
-	return newLogger(cmd.ErrOrStderr(), logConfig{Level: "warn", Format: "text"})
+	return newLogger(cmd.ErrOrStderr(), config.Log{Level: "warn", Format: "text"})
 }
 
-func tellWhy(ctx context.Context, stdout io.Writer, c *config, o whyOptions, given []string, log *slog.Logger) error {
+func tellWhy(ctx context.Context, stdout io.Writer, c *config.Config, o whyOptions, given []string, log *slog.Logger) error {
 	snapshot, err := catalogueNow(ctx, c, log)
 	if err != nil {
 		return err
@@ -95,14 +95,10 @@ func tellWhy(ctx context.Context, stdout io.Writer, c *config, o whyOptions, giv
 	return nil
 }
 
-// lookTimeout is how long a command that only looks waits for the first answer
-// of a server.
-const lookTimeout = 15 * time.Second
-
 // lookIntoLedger opens ClickHouse for reading: it neither makes tables nor waits
 // until there are any.
-func lookIntoLedger(ctx context.Context, c *config) (*clickhouse.Ledger, error) {
-	o, err := c.ClickHouse.options()
+func lookIntoLedger(ctx context.Context, c *config.Config) (*clickhouse.Ledger, error) {
+	o, err := c.ClickHouse.Options()
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +106,7 @@ func lookIntoLedger(ctx context.Context, c *config) (*clickhouse.Ledger, error) 
 	if err != nil {
 		return nil, err
 	}
-	asking, cancel := context.WithTimeout(ctx, lookTimeout)
+	asking, cancel := context.WithTimeout(ctx, config.LookTimeout)
 	defer cancel()
 	if err := ledger.Ping(asking); err != nil {
 		return nil, errors.Join(err, ledger.Close())
@@ -122,23 +118,23 @@ func lookIntoLedger(ctx context.Context, c *config) (*clickhouse.Ledger, error) 
 }
 
 // checkInstallation refuses to tell of one bank's ledger by another's catalogue.
-func checkInstallation(ctx context.Context, c *config, ledger *clickhouse.Ledger) error {
-	store, closeStore, err := c.Redis.accounts()
+func checkInstallation(ctx context.Context, c *config.Config, ledger *clickhouse.Ledger) error {
+	store, closeStore, err := c.Redis.Accounts()
 	if err != nil {
 		return err
 	}
 	defer closeStore()
-	return processor.CheckInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.reveal()))
+	return processor.CheckInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.Reveal()))
 }
 
 // catalogueNow is the newest catalogue in Redis.
-func catalogueNow(ctx context.Context, c *config, log *slog.Logger) (*engine.Snapshot, error) {
-	client, err := c.Redis.connect()
+func catalogueNow(ctx context.Context, c *config.Config, log *slog.Logger) (*engine.Snapshot, error) {
+	client, err := c.Redis.Connect()
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, config.LookTimeout)
 	defer cancel()
 	// A watcher waits until there is a catalogue; this says that there is none.
 	if _, _, err := published.Entries(ctx, client, c.Redis.Prefix); err != nil {

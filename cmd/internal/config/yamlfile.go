@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -18,50 +18,50 @@ import (
 	"ristourne/processor/sourcefile"
 )
 
-// yamlFile is a configuration file with the place of each key, and every fault
+// File is a configuration file with the place of each key, and every fault
 // found so far: a person mends them in one go.
-type yamlFile struct {
+type File struct {
 	path   string
 	places map[string]*yaml.Node // by dotted key
 	unread map[string]bool       // keys whose value is none, so that nothing more can be said of it
-	faults []sourcefile.Fault
+	Faults []sourcefile.Fault
 }
 
 // decodeYAML reads text into the struct that into points to. Keys that the
 // struct does not have, keys given twice and values of another type are faults.
-func decodeYAML(path string, text []byte, into any) *yamlFile {
-	f := &yamlFile{path: path, places: make(map[string]*yaml.Node), unread: make(map[string]bool)}
+func decodeYAML(path string, text []byte, into any) *File {
+	f := &File{path: path, places: make(map[string]*yaml.Node), unread: make(map[string]bool)}
 	lines := &sourcefile.LineReader{Rest: text}
 	decoder := yaml.NewDecoder(lines)
 	var document, another yaml.Node
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		f.faults, f.unread[""] = append(f.faults, sourcefile.Fault{Line: max(lines.Line, 1), Column: 1, Message: sourcefile.YAMLProblem(err)}), true
+		f.Faults, f.unread[""] = append(f.Faults, sourcefile.Fault{Line: max(lines.Line, 1), Column: 1, Message: sourcefile.YAMLProblem(err)}), true
 		return f
 	}
 	if len(document.Content) > 0 {
 		f.decode("", document.Content[0], reflect.ValueOf(into).Elem())
 	}
 	if err := decoder.Decode(&another); !errors.Is(err, io.EOF) {
-		f.faults = append(f.faults, sourcefile.Fault{Line: max(another.Line, 1), Column: max(another.Column, 1), Message: "a second document (after ---): one file is one configuration"})
+		f.Faults = append(f.Faults, sourcefile.Fault{Line: max(another.Line, 1), Column: max(another.Column, 1), Message: "a second document (after ---): one file is one configuration"})
 	}
 	return f
 }
 
 // cannotRead is the fault of a value of the wrong kind.
-func (f *yamlFile) cannotRead(key, format string, args ...any) {
+func (f *File) cannotRead(key, format string, args ...any) {
 	f.fault(key, format, args...)
 	f.unread[key] = true
 }
 
 // need reports a fault of the key unless ok.
-func (f *yamlFile) need(ok bool, key, format string, args ...any) {
+func (f *File) need(ok bool, key, format string, args ...any) {
 	if !ok && !f.unread[key] {
 		f.fault(key, format, args...)
 	}
 }
 
 // needAddresses wants at least one host:port.
-func (f *yamlFile) needAddresses(key string, addresses []string, such string) {
+func (f *File) needAddresses(key string, addresses []string, such string) {
 	f.need(len(addresses) > 0, key, "none given: name at least one host:port, such as %s", such)
 	for i, address := range addresses {
 		host, port, err := net.SplitHostPort(address)
@@ -71,10 +71,10 @@ func (f *yamlFile) needAddresses(key string, addresses []string, such string) {
 	}
 }
 
-func (f *yamlFile) fault(key, format string, args ...any) { f.faultAt(key, key, format, args...) }
+func (f *File) fault(key, format string, args ...any) { f.faultAt(key, key, format, args...) }
 
 // faultAt reports a fault of the key at another place, such as an item of it.
-func (f *yamlFile) faultAt(place, key, format string, args ...any) {
+func (f *File) faultAt(place, key, format string, args ...any) {
 	fault := sourcefile.Fault{Line: 1, Column: 1, Message: strings.TrimPrefix(key+": ", ": ") + fmt.Sprintf(format, args...)}
 	// A key that is missing is reported where its nearest parent stands.
 	for at := place; at != ""; at = at[:max(0, strings.LastIndexByte(at, '.'))] {
@@ -83,24 +83,24 @@ func (f *yamlFile) faultAt(place, key, format string, args ...any) {
 			break
 		}
 	}
-	f.faults = append(f.faults, fault)
+	f.Faults = append(f.Faults, fault)
 }
 
-// err joins the faults in the order of the file.
-func (f *yamlFile) err() error {
+// Err joins the faults in the order of the file.
+func (f *File) Err() error {
 	// Of one place in the order in which they were found: what is needed first, first.
-	slices.SortStableFunc(f.faults, func(a, b sourcefile.Fault) int {
+	slices.SortStableFunc(f.Faults, func(a, b sourcefile.Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	errs := make([]error, len(f.faults))
-	for i, fault := range f.faults {
+	errs := make([]error, len(f.Faults))
+	for i, fault := range f.Faults {
 		fault.File = f.path
 		errs[i] = errors.New(fault.String())
 	}
 	return errors.Join(errs...)
 }
 
-func (f *yamlFile) decode(key string, node *yaml.Node, into reflect.Value) {
+func (f *File) decode(key string, node *yaml.Node, into reflect.Value) {
 	f.places[key] = node
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
@@ -114,7 +114,7 @@ func (f *yamlFile) decode(key string, node *yaml.Node, into reflect.Value) {
 		}
 	}
 	switch target := into.Addr().Interface().(type) {
-	case *secret:
+	case *Secret:
 		f.decodeSecret(key, node, target)
 	case *time.Duration:
 		d, err := time.ParseDuration(node.Value)
@@ -148,7 +148,7 @@ func kindInWords(v reflect.Value) string {
 	return "a text"
 }
 
-func (f *yamlFile) decodeStruct(key string, node *yaml.Node, into reflect.Value) {
+func (f *File) decodeStruct(key string, node *yaml.Node, into reflect.Value) {
 	if node.Kind != yaml.MappingNode {
 		f.cannotRead(key, "must hold keys: %s", strings.Join(yamlKeys(into.Type()), ", "))
 		return
@@ -174,8 +174,8 @@ func (f *yamlFile) decodeStruct(key string, node *yaml.Node, into reflect.Value)
 
 // decodeSecret takes the secret from where the file says. Nothing that stands
 // here is told: it may be the secret itself.
-func (f *yamlFile) decodeSecret(key string, node *yaml.Node, into *secret) {
-	*into = secret{source: "nowhere"} // one fault is enough: it is not missing
+func (f *File) decodeSecret(key string, node *yaml.Node, into *Secret) {
+	*into = Secret{source: "nowhere"} // one fault is enough: it is not missing
 	if node.Kind != yaml.MappingNode || len(node.Content) != 2 || node.Content[1].Kind != yaml.ScalarNode || node.Content[1].Value == "" {
 		f.fault(key, "secrets don't stand in the configuration: say {file: PATH} or {env: NAME}")
 		return

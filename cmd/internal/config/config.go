@@ -1,4 +1,7 @@
-package main
+// Package config is the configuration of the programs that touch a bank's
+// servers: one file, read with the place of each key, so that all its faults are
+// told at once, and secrets that no print of it shows.
+package config
 
 import (
 	"context"
@@ -15,6 +18,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
@@ -29,29 +33,31 @@ import (
 	"ristourne/sinks/clickhouse"
 )
 
-// config is the whole configuration of every command that touches a server. It
+// Config is the whole configuration of every command that touches a server. It
 // can be printed: secrets show where they came from.
-type config struct {
-	Kafka      kafkaConfig      `yaml:"kafka"`
-	Redis      redisConfig      `yaml:"redis"`
-	ClickHouse clickhouseConfig `yaml:"clickhouse"`
-	Privacy    privacyConfig    `yaml:"privacy"`
-	Processor  processorConfig  `yaml:"processor"`
-	HTTP       httpConfig       `yaml:"http"`
-	Log        logConfig        `yaml:"log"`
+type Config struct {
+	Kafka      Kafka      `yaml:"kafka"`
+	Redis      Redis      `yaml:"redis"`
+	ClickHouse ClickHouse `yaml:"clickhouse"`
+	Privacy    Privacy    `yaml:"privacy"`
+	Processor  Processor  `yaml:"processor"`
+	HTTP       HTTP       `yaml:"http"`
+	Log        Log        `yaml:"log"`
 }
 
-type kafkaConfig struct {
+// Kafka is how the brokers are reached, and which topics are whose.
+type Kafka struct {
 	Brokers        []string      `yaml:"brokers"`         // host:port of some brokers; the others are found through them
 	Group          string        `yaml:"group"`           // consumer group: processors that share the shards have the same one
 	ClientID       string        `yaml:"client_id"`       // shown in the brokers' logs and quotas
 	SessionTimeout time.Duration `yaml:"session_timeout"` // a processor that is silent for so long loses its shards, 500ms to 10m
-	Topics         topicsConfig  `yaml:"topics"`
-	TLS            tlsConfig     `yaml:"tls"`
-	SASL           saslConfig    `yaml:"sasl"`
+	Topics         Topics        `yaml:"topics"`
+	TLS            TLS           `yaml:"tls"`
+	SASL           SASL          `yaml:"sasl"`
 }
 
-type topicsConfig struct {
+// Topics are the names of the topics.
+type Topics struct {
 	Facts        string `yaml:"facts"`
 	Referrals    string `yaml:"referrals"`
 	Results      string `yaml:"results"`
@@ -60,7 +66,8 @@ type topicsConfig struct {
 	DeadLetters  string `yaml:"dead_letters"`
 }
 
-type tlsConfig struct {
+// TLS is how a connection is encrypted.
+type TLS struct {
 	Enabled    bool   `yaml:"enabled"`
 	CAFile     string `yaml:"ca_file"`   // PEM; empty: the system's authorities
 	CertFile   string `yaml:"cert_file"` // PEM; with key_file, the client's own certificate
@@ -68,39 +75,44 @@ type tlsConfig struct {
 	ServerName string `yaml:"server_name"` // name in the server's certificate, where it is not the address
 }
 
-type saslConfig struct {
+// SASL is how a client signs in.
+type SASL struct {
 	Mechanism string `yaml:"mechanism"` // plain, scram-sha-256 or scram-sha-512; empty: none
 	Username  string `yaml:"username"`
-	Password  secret `yaml:"password"`
+	Password  Secret `yaml:"password"`
 }
 
-type redisConfig struct {
-	Addresses        []string  `yaml:"addresses"` // one: a server; several: a cluster, or sentinels where sentinel_master is given
-	Cluster          bool      `yaml:"cluster"`   // the one address is that of a cluster
-	SentinelMaster   string    `yaml:"sentinel_master"`
-	SentinelUsername string    `yaml:"sentinel_username"`
-	SentinelPassword secret    `yaml:"sentinel_password"`
-	Username         string    `yaml:"username"`
-	Password         secret    `yaml:"password"`
-	TLS              tlsConfig `yaml:"tls"`
-	Prefix           string    `yaml:"prefix"` // of every key, so that several systems can share a server
+// Redis is where account states and the catalogue are kept.
+type Redis struct {
+	Addresses        []string `yaml:"addresses"` // one: a server; several: a cluster, or sentinels where sentinel_master is given
+	Cluster          bool     `yaml:"cluster"`   // the one address is that of a cluster
+	SentinelMaster   string   `yaml:"sentinel_master"`
+	SentinelUsername string   `yaml:"sentinel_username"`
+	SentinelPassword Secret   `yaml:"sentinel_password"`
+	Username         string   `yaml:"username"`
+	Password         Secret   `yaml:"password"`
+	TLS              TLS      `yaml:"tls"`
+	Prefix           string   `yaml:"prefix"` // of every key, so that several systems can share a server
 }
 
-type clickhouseConfig struct {
-	Addresses    []string  `yaml:"addresses"` // host:port of the native protocol
-	Database     string    `yaml:"database"`
-	User         string    `yaml:"user"`
-	Password     secret    `yaml:"password"`
-	TLS          tlsConfig `yaml:"tls"`
-	Cluster      string    `yaml:"cluster"`       // name of the ClickHouse cluster on which tables are replicated; empty: one node
-	InsertQuorum int       `yaml:"insert_quorum"` // replicas that must have a row before it is acknowledged; 0: a majority
+// ClickHouse is where the ledger is.
+type ClickHouse struct {
+	Addresses    []string `yaml:"addresses"` // host:port of the native protocol
+	Database     string   `yaml:"database"`
+	User         string   `yaml:"user"`
+	Password     Secret   `yaml:"password"`
+	TLS          TLS      `yaml:"tls"`
+	Cluster      string   `yaml:"cluster"`       // name of the ClickHouse cluster on which tables are replicated; empty: one node
+	InsertQuorum int      `yaml:"insert_quorum"` // replicas that must have a row before it is acknowledged; 0: a majority
 }
 
-type privacyConfig struct {
-	AccountRefKey secret `yaml:"account_ref_key"` // secret of at least 32 bytes under which account references are derived; never change it
+// Privacy is what keeps ids apart from the ledger.
+type Privacy struct {
+	AccountRefKey Secret `yaml:"account_ref_key"` // secret of at least 32 bytes under which account references are derived; never change it
 }
 
-type processorConfig struct {
+// Processor is how the stream is run.
+type Processor struct {
 	MaxAccounts    int           `yaml:"max_accounts"`    // accounts of one Redis script, 1 to 2000
 	MaxAhead       int           `yaml:"max_ahead"`       // batches decided but not settled, 1 to 64
 	CommitInterval time.Duration `yaml:"commit_interval"` // how long offsets of records that changed nothing wait, 10ms to 1m
@@ -109,69 +121,71 @@ type processorConfig struct {
 	StallAfter     time.Duration `yaml:"stall_after"`     // /readyz fails when a shard has not moved for so long, 30s to 1h; /livez when a call has not come back for five times that
 }
 
-type httpConfig struct {
+// HTTP is where metrics and probes are served.
+type HTTP struct {
 	Listen string `yaml:"listen"` // address of /metrics, /livez and /readyz
 }
 
-type logConfig struct {
+// Log is what is logged, and how.
+type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn or error
 	Format string `yaml:"format"` // text or json
 }
 
-func defaultConfig() *config {
+func Default() *Config {
 	o := processor.DefaultOptions()
-	return &config{
-		Kafka: kafkaConfig{
+	return &Config{
+		Kafka: Kafka{
 			Group: "ristourne", ClientID: "ristourne", SessionTimeout: 30 * time.Second,
-			Topics: topicsConfig{
+			Topics: Topics{
 				Facts: "programme.facts", Referrals: "programme.referrals", Results: "credit.results",
 				Transactions: "card.transactions", Instructions: "credit.instructions", DeadLetters: "ristourne.dead-letters",
 			},
 		},
-		Redis:      redisConfig{Prefix: "rst"},
-		ClickHouse: clickhouseConfig{Database: "ristourne", User: "default"},
-		Processor: processorConfig{
+		Redis:      Redis{Prefix: "rst"},
+		ClickHouse: ClickHouse{Database: "ristourne", User: "default"},
+		Processor: Processor{
 			MaxAccounts: o.MaxAccounts, MaxAhead: o.MaxAhead, CommitInterval: o.CommitInterval,
 			RetryMax: o.RetryMax, DrainTimeout: o.DrainTimeout, StallAfter: 2 * time.Minute,
 		},
-		HTTP: httpConfig{Listen: "127.0.0.1:9600"},
-		Log:  logConfig{Level: "info", Format: "text"},
+		HTTP: HTTP{Listen: "127.0.0.1:9600"},
+		Log:  Log{Level: "info", Format: "text"},
 	}
 }
 
-// maxConfigBytes bounds the file: one that is larger is no configuration.
-const maxConfigBytes = 1 << 20
+// MaxBytes bounds the file: one that is larger is no configuration.
+const MaxBytes = 1 << 20
 
-// loadConfig reads and checks a configuration. The error joins every fault,
+// Load reads and checks a configuration. The error joins every fault,
 // each with its place.
-func loadConfig(path string) (*config, error) {
-	c, file, err := readConfig(path)
+func Load(path string) (*Config, error) {
+	c, file, err := Read(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := file.err(); err != nil {
-		return nil, fmt.Errorf("%s in the configuration:\n%w", offer.Counted(len(file.faults), "fault"), err)
+	if err := file.Err(); err != nil {
+		return nil, fmt.Errorf("%s in the configuration:\n%w", offer.Counted(len(file.Faults), "fault"), err)
 	}
 	return c, nil
 }
 
-// readConfig finds the faults, and where they stand.
-func readConfig(path string) (*config, *yamlFile, error) {
+// Read finds the faults, and where they stand.
+func Read(path string) (*Config, *File, error) {
 	in, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the configuration: %w", err)
 	}
 	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, maxConfigBytes+1))
+	text, err := io.ReadAll(io.LimitReader(in, MaxBytes+1))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	if len(text) > maxConfigBytes {
-		return nil, nil, fmt.Errorf("read the configuration: %s has more than %d bytes", path, maxConfigBytes)
+	if len(text) > MaxBytes {
+		return nil, nil, fmt.Errorf("read the configuration: %s has more than %d bytes", path, MaxBytes)
 	}
-	c := defaultConfig()
+	c := Default()
 	file := decodeYAML(path, text, c)
-	for _, t := range []*tlsConfig{&c.Kafka.TLS, &c.Redis.TLS, &c.ClickHouse.TLS} {
+	for _, t := range []*TLS{&c.Kafka.TLS, &c.Redis.TLS, &c.ClickHouse.TLS} {
 		t.resolve(filepath.Dir(path))
 	}
 	if !file.unread[""] {
@@ -181,14 +195,14 @@ func readConfig(path string) (*config, *yamlFile, error) {
 }
 
 // validate reports to file, which knows where each key stands.
-func (c *config) validate(file *yamlFile) {
+func (c *Config) validate(file *File) {
 	c.Kafka.validate(file)
 	c.Redis.validate(file)
 	c.ClickHouse.validate(file)
 	file.need(c.Privacy.AccountRefKey.given(), "privacy.account_ref_key", "missing: {file: PATH} or {env: NAME} of at least 32 random bytes (openssl rand -hex 32)")
-	if key := c.Privacy.AccountRefKey.reveal(); key != "" {
-		file.need(len(key) >= minAccountRefKey, "privacy.account_ref_key",
-			"shorter than %d bytes: account references could be guessed; make one with openssl rand -hex 32", minAccountRefKey)
+	if key := c.Privacy.AccountRefKey.Reveal(); key != "" {
+		file.need(len(key) >= MinAccountRefKey, "privacy.account_ref_key",
+			"shorter than %d bytes: account references could be guessed; make one with openssl rand -hex 32", MinAccountRefKey)
 	}
 	c.Processor.validate(file)
 	file.need(listens(c.HTTP.Listen), "http.listen", "%q is no address to listen on: write such as 127.0.0.1:9600 or :9600", c.HTTP.Listen)
@@ -197,14 +211,14 @@ func (c *config) validate(file *yamlFile) {
 	file.need(c.Log.Format == "text" || c.Log.Format == "json", "log.format", "unknown format %q: text or json", c.Log.Format)
 }
 
-// minAccountRefKey is the least length of the secret under which account
+// MinAccountRefKey is the least length of the secret under which account
 // references are derived, in bytes.
-const minAccountRefKey = 32
+const MinAccountRefKey = 32
 
 // topicName is what Kafka allows.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-func (k *kafkaConfig) validate(file *yamlFile) {
+func (k *Kafka) validate(file *File) {
 	file.needAddresses("kafka.brokers", k.Brokers, "localhost:9092")
 	file.need(k.Group != "", "kafka.group", "empty: processors that share the shards need the same group")
 	file.need(k.SessionTimeout >= 500*time.Millisecond && k.SessionTimeout <= 10*time.Minute, "kafka.session_timeout",
@@ -237,7 +251,7 @@ func (k *kafkaConfig) validate(file *yamlFile) {
 // redisPrefix is what keys may begin with.
 var redisPrefix = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
 
-func (r *redisConfig) validate(file *yamlFile) {
+func (r *Redis) validate(file *File) {
 	file.needAddresses("redis.addresses", r.Addresses, "localhost:6379")
 	file.need(redisPrefix.MatchString(r.Prefix), "redis.prefix", "%q: 1 to 64 of a-z A-Z 0-9 . _ : - (a brace would decide the cluster's slot)", r.Prefix)
 	file.need(!r.Cluster || r.SentinelMaster == "", "redis.cluster", "true, and there is a sentinel_master: it is one or the other")
@@ -249,7 +263,7 @@ func (r *redisConfig) validate(file *yamlFile) {
 // identifier is what a name in ClickHouse may be, so that no SQL quotes it.
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
-func (c *clickhouseConfig) validate(file *yamlFile) {
+func (c *ClickHouse) validate(file *File) {
 	file.needAddresses("clickhouse.addresses", c.Addresses, "localhost:9000")
 	const names = "%q: letters, digits and _, not beginning with a digit"
 	file.need(identifier.MatchString(c.Database), "clickhouse.database", names, c.Database)
@@ -260,11 +274,11 @@ func (c *clickhouseConfig) validate(file *yamlFile) {
 	c.TLS.validate(file, "clickhouse.tls")
 }
 
-func (t tlsConfig) validate(file *yamlFile, key string) {
+func (t TLS) validate(file *File, key string) {
 	file.need((t.CertFile == "") == (t.KeyFile == ""), key, "cert_file and key_file go together")
-	file.need(t.Enabled || t == tlsConfig{}, key, "has settings and is not enabled: say enabled: true, or take them out")
+	file.need(t.Enabled || t == TLS{}, key, "has settings and is not enabled: say enabled: true, or take them out")
 	if t.Enabled {
-		_, err := t.client()
+		_, err := t.Client()
 		file.need(err == nil, key, "%v", err)
 	}
 }
@@ -280,7 +294,7 @@ func isPort(text string) bool {
 	return err == nil
 }
 
-func (p *processorConfig) validate(file *yamlFile) {
+func (p *Processor) validate(file *File) {
 	between := func(key string, value, low, high int) {
 		if value < low || value > high {
 			file.fault("processor."+key, "%d is not between %d and %d", value, low, high)
@@ -305,7 +319,7 @@ func (p *processorConfig) validate(file *yamlFile) {
 
 type namedTopic struct{ key, name string }
 
-func (t *topicsConfig) all() []namedTopic {
+func (t *Topics) all() []namedTopic {
 	return []namedTopic{
 		{"facts", t.Facts},
 		{"referrals", t.Referrals},
@@ -316,8 +330,8 @@ func (t *topicsConfig) all() []namedTopic {
 	}
 }
 
-// inputs are the names by the place of the topic in a batch.
-func (t *topicsConfig) inputs() [rules.NumTopics]string {
+// Inputs are the names by the place of the topic in a batch.
+func (t *Topics) Inputs() [rules.NumTopics]string {
 	return [rules.NumTopics]string{
 		rules.TopicFacts: t.Facts, rules.TopicReferrals: t.Referrals,
 		rules.TopicResults: t.Results, rules.TopicTransactions: t.Transactions,
@@ -326,12 +340,12 @@ func (t *topicsConfig) inputs() [rules.NumTopics]string {
 
 // resolve makes file names begin where the configuration stands, as those of
 // secrets do.
-func (t *tlsConfig) resolve(dir string) {
+func (t *TLS) resolve(dir string) {
 	t.CAFile, t.CertFile, t.KeyFile = under(dir, t.CAFile), under(dir, t.CertFile), under(dir, t.KeyFile)
 }
 
-// client is nil where TLS is off.
-func (t tlsConfig) client() (*tls.Config, error) {
+// Client is nil where TLS is off.
+func (t TLS) Client() (*tls.Config, error) {
 	if !t.Enabled {
 		return nil, nil
 	}
@@ -358,14 +372,14 @@ func (t tlsConfig) client() (*tls.Config, error) {
 
 // mechanism is nil where none is named. Its error never holds what is in the
 // password, as that of the library does.
-func (s saslConfig) mechanism() (mechanism sasl.Mechanism, err error) {
+func (s SASL) mechanism() (mechanism sasl.Mechanism, err error) {
 	switch s.Mechanism {
 	case "plain":
-		return plain.Mechanism{Username: s.Username, Password: s.Password.reveal()}, nil
+		return plain.Mechanism{Username: s.Username, Password: s.Password.Reveal()}, nil
 	case "scram-sha-256":
-		mechanism, err = scram.Mechanism(scram.SHA256, s.Username, s.Password.reveal())
+		mechanism, err = scram.Mechanism(scram.SHA256, s.Username, s.Password.Reveal())
 	case "scram-sha-512":
-		mechanism, err = scram.Mechanism(scram.SHA512, s.Username, s.Password.reveal())
+		mechanism, err = scram.Mechanism(scram.SHA512, s.Username, s.Password.Reveal())
 	}
 	if err != nil {
 		return nil, errors.New("username or password hold characters that SCRAM does not allow (RFC 4013)")
@@ -373,33 +387,33 @@ func (s saslConfig) mechanism() (mechanism sasl.Mechanism, err error) {
 	return mechanism, nil
 }
 
-// feed is how the processor reads Kafka.
-func (k *kafkaConfig) feed(log *slog.Logger) (feed.Config, error) {
-	tlsClient, err1 := k.TLS.client()
+// Feed is how the processor reads Kafka.
+func (k *Kafka) Feed(log *slog.Logger) (feed.Config, error) {
+	tlsClient, err1 := k.TLS.Client()
 	mechanism, err2 := k.SASL.mechanism()
 	return feed.Config{
-		Brokers: k.Brokers, GroupID: k.Group, ClientID: k.ClientID, Topics: k.Topics.inputs(),
+		Brokers: k.Brokers, GroupID: k.Group, ClientID: k.ClientID, Topics: k.Topics.Inputs(),
 		TLS: tlsClient, SASL: mechanism, Log: log,
 		SessionTimeout: k.SessionTimeout, RebalanceTimeout: k.SessionTimeout, HeartbeatInterval: k.SessionTimeout / 10,
 	}, errors.Join(err1, err2)
 }
 
-// transport is how everything else talks to Kafka.
-func (k *kafkaConfig) transport() (*kafka.Transport, error) {
-	tlsClient, err1 := k.TLS.client()
+// Transport is how everything else talks to Kafka.
+func (k *Kafka) Transport() (*kafka.Transport, error) {
+	tlsClient, err1 := k.TLS.Client()
 	mechanism, err2 := k.SASL.mechanism()
 	return &kafka.Transport{ClientID: k.ClientID, TLS: tlsClient, SASL: mechanism}, errors.Join(err1, err2)
 }
 
-// look makes sure that a topic is there, for commands that should say so rather
+// Look makes sure that a topic is there, for commands that should say so rather
 // than wait until it is.
-func (k *kafkaConfig) look(ctx context.Context, topic string) error {
-	transport, err := k.transport()
+func (k *Kafka) Look(ctx context.Context, topic string) error {
+	transport, err := k.Transport()
 	if err != nil {
 		return err
 	}
 	defer transport.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, LookTimeout)
 	defer cancel()
 	client := kafka.Client{Addr: kafka.TCP(k.Brokers...), Transport: transport}
 	answer, err := client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
@@ -414,28 +428,52 @@ func (k *kafkaConfig) look(ctx context.Context, topic string) error {
 	return nil
 }
 
-func (r *redisConfig) options() (accounts.Options, error) {
-	tlsClient, err := r.TLS.client()
+func (r *Redis) Options() (accounts.Options, error) {
+	tlsClient, err := r.TLS.Client()
 	return accounts.Options{
 		Addrs: r.Addresses, Cluster: r.Cluster, TLS: tlsClient,
-		Username: r.Username, Password: r.Password.reveal(),
-		MasterName: r.SentinelMaster, SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.reveal(),
+		Username: r.Username, Password: r.Password.Reveal(),
+		MasterName: r.SentinelMaster, SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword.Reveal(),
 	}, err
 }
 
-func (c *clickhouseConfig) options() (clickhouse.Options, error) {
-	tlsClient, err := c.TLS.client()
+func (c *ClickHouse) Options() (clickhouse.Options, error) {
+	tlsClient, err := c.TLS.Client()
 	o := clickhouse.DefaultOptions()
-	o.Addresses, o.Database, o.User, o.Password, o.TLS = c.Addresses, c.Database, c.User, c.Password.reveal(), tlsClient
+	o.Addresses, o.Database, o.User, o.Password, o.TLS = c.Addresses, c.Database, c.User, c.Password.Reveal(), tlsClient
 	o.Cluster, o.InsertQuorum = c.Cluster, c.InsertQuorum
 	return o, err
 }
 
-func (c *config) processorOptions() processor.Options {
+func (c *Config) ProcessorOptions() processor.Options {
 	o := processor.DefaultOptions()
-	o.Topics = c.Kafka.Topics.inputs()
-	o.AccountRefKey = []byte(c.Privacy.AccountRefKey.reveal())
+	o.Topics = c.Kafka.Topics.Inputs()
+	o.AccountRefKey = []byte(c.Privacy.AccountRefKey.Reveal())
 	o.MaxAccounts, o.MaxAhead = c.Processor.MaxAccounts, c.Processor.MaxAhead
 	o.CommitInterval, o.RetryMax, o.DrainTimeout = c.Processor.CommitInterval, c.Processor.RetryMax, c.Processor.DrainTimeout
 	return o
 }
+
+// Accounts opens the states of accounts for a look; closeStore ends the connection.
+func (r *Redis) Accounts() (store *accounts.Store, closeStore func() error, err error) {
+	client, err := r.Connect()
+	if err != nil {
+		return nil, nil, err
+	}
+	if store, err = accounts.New(client, r.Prefix); err != nil {
+		return nil, nil, errors.Join(err, client.Close())
+	}
+	return store, client.Close, nil
+}
+
+func (r *Redis) Connect() (redis.UniversalClient, error) {
+	o, err := r.Options()
+	if err != nil {
+		return nil, err
+	}
+	return accounts.Connect(o), nil
+}
+
+// LookTimeout is how long a command that only looks waits for the first answer
+// of a server.
+const LookTimeout = 15 * time.Second

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -11,25 +11,25 @@ import (
 // maxSecretBytes bounds a secret's file: one that is longer is another file.
 const maxSecretBytes = 64 << 10
 
-// secret is read from a file or the environment. However it is printed, what
+// Secret is read from a file or the environment. However it is printed, what
 // shows is where it came from. Only reveal gives the value, and what it is given
 // to must not be printed.
-type secret struct {
+type Secret struct {
 	value  *string // a pointer, so that printing a struct around it shows an address at most
 	source string  // where it came from; empty: not given
 }
 
-func (s secret) given() bool { return s.source != "" }
+func (s Secret) given() bool { return s.source != "" }
 
-// reveal is the value, empty where none was given.
-func (s secret) reveal() string {
+// Reveal is the value, empty where none was given.
+func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
 	}
 	return *s.value
 }
 
-func (s secret) String() string {
+func (s Secret) String() string {
 	if !s.given() {
 		return ""
 	}
@@ -37,41 +37,41 @@ func (s secret) String() string {
 }
 
 // Format keeps the value out of every verb of fmt, %#v and %d too.
-func (s secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText keeps the value out of JSON, YAML and logs.
-func (s secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // secretFromFile reads a secret; a relative path begins at dir.
-func secretFromFile(path, dir string) (secret, error) {
+func secretFromFile(path, dir string) (Secret, error) {
 	path = under(dir, path)
 	from := "file " + path
 	file, err := os.Open(path)
 	if err != nil {
-		return secret{source: from}, fmt.Errorf("read the secret: %w", err)
+		return Secret{source: from}, fmt.Errorf("read the secret: %w", err)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxSecretBytes+1))
 	if err != nil {
-		return secret{source: from}, fmt.Errorf("read the secret: %w", err)
+		return Secret{source: from}, fmt.Errorf("read the secret: %w", err)
 	}
 	if len(text) > maxSecretBytes {
-		return secret{source: from}, fmt.Errorf("%s has more than %d bytes: it should hold the secret and nothing else", path, maxSecretBytes)
+		return Secret{source: from}, fmt.Errorf("%s has more than %d bytes: it should hold the secret and nothing else", path, maxSecretBytes)
 	}
-	return newSecret(strings.TrimRight(string(text), "\r\n"), from)
+	return NewSecret(strings.TrimRight(string(text), "\r\n"), from)
 }
 
-func secretFromEnv(name string) (secret, error) {
+func secretFromEnv(name string) (Secret, error) {
 	from := "environment " + name
 	value, ok := os.LookupEnv(name)
 	if !ok {
-		return secret{source: from}, fmt.Errorf("environment variable %s is not set", name)
+		return Secret{source: from}, fmt.Errorf("environment variable %s is not set", name)
 	}
-	return newSecret(value, from)
+	return NewSecret(value, from)
 }
 
-func newSecret(value, source string) (secret, error) {
-	s := secret{value: &value, source: source}
+func NewSecret(value, source string) (Secret, error) {
+	s := Secret{value: &value, source: source}
 	if value == "" {
 		return s, fmt.Errorf("the secret from %s is empty", source)
 	}
