@@ -95,13 +95,14 @@ var mayImport = map[string][]string{
 	"deploy/parts/chdbserver": {},
 	"deploy/parts/partstest":  {"deploy/parts"},
 
-	"cmd":                 {},
-	"cmd/pipelinetest":    {},
-	"cmd/internal/config": {"processor", "processor/accounts", "processor/feed", "processor/sourcefile", "processor/wire", "rules", "rules/offer", "sinks/clickhouse"},
-	"cmd/bench":           {"deploy/parts"},
-	"cmd/sandbox/traffic": {"rules", "rules/offer"},
-	"cmd/sandbox":         {"cmd/sandbox/traffic", "deploy/parts", "processor/...", "sinks/...", "rules/..."},
-	"cmd/ristourne":       {"cmd/internal/config", "processor/...", "sinks/...", "rules/..."},
+	"cmd":                     {},
+	"cmd/pipelinetest":        {},
+	"cmd/internal/transcript": {},
+	"cmd/internal/config":     {"processor", "processor/accounts", "processor/feed", "processor/sourcefile", "processor/wire", "rules", "rules/offer", "sinks/clickhouse"},
+	"cmd/bench":               {"deploy/parts"},
+	"cmd/sandbox/traffic":     {"rules", "rules/offer"},
+	"cmd/sandbox":             {"cmd/sandbox/traffic", "deploy/parts", "processor/...", "sinks/...", "rules/..."},
+	"cmd/ristourne":           {"cmd/internal/config", "processor/...", "sinks/...", "rules/..."},
 }
 
 // allowed reports whether an arrow is in the list.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -156,6 +157,33 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 				case anchor != "" && !slices.Contains(readDocument(t, to).anchors(), anchor):
 					t.Errorf("%s:%d: the link %s leads nowhere: %s has no such heading", d.name, l.number, m[1], to)
 				}
+			}
+		}
+	}
+}
+
+// What a README shows of a command is compared with what it prints by the test that
+// names the command.
+func TestEveryTranscriptIsRun(t *testing.T) {
+	t.Parallel()
+	var tests strings.Builder
+	for _, name := range repositoryFiles(t) {
+		if strings.HasSuffix(name, "_test.go") {
+			text, err := os.ReadFile(filepath.Join("..", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests.Write(text)
+		}
+	}
+	for _, d := range readDocuments(t) {
+		for _, l := range d.lines {
+			command, shown := strings.CutPrefix(l.text, "$ ")
+			if !shown || !l.code {
+				continue
+			}
+			if all := tests.String(); !strings.Contains(all, strconv.Quote(command)) && !strings.Contains(all, "`"+command+"`") {
+				t.Errorf("%s:%d: no test runs %q: hold what is shown to it with cmd/internal/transcript", d.name, l.number, command)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"ristourne/cmd/internal/transcript"
 	"ristourne/rules"
 )
 
@@ -33,7 +34,7 @@ func TestALedgerFromABackupIsRefusedThoughRedisIsEmptied(t *testing.T) {
 
 	b.restoreBackup(t, "old")
 	b.emptyRedis(t)
-	wantTranscript(t, "ristourne check --config FILE", b.reported(t, "check"), "batches [0-9]+ to [0-9]+")
+	transcript.Want(t, "ristourne check --config FILE", b.reported(t, "check"), "batches [0-9]+ to [0-9]+")
 	lost := fmt.Sprint(b.lostShards(t, rules.MarkersTable)[0])
 	b.run(t, "offers", "restore")
 	wantText(t, b.reported(t, "rebuild", "--dry-run"), "lost: markers_log, shard "+lost)

@@ -19,6 +19,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"ristourne/cmd/internal/config"
+	"ristourne/cmd/internal/transcript"
 	"ristourne/deploy/parts/partstest"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
@@ -387,7 +388,7 @@ func (b *bank) checkDeadLetters(t *testing.T) {
 
 func (b *bank) checkWhy(t *testing.T) {
 	t.Helper()
-	wantTranscript(t, "ristourne why t-table --config bank.yaml", b.run(t, "why", "t-table"))
+	transcript.Want(t, "ristourne why t-table --config bank.yaml", b.run(t, "why", "t-table"))
 	wantText(t, b.run(t, "why", "t-retour"), "Purchase t-livres")                      // an id of a refund leads to its purchase
 	wantText(t, b.run(t, "why", "--account", "acc-2"), "t-chaussures", "t-en-attente") // all purchases
 	for _, test := range []struct{ arguments, want string }{

@@ -80,7 +80,10 @@ func TestAMoveKeepsStatesAndLeavesNothingOut(t *testing.T) {
 	wantRefused(t, "was deleted and made anew", "run", "--config", b.config)
 	waitUntil(t, "the group has ended", func() bool {
 		stdout, _, code := command(t, "", "move", "--by", "ada", "--reason", "new topics", "--config", b.config)
-		return code == 0 && strings.Contains(stdout, "shard 0 begins in "+topics[rules.TopicFacts]+" at offset 0")
+		if code == 0 {
+			b.wantShown(t, `ristourne move --config FILE --by ada --reason "new cluster, ticket 4711"`, stdout)
+		}
+		return code == 0
 	})
 	wantText(t, b.run(t, "move", "--by", "ada", "--reason", "again"), "nothing has moved")
 

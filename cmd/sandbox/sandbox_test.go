@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ristourne/cmd/internal/transcript"
 )
 
 // build makes the binaries as `make build` does, side by side.
@@ -148,6 +150,7 @@ func TestSandbox(t *testing.T) {
 		if !regexp.MustCompile(`credit instructions = .* [1-9][0-9,]*\.[0-9]{2} EUR to [1-9]`).MatchString(text) {
 			t.Error("nothing was paid")
 		}
+		transcript.Want(t, "make sandbox DURATION=30s", text, `(?m) +(-|-?[0-9][0-9,]*(\.[0-9]+)?)( |$)`, `-?[0-9][0-9,]*(\.[0-9]+)?`, " {2,}")
 		if t.Failed() {
 			t.Log(text)
 		}

@@ -1,6 +1,7 @@
 package clickhouse_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -185,6 +186,9 @@ func TestEachReportAnswersItsQuestion(t *testing.T) {
 				continue
 			}
 			got := []string{strings.Join(table.Columns, " ")}
+			if r.Name == "by_partner" {
+				wantShownInReadme(t, table.Columns)
+			}
 			for _, row := range table.Rows {
 				got = append(got, strings.Join(row, " "))
 			}
@@ -200,6 +204,29 @@ func TestEachReportAnswersItsQuestion(t *testing.T) {
 	}
 	for name := range answers {
 		t.Errorf("report %s is gone", name)
+	}
+}
+
+// wantShownInReadme holds the table that the README shows to a report's columns.
+func wantShownInReadme(t *testing.T, columns []string) {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const command = "curl -s \"http://127.0.0.1:29512/?database=ristourne&user=ristourne&password=ristourne&default_format=PrettyCompactMonoBlock\\"
+	_, after, found := strings.Cut(string(text), "$ "+command+"\n")
+	_, header, drawn := strings.Cut(after, "┌─")
+	header, _, closed := strings.Cut(header, "┐")
+	if !found || !drawn || !closed {
+		t.Fatalf("README.md shows no table after %q", command)
+	}
+	var shown []string
+	for cell := range strings.SplitSeq(header, "┬") {
+		shown = append(shown, strings.Trim(cell, "─"))
+	}
+	if !slices.Equal(shown, columns) {
+		t.Errorf("README.md shows the columns %v, the report has %v", shown, columns)
 	}
 }
 
