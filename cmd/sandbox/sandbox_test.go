@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -56,15 +57,8 @@ func launch(t *testing.T, binary string, args ...string) *started {
 	})
 	go func() {
 		defer close(s.lines)
-		buffer := make([]byte, 1<<16)
-		for {
-			n, err := reader.Read(buffer)
-			for line := range strings.SplitSeq(string(buffer[:n]), "\n") {
-				s.lines <- line
-			}
-			if err != nil {
-				return
-			}
+		for lines := bufio.NewScanner(reader); lines.Scan(); {
+			s.lines <- lines.Text()
 		}
 	}()
 	return s
