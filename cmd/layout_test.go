@@ -91,17 +91,17 @@ var mayImport = map[string][]string{
 	"sinks/deadletters":        {"rules", "sinks/internal/topic"},
 	"sinks/referrals":          {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
 
-	"deploy/parts":            {},
-	"deploy/parts/chdbserver": {},
-	"deploy/parts/partstest":  {"deploy/parts"},
+	"deploy/localservers":                  {},
+	"deploy/localservers/chdbserver":       {},
+	"deploy/localservers/localserverstest": {"deploy/localservers"},
 
 	"cmd":                     {},
 	"cmd/pipelinetest":        {},
 	"cmd/internal/transcript": {},
 	"cmd/internal/config":     {"processor", "processor/accounts", "processor/feed", "processor/sourcefile", "processor/wire", "rules", "rules/offer", "sinks/clickhouse"},
-	"cmd/bench":               {"deploy/parts"},
+	"cmd/bench":               {"deploy/localservers"},
 	"cmd/sandbox/traffic":     {"rules", "rules/offer"},
-	"cmd/sandbox":             {"cmd/sandbox/traffic", "deploy/parts", "processor/...", "sinks/...", "rules/..."},
+	"cmd/sandbox":             {"cmd/sandbox/traffic", "deploy/localservers", "processor/...", "sinks/...", "rules/..."},
 	"cmd/ristourne":           {"cmd/internal/config", "processor/...", "sinks/...", "rules/..."},
 }
 
@@ -131,7 +131,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		// runs through the whole house stands below cmd.
 		for _, to := range append(p.TestImports, p.XTestImports...) {
 			to, own := strings.CutPrefix(to, "ristourne/")
-			if own && !below(from, "cmd") && room(from) != room(to) && !below(to, "deploy/parts") && !below(to, "rules") && !allowed(list, to) {
+			if own && !below(from, "cmd") && room(from) != room(to) && !below(to, "deploy/localservers") && !below(to, "rules") && !allowed(list, to) {
 				t.Errorf("the tests of %s import %s", from, to)
 			}
 		}

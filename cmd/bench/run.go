@@ -20,7 +20,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"ristourne/deploy/parts"
+	"ristourne/deploy/localservers"
 )
 
 type options struct {
@@ -42,9 +42,9 @@ func (t topics) all() []string {
 type bench struct {
 	options
 	dir        string
-	kafka      *parts.Kafka
-	redis      *parts.Redis
-	clickhouse *parts.ClickHouse
+	kafka      *localservers.Kafka
+	redis      *localservers.Redis
+	clickhouse *localservers.ClickHouse
 	log        io.Writer
 }
 
@@ -76,15 +76,15 @@ func run(ctx context.Context, stdout, stderr io.Writer, o options) error {
 
 func (b *bench) start(ctx context.Context) (err error) {
 	progress := func(format string, args ...any) { fmt.Fprintf(b.log, format+"\n", args...) }
-	o := parts.Options{Kind: parts.Kind(b.kind), Log: progress}
-	if b.kafka, err = parts.StartKafka(ctx, o); err != nil {
+	o := localservers.Options{Kind: localservers.Kind(b.kind), Log: progress}
+	if b.kafka, err = localservers.StartKafka(ctx, o); err != nil {
 		return err
 	}
-	o.Kind = parts.Real // miniredis is no server to measure with
-	if b.redis, err = parts.StartRedis(ctx, o); err != nil {
+	o.Kind = localservers.Real // miniredis is no server to measure with
+	if b.redis, err = localservers.StartRedis(ctx, o); err != nil {
 		return err
 	}
-	b.clickhouse, err = parts.StartClickHouse(ctx, o)
+	b.clickhouse, err = localservers.StartClickHouse(ctx, o)
 	return err
 }
 

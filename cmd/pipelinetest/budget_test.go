@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/catalog"
 	"ristourne/rules"
 	"ristourne/rules/ledgertest"
@@ -60,11 +60,11 @@ func TestProcessesShareABudget(t *testing.T) {
 	w.awaitShared(t, a, b)
 	first, rest := w.supply[:salePurchases/4], w.supply[salePurchases/4:]
 	w.produce(t, first)
-	partstest.WaitUntil(t, "something is decided", func() bool { return w.anyDecided(t) })
+	localserverstest.WaitUntil(t, "something is decided", func() bool { return w.anyDecided(t) })
 	a.kill(t)
 	c := w.start(t, "c")
 	w.produce(t, rest)
-	partstest.WaitUntil(t, "every record is committed", func() bool { return w.finished(t.Context(), t) })
+	localserverstest.WaitUntil(t, "every record is committed", func() bool { return w.finished(t.Context(), t) })
 	b.terminate(t)
 	c.terminate(t)
 

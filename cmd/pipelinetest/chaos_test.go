@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor"
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -38,7 +38,7 @@ func TestTheLedgerIsTheSameWhicheverStepIsKilled(t *testing.T) {
 // moments are those before and after each call. A short run has those between two
 // steps that money depends on.
 func moments() []string {
-	if !partstest.Long() {
+	if !localserverstest.Long() {
 		return []string{"before marker of book", "after draw", "after save", "after book", "after pay", "after tell", "before clear"}
 	}
 	moments := []string{"before marker of book"}
@@ -96,7 +96,7 @@ func TestTheLedgerSurvivesKillsZombiesAndALostRedis(t *testing.T) {
 
 // A failure names its seed: -chaos.first-seed 17 -chaos.seeds 1 runs it again.
 var (
-	chaosSeeds     = flag.Uint64("chaos.seeds", uint64(partstest.Cases(2, 6)), "how many random runs")
+	chaosSeeds     = flag.Uint64("chaos.seeds", uint64(localserverstest.Cases(2, 6)), "how many random runs")
 	chaosFirstSeed = flag.Uint64("chaos.first-seed", 41, "seed of the first random run")
 )
 
@@ -121,7 +121,7 @@ func TestTransientErrorsLoseNothing(t *testing.T) {
 }
 
 // chaosTimeout bounds one run; it takes seconds.
-const chaosTimeout = 2 * partstest.WaitLimit
+const chaosTimeout = 2 * localserverstest.WaitLimit
 
 // verdict is what befalls a call.
 type verdict int

@@ -16,7 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/segmentio/kafka-go"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
@@ -140,26 +140,26 @@ func (w *chaosWorld) producePoison(t *testing.T) {
 
 func (w *chaosWorld) startParts(t *testing.T) {
 	t.Helper()
-	broker := partstest.Kafka(t)
+	broker := localserverstest.Kafka(t)
 	w.brokers = broker.Brokers
 	w.feed = feed.Config{
-		Brokers: w.brokers, GroupID: partstest.Unique(t, "group"), Log: quiet(),
+		Brokers: w.brokers, GroupID: localserverstest.Unique(t, "group"), Log: quiet(),
 		MaxRecords: 5 + w.rng.IntN(40), MaxWait: 20 * time.Millisecond,
 	}
 	for i, name := range []string{"facts", "referrals", "results", "transactions"} {
-		w.feed.Topics[i] = partstest.Unique(t, name)
+		w.feed.Topics[i] = localserverstest.Unique(t, name)
 	}
-	w.instructions, w.deadLetters = partstest.Unique(t, "instructions"), partstest.Unique(t, "dead-letters")
+	w.instructions, w.deadLetters = localserverstest.Unique(t, "instructions"), localserverstest.Unique(t, "dead-letters")
 	topics := append(slices.Clone(w.feed.Topics[:]), w.instructions, w.deadLetters)
 	if err := broker.CreateTopics(t.Context(), int(w.shards), topics...); err != nil {
 		t.Fatal(err)
 	}
 	w.options.Topics = w.feed.Topics
 
-	w.redis = accounts.Connect(accounts.Options{Addrs: []string{partstest.Redis(t).Addr}})
+	w.redis = accounts.Connect(accounts.Options{Addrs: []string{localserverstest.Redis(t).Addr}})
 	t.Cleanup(func() { _ = w.redis.Close() }) // the server goes with the test
 
-	server, database := partstest.ClickHouse(t)
+	server, database := localserverstest.ClickHouse(t)
 	w.ledgerOptions = clickhouse.DefaultOptions()
 	w.ledgerOptions.Addresses, w.ledgerOptions.Database = []string{server.Addr}, database
 	w.ledgerOptions.User, w.ledgerOptions.Password = server.User, server.Password
@@ -291,20 +291,20 @@ func (w *chaosWorld) maybeLoseRedis(t *testing.T) {
 	if w.emptyOnce {
 		w.emptyOnce = false
 		w.losses++
-		partstest.RestoreRedis(t, w.redis, nil)
+		localserverstest.RestoreRedis(t, w.redis, nil)
 	}
 	if !w.loseRedis {
 		return
 	}
 	switch w.rng.IntN(6) {
 	case 0, 1:
-		w.dump = partstest.DumpRedis(t, w.redis)
+		w.dump = localserverstest.DumpRedis(t, w.redis)
 	case 2:
 		w.losses++
-		partstest.RestoreRedis(t, w.redis, w.dump)
+		localserverstest.RestoreRedis(t, w.redis, w.dump)
 	case 3:
 		w.losses++
-		partstest.RestoreRedis(t, w.redis, nil)
+		localserverstest.RestoreRedis(t, w.redis, nil)
 	}
 }
 

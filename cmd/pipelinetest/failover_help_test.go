@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"ristourne/deploy/parts"
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers"
+	"ristourne/deploy/localservers/localserverstest"
 )
 
 const (
@@ -132,8 +132,8 @@ func (i *instance) terminate(t *testing.T) {
 	i.signal(t, syscall.SIGTERM)
 	select {
 	case <-i.exited:
-	case <-time.After(partstest.WaitLimit):
-		t.Fatalf("process %s has not ended %s after SIGTERM", i.name, partstest.WaitLimit)
+	case <-time.After(localserverstest.WaitLimit):
+		t.Fatalf("process %s has not ended %s after SIGTERM", i.name, localserverstest.WaitLimit)
 	}
 	if code := i.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("process %s ended with %v after SIGTERM, want exit code 0", i.name, i.cmd.ProcessState)
@@ -192,7 +192,7 @@ func (i *instance) outboxesFound(t *testing.T) (batches float64) {
 // freeAddress is one that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	address, err := parts.FreeAddr()
+	address, err := localservers.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/accounts"
 	"ristourne/processor/catalog"
 	"ristourne/processor/feed"
@@ -59,7 +59,7 @@ func TestProcessesHandTheirShardsOn(t *testing.T) {
 	for len(w.supply) > 0 {
 		w.produceMore(t)
 	}
-	partstest.WaitUntil(t, "every record is committed", func() bool { return w.finished(t.Context(), t) })
+	localserverstest.WaitUntil(t, "every record is committed", func() bool { return w.finished(t.Context(), t) })
 
 	b.terminate(t)
 	d.terminate(t)
@@ -203,7 +203,7 @@ func (w *failoverWorld) start(t *testing.T, name string) *instance {
 	for range tries {
 		address := freeAddress(t)
 		p := runInstance(t, w.binary, name, address, "run", "--config", w.writeConfig(t, address))
-		partstest.WaitUntil(t, "process "+name+" answers", func() bool { return p.hasExited() || p.metrics() != "" })
+		localserverstest.WaitUntil(t, "process "+name+" answers", func() bool { return p.hasExited() || p.metrics() != "" })
 		if !p.hasExited() {
 			return p
 		}
@@ -216,7 +216,7 @@ func (w *failoverWorld) start(t *testing.T, name string) *instance {
 // together they have all, none by an epoch that is over.
 func (w *failoverWorld) awaitShared(t *testing.T, processes ...*instance) {
 	t.Helper()
-	partstest.WaitUntil(t, "the processes share all shards", func() bool {
+	localserverstest.WaitUntil(t, "the processes share all shards", func() bool {
 		owned := 0
 		for _, p := range processes {
 			claims := p.claims(t)
@@ -238,7 +238,7 @@ func (w *failoverWorld) awaitShared(t *testing.T, processes ...*instance) {
 // had decided and not settled beyond the batches that it had found before.
 func (w *failoverWorld) awaitTakenOver(t *testing.T, shard int32, p *instance, before float64) {
 	t.Helper()
-	partstest.WaitUntil(t, p.name+" takes over", func() bool {
+	localserverstest.WaitUntil(t, p.name+" takes over", func() bool {
 		epoch, owns := p.claims(t)[shard]
 		return owns && w.head(t, shard).Epoch == epoch && p.outboxesFound(t) > before
 	})
@@ -249,7 +249,7 @@ func (w *failoverWorld) awaitTakenOver(t *testing.T, shard int32, p *instance, b
 // are committed. It gives that shard.
 func (w *failoverWorld) freezeInFlight(t *testing.T, p *instance) (shard int32) {
 	t.Helper()
-	partstest.WaitUntil(t, "process "+p.name+" is in mid-flight", func() (found bool) {
+	localserverstest.WaitUntil(t, "process "+p.name+" is in mid-flight", func() (found bool) {
 		if w.allDecided(t) {
 			if len(w.supply) == 0 {
 				t.Fatalf("all records went through before process %s was met in mid-flight", p.name)

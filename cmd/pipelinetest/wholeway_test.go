@@ -14,7 +14,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/catalog/published"
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
@@ -35,7 +35,7 @@ const (
 	wholeWayPortion  = 250 // records
 	// wholeWayStall is how long a round may stand still; it never does on an idle
 	// machine.
-	wholeWayStall = partstest.WaitLimit
+	wholeWayStall = localserverstest.WaitLimit
 )
 
 // Nothing that anyone can send, name or configure stops a shard: catalogues and
@@ -46,7 +46,7 @@ const (
 func TestNothingThatIsSentOrConfiguredStopsAShard(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	for round := uint64(0); round < uint64(partstest.Cases(1, 3)) || time.Since(began) < *wholeWayDuration; round++ {
+	for round := uint64(0); round < uint64(localserverstest.Cases(1, 3)) || time.Since(began) < *wholeWayDuration; round++ {
 		seed := *wholeWaySeed + round
 		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { newWholeWay(t, seed).run(t) }) {
 			t.Fatalf("after %d rounds in %s; again by -wholeway.seed %d", round, time.Since(began).Round(time.Second), seed)

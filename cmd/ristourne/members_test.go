@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/feed"
 	"ristourne/processor/members"
 )
@@ -133,8 +133,8 @@ func factsIn(t *testing.T, config feed.Config, topic string) (facts []string) {
 
 func TestMembersAreImported(t *testing.T) {
 	t.Parallel()
-	broker := partstest.Kafka(t)
-	topic := partstest.Unique(t, "facts")
+	broker := localserverstest.Kafka(t)
+	topic := localserverstest.Unique(t, "facts")
 	if err := broker.CreateTopics(t.Context(), 3, topic); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestMembersAreImported(t *testing.T) {
 // What can't be reached or isn't there is said in seconds.
 func TestMembersImportSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	broker := partstest.Kafka(t)
+	broker := localserverstest.Kafka(t)
 	config := writeConfig(t, fmt.Sprintf("kafka: {brokers: [%q], topics: {facts: no-such-topic}}\nredis: {addresses: [%[2]q]}\nclickhouse: {addresses: [%[2]q]}",
 		broker.Brokers[0], nobody))
 	for _, test := range []struct {

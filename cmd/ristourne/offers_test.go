@@ -12,8 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"ristourne/deploy/parts"
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/catalog/published"
 	"ristourne/processor/sourcefile"
 )
@@ -42,12 +42,12 @@ func (memoryArchive) Close() error { return nil }
 // offersShell runs offers commands against a Redis of its own.
 type offersShell struct {
 	deps     offersDeps
-	server   *parts.Redis
+	server   *localservers.Redis
 	archived []published.Version
 }
 
 func newOffersShell(t *testing.T) *offersShell {
-	server := partstest.Redis(t)
+	server := localserverstest.Redis(t)
 	s := &offersShell{server: server}
 	s.deps = offersDeps{
 		Redis: func(context.Context, string) (redis.UniversalClient, string, error) {

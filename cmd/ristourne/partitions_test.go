@@ -8,7 +8,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/feed"
 	"ristourne/rules"
 )
@@ -20,7 +20,7 @@ func (b *bank) addPartitions(t *testing.T, count int, topics ...rules.Topic) {
 	for _, topic := range topics {
 		names = append(names, b.c.Kafka.Topics.Inputs()[topic])
 	}
-	partstest.AddPartitions(t, b.c.Kafka.Brokers, count, names...)
+	localserverstest.AddPartitions(t, b.c.Kafka.Brokers, count, names...)
 }
 
 // scattered are accounts and where their records go: by the layout, and by a

@@ -20,7 +20,7 @@ import (
 
 	"ristourne/cmd/internal/config"
 	"ristourne/cmd/internal/transcript"
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
 	"ristourne/processor/ledgerjson"
@@ -54,7 +54,7 @@ func (b *syncBuffer) String() string {
 // waitUntil looks again and again, and fails the test where it was in vain.
 func waitUntil(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	partstest.WaitUntil(t, what, is)
+	localserverstest.WaitUntil(t, what, is)
 }
 
 // head is the first lines of a text.
@@ -84,11 +84,11 @@ type bank struct {
 
 func newBank(t *testing.T) *bank {
 	t.Helper()
-	broker, redis := partstest.Kafka(t), partstest.Redis(t)
-	server, database := partstest.ClickHouse(t)
+	broker, redis := localserverstest.Kafka(t), localserverstest.Redis(t)
+	server, database := localserverstest.ClickHouse(t)
 	topics := make([]any, 0, 6)
 	for _, key := range []string{"facts", "referrals", "results", "transactions", "instructions", "dead_letters"} {
-		topics = append(topics, partstest.Unique(t, key))
+		topics = append(topics, localserverstest.Unique(t, key))
 	}
 	for _, topic := range topics {
 		if err := broker.CreateTopics(t.Context(), bankShards, topic.(string)); err != nil {
@@ -106,7 +106,7 @@ clickhouse: {addresses: [%q], database: %s, user: %q, password: {file: %q}}
 http: {listen: "127.0.0.1:0"}
 processor: {commit_interval: 50ms}
 log: {format: json}
-`, append(append([]any{broker.Brokers[0], partstest.Unique(t, "group")}, topics...), redis.Addr, server.Addr, database, server.User, writeFile(t, "clickhouse.secret", "%s", server.Password))...)
+`, append(append([]any{broker.Brokers[0], localserverstest.Unique(t, "group")}, topics...), redis.Addr, server.Addr, database, server.User, writeFile(t, "clickhouse.secret", "%s", server.Password))...)
 	b.config = writeConfig(t, b.text)
 	var err error
 	if b.c, err = config.Load(b.config); err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 )
 
@@ -69,7 +69,7 @@ func TestAMoveKeepsStatesAndLeavesNothingOut(t *testing.T) {
 	defer client.Close()
 	topics := b.c.Kafka.Topics.Inputs()
 	b.makeAnew(t, topics[rules.TopicFacts], topics[rules.TopicReferrals], topics[rules.TopicTransactions])
-	before := partstest.DumpRedis(t, client)
+	before := localserverstest.DumpRedis(t, client)
 	wantRefused(t, "Where records come in these from now on, say so: `ristourne move`", "run", "--config", b.config)
 
 	b.wantShown(t, "ristourne move --config FILE --dry-run", b.run(t, "move", "--dry-run"))
@@ -89,7 +89,7 @@ func TestAMoveKeepsStatesAndLeavesNothingOut(t *testing.T) {
 
 	// Redis falls back to the former offsets, which are of other topics. Everything
 	// comes once more, and one purchase that is new.
-	partstest.RestoreRedis(t, client, before)
+	localserverstest.RestoreRedis(t, client, before)
 	taken, _ := b.taken(t)
 	b.start(t)
 	again := b.sendFile(t, rules.TopicFacts, simulateDir+"/facts.jsonl")

@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"ristourne/cmd/sandbox/traffic"
-	"ristourne/deploy/parts"
+	"ristourne/deploy/localservers"
 	"ristourne/processor/audit"
 	"ristourne/processor/catalog"
 	"ristourne/processor/feed"
@@ -57,9 +57,9 @@ type sandbox struct {
 	traffic   *traffic.Generator
 	calendar  calendar
 
-	kafka      *parts.Kafka
-	redis      *parts.Redis
-	clickhouse *parts.ClickHouse
+	kafka      *localservers.Kafka
+	redis      *localservers.Redis
+	clickhouse *localservers.ClickHouse
 	feed       feed.Config
 	ledger     *clickhouse.Ledger
 	running    []*processor
@@ -121,17 +121,17 @@ func (s *sandbox) openFolder(context.Context) (err error) {
 }
 
 func (s *sandbox) startParts(ctx context.Context) (err error) {
-	o := parts.Options{Kind: parts.Embedded, CacheDir: s.cache, Log: func(format string, args ...any) {
+	o := localservers.Options{Kind: localservers.Embedded, CacheDir: s.cache, Log: func(format string, args ...any) {
 		s.out.say("  "+format, args...)
 	}}
 	if !s.temporary {
 		o.DataDir = s.dir
 	}
-	if s.kafka, err = parts.StartKafka(ctx, o); err != nil {
+	if s.kafka, err = localservers.StartKafka(ctx, o); err != nil {
 		return err
 	}
 	s.out.item("Kafka", "%s", s.kafka.Brokers[0])
-	if s.redis, err = parts.StartRedis(ctx, o); err != nil {
+	if s.redis, err = localservers.StartRedis(ctx, o); err != nil {
 		return err
 	}
 	if s.redis.Embedded() && !s.temporary {
@@ -139,7 +139,7 @@ func (s *sandbox) startParts(ctx context.Context) (err error) {
 			"the Redis inside of this program keeps nothing on disk")
 	}
 	s.out.item("Redis", "%s", s.redis.Addr)
-	if s.clickhouse, err = parts.StartClickHouse(ctx, o); err != nil {
+	if s.clickhouse, err = localservers.StartClickHouse(ctx, o); err != nil {
 		return err
 	}
 	s.out.item("ClickHouse", "%s, HTTP %s", s.clickhouse.Addr, s.clickhouse.HTTPAddr)

@@ -18,7 +18,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor"
 	"ristourne/rules"
 )
@@ -36,7 +36,7 @@ type server struct {
 func servers() []server {
 	all := []server{
 		{"miniredis", func(tb testing.TB) Options { return Options{Addrs: []string{miniredis.RunT(tb).Addr()}} }},
-		{"redis", func(tb testing.TB) Options { return Options{Addrs: []string{partstest.Redis(tb).Addr}} }},
+		{"redis", func(tb testing.TB) Options { return Options{Addrs: []string{localserverstest.Redis(tb).Addr}} }},
 	}
 	if path, err := exec.LookPath("redis-server"); err == nil {
 		all = append(all, server{"cluster", func(tb testing.TB) Options { return sharedCluster.get(tb, path) }})
@@ -59,7 +59,7 @@ func each(t *testing.T, test func(w *world)) {
 		t.Run(server.name, func(t *testing.T) {
 			client := Connect(server.options(t))
 			t.Cleanup(func() { _ = client.Close() })
-			w := &world{T: t, client: client, prefix: partstest.Prefix(t)}
+			w := &world{T: t, client: client, prefix: localserverstest.Prefix(t)}
 			w.store = w.another()
 			w.claim = w.claimBy(w.store)
 			test(w)
@@ -553,7 +553,7 @@ func TestTimeout(t *testing.T) {
 
 func TestCheckEviction(t *testing.T) {
 	t.Parallel()
-	server := partstest.Redis(t)
+	server := localserverstest.Redis(t)
 	client := Connect(Options{Addrs: []string{server.Addr}})
 	defer client.Close()
 	store, err := New(client, "")
@@ -791,7 +791,7 @@ func benchmarkLoad(b *testing.B, o Options) {
 func benchmarkStore(b *testing.B, o Options) (*Store, processor.Acquired, *processor.Save) {
 	client := Connect(o)
 	b.Cleanup(func() { _ = client.Close() })
-	store, err := New(client, partstest.Prefix(b))
+	store, err := New(client, localserverstest.Prefix(b))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 )
 
@@ -27,7 +27,7 @@ func testContext(tb testing.TB) context.Context {
 // testConfig has small waits, so that members come and go quickly.
 func testConfig(tb testing.TB, brokers []string) Config {
 	c := Config{
-		Brokers: brokers, GroupID: partstest.Unique(tb, "group"), ClientID: "feed-test",
+		Brokers: brokers, GroupID: localserverstest.Unique(tb, "group"), ClientID: "feed-test",
 		MaxWait:           200 * time.Millisecond,
 		SessionTimeout:    6 * time.Second,
 		RebalanceTimeout:  6 * time.Second,
@@ -35,7 +35,7 @@ func testConfig(tb testing.TB, brokers []string) Config {
 		Log:               slog.New(slog.NewTextHandler(testWriter{tb}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
 	for t := range rules.NumTopics {
-		c.Topics[t] = partstest.Unique(tb, t.String())
+		c.Topics[t] = localserverstest.Unique(tb, t.String())
 	}
 	return c
 }
@@ -47,10 +47,10 @@ func (w testWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// onBroker makes the input topics on the broker that partstest chooses: the embedded
+// onBroker makes the input topics on the broker that localserverstest chooses: the embedded
 // one, or Apache Kafka.
 func onBroker(tb testing.TB, partitions int) Config {
-	broker := partstest.Kafka(tb)
+	broker := localserverstest.Kafka(tb)
 	c := testConfig(tb, broker.Brokers)
 	if err := broker.CreateTopics(testContext(tb), partitions, c.Topics[:]...); err != nil {
 		tb.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 )
 
@@ -279,7 +279,7 @@ func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
 	m := newMembers(t, c)
 	leave := m.join("a", idle)
 	m.await(map[string]int{"a": 2})
-	partstest.AddPartitions(t, c.Brokers, 3, c.Topics[rules.TopicFacts])
+	localserverstest.AddPartitions(t, c.Brokers, 3, c.Topics[rules.TopicFacts])
 	newWriter(t, c).write(rules.TopicFacts, 2, numbers(0, 7)...)
 	await([]Unread{{c.Topics[rules.TopicFacts], 2, 0, 7}})
 	m.await(map[string]int{"a": 2}) // it was asked anew
@@ -290,7 +290,7 @@ func TestAPartitionThatIsAddedBelongsToNoShard(t *testing.T) {
 	m = newMembers(t, c)
 	m.join("b", idle)
 	m.await(map[string]int{"b": 2})
-	partstest.AddPartitions(t, c.Brokers, 3, c.Topics[rules.TopicReferrals], c.Topics[rules.TopicResults], c.Topics[rules.TopicTransactions])
+	localserverstest.AddPartitions(t, c.Brokers, 3, c.Topics[rules.TopicReferrals], c.Topics[rules.TopicResults], c.Topics[rules.TopicTransactions])
 	await([]Unread{{c.Topics[rules.TopicFacts], 2, 0, 7}, {c.Topics[rules.TopicReferrals], 2, 0, 0}, {c.Topics[rules.TopicResults], 2, 0, 0}, {c.Topics[rules.TopicTransactions], 2, 0, 0}})
 	m.await(map[string]int{"b": 2})
 	deleteRecords(t, c, c.Topics[rules.TopicFacts], 2, 7)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 )
 
@@ -22,7 +22,7 @@ import (
 func BenchmarkBook(b *testing.B) {
 	for _, compress := range []bool{true, false} {
 		b.Run(fmt.Sprintf("lz4=%v", compress), func(b *testing.B) {
-			server, database := partstest.ClickHouse(b)
+			server, database := localserverstest.ClickHouse(b)
 			o := optionsFor(server, database)
 			o.Compress = compress
 			w := openWorld(b, server, o)
@@ -62,7 +62,7 @@ func BenchmarkCheck(b *testing.B) {
 			b.Fatalf("LEDGER_ROWS: %v", err)
 		}
 	}
-	server, database := partstest.ClickHouse(b)
+	server, database := localserverstest.ClickHouse(b)
 	w := openWorld(b, server, optionsFor(server, database))
 	rows := bookMany(b, w, most)
 	filled := peakMemoryOf(server.PID())

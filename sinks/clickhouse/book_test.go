@@ -9,16 +9,16 @@ import (
 	"testing"
 	"unsafe"
 
-	"ristourne/deploy/parts"
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 )
 
 func TestMigrationsRunTwiceAndFromManyProcessesAtOnce(t *testing.T) {
 	t.Parallel()
-	server, _ := partstest.ClickHouse(t)
-	ref := refOf(partstest.Unique(t, "fresh"))
+	server, _ := localserverstest.ClickHouse(t)
+	ref := refOf(localserverstest.Unique(t, "fresh"))
 	o := optionsFor(server, fmt.Sprintf("fresh_%x", ref[:6])) // Migrate makes it
 	var wait sync.WaitGroup
 	failed := make([]error, 6)
@@ -351,7 +351,7 @@ func TestABookingThatBreaksOffLeavesNothingBeforeItsGrounds(t *testing.T) {
 
 func TestErrorsTellWhatToDo(t *testing.T) {
 	t.Parallel()
-	server, database := partstest.ClickHouse(t)
+	server, database := localserverstest.ClickHouse(t)
 	o := optionsFor(server, database)
 	d := decision(1, "a", "T1", "bakery", 10_000)
 	if err := open(t, o).Book(t.Context(), d); !errors.Is(err, clickhouse.ErrPermanent) {
@@ -377,7 +377,7 @@ func TestErrorsTellWhatToDo(t *testing.T) {
 // the native protocol fails.
 func TestWrongPasswordTellsWhatToDo(t *testing.T) {
 	t.Parallel()
-	server, err := parts.StartClickHouse(t.Context(), partstest.Options(t))
+	server, err := localservers.StartClickHouse(t.Context(), localserverstest.Options(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +398,7 @@ func TestWrongPasswordTellsWhatToDo(t *testing.T) {
 
 func TestServerKilledInTheMiddleLosesNothingAndBooksNothingTwice(t *testing.T) {
 	t.Parallel()
-	server, err := parts.StartClickHouse(t.Context(), partstest.Options(t))
+	server, err := localservers.StartClickHouse(t.Context(), localserverstest.Options(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 	chdriver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
-	"ristourne/deploy/parts"
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 	"ristourne/rules/money"
 	"ristourne/sinks/clickhouse"
@@ -29,7 +29,7 @@ type world struct {
 	options clickhouse.Options
 }
 
-func optionsFor(server *parts.ClickHouse, database string) clickhouse.Options {
+func optionsFor(server *localservers.ClickHouse, database string) clickhouse.Options {
 	o := clickhouse.DefaultOptions()
 	o.Addresses, o.User, o.Password, o.Database = []string{server.Addr}, server.User, server.Password, database
 	o.GroupInterval = 0
@@ -38,11 +38,11 @@ func optionsFor(server *parts.ClickHouse, database string) clickhouse.Options {
 
 func newWorld(tb testing.TB) world {
 	tb.Helper()
-	server, database := partstest.ClickHouse(tb)
+	server, database := localserverstest.ClickHouse(tb)
 	return openWorld(tb, server, optionsFor(server, database))
 }
 
-func openWorld(tb testing.TB, server *parts.ClickHouse, o clickhouse.Options) world {
+func openWorld(tb testing.TB, server *localservers.ClickHouse, o clickhouse.Options) world {
 	tb.Helper()
 	w := world{ledger: open(tb, o), options: o}
 	if err := w.ledger.Migrate(context.Background()); err != nil {

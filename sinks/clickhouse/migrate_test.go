@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 )
 
 func TestMigrationsForAClusterReplicateEveryTableAndCreateEverythingOnAllNodes(t *testing.T) {
@@ -52,7 +52,7 @@ func TestMigrationsForAClusterReplicateEveryTableAndCreateEverythingOnAllNodes(t
 // A ledger that an older version has booked is brought up to date as it stands.
 func TestLinesBookedBeforeThereWereSponsorsAreReadAsTheyWere(t *testing.T) {
 	t.Parallel()
-	server, database := partstest.ClickHouse(t)
+	server, database := localserverstest.ClickHouse(t)
 	o := DefaultOptions()
 	o.Addresses, o.User, o.Password, o.Database = []string{server.Addr}, server.User, server.Password, database
 	l, err := Open(t.Context(), o)

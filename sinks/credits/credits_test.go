@@ -10,7 +10,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"pgregory.net/rapid"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 	"ristourne/rules/money"
 	"ristourne/sinks/internal/topictest"
@@ -130,7 +130,7 @@ func TestRefused(t *testing.T) {
 func TestPay(t *testing.T) {
 	t.Parallel()
 	const partitions = 5
-	server, topic := partstest.Kafka(t), partstest.Unique(t, Topic)
+	server, topic := localserverstest.Kafka(t), localserverstest.Unique(t, Topic)
 	if err := server.CreateTopics(t.Context(), partitions, topic); err != nil {
 		t.Fatal(err)
 	}

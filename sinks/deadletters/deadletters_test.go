@@ -14,7 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"pgregory.net/rapid"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 )
 
@@ -185,7 +185,7 @@ func TestSize(t *testing.T) {
 
 func TestWrite(t *testing.T) {
 	t.Parallel()
-	server, topic := partstest.Kafka(t), partstest.Unique(t, "deadletters")
+	server, topic := localserverstest.Kafka(t), localserverstest.Unique(t, "deadletters")
 	if err := server.CreateTopics(t.Context(), 1, topic); err != nil {
 		t.Fatal(err)
 	}

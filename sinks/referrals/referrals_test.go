@@ -12,7 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"pgregory.net/rapid"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 	"ristourne/rules/money"
 	"ristourne/sinks/internal/topictest"
@@ -208,7 +208,7 @@ func TestRefused(t *testing.T) {
 func TestTell(t *testing.T) {
 	t.Parallel()
 	const partitions = 5
-	server, topic := partstest.Kafka(t), partstest.Unique(t, Topic)
+	server, topic := localserverstest.Kafka(t), localserverstest.Unique(t, Topic)
 	if err := server.CreateTopics(t.Context(), partitions, topic); err != nil {
 		t.Fatal(err)
 	}

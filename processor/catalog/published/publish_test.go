@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/catalog"
 	"ristourne/processor/sourcefile"
 	"ristourne/rules"
@@ -25,7 +25,7 @@ const prefix = "test"
 // newClient is a client of an empty Redis server.
 func newClient(t *testing.T) redis.UniversalClient {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: partstest.Redis(t).Addr, ContextTimeoutEnabled: true})
+	client := redis.NewClient(&redis.Options{Addr: localserverstest.Redis(t).Addr, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { client.Close() })
 	return client
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"ristourne/deploy/parts/partstest"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 )
 
@@ -110,7 +110,7 @@ func TestAnEmptyRedisIsWaitedFor(t *testing.T) {
 
 func TestAnUnreachableRedisIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	server := partstest.Redis(t)
+	server := localserverstest.Redis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
 	t.Cleanup(func() { client.Close() })
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})

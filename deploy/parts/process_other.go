@@ -1,8 +1,0 @@
-//go:build !linux
-
-package parts
-
-import "os/exec"
-
-// endWithParent puts the server on a leash, as the kernel has no such service.
-func endWithParent(cmd *exec.Cmd) error { return leashed(cmd) }
