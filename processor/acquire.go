@@ -10,7 +10,7 @@ import (
 	"ristourne/rules"
 )
 
-// Acquire makes this the owner of the shard: it raises the epoch, settles the
+// Acquire makes this the owner of the shard: it raises the epoch, delivers the
 // outbox it finds, byte for byte, makes sure that the account states are not
 // behind the ledger, and loads the filters.
 func (s *Shard) Acquire(ctx context.Context) error {
@@ -38,7 +38,7 @@ func (s *Shard) Acquire(ctx context.Context) error {
 	if err := s.beginCounting(ctx); err != nil {
 		return err
 	}
-	// All that was decided is settled by now, though it may not be committed:
+	// All that was decided is delivered by now, though it may not be committed:
 	// the former owner may have been stopped just before.
 	if s.source.Committed() != s.positions {
 		if err := s.commit(ctx, s.positions, s.batch); err != nil {
@@ -49,24 +49,24 @@ func (s *Shard) Acquire(ctx context.Context) error {
 	s.lastSave = s.ports.Now()
 	s.source.Seek(s.positions)
 	s.metrics.epoch.WithLabelValues(strconv.Itoa(int(s.source.Shard()))).Set(float64(s.epoch))
-	s.log.Info("shard claimed", "epoch", s.epoch, "heads", s.positions, "batch", s.batch, "members", s.members.count, "known_ids", s.known.count)
+	s.log.Info("shard acquired", "epoch", s.epoch, "positions", s.positions, "batch", s.batch, "members", s.members.count, "known_ids", s.known.count)
 	return nil
 }
 
-// acquireOutbox raises the epoch and settles what the former owner had decided. Where a
+// acquireOutbox raises the epoch and delivers what the former owner had decided. Where a
 // command holds the shard it waits, and says for whom.
 func (s *Shard) acquireOutbox(ctx context.Context) error {
 	return s.acquireOutboxBy(ctx, func(ctx context.Context) (Acquired, error) {
-		claim, err := s.ports.Accounts.Acquire(ctx, s.source.Shard())
+		acquired, err := s.ports.Accounts.Acquire(ctx, s.source.Shard())
 		if leased := new(LeasedError); errors.As(err, &leased) {
 			s.noteProgress() // waiting for a person's command is no stall
 		}
-		return claim, err
+		return acquired, err
 	})
 }
 
-func (s *Shard) acquireOutboxBy(ctx context.Context, claimIt func(context.Context) (Acquired, error)) error {
-	claim, err := s.acquireEpoch(ctx, claimIt)
+func (s *Shard) acquireOutboxBy(ctx context.Context, acquire func(context.Context) (Acquired, error)) error {
+	acquired, err := s.acquireEpoch(ctx, acquire)
 	if err != nil {
 		return err
 	}
@@ -76,26 +76,26 @@ func (s *Shard) acquireOutboxBy(ctx context.Context, claimIt func(context.Contex
 	if err := s.checkCommitted(ctx); err != nil {
 		return err
 	}
-	if err := s.deliverFound(ctx, claim.Outbox); err != nil {
-		return fmt.Errorf("settle the outbox of the former owner: %w", err)
+	if err := s.deliverFound(ctx, acquired.Outbox); err != nil {
+		return fmt.Errorf("deliver the outbox of the former owner: %w", err)
 	}
 	return nil
 }
 
 // acquireEpoch makes this the owner: whoever was before is refused from now on.
-func (s *Shard) acquireEpoch(ctx context.Context, claimIt func(context.Context) (Acquired, error)) (claim Acquired, err error) {
+func (s *Shard) acquireEpoch(ctx context.Context, acquire func(context.Context) (Acquired, error)) (acquired Acquired, err error) {
 	err = s.retry(ctx, "claim", func(ctx context.Context) (err error) {
-		claim, err = claimIt(ctx)
+		acquired, err = acquire(ctx)
 		return err
 	})
 	if err == nil {
-		s.epoch, s.positions, s.batch, s.lastSeq = claim.Epoch, claim.Positions, claim.Batch, claim.LastSeq
+		s.epoch, s.positions, s.batch, s.lastSeq = acquired.Epoch, acquired.Positions, acquired.Batch, acquired.LastSeq
 		s.leases.forget()
 	}
-	return claim, err
+	return acquired, err
 }
 
-// deliverFound books, pays and tells what the former owner had decided. Some or
+// deliverFound books and sends what the former owner had decided. Some or
 // all of it may have been before: each is the same twice.
 func (s *Shard) deliverFound(ctx context.Context, blobs [][]byte) error {
 	if len(blobs) == 0 {
@@ -123,7 +123,7 @@ func (s *Shard) deliverFound(ctx context.Context, blobs [][]byte) error {
 		return err
 	}
 	s.metrics.outboxesFound.Add(float64(len(blobs)))
-	s.log.Info("settled the outbox of the former owner", "batches", len(blobs))
+	s.log.Info("delivered the outbox of the former owner", "batches", len(blobs))
 	return s.clear(ctx, decisions[len(decisions)-1].Batch)
 }
 
@@ -132,7 +132,7 @@ func (s *Shard) deliverFound(ctx context.Context, blobs [][]byte) error {
 // batch that was booked without its marker. States that fell back have
 // forgotten lines that are booked; going on from them would book those again
 // under other causes. A ledger that is behind them has lost some: it is refused.
-// What is left must agree, as the outbox is settled by now.
+// What is left must agree, as the outbox is delivered by now.
 func (s *Shard) checkStates(ctx context.Context) error {
 	marker, found, err := s.marker(ctx)
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *Shard) checkStates(ctx context.Context) error {
 	if !s.positions.Before(committed) && !(found && (s.positions.Before(marker.Positions) || s.batch < marker.Batch)) && s.lastSeq >= bookedSeq {
 		return nil
 	}
-	s.log.Warn("account states are behind the ledger: rebuilding the shard", "heads", s.positions, "committed", committed,
+	s.log.Warn("account states are behind the ledger: rebuilding the shard", "positions", s.positions, "committed", committed,
 		"ledger", marker.Positions, "seq", s.lastSeq, "ledger_seq", bookedSeq)
 	return s.Rebuild(ctx)
 }

@@ -95,7 +95,7 @@ func firstOf(rows []unfinishedRow, accounts int) (some []unfinishedRow, ids []st
 	return rows, ids
 }
 
-// decideApart decides something of the accounts, as a batch that moves no head,
+// decideApart decides something of the accounts, as a batch that moves no position,
 // and delivers it. undecided is the first row of the ledger's set of each account
 // that it decides; nil: all are decided. decide may be called several times, until no
 // budget is short. check, where there is one, may refuse what comes of it: nothing is
@@ -204,8 +204,8 @@ func (s *Shard) decideWithBudgets(ctx context.Context, ids []string, values [][]
 	}
 }
 
-// deliverApart books, pays and tells what was saved. Where it is cut off, whoever
-// claims the shard finds it in the outbox.
+// deliverApart books and sends what was saved. Where it is cut off, whoever
+// acquires the shard finds it in the outbox.
 func (s *Shard) deliverApart(ctx context.Context, d *rules.Decision) error {
 	if err := s.bookAndSend(ctx, []*rules.Decision{d}); err != nil {
 		return err

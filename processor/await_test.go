@@ -78,15 +78,15 @@ type waitingShard struct {
 func newWaitingShard(t *testing.T, catalogue *offer.Catalogue, records ...feed.Record) *waitingShard {
 	t.Helper()
 	w := &waitingShard{accounts: &bareAccounts{}, clock: new(handClock), queue: make(chan SavedBatch, 100)}
-	edges := purePorts(t, catalogue)
-	snapshot, _ := edges.Catalogue.Current()
+	ports := purePorts(t, catalogue)
+	snapshot, _ := ports.Catalogue.Current()
 	w.catalogue = &slowCatalogue{snapshot: snapshot, complete: rules.InstantOf(kafkaNow.Add(offer.PublicationLead))}
 	w.clock.advance(time.Duration(kafkaNow.UnixNano()))
-	edges.Catalogue, edges.Accounts, edges.DeadLetters, edges.Now = w.catalogue, w.accounts, &letterBox{}, w.clock.now
+	ports.Catalogue, ports.Accounts, ports.DeadLetters, ports.Now = w.catalogue, w.accounts, &letterBox{}, w.clock.now
 	options := DefaultOptions()
 	options.AccountRefKey = make([]byte, 32)
 	options.Topics = [rules.NumTopics]string{"facts", "referrals", "results", "transactions"}
-	w.Shard = NewShard(&batchSource{records: records}, edges, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(&w.log, nil)))
+	w.Shard = NewShard(&batchSource{records: records}, ports, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(&w.log, nil)))
 	w.members.add(memberHash("acc-1"))
 	w.lastSave = w.clock.now()
 	return w

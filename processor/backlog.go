@@ -5,11 +5,11 @@ import (
 )
 
 // backlog knows how old the oldest record is that was read and is not
-// committed. One goroutine reads and saves, another settles, a third asks.
+// committed. One goroutine reads and saves, another delivers, a third asks.
 type backlog struct {
 	mutex sync.Mutex
 	open  int64   // Kafka milliseconds of the first record of the open window; 0: it has none
-	saved []int64 // the same of each saved batch that is not settled, oldest first
+	saved []int64 // the same of each saved batch that is not delivered, oldest first
 }
 
 // reads is told the first record of a window.

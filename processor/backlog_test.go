@@ -6,7 +6,7 @@ import (
 
 // A gauge that sticks would make an idle processor look stalled, and an
 // orchestrator would restart it for ever.
-func TestNothingIsOldOnceEverythingIsSettled(t *testing.T) {
+func TestNothingIsOldOnceEverythingIsDelivered(t *testing.T) {
 	t.Parallel()
 	var b backlog
 	expect := func(want int64) {

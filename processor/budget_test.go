@@ -62,7 +62,7 @@ func newBudgetWorld(t *rapid.T, server *miniredis.Miniredis) *budgetWorld {
 	b.redis = redis.NewClient(&redis.Options{Addr: server.Addr()})
 	b.owners = make([]*budgetOwner, b.shards)
 	for shard := range b.owners {
-		b.claim(t, shard)
+		b.acquire(t, shard)
 	}
 	return b
 }
@@ -92,15 +92,15 @@ func (b *budgetWorld) act(t *rapid.T) {
 			z.step(goOn)
 		}
 	case action < 11:
-		b.tell("shard %d is claimed anew, its owner sleeps", shard)
+		b.tell("shard %d is acquired anew, its owner sleeps", shard)
 		b.zombies = append(b.zombies, o)
-		b.claim(t, shard)
+		b.acquire(t, shard)
 	case o.dead && !o.running:
-		b.claim(t, shard)
+		b.acquire(t, shard)
 	case action < 30:
-		b.settle(t, o)
+		b.book(t, o)
 	case !o.running:
-		o.begin(b.drawWindow(t, o), b.limitMinor, b.ledger)
+		o.begin(b.windowOf(t, o), b.limitMinor, b.ledger)
 		b.tell("shard %d begins a window", shard)
 	case action < 32:
 		how := rapid.SampledFrom([]verdict{dieBefore, dieAfter}).Draw(t, "how")
@@ -117,8 +117,8 @@ func (b *budgetWorld) tell(format string, args ...any) {
 	b.story = append(b.story, fmt.Sprintf(format, args...))
 }
 
-// drawWindow is what purchases ask for, and negative what they give back.
-func (b *budgetWorld) drawWindow(t *rapid.T, o *budgetOwner) []int64 {
+// windowOf is what purchases ask for, and negative what they give back.
+func (b *budgetWorld) windowOf(t *rapid.T, o *budgetOwner) []int64 {
 	return rapid.SliceOfN(rapid.Int64Range(-b.limitMinor/2, b.limitMinor), 1, 3).Draw(t, "asks")
 }
 
@@ -190,26 +190,26 @@ func (b *budgetWorld) granted(t *rapid.T) (sum int64) {
 	return sum
 }
 
-// claim makes a new owner, which settles what it finds and rebuilds what is
+// acquire makes a new owner, which delivers what it finds and rebuilds what is
 // behind the ledger.
-func (b *budgetWorld) claim(t *rapid.T, shard int) {
+func (b *budgetWorld) acquire(t *rapid.T, shard int) {
 	o := newBudgetOwner(t, b, int32(shard))
 	b.owners[shard] = o
 	ctx := context.Background()
 	o.free = true
-	claim, err := o.store.Acquire(ctx, o.shard)
+	acquired, err := o.store.Acquire(ctx, o.shard)
 	b.must(t, err)
-	o.epoch, o.heads, o.batch = claim.Epoch, claim.Positions, claim.Batch
-	for _, blob := range claim.Outbox {
+	o.epoch, o.positions, o.batch = acquired.Epoch, acquired.Positions, acquired.Batch
+	for _, blob := range acquired.Outbox {
 		b.ledger.book(t, o.shard, string(blob))
 	}
 	b.must(t, o.store.Clear(ctx, o.shard, o.epoch, 1<<40))
 	booked := b.ledger.of(o.shard)
-	if o.heads.Before(booked.heads) {
+	if o.positions.Before(booked.positions) {
 		b.tell("shard %d is rebuilt", shard)
 		b.must(t, o.store.BeginRebuild(ctx, o.shard, o.epoch))
-		b.must(t, o.store.FinishRebuild(ctx, o.shard, o.epoch, rules.Marker{Positions: booked.heads, Batch: booked.batch}))
-		o.heads, o.batch, o.stateMinor = booked.heads, booked.batch, booked.grantedMinor
+		b.must(t, o.store.FinishRebuild(ctx, o.shard, o.epoch, rules.Marker{Positions: booked.positions, Batch: booked.batch}))
+		o.positions, o.batch, o.stateMinor = booked.positions, booked.batch, booked.grantedMinor
 	} else {
 		values, err := o.store.Load(ctx, o.shard, []string{"a"}, nil)
 		b.must(t, err)
@@ -219,11 +219,11 @@ func (b *budgetWorld) claim(t *rapid.T, shard int) {
 		}
 	}
 	o.free = false
-	b.tell("shard %d is claimed: it has granted %d", shard, o.stateMinor)
+	b.tell("shard %d is acquired: it has granted %d", shard, o.stateMinor)
 }
 
-// settle books the oldest batch that the owner has not.
-func (b *budgetWorld) settle(t *rapid.T, o *budgetOwner) {
+// book books the oldest batch that the owner has not.
+func (b *budgetWorld) book(t *rapid.T, o *budgetOwner) {
 	if len(o.saved) == 0 {
 		return
 	}
@@ -245,14 +245,14 @@ type budgetLedger struct {
 }
 
 type bookedShard struct {
-	heads        rules.Positions
+	positions    rules.Positions
 	batch        uint64
 	grantedMinor int64
 }
 
 func (l *budgetLedger) of(shard int32) *bookedShard {
 	if l.byShard[shard] == nil {
-		l.byShard[shard] = &bookedShard{heads: rules.NoPositions}
+		l.byShard[shard] = &bookedShard{positions: rules.NoPositions}
 	}
 	return l.byShard[shard]
 }
@@ -265,7 +265,7 @@ func (l *budgetLedger) book(t *rapid.T, shard int32, blob string) {
 	of, batch := l.of(shard), batchOf(t, blob)
 	of.grantedMinor += changeOf(t, blob)
 	if batch > of.batch {
-		of.batch, of.heads = batch, headsOf(batch)
+		of.batch, of.positions = batch, positionsOf(batch)
 	}
 }
 
@@ -298,7 +298,7 @@ func changeOf(t *rapid.T, blob string) (changeMinor int64) {
 	return changeMinor
 }
 
-func headsOf(batch uint64) rules.Positions { return rules.Positions{-1, -1, -1, int64(batch)} }
+func positionsOf(batch uint64) rules.Positions { return rules.Positions{-1, -1, -1, int64(batch)} }
 
 // verdict is what becomes of an owner at its next command to Redis.
 type verdict int
@@ -311,16 +311,16 @@ const (
 
 var errDead = errors.New("died, says the test")
 
-// budgetOwner is one owner of a shard, with a purse.
+// budgetOwner is one owner of a shard, with its leases.
 type budgetOwner struct {
-	shard  int32
-	client *redis.Client
-	store  *accounts.Store // stops at each command
-	quiet  *accounts.Store // the test's own
-	purse  processor.BudgetLeases
-	epoch  int64
-	heads  rules.Positions
-	batch  uint64
+	shard     int32
+	client    *redis.Client
+	store     *accounts.Store // stops at each command
+	quiet     *accounts.Store // the test's own
+	leases    processor.BudgetLeases
+	epoch     int64
+	positions rules.Positions
+	batch     uint64
 
 	stateMinor int64    // what the account of the shard has, as saved
 	saved      []string // blobs that it has not booked
@@ -335,7 +335,7 @@ type budgetOwner struct {
 }
 
 func newBudgetOwner(t *rapid.T, b *budgetWorld, shard int32) *budgetOwner {
-	o := &budgetOwner{shard: shard, purse: processor.NewBudgetLeases(), verdicts: make(chan verdict), waits: make(chan struct{})}
+	o := &budgetOwner{shard: shard, leases: processor.NewBudgetLeases(), verdicts: make(chan verdict), waits: make(chan struct{})}
 	o.client = redis.NewClient(&redis.Options{Addr: b.server.Addr(), MaxRetries: -1})
 	o.client.AddHook(o)
 	for of, client := range map[**accounts.Store]*redis.Client{&o.store: o.client, &o.quiet: b.redis} {
@@ -369,7 +369,7 @@ func (o *budgetOwner) step(v verdict) {
 func (o *budgetOwner) window(asks []int64, limitMinor int64, ledger *budgetLedger) error {
 	ctx := context.Background()
 	var stateMinor int64
-	totals, err := o.purse.Decide(func(budgets engine.Budgets) {
+	totals, err := o.leases.Decide(func(budgets engine.Budgets) {
 		stateMinor = o.stateMinor
 		for _, ask := range asks {
 			if ask > 0 {
@@ -388,14 +388,14 @@ func (o *budgetOwner) window(asks []int64, limitMinor int64, ledger *budgetLedge
 	}
 	blob := blobOf(o.batch+1, stateMinor-o.stateMinor, o.epoch)
 	if err := o.store.Save(ctx, &processor.Save{
-		Shard: o.shard, Epoch: o.epoch, Before: o.heads, Batch: o.batch + 1, After: headsOf(o.batch + 1), Spent: totals,
+		Shard: o.shard, Epoch: o.epoch, Before: o.positions, Batch: o.batch + 1, After: positionsOf(o.batch + 1), Spent: totals,
 		Accounts: []processor.AccountState{{ID: "a", Value: strconv.AppendInt(nil, stateMinor, 10)}}, Outbox: []byte(blob),
 	}); err != nil {
 		return err
 	}
-	o.purse.Saved()
+	o.leases.Saved()
 	o.batch++
-	o.heads, o.stateMinor = headsOf(o.batch), stateMinor
+	o.positions, o.stateMinor = positionsOf(o.batch), stateMinor
 	o.saved = append(o.saved, blob)
 	return nil
 }

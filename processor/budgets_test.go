@@ -94,7 +94,7 @@ type saleShard struct {
 	*Shard
 	accounts *bareAccounts
 	letters  *letterBox
-	settled  chan SavedBatch
+	saved    chan SavedBatch
 }
 
 func newSaleShard(t *testing.T, budgetMinor int64) *saleShard {
@@ -104,12 +104,12 @@ func newSaleShard(t *testing.T, budgetMinor int64) *saleShard {
 
 func newShardOf(t *testing.T, c *offer.Catalogue) *saleShard {
 	t.Helper()
-	s := &saleShard{accounts: &bareAccounts{}, letters: &letterBox{}, settled: make(chan SavedBatch, 100)}
-	edges := purePorts(t, c)
-	edges.Accounts, edges.DeadLetters, edges.Now = s.accounts, s.letters, func() time.Time { return time.Unix(1_800_000_000, 0) }
+	s := &saleShard{accounts: &bareAccounts{}, letters: &letterBox{}, saved: make(chan SavedBatch, 100)}
+	ports := purePorts(t, c)
+	ports.Accounts, ports.DeadLetters, ports.Now = s.accounts, s.letters, func() time.Time { return time.Unix(1_800_000_000, 0) }
 	options := DefaultOptions()
 	options.AccountRefKey = make([]byte, 32)
-	s.Shard = NewShard(shardZero{}, edges, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	s.Shard = NewShard(shardZero{}, ports, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 	s.latest = math.MaxInt64
 	return s
 }
@@ -120,7 +120,7 @@ func (s *saleShard) take(t *testing.T, records ...feed.Record) error {
 	if _, err := s.match(t.Context(), &s.window, records, windowLimits{1 << 30, 1 << 30}); err != nil {
 		t.Fatal(err)
 	}
-	return s.decideWindow(t.Context(), &s.window, s.settled)
+	return s.decideWindow(t.Context(), &s.window, s.saved)
 }
 
 func enrolment(account string) feed.Record {
@@ -147,7 +147,7 @@ func TestAWindowIsDecidedOnceMoreWhereABudgetIsShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []Reservation{{Budget: "campaign/sale", LimitMinor: 1_000, WantMinor: 600}}; !slices.Equal(s.accounts.reservations, want) {
-		t.Errorf("drew %+v, want %+v", s.accounts.reservations, want)
+		t.Errorf("reserved %+v, want %+v", s.accounts.reservations, want)
 	}
 	save := s.accounts.saves[0]
 	var fates [rules.NumFates]int64
@@ -175,7 +175,7 @@ func TestAWindowIsDecidedOnceMoreWhereABudgetIsShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(s.accounts.reservations) != 1 {
-		t.Errorf("drew %+v: a budget that is used up is drawn on once", s.accounts.reservations)
+		t.Errorf("reserved %+v: a budget that is used up is asked once", s.accounts.reservations)
 	}
 	if got := s.accounts.saves[1].Spent; len(got) != 1 || got[0].Minor != 1_000 {
 		t.Errorf("granted %v, want all 1,000", got)
@@ -218,7 +218,7 @@ func TestWhatWasNeverDrawnIsLookedUpWhenItIsGivenBack(t *testing.T) {
 	p.GiveBack("campaign/sale", 50)
 	short := p.short()
 	if len(short) != 1 || short[0].wantMinor != 0 {
-		t.Fatalf("to draw on: %+v", short)
+		t.Fatalf("to reserve of: %+v", short)
 	}
 	if err := p.extend(short[0], &Reserved{SpentMinor: 80, ReservedMinor: 80, OthersMinor: 20}); err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func TestWhatWasNeverDrawnIsLookedUpWhenItIsGivenBack(t *testing.T) {
 		t.Errorf("gives %d, want the 50 that came back", given)
 	}
 	if len(p.short()) != 1 {
-		t.Error("it was short of 10 and does not draw")
+		t.Error("it was short of 10 and reserves nothing")
 	}
 }
 

@@ -78,11 +78,11 @@ func TestACardNumberComesOutNowhere(t *testing.T) {
 		told := ""
 		if _, err := shard.match(t.Context(), &shard.window, []feed.Record{r}, windowLimits{1 << 30, 1 << 30}); err != nil {
 			told = err.Error()
-		} else if err := shard.decideWindow(t.Context(), &shard.window, shard.settled); err != nil {
+		} else if err := shard.decideWindow(t.Context(), &shard.window, shard.saved); err != nil {
 			told = err.Error()
 			shard.window.reset(progress{positions: shard.positions})
 		} else {
-			<-shard.settled
+			<-shard.saved
 		}
 		told += letters.text.String() + log.String()
 		if digits := strings.NewReplacer(`\u0034`, "4", " ", "", "-", "", ".", "").Replace(told); strings.Contains(digits, "4111111111111111") {

@@ -11,14 +11,14 @@ import (
 	"ristourne/rules"
 )
 
-// This file is what commands do to a shard. Each claims it with a lease, which it
+// This file is what commands do to a shard. Each acquires it with a lease, which it
 // renews until it has ended: the owner that runs beside it is shut out, waits and
 // says for whom. A command that has died holds up the shard for leaseTime at most.
 
 // leaseTime is how long a lease lasts unless it is renewed.
 const leaseTime = time.Minute
 
-// leased claims the shard for a command, does its work, and gives the shard up. A
+// leased acquires the shard for a command, does its work, and gives the shard up. A
 // ledger that is behind the states is refused: they alone know the rest.
 // The work's ctx ends where the lease can't be kept.
 func (s *Shard) leased(ctx context.Context, by string, work func(context.Context) error) (err error) {
@@ -27,15 +27,15 @@ func (s *Shard) leased(ctx context.Context, by string, work func(context.Context
 	by = holder(by)
 	var other *LeasedError
 	err = s.acquireOutboxBy(ctx, func(ctx context.Context) (Acquired, error) {
-		claim, err := s.ports.Accounts.AcquireLeased(ctx, s.source.Shard(), by, leaseTime)
+		acquired, err := s.ports.Accounts.AcquireLeased(ctx, s.source.Shard(), by, leaseTime)
 		if errors.As(err, &other) {
 			cancel(other) // another command's work is not to be waited for
 		}
 		if err == nil {
-			s.epoch = claim.Epoch
-			go s.keepLease(ctx, claim.Epoch, cancel)
+			s.epoch = acquired.Epoch
+			go s.keepLease(ctx, acquired.Epoch, cancel)
 		}
-		return claim, err
+		return acquired, err
 	})
 	if other != nil {
 		return other
@@ -127,8 +127,8 @@ type Skip struct {
 	To         int64 // next offset that is read
 }
 
-// AcquireAndSkip moves a head forward over records that nobody will decide, and
-// keeps who wanted it. It gives the head that was.
+// AcquireAndSkip moves a position forward over records that nobody will decide, and
+// keeps who wanted it. It gives the position that was.
 func (s *Shard) AcquireAndSkip(ctx context.Context, skip *Skip) (from int64, err error) {
 	err = s.leased(ctx, skip.By, func(ctx context.Context) error {
 		marker, _, err := s.marker(ctx)
@@ -171,7 +171,7 @@ func (s *Shard) record(ctx context.Context, action, by, reason string, number in
 	})
 }
 
-// skip is a batch that decides nothing and moves a head. Its marker is booked, so
+// skip is a batch that decides nothing and moves a position. Its marker is booked, so
 // that a Redis that loses it doesn't bring the records back.
 func (s *Shard) skip(ctx context.Context, skip *Skip) error {
 	after := s.positions

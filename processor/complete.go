@@ -166,12 +166,12 @@ const (
 )
 
 // errBehind lists what the ledger lacks.
-func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, heads rules.Positions, known string) error {
+func (s *Shard) errBehind(marker *rules.Marker, batch, lastSeq uint64, positions rules.Positions, known string) error {
 	missing := []string{fmt.Sprintf("batches %d to %d", marker.Batch+1, batch)}
 	if lastSeq > marker.LastSeq {
 		missing = append(missing, fmt.Sprintf("events and facts %d to %d", marker.LastSeq+1, lastSeq))
 	}
-	for topic, head := range heads {
+	for topic, head := range positions {
 		if booked := max(marker.Positions[topic], 0); head > booked {
 			missing = append(missing, fmt.Sprintf("what followed from %s, offsets %d to %d", s.options.Topics[topic], booked, head-1))
 		}
@@ -210,7 +210,7 @@ func (s *Shard) countAnew(ctx context.Context) error {
 	return s.clear(ctx, d.Batch)
 }
 
-// saveNothing saves a batch that decides nothing, and moves heads alone.
+// saveNothing saves a batch that decides nothing, and moves positions alone.
 func (s *Shard) saveNothing(ctx context.Context, after rules.Positions) (*rules.Decision, error) {
 	d := &rules.Decision{Shard: s.source.Shard(), Batch: s.batch + 1, Positions: after, LastSeq: s.lastSeq}
 	save := Save{

@@ -13,7 +13,7 @@ import (
 )
 
 // Decide takes the next records from the feed to the saved outbox, and hands
-// what is to be settled to queue.
+// what is to be delivered to queue.
 func (s *Shard) Decide(ctx context.Context, queue chan<- SavedBatch) error {
 	reading := s.pulse.begin("read", s.ports.Now())
 	err := s.source.Next(ctx, &s.feedBatch)
@@ -93,11 +93,11 @@ func (s *Shard) commitIsDue(w *window) bool {
 }
 
 // positionsAfter keeps what is known where the feed has no position yet.
-func positionsAfter(heads rules.Positions, next rules.Positions) rules.Positions {
-	for i := range heads {
-		heads[i] = max(heads[i], next[i])
+func positionsAfter(positions rules.Positions, next rules.Positions) rules.Positions {
+	for i := range positions {
+		positions[i] = max(positions[i], next[i])
 	}
-	return heads
+	return positions
 }
 
 // decideWindow takes a matched window from its accounts to the queue.
@@ -114,19 +114,19 @@ func (s *Shard) decideWindow(ctx context.Context, w *window, queue chan<- SavedB
 	if err := s.writeDeadLetters(ctx, w); err != nil {
 		return err
 	}
-	settlement, err := s.save(ctx, w)
+	saved, err := s.save(ctx, w)
 	if err != nil {
 		return err
 	}
 	s.backlog.saves()
 	w.reset(progress{positions: s.positions})
 	select {
-	case queue <- settlement: // also when ctx has ended, where there is room
+	case queue <- saved: // also when ctx has ended, where there is room
 		return nil
 	default:
 	}
 	select {
-	case queue <- settlement:
+	case queue <- saved:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx) // the next owner finds it in the outbox
@@ -197,7 +197,7 @@ func (a *account) read(value []byte) error {
 	return nil
 }
 
-// workOut works the window out. Where budgets were short, it draws on them and
+// workOut works the window out. Where budgets were short, it reserves of them and
 // works all of it out once more; what is short then, of a budget that had no
 // more to give, stays so.
 func (s *Shard) workOut(ctx context.Context, w *window) error {
@@ -364,16 +364,16 @@ func (s *Shard) encodeStates(w *window) {
 	}
 }
 
-// save writes states, outbox, counts and heads with the batch's one script.
+// save writes states, outbox, counts and positions with the batch's one script.
 // When it returns, the batch is decided.
 func (s *Shard) save(ctx context.Context, w *window) (SavedBatch, error) {
 	w.spent = s.leases.appendSpent(w.spent[:0])
-	settlement := SavedBatch{batch: s.batch, positions: w.positions, outbox: w.outbox}
+	saved := SavedBatch{batch: s.batch, positions: w.positions, outbox: w.outbox}
 	if w.outbox != nil {
-		settlement.batch++
+		saved.batch++
 	}
 	request := Save{
-		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.positions, Batch: settlement.batch, After: w.positions, LastSeq: s.lastSeq,
+		Shard: s.source.Shard(), Epoch: s.epoch, Before: s.positions, Batch: saved.batch, After: w.positions, LastSeq: s.lastSeq,
 		Accounts: w.states, Outbox: w.outbox, Fates: w.fates, Members: w.members, Known: w.known,
 		Spent: w.spent,
 	}
@@ -381,11 +381,11 @@ func (s *Shard) save(ctx context.Context, w *window) (SavedBatch, error) {
 	if err != nil {
 		return SavedBatch{}, err
 	}
-	s.positions, s.batch, s.lastSave = w.positions, settlement.batch, s.ports.Now()
+	s.positions, s.batch, s.lastSave = w.positions, saved.batch, s.ports.Now()
 	s.metrics.countFates(&w.fates)
 	s.warnOfStrangers(w.strangers)
 	s.metrics.countRefunds(w.decision.Set)
 	s.metrics.countHoldouts(w.decision.Set)
 	s.leases.saved(s.source.Shard())
-	return settlement, nil
+	return saved, nil
 }

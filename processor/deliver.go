@@ -8,11 +8,11 @@ import (
 	"ristourne/rules"
 )
 
-// SavedBatch is a saved batch that must be booked, paid, told and committed.
+// SavedBatch is a saved batch that must be booked, sent and committed.
 type SavedBatch struct {
 	batch     uint64
 	positions rules.Positions
-	outbox    []byte // what was saved, byte for byte; nil: the batch moved heads alone
+	outbox    []byte // what was saved, byte for byte; nil: the batch moved positions alone
 }
 
 // drain takes what waits behind first, without waiting for more: a slow sink
@@ -32,7 +32,7 @@ func drain(first SavedBatch, queue <-chan SavedBatch) []SavedBatch {
 	}
 }
 
-// Deliver books, pays, tells and commits saved batches, oldest first, and then deletes
+// Deliver books, sends and commits saved batches, oldest first, and then deletes
 // them from the outbox. It decodes what was saved, so that the usual way and
 // the way after a crash are one.
 func (s *Shard) Deliver(ctx context.Context, batches ...SavedBatch) error {
@@ -62,7 +62,8 @@ func (s *Shard) Deliver(ctx context.Context, batches ...SavedBatch) error {
 	return s.clear(ctx, newest.batch)
 }
 
-// bookAndSend lets what was decided out into the world: it books, pays and tells.
+// bookAndSend lets what was decided out into the world: it books, writes instructions
+// and publishes referrals.
 // Before each try of each step it asks Redis whether the batches are still
 // decided: a try may come hours after the one before.
 func (s *Shard) bookAndSend(ctx context.Context, decisions []*rules.Decision) error {
@@ -140,9 +141,9 @@ func (s *Shard) checked(ctx context.Context, step string, holds check, do func(c
 }
 
 // commit is of what is booked: up to a batch that the ledger has the marker of.
-func (s *Shard) commit(ctx context.Context, heads rules.Positions, batch uint64) error {
+func (s *Shard) commit(ctx context.Context, positions rules.Positions, batch uint64) error {
 	return s.retry(ctx, "commit", func(ctx context.Context) error {
-		return s.source.Commit(ctx, heads, batch)
+		return s.source.Commit(ctx, positions, batch)
 	})
 }
 

@@ -8,11 +8,11 @@ import (
 	"ristourne/rules/engine"
 )
 
-// BudgetLeases is a shard's purse in the hands of a test, which draws for it.
+// BudgetLeases are a shard's leases in the hands of a test, which reserves for them.
 type BudgetLeases struct{ *budgetLeases }
 
-// NewBudgetLeases is the purse of a shard that was just claimed. Its clock runs fast:
-// a budget that was found used up is drawn on again before long.
+// NewBudgetLeases are those of a shard that was just acquired. Their clock runs fast:
+// a budget that was found used up is asked again before long.
 func NewBudgetLeases() BudgetLeases {
 	clock := time.Unix(0, 0)
 	return BudgetLeases{newBudgetLeases(NewMetrics(prometheus.NewRegistry()), func() time.Time {
@@ -22,7 +22,7 @@ func NewBudgetLeases() BudgetLeases {
 }
 
 // Decide decides a window as a shard does, and gives the totals to save.
-func (p BudgetLeases) Decide(decide func(engine.Budgets), draw func(Reservation) (Reserved, error)) ([]BudgetSpent, error) {
+func (p BudgetLeases) Decide(decide func(engine.Budgets), reserve func(Reservation) (Reserved, error)) ([]BudgetSpent, error) {
 	p.open()
 	for {
 		decide(p.budgetLeases)
@@ -31,9 +31,9 @@ func (p BudgetLeases) Decide(decide func(engine.Budgets), draw func(Reservation)
 			return p.appendSpent(nil), nil
 		}
 		for _, t := range short {
-			drawn, err := draw(Reservation{Budget: t.key, LimitMinor: t.limitMinor, WantMinor: t.wantMinor})
+			reserved, err := reserve(Reservation{Budget: t.key, LimitMinor: t.limitMinor, WantMinor: t.wantMinor})
 			if err == nil {
-				err = p.extend(t, &drawn)
+				err = p.extend(t, &reserved)
 			}
 			if err != nil {
 				return nil, err

@@ -50,13 +50,13 @@ func failureOf(err error) failure {
 	case errors.As(err, &fenced) && fenced.Foreign:
 		return failure{"other_group", "a processor of another consumer group works on the same shards, and both take them from each other: one of them has the wrong kafka.group or redis.prefix; stop it"}
 	case errors.Is(err, ErrFenced):
-		return failure{"fenced", "another owner has claimed the shard: if this goes on, two installations share one Redis prefix"}
+		return failure{"fenced", "another owner has acquired the shard: if this goes on, two installations share one Redis prefix"}
 	case errors.Is(err, ErrStateBehindLedger):
-		return failure{"behind_ledger", "Redis has lost its last writes: the shard is rebuilt from ClickHouse when it is claimed. If this goes on, look at Redis' persistence and failovers"}
+		return failure{"behind_ledger", "Redis has lost its last writes: the shard is rebuilt from ClickHouse when it is acquired. If this goes on, look at Redis' persistence and failovers"}
 	case errors.As(err, &outOfRange):
 		return failure{"offset_out_of_range", "records were deleted before they were read, or the topic was made anew: nothing is skipped by itself; see cmd/ristourne/README.md, \"Shard trouble\""}
 	case errors.Is(err, outbox.ErrVersion):
-		return failure{"outbox_version", "another version of ristourne has decided batches that wait: run that version until they are settled"}
+		return failure{"outbox_version", "another version of ristourne has decided batches that wait: run that version until they are delivered"}
 	case errors.As(err, &panics), errors.Is(err, errInvariant):
 		return failure{"invariant", "a fault of the program, or an account state that does not hold: nothing of the window was saved. Try `ristourne rebuild` of the shard; if it fails again, run a version that mends it"}
 	case errors.Is(err, errNoHistory), errors.Is(err, ErrIncomplete):
@@ -64,7 +64,7 @@ func failureOf(err error) failure {
 	case errors.Is(err, rules.ErrNeedsPerson):
 		return failure{"needs_person", "the error says what to do; the shard waits and loses nothing"}
 	default:
-		return failure{"other", "the error says what failed; the shard is claimed anew until it holds"}
+		return failure{"other", "the error says what failed; the shard is acquired anew until it holds"}
 	}
 }
 

@@ -27,7 +27,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 		"fenced":              fmt.Errorf("save: %w", ErrFenced),
 		"behind_ledger":       fmt.Errorf("save: %w", ErrStateBehindLedger),
 		"offset_out_of_range": fmt.Errorf("read: %w", &feed.OffsetOutOfRangeError{Topic: "t"}),
-		"outbox_version":      fmt.Errorf("settle: %w", outbox.ErrVersion),
+		"outbox_version":      fmt.Errorf("deliver: %w", outbox.ErrVersion),
 		"invariant":           fmt.Errorf("%w: credits", errInvariant),
 		"ledger_hole":         fmt.Errorf("%w: %w", rules.ErrNeedsPerson, errNoHistory),
 		"needs_person":        fmt.Errorf("histories: %w", rules.ErrNeedsPerson),
@@ -55,18 +55,18 @@ func TestPausesBetweenFailuresGrowAndBeginAnew(t *testing.T) {
 	}
 }
 
-// panicking panics where a shard claims, as a fault of the program might anywhere.
+// panicking panics where a shard is acquired, as a fault of the program might anywhere.
 type panicking struct{ Accounts }
 
 func (panicking) Acquire(context.Context, int32) (Acquired, error) { panic("a fault of the program") }
 
 // One shard's trouble is one shard's: the process goes on, the failure is
-// counted, said with what to do, and the shard tells it until it is claimed.
+// counted, said with what to do, and the shard tells it until it is acquired.
 func TestAPanicStopsOneShardAlone(t *testing.T) {
 	t.Parallel()
-	edges := purePorts(t, aTown())
-	edges.Accounts = panicking{}
-	p := newTestProcessor(t, edges)
+	ports := purePorts(t, aTown())
+	ports.Accounts = panicking{}
+	p := newTestProcessor(t, ports)
 	var log bytes.Buffer
 	p.log = slog.New(slog.NewTextHandler(&log, nil))
 	p.joined(true)
@@ -81,7 +81,7 @@ func TestAPanicStopsOneShardAlone(t *testing.T) {
 	if err := <-owned; err != nil {
 		t.Errorf("own ended with %v", err)
 	}
-	for _, part := range []string{"shard stopped, the others go on", "reason=invariant", "what_to_do=", "claimed_anew_in=3s"} {
+	for _, part := range []string{"shard stopped, the others go on", "reason=invariant", "what_to_do=", "acquired_anew_in=3s"} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("the log lacks %q: %s", part, log.String())
 		}
@@ -126,11 +126,11 @@ func TestARefusedBatchIsToldAndCarriedOnceItIsMended(t *testing.T) {
 	if err := s.take(t, enrolment("a"), purchase("a", "p1")); err != nil {
 		t.Fatal(err)
 	}
-	settlement := <-s.settled
+	batch := <-s.saved
 	r := &refusing{}
 	s.source, s.ports.Accounts, s.ports.Ledger, s.ports.Instructions, s.ports.Referrals = committing{}, r, &bareLedger{}, r, r
 	s.options.RetryMax = time.Millisecond
-	if err := s.Deliver(t.Context(), settlement); err != nil {
+	if err := s.Deliver(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 	if failures := valueOf(t, s.metrics.shardFailures.WithLabelValues("0", "undeliverable")); r.tries != 4 || r.asked < 5 || failures != 1 {
@@ -141,7 +141,7 @@ func TestARefusedBatchIsToldAndCarriedOnceItIsMended(t *testing.T) {
 	}
 
 	r.tries, r.fenced = 0, true // another owner comes while it is refused
-	if err := s.Deliver(t.Context(), settlement); !errors.Is(err, ErrFenced) || r.tries != 1 {
+	if err := s.Deliver(t.Context(), batch); !errors.Is(err, ErrFenced) || r.tries != 1 {
 		t.Errorf("after another owner has come it is tried %d times: %v", r.tries, err)
 	}
 }
@@ -240,7 +240,7 @@ func TestARestoredStateIsSavedAndAHoleIsNoNewAccount(t *testing.T) {
 	}
 
 	clear(ledger.histories)
-	<-s.settled
+	<-s.saved
 	s.backlog.delivers(1)
 	ctx, stop := context.WithCancel(t.Context())
 	go func() {
@@ -252,7 +252,7 @@ func TestARestoredStateIsSavedAndAHoleIsNoNewAccount(t *testing.T) {
 	if _, err := s.match(ctx, &s.window, []feed.Record{purchase("a", "p2")}, windowLimits{1 << 30, 1 << 30}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.decideWindow(ctx, &s.window, s.settled); err == nil {
+	if err := s.decideWindow(ctx, &s.window, s.saved); err == nil {
 		t.Error("an account without its history is taken for a new one")
 	}
 	if failures := valueOf(t, s.metrics.shardFailures.WithLabelValues("0", "ledger_hole")); failures != 1 {
@@ -319,21 +319,21 @@ func TestWhatIsRefusedForGoodIsSetAsideWhole(t *testing.T) {
 	if err := s.take(t, enrolment("a"), purchase("a", "p1"), enrolment("b"), purchase("b", "p1")); err != nil {
 		t.Fatal(err)
 	}
-	settlement := <-s.settled
+	batch := <-s.saved
 	d := new(rules.Decision)
-	if err := outbox.Decode(settlement.outbox, d); err != nil || len(d.Instructions) != 2 {
+	if err := outbox.Decode(batch.outbox, d); err != nil || len(d.Instructions) != 2 {
 		t.Fatalf("%d instructions, %v", len(d.Instructions), err)
 	}
 	bad := d.Instructions[0]
-	c := &choosy{acquired: Acquired{Epoch: 1, Batch: settlement.batch, Outbox: [][]byte{settlement.outbox}}, refuses: bad.ID}
+	c := &choosy{acquired: Acquired{Epoch: 1, Batch: batch.batch, Outbox: [][]byte{batch.outbox}}, refuses: bad.ID}
 	ledger := &bareLedger{}
 	s.ports.Accounts, s.ports.Ledger, s.ports.Instructions, s.ports.Referrals, s.ports.DeadLetters = c, ledger, c, c, c
 	for _, sure := range []bool{false, true} {
 		refused, err := s.SetAside(t.Context(), sure)
-		if err != nil || len(refused) != 1 || refused[0].ID != bad.ID || refused[0].Batch != settlement.batch {
+		if err != nil || len(refused) != 1 || refused[0].ID != bad.ID || refused[0].Batch != batch.batch {
 			t.Fatalf("refused is %+v, %v", refused, err)
 		}
-		if done := c.cleared == settlement.batch && len(c.letters) == 1; done != sure {
+		if done := c.cleared == batch.batch && len(c.letters) == 1; done != sure {
 			t.Errorf("sure %v: cleared up to batch %d, letters %v", sure, c.cleared, c.letters)
 		}
 	}

@@ -28,11 +28,11 @@ func (downAccounts) Acquire(context.Context, int32) (Acquired, error) {
 	return Acquired{}, errors.New("connection refused")
 }
 
-func newTestProcessor(t *testing.T, edges Ports) *Processor {
+func newTestProcessor(t *testing.T, ports Ports) *Processor {
 	t.Helper()
 	options := DefaultOptions()
 	options.AccountRefKey, options.RetryMax = make([]byte, 32), time.Millisecond
-	return New(edges, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+	return New(ports, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 }
 
 func until(t *testing.T, holds func() bool) {
@@ -44,16 +44,16 @@ func until(t *testing.T, holds func() bool) {
 	}
 }
 
-// A shard that can't be claimed, as Redis is away, tries again and again: its
+// A shard that can't be acquired, as Redis is away, tries again and again: its
 // process is alive, since another would do no better, and not ready, with the
 // cause.
-func TestAShardThatCannotBeClaimedIsAliveAndNotReady(t *testing.T) {
+func TestAShardThatCannotBeAcquiredIsAliveAndNotReady(t *testing.T) {
 	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
-	edges := purePorts(t, aTown())
-	edges.Accounts, edges.Now = downAccounts{}, clock.now
-	p := newTestProcessor(t, edges)
+	ports := purePorts(t, aTown())
+	ports.Accounts, ports.Now = downAccounts{}, clock.now
+	p := newTestProcessor(t, ports)
 	p.joined(true)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -98,10 +98,10 @@ func TestACallThatNeverComesBackIsNotAlive(t *testing.T) {
 	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
-	edges := purePorts(t, aTown())
+	ports := purePorts(t, aTown())
 	stuck := stuckAccounts{called: make(chan struct{}), free: make(chan struct{})}
-	edges.Accounts, edges.Now = stuck, clock.now
-	p := newTestProcessor(t, edges)
+	ports.Accounts, ports.Now = stuck, clock.now
+	p := newTestProcessor(t, ports)
 	ctx, cancel := context.WithCancel(t.Context())
 	owned := make(chan error, 1)
 	go func() { owned <- p.own(ctx, shardZero{}) }()
@@ -124,9 +124,9 @@ func TestWhoIsInTheGroupIsReady(t *testing.T) {
 	t.Parallel()
 	clock := new(handClock)
 	clock.advance(time.Hour)
-	edges := purePorts(t, aTown())
-	edges.Now = clock.now
-	p := newTestProcessor(t, edges)
+	ports := purePorts(t, aTown())
+	ports.Now = clock.now
+	p := newTestProcessor(t, ports)
 	want := func(what, part string) {
 		t.Helper()
 		if err := p.Ready(time.Minute); (err == nil) != (part == "") || err != nil && !strings.Contains(err.Error(), part) {
@@ -168,11 +168,11 @@ func TestAnIdleShardIsAliveUnlessRecordsWait(t *testing.T) {
 	for _, lag := range []int64{0, 7} {
 		clock := new(handClock)
 		clock.advance(time.Hour)
-		edges := purePorts(t, aTown())
-		edges.Now, edges.Accounts = clock.now, &bareAccounts{}
+		ports := purePorts(t, aTown())
+		ports.Now, ports.Accounts = clock.now, &bareAccounts{}
 		options := DefaultOptions()
 		options.AccountRefKey = make([]byte, 32)
-		s := NewShard(quietSource{lag: lag}, edges, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
+		s := NewShard(quietSource{lag: lag}, ports, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler))
 		clock.advance(time.Minute)
 		if err := s.Decide(t.Context(), nil); err != nil {
 			t.Fatal(err)

@@ -118,7 +118,7 @@ func (s *Shard) concerns(member uint64, ev *rules.Event, m *match) bool {
 
 // addKnown makes the event's ids known to later events of this window and of
 // those that follow. What turns out to be no part of the set stays in the
-// filter until the next claim; it costs a look.
+// filter until the next acquisition; it costs a look.
 func (s *Shard) addKnown(member uint64, ev *rules.Event) {
 	var hashes [3]uint64
 	for _, hash := range appendKnown(hashes[:0], member, ev) {
@@ -143,7 +143,7 @@ func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 	return nil
 }
 
-// takeReferral takes what another shard has told. It need not be a member's:
+// takeReferral takes what another shard has published. It need not be a member's:
 // the enrolment may come later. Its instants were held against the clock when
 // the bank's record came in; here only this machine's own clock bounds them, so
 // that no skew between the processors makes a dead letter of a sponsor's award.

@@ -64,8 +64,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Namespace: "ristourne", Name: "shard_failures_total",
 			Help: "Shards that stopped, or that wait for a person to act, by reason. The others go on.",
 		}, []string{"shard", "reason"}),
-		outboxesFound:  counter("outboxes_found_total", "Batches of a former owner that were settled on claim."),
-		epoch:          gauge("shard_epoch", "Epoch by which this process has claimed a shard, until it lets it go. The owner is whoever has the highest.", "shard"),
+		outboxesFound:  counter("outboxes_found_total", "Batches of a former owner that were delivered on acquisition."),
+		epoch:          gauge("shard_epoch", "Epoch by which this process has acquired a shard, until it lets it go. The owner is whoever has the highest.", "shard"),
 		rebuilds:       counter("rebuilds_total", "Shards rebuilt from the ledger."),
 		differences:    counter("rebuild_differences_total", "Accounts of which recomputing would change what is booked, found by a rebuild, which changes nothing of it. Look into each."),
 		repairs:        counter("repairs_total", "Accounts that a repair, approved by a person, has changed."),
@@ -77,8 +77,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			"Arrival less Kafka timestamp of the record of the last batch that was farthest off. Well over or under 0: a producer's clock is wrong.", "topic", "shard"),
 		stampsOff: vector("timestamps_off_total", "Records whose Kafka timestamp was more than a minute from their arrival, by topic.", "topic"),
 
-		budgetLeft: gauge("budget_left_minor", "What no shard has drawn of a budget, when this process last drew on it, in minor units.", "budget"),
-		budgetHeld: gauge("budget_held_minor", "What a shard has drawn of a budget and not granted, in minor units.", "budget", "shard"),
+		budgetLeft: gauge("budget_left_minor", "What no shard has reserved of a budget, when this process last reserved of it, in minor units.", "budget"),
+		budgetHeld: gauge("budget_held_minor", "What a shard has reserved of a budget and not spent, in minor units.", "budget", "shard"),
 		refused:    vector("budget_refusals_total", "Purchases that got less of a budget than they deserved. Budgets per store and day count under their offer.", "budget"),
 		refunds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "ristourne", Name: "unlinked_refunds_minor_total",
@@ -126,7 +126,7 @@ func (m *Metrics) countHoldouts(set []rules.SetRow) {
 	}
 }
 
-// showBudget shows what a draw has left. Budgets per store and day would be too
+// showBudget shows what a reservation has left. Budgets per store and day would be too
 // many, and each is over with its day.
 func (m *Metrics) showBudget(t *lease, d *Reserved) {
 	if _, perDay := budgetLabel(t.key); !perDay && t.limitMinor > 0 {

@@ -16,25 +16,25 @@ type Move struct {
 	From, To   rules.Source
 	// Commit sets the group's offsets, of the topics that have moved: older ones
 	// would be taken for the shard's own.
-	Commit func(ctx context.Context, heads rules.Positions, batch uint64) error
+	Commit func(ctx context.Context, positions rules.Positions, batch uint64) error
 	// Keep says which topics the shard's offsets are of from now on: what was decided
 	// up to a batch came from those before.
 	Keep func(ctx context.Context, afterBatch uint64) error
 }
 
-// after are the heads with which the shard goes on.
-func (m *Move) after(heads rules.Positions) rules.Positions {
+// after are the positions with which the shard goes on.
+func (m *Move) after(positions rules.Positions) rules.Positions {
 	for topic, moved := range m.Moved {
 		if moved {
-			heads[topic] = m.Begin[topic]
+			positions[topic] = m.Begin[topic]
 		}
 	}
-	return heads
+	return positions
 }
 
-// AcquireAndMove lets a shard begin in other topics, and gives the heads that were.
+// AcquireAndMove lets a shard begin in other topics, and gives the positions that were.
 // States stay: a record that comes again is known by its id. Referrals that may not
-// have been read in their former topic are told again in the new one.
+// have been read in their former topic are published again in the new one.
 //
 // What says that the offsets are of the new topics is written last: broken off, the
 // shard is refused until the move is done again, and nothing of it is read before.

@@ -28,9 +28,9 @@ type Ports struct {
 	Now          func() time.Time
 }
 
-// ErrFenced says that another owner has claimed the shard: this one must stop
+// ErrFenced says that another owner has acquired the shard: this one must stop
 // at once and touch nothing more.
-var ErrFenced = errors.New("shard was claimed by another owner")
+var ErrFenced = errors.New("shard was acquired by another owner")
 
 // ErrStateBehindLedger says that the account states are older than the ledger:
 // they must be rebuilt before anything more is decided.
@@ -81,7 +81,7 @@ type Source interface {
 	// SetElsewhere tells which of the committed offsets no processor has
 	// committed: somebody has set them by other means.
 	SetElsewhere(ctx context.Context) ([rules.NumTopics]bool, error)
-	// CommittedBatch is the last batch that was settled when offsets were committed,
+	// CommittedBatch is the last batch that was delivered when offsets were committed,
 	// whatever Redis and the ledger know of it; 0: none, or it wasn't said.
 	CommittedBatch(ctx context.Context) (uint64, error)
 	Seek(rules.Positions)
@@ -118,43 +118,43 @@ type AccountState struct {
 type Save struct {
 	Shard    int32
 	Epoch    int64
-	Before   rules.Positions // what the heads must be now
+	Before   rules.Positions // what the positions must be now
 	Batch    uint64
 	After    rules.Positions
 	LastSeq  uint64
 	Accounts []AccountState
-	Outbox   []byte // nil: the batch moves heads and counts alone
+	Outbox   []byte // nil: the batch moves positions and counts alone
 	Fates    [rules.NumFates]int64
 	// Hashes to append to the shard's filters.
 	Members, Known []uint64
-	// Spent are the budgets of which the batch granted or gave back. None may
-	// be over what the shard has drawn: ErrStateBehindLedger where Redis has lost
-	// the draw.
+	// Spent are the budgets of which the batch spent or gave back. None may be
+	// over what the shard has reserved: ErrStateBehindLedger where Redis has lost
+	// the reservation.
 	Spent []BudgetSpent
 }
 
-// BudgetSpent is what a shard has granted of one budget, ever, less what was
-// given back.
+// BudgetSpent is what a shard has spent of one budget, ever, less what was given
+// back.
 type BudgetSpent struct {
 	Budget rules.BudgetKey
 	Minor  int64
 }
 
-// Reservation asks for a part of a budget that the shard alone may grant from.
+// Reservation asks for a part of a budget that the shard alone may spend of.
 type Reservation struct {
 	Shard      int32
 	Epoch      int64
 	Budget     rules.BudgetKey
 	LimitMinor int64 // of the budget, over all shards and all time
-	WantMinor  int64 // what the shard needs beyond what it has granted; 0: only to know
+	WantMinor  int64 // what the shard needs beyond what it has spent; 0: only to know
 }
 
 // Reserved is what a shard has of a budget.
 type Reserved struct {
-	SpentMinor int64 // saved, as in Save.Granted
-	// ReservedMinor is up to which the shard may grant: at least GrantedMinor.
+	SpentMinor int64 // saved, as in Save.Spent
+	// ReservedMinor is up to which the shard may spend: at least SpentMinor.
 	ReservedMinor int64
-	OthersMinor   int64 // what all other shards may grant, as last seen
+	OthersMinor   int64 // what all other shards may spend, as last seen
 }
 
 // Accounts keeps the account states of a shard: a cache of the ledger, in
@@ -163,7 +163,7 @@ type Reserved struct {
 type Accounts interface {
 	// Acquire raises the epoch of the shard. A *LeasedError: a command holds it.
 	Acquire(ctx context.Context, shard int32) (Acquired, error)
-	// AcquireLeased claims for a command, which nobody disturbs for as long as it
+	// AcquireLeased acquires for a command, which nobody disturbs for as long as it
 	// renews its lease.
 	AcquireLeased(ctx context.Context, shard int32, by string, lease time.Duration) (Acquired, error)
 	// RenewLease makes the lease last for so long from now on; 0 gives it up.
@@ -171,8 +171,8 @@ type Accounts interface {
 	// Load appends to values one value an id, nil where there is none.
 	Load(ctx context.Context, shard int32, ids []string, values [][]byte) ([][]byte, error)
 	// Save runs the batch's one script. A repeat of a save that already
-	// succeeded is a success: it is told by the heads, or, where a batch moves
-	// none, by its number. ErrStateBehindLedger: the heads are not Before.
+	// succeeded is a success: it is known by the positions, or, where a batch moves
+	// none, by its number. ErrStateBehindLedger: the positions are not Before.
 	Save(ctx context.Context, s *Save) error
 	// Holds makes sure, before something leaves for the world, that the shard is
 	// still this owner's (ErrFenced) and that the batch is still decided: after
@@ -180,17 +180,17 @@ type Accounts interface {
 	Holds(ctx context.Context, shard int32, epoch int64, batch uint64) error
 	// Intact makes sure, while nothing is saved, that the shard is still this
 	// owner's (ErrFenced) and as it was saved last (ErrStateBehindLedger).
-	Intact(ctx context.Context, shard int32, epoch int64, heads rules.Positions, batch uint64) error
+	Intact(ctx context.Context, shard int32, epoch int64, positions rules.Positions, batch uint64) error
 	// Clear deletes the outbox up to and with the batch.
 	Clear(ctx context.Context, shard int32, epoch int64, upToBatch uint64) error
-	// Reserve raises what the shard may grant of a budget. booked tells what the
+	// Reserve raises what the shard may spend of a budget. booked tells what the
 	// ledger has of it, by shard. Repeating one changes little: the shard has
-	// then what it drew before.
+	// then what it reserved before.
 	Reserve(ctx context.Context, d Reservation, booked func(context.Context) (map[int32]int64, error)) (Reserved, error)
 	// Filters streams the hashes that Save has appended.
 	Filters(ctx context.Context, shard int32, members, known func([]uint64)) error
-	// BeginRebuild forgets heads, outbox and filters (fates stay); states are
-	// then written by Restore and the heads last, by FinishRebuild.
+	// BeginRebuild forgets positions, outbox and filters (fates stay); states are
+	// then written by Restore and the positions last, by FinishRebuild.
 	BeginRebuild(ctx context.Context, shard int32, epoch int64) error
 	Restore(ctx context.Context, shard int32, epoch int64, accounts []AccountState, members, known []uint64) error
 	FinishRebuild(ctx context.Context, shard int32, epoch int64, m rules.Marker) error
@@ -240,18 +240,18 @@ type Ledger interface {
 	// erased account's have no AccountID.
 	InstructionsFrom(ctx context.Context, shard int32, from rules.Positions, each func(rules.Instruction) error) error
 	// ReferralsFrom streams the referrals likewise: those that may not have been
-	// told yet. An erased buyer's have no BuyerAccountID.
+	// published yet. An erased buyer's have no BuyerAccountID.
 	ReferralsFrom(ctx context.Context, shard int32, from rules.Positions, each func(rules.Referral) error) error
 }
 
 // InstructionWriter gives instructions to the bank. It returns when every one is
-// acknowledged; an error means "unknown": pay again, the bank dedupes by id.
+// acknowledged; an error means "unknown": write them again, the bank dedupes by id.
 type InstructionWriter interface {
 	WriteInstructions(ctx context.Context, instructions []rules.Instruction) error
 }
 
 // ReferralPublisher gives referrals to the shards of their sponsors. It returns when every
-// one is acknowledged; an error means "unknown": tell again, a referral that
+// one is acknowledged; an error means "unknown": publish again, a referral that
 // comes twice is a duplicate.
 type ReferralPublisher interface {
 	Publish(ctx context.Context, referrals []rules.Referral) error

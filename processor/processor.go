@@ -31,11 +31,11 @@ type Processor struct {
 }
 
 // New makes a processor.
-func New(edges Ports, options Options, metrics *Metrics, log *slog.Logger) *Processor {
-	return &Processor{ports: edges, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{}), pulses: make(map[int32]*pulse)}
+func New(ports Ports, options Options, metrics *Metrics, log *slog.Logger) *Processor {
+	return &Processor{ports: ports, options: options, metrics: metrics, log: log, shards: make(map[*Shard]struct{}), pulses: make(map[int32]*pulse)}
 }
 
-// Run takes shards until ctx ends, and then settles what was decided.
+// Run takes shards until ctx ends, and then delivers what was decided.
 func (p *Processor) Run(ctx context.Context, config feed.Config) error {
 	config.Joined, config.Unread = p.joined, p.tellUnread
 	hold := config.HoldShards
@@ -66,11 +66,11 @@ func (p *Processor) joined(member bool) {
 }
 
 // own runs one shard for as long as the generation lasts. A shard that was
-// lost to another owner or whose step failed for good is claimed anew after a
+// lost to another owner or whose step failed for good is acquired anew after a
 // pause: within a generation it is ours, and nobody else will take it. Its
 // neighbours go on.
 func (p *Processor) own(ctx context.Context, source Source) error {
-	pulse := newPulse(p.ports.Now()) // one for all its lives: a shard that is claimed again and again does not move
+	pulse := newPulse(p.ports.Now()) // one for all its lives: a shard that is acquired again and again does not move
 	p.mu.Lock()
 	p.pulses[source.Shard()] = pulse
 	p.mu.Unlock()
@@ -86,7 +86,7 @@ func (p *Processor) own(ctx context.Context, source Source) error {
 		switch {
 		case ctx.Err() != nil:
 			if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, feed.ErrGenerationOver) {
-				p.log.Warn("shard let go before everything was settled: its next owner settles the outbox", "shard", source.Shard(), "error", err)
+				p.log.Warn("shard let go before everything was delivered: its next owner delivers the outbox", "shard", source.Shard(), "error", err)
 			}
 			return nil
 		case errors.Is(err, ErrStop):
@@ -117,7 +117,7 @@ func (p *Processor) failed(shard int32, pulse *pulse, now time.Time, err error, 
 		level = slog.LevelWarn // the usual way when a shard moves to another process
 	}
 	p.log.Log(context.Background(), level, "shard stopped, the others go on", "shard", shard, "reason", f.reason,
-		"what_to_do", f.remedy, "claimed_anew_in", pause, "error", err)
+		"what_to_do", f.remedy, "acquired_anew_in", pause, "error", err)
 }
 
 func (p *Processor) runShard(ctx context.Context, source Source, pulse *pulse) error {

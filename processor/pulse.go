@@ -19,7 +19,7 @@ type pulse struct {
 	mutex   sync.Mutex
 	calls   map[*call]struct{}  // under way
 	failing map[string]*trouble // by step: the last try has failed
-	stopped *trouble            // the shard rests before it is claimed anew
+	stopped *trouble            // the shard rests before it is acquired anew
 }
 
 // call is one try of a step.
@@ -80,7 +80,7 @@ func (p *pulse) works(step string) {
 	delete(p.failing, step)
 }
 
-// stops notes that the shard has failed and rests; nil: it is claimed again.
+// stops notes that the shard has failed and rests; nil: it is acquired again.
 func (p *pulse) stops(now time.Time, err error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -118,7 +118,7 @@ func (p *pulse) ails(now time.Time, stall time.Duration) error {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if t := p.stopped; t != nil {
-		return fmt.Errorf("stopped %s ago and is claimed anew: %w", now.Sub(t.since).Round(time.Second), t.err)
+		return fmt.Errorf("stopped %s ago and is acquired anew: %w", now.Sub(t.since).Round(time.Second), t.err)
 	}
 	if still <= stall {
 		return nil

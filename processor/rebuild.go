@@ -14,7 +14,7 @@ import (
 var ErrStop = errors.New("stopped")
 
 // Rebuild makes the account states anew from the ledger's store, for a shard
-// that this owner has claimed. It restores what was decided, and decides nothing.
+// that this owner has acquired. It restores what was decided, and decides nothing.
 //
 // The rows of each account's set go through the engine in the order in which
 // they were decided. What is booked is the ledger's word; where working the
@@ -22,10 +22,10 @@ var ErrStop = errors.New("stopped")
 // repair that a person approves (see Repair).
 //
 // Set rows behind the marker were decided, and some of what follows from them
-// may not be booked: it is booked, paid and told again, under its own ids. What
+// may not be booked: it is booked and sent again, under its own ids. What
 // budgets gave for such a row stands in its grants, which are booked before all
 // that follows from them. Where they are not booked, nothing of the row is, and
-// it is decided now, as a batch of its own that draws on the budgets.
+// it is decided now, as a batch of its own that reserves of the budgets.
 //
 // Records that were read but not yet committed are read again, and found to be
 // duplicates.
@@ -45,8 +45,8 @@ func (s *Shard) rebuild(ctx context.Context, differ func(*Difference) error) err
 		return err
 	}
 	committed := s.source.Committed()
-	// What this owner found to be decided is settled by now, so that it need not be
-	// read again. Heads of a Redis that fell back may be of other topics, before a
+	// What this owner found to be decided is delivered by now, so that it need not be
+	// read again. Positions of a Redis that fell back may be of other topics, before a
 	// move.
 	found := s.positions
 	if s.batch < r.marker.Batch {
@@ -209,7 +209,7 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 }
 
 // decidedSeq is up to where nothing is left to be decided: until the rest is, the
-// shard's last row stays behind the ledger's, and whoever claims it rebuilds it.
+// shard's last row stays behind the ledger's, and whoever acquires it rebuilds it.
 func (r *rebuild) decidedSeq() uint64 {
 	seq := r.lastSeq
 	for i := range r.unfinished {
@@ -218,7 +218,7 @@ func (r *rebuild) decidedSeq() uint64 {
 	return seq
 }
 
-// boundTail settles what the tail holds when that is much. Its marker stays where
+// boundTail delivers what the tail holds when that is much. Its marker stays where
 // it was: not all up to a newer one is booked yet, and after a crash the rows
 // behind it are replayed to the same lines.
 func (r *rebuild) boundTail(ctx context.Context) error {
@@ -268,8 +268,8 @@ const bankDedupes = 390 * 24 * time.Hour
 // sendAtOnce bounds the instructions, or referrals, of one call.
 const sendAtOnce = 1000
 
-// deliverTail pays, tells and books what the replay found missing, and pays and
-// tells again whatever may not have been: all whose cause was not committed.
+// deliverTail sends and books what the replay found missing, and sends again whatever
+// may not have been sent: all whose cause was not committed.
 func (r *rebuild) deliverTail(ctx context.Context, committed rules.Positions) error {
 	if err := r.sendTail(ctx); err != nil {
 		return err
@@ -340,7 +340,7 @@ func (r *rebuild) publishReferralsAgain(ctx context.Context, committed rules.Pos
 		return err
 	}
 	if erased > 0 {
-		s.log.Error("referrals that may not have been told are not told again: their buyers were erased", "referrals", erased)
+		s.log.Error("referrals that may not have been published are not published again: their buyers were erased", "referrals", erased)
 	}
 	return r.publishReferrals(ctx, untold)
 }
@@ -354,9 +354,9 @@ func (r *rebuild) publishReferrals(ctx context.Context, referrals []rules.Referr
 	return nil
 }
 
-func (r *rebuild) finish(ctx context.Context, heads rules.Positions) error {
+func (r *rebuild) finish(ctx context.Context, positions rules.Positions) error {
 	s := r.shard
-	marker := rules.Marker{Shard: s.source.Shard(), Batch: r.marker.Batch, Positions: heads, LastSeq: r.tail.LastSeq}
+	marker := rules.Marker{Shard: s.source.Shard(), Batch: r.marker.Batch, Positions: positions, LastSeq: r.tail.LastSeq}
 	err := s.retry(ctx, "finish rebuild", func(ctx context.Context) error {
 		return s.ports.Accounts.FinishRebuild(ctx, s.source.Shard(), s.epoch, marker)
 	})
@@ -365,6 +365,6 @@ func (r *rebuild) finish(ctx context.Context, heads rules.Positions) error {
 	}
 	s.positions, s.batch, s.lastSeq = marker.Positions, marker.Batch, marker.LastSeq
 	s.metrics.rebuilds.Inc()
-	s.log.Info("shard rebuilt", "accounts", r.accounts, "differing", r.differing, "heads", s.positions)
+	s.log.Info("shard rebuilt", "accounts", r.accounts, "differing", r.differing, "positions", s.positions)
 	return nil
 }

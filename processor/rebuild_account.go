@@ -116,7 +116,7 @@ func adopt(a *engine.Account, h *rules.AccountHistory) {
 	a.Restored()
 }
 
-// take keeps what is to be booked, paid and told again. Grants are not: those
+// take keeps what is to be booked and sent again. Grants are not: those
 // that are known are booked, each of a record's with the others.
 func (r *rebuild) take(h *rules.AccountHistory, out *rules.Output) {
 	r.shard.refs.fill(out, lengths{}, h.AccountID, h.Ref)

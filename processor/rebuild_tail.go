@@ -49,7 +49,7 @@ func (t *tail) work(a *engine.Account) {
 	}
 }
 
-// leave leaves rows to be decided once budgets can be drawn on. Nothing of them
+// leave leaves rows to be decided once budgets can be reserved of. Nothing of them
 // may be booked then, as they may come to something else.
 func (t *tail) leave(rows []rules.SetRow, before []byte) {
 	for i := range rows {

@@ -121,9 +121,9 @@ func decided(t *testing.T, s *saleShard, records ...feed.Record) *rules.Decision
 	if err := s.take(t, records...); err != nil {
 		t.Fatal(err)
 	}
-	settlement := <-s.settled
+	batch := <-s.saved
 	d := new(rules.Decision)
-	if err := outbox.Decode(settlement.outbox, d); err != nil {
+	if err := outbox.Decode(batch.outbox, d); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -161,7 +161,7 @@ func TestARebuildTakesTheLedgersWordForGrants(t *testing.T) {
 	}
 	// The state has the grant: a refund gives it back, and asks for nothing.
 	s.latest = math.MaxInt64
-	s.members.add(memberHash("a")) // as Claim reads from the filters
+	s.members.add(memberHash("a")) // as Acquire reads from the filters
 	s.window.reset(progress{positions: s.positions})
 	refund := purchase("a", "p1")
 	refund.Value = []byte(`{"event_id":"r1","type":"refund","transaction_id":"p1","account_id":"a","card_token":"t","amount_minor":10000,"currency":"EUR","occurred_at":"2026-10-06T12:34:56Z","merchant":{"id":"0000000007"}}`)
@@ -212,9 +212,9 @@ func TestARebuildGoesOnAfterAReadingThatBrokeOff(t *testing.T) {
 	}
 }
 
-// Without a marker the tail is all that was ever decided: it is settled in parts,
+// Without a marker the tail is all that was ever decided: it is delivered in parts,
 // whose marker promises no more than the one before.
-func TestALongTailIsSettledInParts(t *testing.T) {
+func TestALongTailIsDeliveredInParts(t *testing.T) {
 	t.Parallel()
 	s := newSaleShard(t, 0)
 	ledger, world := &bareLedger{}, &paidAndTold{}

@@ -104,7 +104,7 @@ func dropUnchanged(out *rules.Output) {
 }
 
 // generousBudgets give whatever is asked: what a budget would give is not known
-// before it is drawn on.
+// before anything is reserved of it.
 type generousBudgets struct{ asked bool }
 
 func (b *generousBudgets) Take(_ rules.BudgetKey, _, askMinor int64) int64 {
@@ -197,7 +197,7 @@ type Repaired struct {
 // changes. Where the ledger has lost instructions, those that the bank was given
 // are put back first: their money is not due again.
 //
-// What it books has ids that hold the repair's number: the epoch of this claim,
+// What it books has ids that hold the repair's number: the epoch of this acquisition,
 // which no other has. It is decided batch by batch in one script each; broken off,
 // what is missing is found by the next repair.
 func (s *Shard) AcquireAndRepair(ctx context.Context, o *Repair) (*Repaired, error) {

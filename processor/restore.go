@@ -53,7 +53,7 @@ func (s *Shard) restoreUnreadable(ctx context.Context, w *window) error {
 	if unread.ids == nil {
 		return nil
 	}
-	if err := s.untilSettled(ctx); err != nil {
+	if err := s.untilDelivered(ctx); err != nil {
 		return err
 	}
 	if err := s.restoreAll(ctx, &unread); err != nil {
@@ -106,11 +106,11 @@ func (s *Shard) restore(ctx context.Context, unread *unreadable) error {
 	return nil
 }
 
-// untilSettled waits until everything that was saved is booked: before, the
+// untilDelivered waits until everything that was saved is booked: before, the
 // ledger does not know it.
-func (s *Shard) untilSettled(ctx context.Context) error {
+func (s *Shard) untilDelivered(ctx context.Context) error {
 	const look = 10 * time.Millisecond
-	waiting := s.pulse.begin("settle before accounts are restored", s.ports.Now())
+	waiting := s.pulse.begin("deliver before accounts are restored", s.ports.Now())
 	defer s.pulse.end(waiting)
 	for s.backlog.undelivered() > 0 {
 		waiting.turned.Store(s.ports.Now().UnixNano())

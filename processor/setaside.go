@@ -22,7 +22,7 @@ type Refused struct {
 	letter rules.DeadLetter
 }
 
-// SetAside claims the shard and carries out what its outbox holds, one by one
+// SetAside acquires the shard and carries out what its outbox holds, one by one
 // where a batch is refused as a whole, and gives what is refused even so. Where
 // sure is false that is all: the outbox stays. Else what is refused becomes dead
 // letters with its whole content, and the outbox is cleared: nothing is lost, and
@@ -32,20 +32,20 @@ type Refused struct {
 func (s *Shard) SetAside(ctx context.Context, sure bool) (_ []Refused, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	claim, err := s.acquireEpoch(ctx, func(ctx context.Context) (Acquired, error) {
+	acquired, err := s.acquireEpoch(ctx, func(ctx context.Context) (Acquired, error) {
 		return s.ports.Accounts.AcquireLeased(ctx, s.source.Shard(), holder("ristourne outbox set-aside"), leaseTime)
 	})
 	if err != nil {
 		return nil, err
 	}
-	go s.keepLease(ctx, claim.Epoch, cancel)
+	go s.keepLease(ctx, acquired.Epoch, cancel)
 	defer func() {
 		giving, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer stop()
-		err = errors.Join(err, s.ports.Accounts.RenewLease(giving, s.source.Shard(), claim.Epoch, 0))
+		err = errors.Join(err, s.ports.Accounts.RenewLease(giving, s.source.Shard(), acquired.Epoch, 0))
 	}()
-	decisions := make([]*rules.Decision, len(claim.Outbox))
-	for i, blob := range claim.Outbox {
+	decisions := make([]*rules.Decision, len(acquired.Outbox))
+	for i, blob := range acquired.Outbox {
 		decisions[i] = new(rules.Decision)
 		if err := outbox.Decode(blob, decisions[i]); err != nil {
 			return nil, err
@@ -77,7 +77,7 @@ func (s *Shard) SetAside(ctx context.Context, sure bool) (_ []Refused, err error
 	return refused, s.clear(ctx, decisions[len(decisions)-1].Batch)
 }
 
-// carryOneByOne pays and tells what a decision holds.
+// carryOneByOne writes what instructions and referrals a decision holds.
 func (s *Shard) carryOneByOne(ctx context.Context, d *rules.Decision) ([]Refused, error) {
 	var refused []Refused
 	for i := range d.Instructions {

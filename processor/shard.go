@@ -20,11 +20,11 @@ type Options struct {
 	MaxAccounts    int                     // accounts of one script: it blocks Redis for a few milliseconds
 	MaxStateBytes  int                     // account states of one script, where it is more than one account
 	MaxSaveBytes   int                     // states and outbox of one script, where it is more than one record
-	MaxAhead       int                     // batches decided but not settled
+	MaxAhead       int                     // saved batches that wait for delivery, beside those that are being delivered
 	CommitInterval time.Duration           // how long offsets of records that changed nothing wait
 	LookInterval   time.Duration           // how long nothing is saved before it is looked whether Redis still has the shard
 	RetryMax       time.Duration           // longest pause between tries of a failing step
-	DrainTimeout   time.Duration           // how long a shard that must stop may go on settling
+	DrainTimeout   time.Duration           // how long a shard that must stop may go on delivering
 }
 
 // DefaultOptions are the bounds that were measured to work well.
@@ -41,29 +41,59 @@ func DefaultOptions() Options {
 	}
 }
 
-// Shard takes the records of one partition number the whole way. Deciding may
-// run ahead of settling by MaxAhead batches, in order: a saved batch is in the
-// outbox, so whoever owns the shard next settles it.
+// Shard takes the records of one partition number the whole way.
 //
-// Claim comes first. Then Run does everything; or a test calls Decide and
-// Settle by turns. Decide and Settle may run in two goroutines.
+// Acquire comes first, on the caller's goroutine. Then two goroutines of Run share
+// the work, joined by a channel of saved batches (a test calls Decide and Deliver by
+// turns instead):
+//
+//	one  Decide   read, match, load, decide, write dead letters, save   (decide.go)
+//	two  Deliver  book, write instructions, publish, commit, clear      (deliver.go)
+//
+// One runs ahead of two, in order. What they share is never written while both run,
+// or has a lock of its own; all else is goroutine one's alone. No lock is held over a
+// call to a port.
+//
+// Either may die at any line, with its process or by an error, and the other is
+// stopped then. It leaves:
+//
+//	before save   nothing: the records are read again, from the positions in Redis.
+//	              Dead letters are written again under the same ids; what was
+//	              reserved of budgets stays the shard's
+//	after save    the batch in the outbox. It is decided: whoever acquires the shard
+//	              next delivers it, byte for byte, before they read anything
+//	after book    rows, perhaps without their marker: booking them again changes nothing
+//	after writing instructions and referrals: they are sent again under the same ids,
+//	              by which the bank and the sponsors' accounts know them
+//	after commit  the batch in the outbox: it is delivered once more, to no effect
+//	after clear   nothing
+//
+// An owner that was shut out finds its epoch outdated at the next save, or when it
+// asks whether the batch holds before each try of booking and sending, and touches
+// nothing more. A Redis that lost its last writes is found out there too, or by
+// Acquire, which holds its positions against the ledger and the commits: the shard
+// is rebuilt.
 type Shard struct {
+	// Of both goroutines. None of it is set anew while they run.
 	source  Source
 	ports   Ports
 	options Options
 	metrics *Metrics
 	log     *slog.Logger
+	epoch   int64 // by which it was acquired
+	backlog backlog
+	pulse   *pulse
 
+	// Of goroutine one, and of whoever acquires the shard before.
 	engine  *engine.Engine
 	decoder *wire.Decoder
 	refs    *accountRefs
 	leases  *budgetLeases
 	layout  feed.Layout // by which accounts lie in shards; zero: not known, and not asked
 
-	epoch     int64
 	positions rules.Positions // saved
 	batch     uint64          // number of the last saved batch
-	lastSeq   uint64
+	lastSeq   uint64          // of the last set row; in a window, of the last that is decided
 	members   filter
 	known     filter
 	snapshot  *engine.Snapshot
@@ -77,11 +107,9 @@ type Shard struct {
 	lastLook  time.Time // whether Redis still has the shard
 	waitTold  time.Time // when it was last said that a purchase waits for the catalogue
 	stamps    stamps
-	latest    int64 // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
-	backlog   backlog
+	latest    int64     // Kafka milliseconds beyond which no timestamp is believed, for the batch at hand
 	saidAt    time.Time // when enrolments in unknown programmes were last told of
 	unsaid    int       // of them, since then
-	pulse     *pulse
 
 	accepting *acceptance // nil but for a repair over holes
 }
@@ -92,17 +120,17 @@ type Shard struct {
 const clockAhead = 5 * time.Minute
 
 // NewShard makes a shard that owns nothing yet.
-func NewShard(source Source, edges Ports, options Options, metrics *Metrics, log *slog.Logger) *Shard {
+func NewShard(source Source, ports Ports, options Options, metrics *Metrics, log *slog.Logger) *Shard {
 	s := &Shard{
-		source: source, ports: edges, options: options, metrics: metrics,
+		source: source, ports: ports, options: options, metrics: metrics,
 		log:       log.With("shard", source.Shard()),
 		engine:    engine.New(nil),
 		decoder:   wire.NewDecoder(wire.Options{}),
 		refs:      newAccountRefs(options.AccountRefKey),
-		leases:    newBudgetLeases(metrics, edges.Now),
+		leases:    newBudgetLeases(metrics, ports.Now),
 		window:    newWindow(),
 		positions: rules.NoPositions,
-		pulse:     newPulse(edges.Now()),
+		pulse:     newPulse(ports.Now()),
 	}
 	s.stamps = newStamps(options.Topics, source.Shard(), metrics, s.log)
 	s.engine.SetBudgets(s.leases)
@@ -110,27 +138,27 @@ func NewShard(source Source, edges Ports, options Options, metrics *Metrics, log
 	return s
 }
 
-// Run claims the shard and takes its records until ctx ends or the shard is
+// Run acquires the shard and takes its records until ctx ends or the shard is
 // lost (ErrFenced).
 func (s *Shard) Run(ctx context.Context) error {
 	if err := s.Acquire(ctx); err != nil {
 		return err
 	}
-	settling, stop := withGrace(ctx, s.options.DrainTimeout)
+	delivering, stop := withGrace(ctx, s.options.DrainTimeout)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	settlements := make(chan SavedBatch, s.options.MaxAhead)
+	saved := make(chan SavedBatch, s.options.MaxAhead)
 	group.Go(guarded(func() error {
-		defer close(settlements)
+		defer close(saved)
 		for {
-			if err := s.Decide(ctx, settlements); err != nil {
+			if err := s.Decide(ctx, saved); err != nil {
 				return err
 			}
 		}
 	}))
 	group.Go(guarded(func() error {
-		for first := range settlements {
-			if err := s.Deliver(settling, drain(first, settlements)...); err != nil {
+		for first := range saved {
+			if err := s.Deliver(delivering, drain(first, saved)...); err != nil {
 				return err
 			}
 		}
@@ -140,7 +168,7 @@ func (s *Shard) Run(ctx context.Context) error {
 }
 
 // withGrace is a context that goes on for a while after its parent has ended: a
-// shard that must stop still settles what it has decided, so that the next
+// shard that must stop still delivers what it has decided, so that the next
 // owner finds an empty outbox.
 func withGrace(parent context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))

@@ -51,12 +51,12 @@ func newStampedShard(t *testing.T) *stampedShard {
 	t.Helper()
 	s := &stampedShard{source: &stampedSource{}, clock: new(handClock)}
 	s.clock.advance(1_800_000_000 * time.Second)
-	edges := purePorts(t, aTown())
-	edges.Now = s.clock.now
+	ports := purePorts(t, aTown())
+	ports.Now = s.clock.now
 	options := DefaultOptions()
 	options.AccountRefKey, options.CommitInterval = make([]byte, 32), 1<<62
 	options.Topics[rules.TopicTransactions] = "card.transactions"
-	s.Shard = NewShard(s.source, edges, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(&s.log, nil)))
+	s.Shard = NewShard(s.source, ports, options, NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(&s.log, nil)))
 	s.lastSave = s.clock.now() // nothing is to be committed
 	return s
 }

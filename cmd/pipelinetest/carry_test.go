@@ -289,8 +289,8 @@ func TestWhatIsDecidedCanBeCarried(t *testing.T) {
 			t.Fatalf("it can't be decided: %v", err)
 		}
 		close(queue)
-		for settlement := range queue {
-			if err := s.Deliver(t.Context(), settlement); err != nil {
+		for batch := range queue {
+			if err := s.Deliver(t.Context(), batch); err != nil {
 				t.Fatalf("what was decided can't be carried: %v: %v", c.refused, err)
 			}
 		}

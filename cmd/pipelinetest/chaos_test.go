@@ -54,7 +54,7 @@ func moments() []string {
 // referrals.
 const chaosSeed = 5
 
-// occurrence is at which time the moment kills: an owner claims once, and does
+// occurrence is at which time the moment kills: an owner acquires once, and does
 // the rest again and again.
 func occurrence(moment string) int32 {
 	switch strings.SplitN(moment, " ", 2)[1] {

@@ -162,22 +162,22 @@ var (
 	outboxMetric = regexp.MustCompile(`(?m)^ristourne_outboxes_found_total (\S+)$`)
 )
 
-// claims are the epochs by which the process owns shards, as far as it knows.
-func (i *instance) claims(t *testing.T) map[int32]int64 {
+// epochs are the epochs by which the process owns shards, as far as it knows.
+func (i *instance) epochs(t *testing.T) map[int32]int64 {
 	t.Helper()
-	claims := make(map[int32]int64)
+	epochs := make(map[int32]int64)
 	for _, found := range epochMetric.FindAllStringSubmatch(i.metrics(), -1) {
 		shard, err1 := strconv.ParseInt(found[1], 10, 32)
 		epoch, err2 := strconv.ParseFloat(found[2], 64)
 		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
 		}
-		claims[int32(shard)] = int64(epoch)
+		epochs[int32(shard)] = int64(epoch)
 	}
-	return claims
+	return epochs
 }
 
-// outboxesFound is how many batches of former owners the process has settled.
+// outboxesFound is how many batches of former owners the process has delivered.
 func (i *instance) outboxesFound(t *testing.T) (batches float64) {
 	t.Helper()
 	if found := outboxMetric.FindStringSubmatch(i.metrics()); found != nil {

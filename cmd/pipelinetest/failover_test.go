@@ -36,7 +36,7 @@ func TestProcessesHandTheirShardsOn(t *testing.T) {
 	a, b := w.start(t, "a"), w.start(t, "b")
 	w.awaitShared(t, a, b)
 
-	t.Log("a is killed between decided and settled: b settles what it finds")
+	t.Log("a is killed between decided and delivered: b delivers what it finds")
 	shard := w.freezeInFlight(t, a)
 	found := b.outboxesFound(t)
 	a.kill(t)
@@ -212,40 +212,40 @@ func (w *failoverWorld) start(t *testing.T, name string) *instance {
 	return nil
 }
 
-// awaitShared waits until each process has claimed a part of the shards, and
+// awaitShared waits until each process has acquired a part of the shards, and
 // together they have all, none by an epoch that is over.
 func (w *failoverWorld) awaitShared(t *testing.T, processes ...*instance) {
 	t.Helper()
 	localserverstest.WaitUntil(t, "the processes share all shards", func() bool {
 		owned := 0
 		for _, p := range processes {
-			claims := p.claims(t)
-			if len(claims) == 0 {
+			epochs := p.epochs(t)
+			if len(epochs) == 0 {
 				return false
 			}
-			for shard, epoch := range claims {
+			for shard, epoch := range epochs {
 				if w.head(t, shard).Epoch != epoch {
 					return false
 				}
 			}
-			owned += len(claims)
+			owned += len(epochs)
 		}
 		return owned == failoverShards
 	})
 }
 
-// awaitTakenOver waits until p owns the shard, and has settled what former owners
-// had decided and not settled beyond the batches that it had found before.
+// awaitTakenOver waits until p owns the shard, and has delivered what former owners
+// had decided and not delivered beyond the batches that it had found before.
 func (w *failoverWorld) awaitTakenOver(t *testing.T, shard int32, p *instance, before float64) {
 	t.Helper()
 	localserverstest.WaitUntil(t, p.name+" takes over", func() bool {
-		epoch, owns := p.claims(t)[shard]
+		epoch, owns := p.epochs(t)[shard]
 		return owns && w.head(t, shard).Epoch == epoch && p.outboxesFound(t) > before
 	})
 }
 
 // freezeInFlight stops a process (it stays stopped) at a moment when one of its
-// shards has batches that are decided and not settled, and earlier ones that
+// shards has batches that are decided and not delivered, and earlier ones that
 // are committed. It gives that shard.
 func (w *failoverWorld) freezeInFlight(t *testing.T, p *instance) (shard int32) {
 	t.Helper()
@@ -256,9 +256,9 @@ func (w *failoverWorld) freezeInFlight(t *testing.T, p *instance) (shard int32) 
 			}
 			w.produceMore(t)
 		}
-		claims := p.claims(t)
+		epochs := p.epochs(t)
 		p.signal(t, syscall.SIGSTOP)
-		for of, epoch := range claims {
+		for of, epoch := range epochs {
 			if shard = of; w.head(t, of).Epoch == epoch && w.inFlight(t, of) {
 				return true
 			}
@@ -308,7 +308,7 @@ func (w *failoverWorld) checkOutboxes(t *testing.T) {
 	t.Helper()
 	for shard := range w.shards {
 		if head := w.head(t, shard); head.Outbox != 0 {
-			t.Errorf("shard %d has %d batches in its outbox that nobody has settled", shard, head.Outbox)
+			t.Errorf("shard %d has %d batches in its outbox that nobody has delivered", shard, head.Outbox)
 		}
 	}
 }

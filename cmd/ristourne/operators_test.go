@@ -538,8 +538,8 @@ func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
 	b := newWorkedBank(t)
 	b.start(t)
 	waitUntil(t, "/readyz answers", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
-	claims := func() int { return strings.Count(b.log.String(), `"msg":"shard claimed"`) }
-	waitUntil(t, "the shards are claimed", func() bool { return claims() >= 2*bankShards })
+	acquired := func() int { return strings.Count(b.log.String(), `"msg":"shard acquired"`) }
+	waitUntil(t, "the shards are acquired", func() bool { return acquired() >= 2*bankShards })
 	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ referral that then no processor sends any more. The ledger counts an instruction
 that was set aside as given to the bank: a person gives it.
 
 Without --yes it only says what is refused. The processor that owns the shard is
-shut out meanwhile, and claims it anew some seconds later. What ClickHouse itself
+shut out meanwhile, and acquires it anew some seconds later. What ClickHouse itself
 refuses is never set aside: the ledger must have all that was decided.`,
 		Example: `  ristourne outbox set-aside --config ristourne.yaml --shard 3
   ristourne outbox set-aside --config ristourne.yaml --shard 3 --yes`,

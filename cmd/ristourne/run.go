@@ -39,7 +39,7 @@ func newRunCommand() *cobra.Command {
 		Long: `Run the processor: card events and facts in, accruals and credit instructions out.
 
 Any number of processors with the same consumer group share the shards. SIGTERM
-settles what was decided, commits and ends. While Kafka, Redis or ClickHouse are
+delivers what was decided, commits and ends. While Kafka, Redis or ClickHouse are
 away it waits and says so; nothing is skipped.
 
 http.listen serves /metrics, /livez (fails when a call is stuck, which only a new
@@ -75,7 +75,7 @@ func newLogger(w io.Writer, c config.Log) *slog.Logger {
 }
 
 // runProcessor serves probes and metrics, and processes until ctx ends. Then it
-// settles what was decided; probes and metrics go on until that is done.
+// delivers what was decided; probes and metrics go on until that is done.
 func runProcessor(ctx context.Context, c *config.Config, log *slog.Logger) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

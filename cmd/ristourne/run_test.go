@@ -470,7 +470,7 @@ func (b *bank) checkRebuild(t *testing.T, sent int64) int64 {
 	return sent
 }
 
-// checkDrain stops the processor as SIGTERM does: everything is settled and
+// checkDrain stops the processor as SIGTERM does: everything is delivered and
 // committed, and nothing is taken anew by the next one.
 func (b *bank) checkDrain(t *testing.T, sent int64) {
 	t.Helper()
@@ -501,6 +501,6 @@ func (b *bank) checkDrain(t *testing.T, sent int64) {
 	if strings.Contains(b.log.String(), goodSecret) {
 		t.Error("a secret is in the log")
 	}
-	wantText(t, b.log.String(), `"msg":"ristourne has stopped"`, "shard was claimed by another owner")
+	wantText(t, b.log.String(), `"msg":"ristourne has stopped"`, "shard was acquired by another owner")
 	wantText(t, b.run(t, "why", "t-last"), "earns")
 }

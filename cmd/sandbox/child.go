@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// endLimit is how long a processor may settle what it has decided.
+// endLimit is how long a processor may deliver what it has decided.
 const endLimit = 15 * time.Second
 
 // child is a process of our own, its output in a log file.

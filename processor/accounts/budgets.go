@@ -14,99 +14,102 @@ import (
 	"ristourne/rules"
 )
 
-// A budget is shared by all shards. Its pool holds what each has ever drawn;
-// beside its account states, each shard's part holds that too, and what it has
-// granted of it. A batch grants by its own save script, no more than its part
-// has drawn.
+// A budget is shared by all shards. Its allocations hold what each has ever
+// reserved; beside its account states, each shard's own allocation holds that too,
+// and what it has spent of it. A batch spends by its own save script, no more than
+// its allocation has reserved.
 //
-// Redis may lose its last writes, in a cluster those of one server alone. So
-// the pool, the parts and the ledger are held against one another, and the most
-// that any of them tells of a shard counts:
+// Redis may lose its last writes, in a cluster those of one server alone. So the
+// budget's allocations, those of the shards and the ledger are held against one
+// another, and the most that any of them tells of a shard counts:
 //
-//   - A pool that fell back is made up for by the parts; what is lost of both,
-//     with the states of the batches that granted it, was booked before, and then
-//     is in the ledger, or was not, and is decided anew.
-//   - Parts are written before they are used, and after that all are read once
-//     more: of two shards that draw the same room from a pool that fell back in
-//     between, one at least sees the other and steps back.
-//   - A part that fell back refuses the batch that counts on it.
+//   - Allocations of the budget that fell back are made up for by those of the
+//     shards; what is lost of both, with the states of the batches that spent it,
+//     was booked before, and then is in the ledger, or was not, and is decided anew.
+//   - A shard's allocation is written before it is used, and after that all are read
+//     once more: of two shards that reserve the same room from allocations that fell
+//     back in between, one at least sees the other and steps back.
+//   - A shard's allocation that fell back refuses the batch that counts on it.
 //
 // What stays is the time between Holds and the end of the booking, its retries
 // included: a Redis that loses the batch just then gives its room to whoever
-// draws before the booked rows are seen.
+// reserves before the booked rows are seen.
+//
+// Two words of the protocol are older than this text and stand in Redis for good:
+// in a shard's allocation, "drawn" is reserved and "granted" is spent.
 
 const (
-	// budgetLife is how long the pool and the parts of a budget that nobody
-	// grants of are kept, such as those of a store's day. The ledger makes up
+	// budgetLife is how long the allocations of a budget that nobody spends of
+	// are kept, such as those of a store's day. The ledger makes up
 	// for what is forgotten.
 	budgetLife = 60 * 24 * time.Hour
 	// chunksOfShard is how many chunks a budget has for each shard. Up to one
 	// may stay unspent with each.
 	chunksOfShard = 16
-	// reserveTries bounds how often a draw steps back.
+	// reserveTries bounds how often a reservation steps back.
 	reserveTries = 8
 	// maxBudgetMinor is up to where Redis counts exactly.
 	maxBudgetMinor = 1<<53 - 1
 )
 
-// errCrowded says that a draw stepped back again and again.
-var errCrowded = errors.New("other shards have drawn the same room: try again")
+// errCrowded says that a reservation stepped back again and again.
+var errCrowded = errors.New("other shards have reserved the same room: try again")
 
-// Reserve raises what the shard may grant of a budget: what is wanted, or a chunk
+// Reserve raises what the shard may spend of a budget: what is wanted, or a chunk
 // where that is more, as far as the limit leaves it. Only the one goroutine
-// that saves the shard's batches may draw for it.
+// that saves the shard's batches may reserve for it.
 //
-// Errors: ErrFenced, ErrStateBehindLedger; any other: draw again.
-func (s *Store) Reserve(ctx context.Context, d processor.Reservation, booked func(context.Context) (map[int32]int64, error)) (processor.Reserved, error) {
-	d.LimitMinor, d.WantMinor = min(d.LimitMinor, maxBudgetMinor), min(d.WantMinor, maxBudgetMinor)
+// Errors: ErrFenced, ErrStateBehindLedger; any other: reserve again.
+func (s *Store) Reserve(ctx context.Context, r processor.Reservation, booked func(context.Context) (map[int32]int64, error)) (processor.Reserved, error) {
+	r.LimitMinor, r.WantMinor = min(r.LimitMinor, maxBudgetMinor), min(r.WantMinor, maxBudgetMinor)
 	known := make(map[int32]int64)
 	for range reserveTries {
-		drawn, sure, err := s.reserve(ctx, &d, known, booked)
+		reserved, sure, err := s.reserve(ctx, &r, known, booked)
 		if err != nil {
-			return processor.Reserved{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, err)
+			return processor.Reserved{}, fmt.Errorf("reserve of budget %s for shard %d: %w", r.Budget, r.Shard, err)
 		}
 		if sure {
-			return drawn, nil
+			return reserved, nil
 		}
 	}
-	return processor.Reserved{}, fmt.Errorf("draw on budget %s for shard %d: %w", d.Budget, d.Shard, errCrowded)
+	return processor.Reserved{}, fmt.Errorf("reserve of budget %s for shard %d: %w", r.Budget, r.Shard, errCrowded)
 }
 
-// reserve reports whether it is sure that nobody else has drawn the same. known is
+// reserve reports whether it is sure that nobody else has reserved the same. known is
 // what the ledger said before; it takes what it says now.
-func (s *Store) reserve(ctx context.Context, d *processor.Reservation, known map[int32]int64, booked func(context.Context) (map[int32]int64, error)) (drawn processor.Reserved, sure bool, err error) {
-	found, err := s.readAllocations(ctx, d)
+func (s *Store) reserve(ctx context.Context, r *processor.Reservation, known map[int32]int64, booked func(context.Context) (map[int32]int64, error)) (reserved processor.Reserved, sure bool, err error) {
+	found, err := s.readAllocations(ctx, r)
 	if err != nil {
-		return drawn, false, err
+		return reserved, false, err
 	}
-	if drawn.SpentMinor = found.mine.spentMinor; found.mine.generation != s.of(d.Shard).generation {
-		// Nothing was granted since the states were made from the ledger.
+	if reserved.SpentMinor = found.mine.spentMinor; found.mine.generation != s.of(r.Shard).generation {
+		// Nothing was spent since the states were made from the ledger.
 		if err := ask(ctx, booked, known); err != nil {
-			return drawn, false, err
+			return reserved, false, err
 		}
-		drawn.SpentMinor = known[d.Shard]
+		reserved.SpentMinor = known[r.Shard]
 	}
 	found.take(known)
-	if drawn.ReservedMinor, drawn.OthersMinor, err = s.allocate(ctx, d, drawn.SpentMinor, found); err != nil {
-		return drawn, false, err
+	if reserved.ReservedMinor, reserved.OthersMinor, err = s.allocate(ctx, r, reserved.SpentMinor, found); err != nil {
+		return reserved, false, err
 	}
-	if err := s.writeShardAllocation(ctx, d, &drawn); err != nil {
-		return drawn, false, err
+	if err := s.writeShardAllocation(ctx, r, &reserved); err != nil {
+		return reserved, false, err
 	}
-	if d.WantMinor <= 0 || drawn.ReservedMinor == drawn.SpentMinor {
-		drawn.ReservedMinor = drawn.SpentMinor // of which nobody needs to be sure
-		return drawn, true, nil
+	if r.WantMinor <= 0 || reserved.ReservedMinor == reserved.SpentMinor {
+		reserved.ReservedMinor = reserved.SpentMinor // of which nobody needs to be sure
+		return reserved, true, nil
 	}
-	if found, err = s.readAllocations(ctx, d); err != nil {
-		return drawn, false, err
+	if found, err = s.readAllocations(ctx, r); err != nil {
+		return reserved, false, err
 	}
 	// The ledger comes after Redis: what Redis has lost by now was booked before,
 	// if ever.
 	if err := ask(ctx, booked, known); err != nil {
-		return drawn, false, err
+		return reserved, false, err
 	}
 	found.take(known)
-	return drawn, found.sum() <= d.LimitMinor, nil
+	return reserved, found.sum() <= r.LimitMinor, nil
 }
 
 func ask(ctx context.Context, booked func(context.Context) (map[int32]int64, error), known map[int32]int64) error {
@@ -119,13 +122,13 @@ func ask(ctx context.Context, booked func(context.Context) (map[int32]int64, err
 	return nil
 }
 
-// allocations are what each shard is known to have drawn of a budget.
+// allocations are what each shard is known to have reserved of a budget.
 type allocations struct {
 	minor map[int32]int64
 	mine  shardAllocation
 }
 
-// shardAllocation is what Redis has of a shard's part.
+// shardAllocation is what Redis has of a shard's own.
 type shardAllocation struct {
 	reservedMinor, spentMinor int64
 	generation                string // of the account states that it goes with
@@ -144,41 +147,41 @@ func (d *allocations) sum() (sum int64) {
 	return sum
 }
 
-// readAllocations reads the pool and all parts.
-func (s *Store) readAllocations(ctx context.Context, d *processor.Reservation) (*allocations, error) {
+// readAllocations reads the budget's allocations and those of all shards.
+func (s *Store) readAllocations(ctx context.Context, r *processor.Reservation) (*allocations, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	shards := s.shardCount()
-	if shards == 0 {
-		return nil, errors.New("the number of shards is not held: call HoldShards first")
+	shards, err := s.shardCount(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var pool *redis.MapStringStringCmd
-	parts := make([]*redis.SliceCmd, shards)
+	var allocated *redis.MapStringStringCmd
+	own := make([]*redis.SliceCmd, shards)
 	if _, err := s.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		pool = p.HGetAll(ctx, s.allocationsKey(d.Budget))
-		for shard := range parts {
+		allocated = p.HGetAll(ctx, s.allocationsKey(r.Budget))
+		for shard := range own {
 			k := s.of(int32(shard)).keys
-			parts[shard] = p.HMGet(ctx, k.shardAllocation(d.Budget), "drawn", "granted", "generation")
+			own[shard] = p.HMGet(ctx, k.shardAllocation(r.Budget), "drawn", "granted", "generation")
 		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
 	found := &allocations{minor: make(map[int32]int64, shards)}
-	for name, text := range pool.Val() {
+	for name, text := range allocated.Val() {
 		shard, err1 := strconv.ParseInt(name, 10, 32)
 		minor, err2 := strconv.ParseInt(text, 10, 64)
 		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("pool: %w", err)
+			return nil, fmt.Errorf("allocations: %w", err)
 		}
 		found.minor[int32(shard)] = minor
 	}
-	for shard, cmd := range parts {
+	for shard, cmd := range own {
 		p, err := parseShardAllocation(texts(cmd.Val()))
 		if err != nil {
-			return nil, fmt.Errorf("part of shard %d: %w", shard, err)
+			return nil, fmt.Errorf("allocation of shard %d: %w", shard, err)
 		}
-		if int32(shard) == d.Shard {
+		if int32(shard) == r.Shard {
 			found.mine = p
 		}
 		found.minor[int32(shard)] = max(found.minor[int32(shard)], p.reservedMinor)
@@ -198,15 +201,18 @@ func parseShardAllocation(fields []string) (p shardAllocation, err error) {
 	return p, err
 }
 
-func (s *Store) allocate(ctx context.Context, d *processor.Reservation, grantedMinor int64, known *allocations) (drawnMinor, othersMinor int64, err error) {
-	shards := s.shardCount()
-	limitMinor := d.LimitMinor
-	if d.WantMinor <= 0 {
-		limitMinor = maxBudgetMinor // nothing is asked: what was drawn stays
+func (s *Store) allocate(ctx context.Context, r *processor.Reservation, spentMinor int64, known *allocations) (reservedMinor, othersMinor int64, err error) {
+	shards, err := s.shardCount(ctx)
+	if err != nil {
+		return 0, 0, err
 	}
-	c := newCall(allocateScript, s.allocationsKey(d.Budget))
+	limitMinor := r.LimitMinor
+	if r.WantMinor <= 0 {
+		limitMinor = maxBudgetMinor // nothing is asked: what was reserved stays
+	}
+	c := newCall(allocateScript, s.allocationsKey(r.Budget))
 	c.endKeys()
-	c.add(d.Shard, grantedMinor, max(0, d.WantMinor), limitMinor, limitMinor/int64(chunksOfShard*shards), shards, int64(budgetLife/time.Second))
+	c.add(r.Shard, spentMinor, max(0, r.WantMinor), limitMinor, limitMinor/int64(chunksOfShard*shards), shards, int64(budgetLife/time.Second))
 	for shard, minor := range known.minor {
 		c.add(shard, minor)
 	}
@@ -217,26 +223,26 @@ func (s *Store) allocate(ctx context.Context, d *processor.Reservation, grantedM
 	if answer[0] != "done" || len(answer) != 3 {
 		return 0, 0, fmt.Errorf("script gave %q", answer)
 	}
-	drawnMinor, err1 := strconv.ParseInt(answer[1], 10, 64)
+	reservedMinor, err1 := strconv.ParseInt(answer[1], 10, 64)
 	othersMinor, err2 := strconv.ParseInt(answer[2], 10, 64)
-	return drawnMinor, othersMinor, errors.Join(err1, err2)
+	return reservedMinor, othersMinor, errors.Join(err1, err2)
 }
 
-// writeShardAllocation makes the shard's part what it has drawn, so that a batch can grant
-// of it.
-func (s *Store) writeShardAllocation(ctx context.Context, d *processor.Reservation, drawn *processor.Reserved) error {
-	sh := s.of(d.Shard)
-	c := newCall(reservedScript, sh.owner, sh.shardAllocation(d.Budget))
+// writeShardAllocation makes the shard's allocation what it has reserved, so that a
+// batch can spend of it.
+func (s *Store) writeShardAllocation(ctx context.Context, r *processor.Reservation, reserved *processor.Reserved) error {
+	sh := s.of(r.Shard)
+	c := newCall(reserveScript, sh.owner, sh.shardAllocation(r.Budget))
 	c.endKeys()
-	c.add(d.Epoch, sh.generation, drawn.ReservedMinor, drawn.SpentMinor, int64(budgetLife/time.Second))
-	answer, err := s.run(ctx, reservedScript, c)
+	c.add(r.Epoch, sh.generation, reserved.ReservedMinor, reserved.SpentMinor, int64(budgetLife/time.Second))
+	answer, err := s.run(ctx, reserveScript, c)
 	if err != nil {
 		return err
 	}
 	if answer[0] == "behind" {
 		return fmt.Errorf("%w: the shard has been rebuilt, or is being", processor.ErrStateBehindLedger)
 	}
-	return s.refusal(answer, d.Epoch)
+	return s.refusal(answer, r.Epoch)
 }
 
 // allocationsKey is on whichever server its name leads to.
@@ -247,8 +253,25 @@ func (s *Store) allocationsKey(budget rules.BudgetKey) string {
 // shardAllocation is under the shard's tag: it changes with its account states.
 func (k *keys) shardAllocation(budget rules.BudgetKey) string { return k.budgets + string(budget) }
 
-func (s *Store) shardCount() int {
+// shardCount is over how many shards budgets are shared: the number that Redis
+// holds, whoever has put it there, so that it can't be another than by which the
+// shards' allocations were written.
+func (s *Store) shardCount(ctx context.Context) (int, error) {
+	s.mu.Lock()
+	count := s.count
+	s.mu.Unlock()
+	if count > 0 {
+		return count, nil // it is for good
+	}
+	count, err := s.Shards(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if count == 0 {
+		return 0, errors.New("Redis holds no number of shards: it was emptied, or nobody has run `ristourne run` yet")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.count
+	s.count = count
+	return count, nil
 }

@@ -12,11 +12,11 @@ import (
 	"ristourne/rules"
 )
 
-// The calls of this file only read. They need no claim and disturb no owner.
+// The calls of this file only read. They need no acquisition and disturb no owner.
 
 // Head is how far a shard has come.
 type Head struct {
-	Epoch     int64 // 0: nobody has ever claimed it
+	Epoch     int64 // 0: nobody has ever acquired it
 	Positions rules.Positions
 	Batch     uint64
 	LastSeq   uint64

@@ -8,9 +8,9 @@ import (
 	"ristourne/rules"
 )
 
-// BeginRebuild forgets heads, outbox, filters and account states; the fates
+// BeginRebuild forgets positions, outbox, filters and account states; the fates
 // stay, for they count what came in. Until FinishRebuild the shard has no
-// heads, so that a rebuild which breaks off begins anew with the next claim.
+// positions, so that a rebuild which breaks off begins anew with the next acquisition.
 func (s *Store) BeginRebuild(ctx context.Context, number int32, epoch int64) error {
 	sh := s.of(number)
 	c := newCall(beginScript, sh.owner, sh.head, sh.outbox, sh.members, sh.known)
@@ -77,7 +77,7 @@ func (s *Store) restore(ctx context.Context, number int32, epoch int64, part *re
 	return s.refusal(answer, epoch)
 }
 
-// FinishRebuild gives the shard its heads. The states of older generations are
+// FinishRebuild gives the shard its positions. The states of older generations are
 // deleted later, see Sweep.
 func (s *Store) FinishRebuild(ctx context.Context, number int32, epoch int64, m rules.Marker) error {
 	sh := s.of(number)

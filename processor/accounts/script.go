@@ -33,15 +33,15 @@ func scriptOf(names ...string) script {
 }
 
 var (
-	acquireScript  = scriptOf("claim")
+	acquireScript  = scriptOf("acquire")
 	saveScript     = scriptOf("fenced", "append", "save")
 	clearScript    = scriptOf("fenced", "clear")
 	holdsScript    = scriptOf("fenced", "holds")
 	beginScript    = scriptOf("fenced", "begin")
 	restoreScript  = scriptOf("fenced", "append", "restore")
 	finishScript   = scriptOf("fenced", "finish")
-	allocateScript = scriptOf("pool")
-	reservedScript = scriptOf("fenced", "drawn")
+	allocateScript = scriptOf("allocate")
+	reserveScript  = scriptOf("fenced", "reserve")
 	intactScript   = scriptOf("fenced", "intact")
 	leaseScript    = scriptOf("fenced", "lease")
 

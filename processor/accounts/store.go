@@ -1,11 +1,11 @@
 // Package accounts keeps the account states of the shards in Redis, with what
-// must change together with them: epoch, heads, counts of fates, the outbox
+// must change together with them: epoch, positions, counts of fates, the outbox
 // and the filters. It is a cache of the ledger, not the ledger: what Redis
 // loses is rebuilt from there.
 //
 // Everything of a shard stands under one hash tag, and changes by one script a
 // step. So the shard is on one server of a cluster, and a failover that loses
-// writes loses the last ones, the heads among them.
+// writes loses the last ones, the positions among them.
 package accounts
 
 import (
@@ -54,7 +54,7 @@ type Store struct {
 
 	mu     sync.Mutex
 	shards map[int32]*shard
-	count  int // how many shards there are; 0: not known, see HoldShards
+	count  int // how many shards there are; 0: not asked yet, see shardCount
 }
 
 var _ processor.Accounts = (*Store)(nil)
@@ -63,7 +63,7 @@ var _ processor.Accounts = (*Store)(nil)
 type shard struct {
 	keys
 	number int32
-	// generation of the account states that this process has claimed or begun
+	// generation of the account states that this process has acquired or begun
 	// to rebuild; empty: none. The scripts refuse one that is not Redis' own.
 	generation string
 }
@@ -79,8 +79,8 @@ func New(client redis.UniversalClient, prefix string) (*Store, error) {
 	return &Store{client: client, cluster: cluster, prefix: prefix, sweeps: newSweeps(), shards: make(map[int32]*shard)}, nil
 }
 
-// SetOwner says who claims shards here, so that whoever is shut out knows by whom.
-// It comes before the first claim.
+// SetOwner says who acquires shards here, so that whoever is shut out knows by whom.
+// It comes before the first acquisition.
 func (s *Store) SetOwner(group, process string) { s.group, s.process = group, process }
 
 // of gives a copy: the generation may change while a call is under way.
@@ -108,14 +108,14 @@ func (s *Store) Acquire(ctx context.Context, number int32) (processor.Acquired, 
 	return s.AcquireLeased(ctx, number, "", 0)
 }
 
-// AcquireLeased claims the shard for a command: nobody else can claim it for as long
+// AcquireLeased acquires the shard for a command: nobody else can acquire it for as long
 // as the lease lasts, or is renewed.
 func (s *Store) AcquireLeased(ctx context.Context, number int32, by string, lease time.Duration) (processor.Acquired, error) {
-	claim, err := s.acquire(ctx, number, by, lease)
+	acquired, err := s.acquire(ctx, number, by, lease)
 	if err != nil {
-		return processor.Acquired{}, fmt.Errorf("claim shard %d in Redis: %w", number, err)
+		return processor.Acquired{}, fmt.Errorf("acquire shard %d in Redis: %w", number, err)
 	}
-	return claim, nil
+	return acquired, nil
 }
 
 // RenewLease makes the lease last for so long from now on; 0 gives it up.
@@ -134,7 +134,7 @@ func (s *Store) RenewLease(ctx context.Context, number int32, epoch int64, lease
 	return nil
 }
 
-// leasedBy is the error of a claim that a lease refuses.
+// leasedBy is the error of an acquisition that a lease refuses.
 func leasedBy(answer []string) error {
 	since, err1 := strconv.ParseInt(answer[2], 10, 64)
 	until, err2 := strconv.ParseInt(answer[3], 10, 64)
@@ -144,33 +144,33 @@ func leasedBy(answer []string) error {
 	return &processor.LeasedError{By: answer[1], Since: time.UnixMicro(since), Until: time.UnixMicro(until)}
 }
 
-func (s *Store) acquire(ctx context.Context, number int32, by string, lease time.Duration) (claim processor.Acquired, err error) {
+func (s *Store) acquire(ctx context.Context, number int32, by string, lease time.Duration) (acquired processor.Acquired, err error) {
 	sh := s.of(number)
 	c := newCall(acquireScript, sh.owner, sh.head)
 	c.endKeys()
 	c.add(lease.Microseconds(), by, s.group, s.process)
 	answer, err := s.run(ctx, acquireScript, c)
 	if err != nil {
-		return claim, err
+		return acquired, err
 	}
 	if answer[0] == "leased" && len(answer) == 4 {
-		return claim, leasedBy(answer)
+		return acquired, leasedBy(answer)
 	}
 	if len(answer) != 6 {
-		return claim, fmt.Errorf("script gave %q", answer)
+		return acquired, fmt.Errorf("script gave %q", answer)
 	}
-	if claim.Epoch, err = strconv.ParseInt(answer[0], 10, 64); err != nil {
-		return claim, fmt.Errorf("epoch: %w", err)
+	if acquired.Epoch, err = strconv.ParseInt(answer[0], 10, 64); err != nil {
+		return acquired, fmt.Errorf("epoch: %w", err)
 	}
-	if claim.Positions, claim.Batch, claim.LastSeq, err = parseHead(answer[2], answer[3], answer[4]); err != nil {
-		return claim, err
+	if acquired.Positions, acquired.Batch, acquired.LastSeq, err = parseHead(answer[2], answer[3], answer[4]); err != nil {
+		return acquired, err
 	}
 	s.setGeneration(number, answer[1])
 	if answer[5] != "" {
 		s.sweeps.add(number)
 	}
-	claim.Outbox, err = s.outbox(ctx, sh.keys)
-	return claim, err
+	acquired.Outbox, err = s.outbox(ctx, sh.keys)
+	return acquired, err
 }
 
 // outbox gives the blobs in the order of their batches.
@@ -202,7 +202,7 @@ func (s *Store) outbox(ctx context.Context, k keys) ([][]byte, error) {
 func (s *Store) Load(ctx context.Context, number int32, ids []string, values [][]byte) ([][]byte, error) {
 	sh := s.of(number)
 	if sh.generation == "" {
-		return values, fmt.Errorf("load accounts of shard %d: it was not claimed", number)
+		return values, fmt.Errorf("load accounts of shard %d: it was not acquired", number)
 	}
 	for part := range slices.Chunk(ids, loadAccounts) {
 		found, err := s.load(ctx, &sh, part)
@@ -251,7 +251,7 @@ func bytesOf(text string) []byte {
 }
 
 // Save runs the batch's one script. A batch with an outbox is numbered one
-// more than the batch before, one without has its number. The heads must move, or
+// more than the batch before, one without has its number. The positions must move, or
 // there must be an outbox: by them a repeat of what already succeeded is told,
 // and is a success.
 //
@@ -295,13 +295,13 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 	case "done":
 		return nil
 	case "behind":
-		return fmt.Errorf("%w: heads in Redis are %s after batch %s, this save goes on from %s: rebuild the shard",
+		return fmt.Errorf("%w: positions in Redis are %s after batch %s, this save goes on from %s: rebuild the shard",
 			processor.ErrStateBehindLedger, answer[1], answer[2], formatPositions(save.Before))
-	case "undrawn":
-		return fmt.Errorf("%w: budget %s: Redis has %s drawn by the shard, which would have granted more: it has lost the draw",
+	case "unreserved":
+		return fmt.Errorf("%w: budget %s: Redis has %s reserved by the shard, which would have spent more: it has lost the reservation",
 			processor.ErrStateBehindLedger, answer[1], answer[2])
 	case "gap":
-		return fmt.Errorf("it does not follow batch %s, at which Redis is with the same heads %s", answer[2], answer[1])
+		return fmt.Errorf("it does not follow batch %s, at which Redis is with the same positions %s", answer[2], answer[1])
 	}
 	return s.refusal(answer, save.Epoch)
 }
@@ -320,7 +320,7 @@ func checkSave(save *processor.Save) error {
 	case bytes > MaxSaveBytes:
 		return fmt.Errorf("it has %d bytes, over the limit of %d: make smaller batches", bytes, MaxSaveBytes)
 	case save.After == save.Before && save.Outbox == nil:
-		return errors.New("it moves no head and has no outbox: a repeat could not be told")
+		return errors.New("it moves no position and has no outbox: a repeat could not be told")
 	case save.Outbox != nil && len(save.Outbox) == 0:
 		return errors.New("its outbox is empty: one without outbox is nil")
 	case save.Outbox != nil && save.Batch == 0:
@@ -377,14 +377,14 @@ func (s *Store) Holds(ctx context.Context, number int32, epoch int64, batch uint
 	return nil
 }
 
-// Intact makes sure that the shard is this owner's and is as it was left: heads and
+// Intact makes sure that the shard is this owner's and is as it was left: positions and
 // batch are those of the last save. A Redis that was emptied or set back is told by
 // it although no record comes.
-func (s *Store) Intact(ctx context.Context, number int32, epoch int64, heads rules.Positions, batch uint64) error {
+func (s *Store) Intact(ctx context.Context, number int32, epoch int64, positions rules.Positions, batch uint64) error {
 	sh := s.of(number)
 	c := newCall(intactScript, sh.owner, sh.head)
 	c.endKeys()
-	c.add(epoch, sh.generation, formatPositions(heads), batch)
+	c.add(epoch, sh.generation, formatPositions(positions), batch)
 	answer, err := s.run(ctx, intactScript, c)
 	if err == nil && answer[0] == "gone" {
 		err = processor.ErrStateBehindLedger
@@ -424,18 +424,18 @@ func formatPositions(h rules.Positions) string {
 }
 
 // parseHead reads the fields of the head; an empty one is a shard without state.
-func parseHead(heads, batch, seq string) (h rules.Positions, b, q uint64, err error) {
+func parseHead(positions, batch, seq string) (h rules.Positions, b, q uint64, err error) {
 	h = rules.NoPositions
-	if heads == "" {
+	if positions == "" {
 		return h, 0, 0, nil
 	}
-	parts := strings.Split(heads, ",")
+	parts := strings.Split(positions, ",")
 	if len(parts) != len(h) {
-		return h, 0, 0, fmt.Errorf("heads %q: want %d numbers", heads, len(h))
+		return h, 0, 0, fmt.Errorf("positions %q: want %d numbers", positions, len(h))
 	}
 	for i, part := range parts {
 		if h[i], err = strconv.ParseInt(part, 10, 64); err != nil {
-			return h, 0, 0, fmt.Errorf("heads %q: %w", heads, err)
+			return h, 0, 0, fmt.Errorf("positions %q: %w", positions, err)
 		}
 	}
 	if b, err = strconv.ParseUint(batch, 10, 64); err != nil {

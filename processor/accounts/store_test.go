@@ -47,13 +47,13 @@ func servers() []server {
 // world is a shard in Redis and an owner of it.
 type world struct {
 	*testing.T
-	client redis.UniversalClient
-	store  *Store
-	prefix string
-	claim  processor.Acquired
+	client   redis.UniversalClient
+	store    *Store
+	prefix   string
+	acquired processor.Acquired
 }
 
-// each runs the test against every server, with a shard that was just claimed.
+// each runs the test against every server, with a shard that was just acquired.
 func each(t *testing.T, test func(w *world)) {
 	for _, server := range servers() {
 		t.Run(server.name, func(t *testing.T) {
@@ -61,7 +61,7 @@ func each(t *testing.T, test func(w *world)) {
 			t.Cleanup(func() { _ = client.Close() })
 			w := &world{T: t, client: client, prefix: localserverstest.Prefix(t)}
 			w.store = w.another()
-			w.claim = w.claimBy(w.store)
+			w.acquired = w.acquireBy(w.store)
 			test(w)
 		})
 	}
@@ -89,11 +89,11 @@ func (w *world) wantError(err, want error) {
 	}
 }
 
-func (w *world) claimBy(s *Store) processor.Acquired {
+func (w *world) acquireBy(s *Store) processor.Acquired {
 	w.Helper()
-	claim, err := s.Acquire(w.Context(), shard12)
+	acquired, err := s.Acquire(w.Context(), shard12)
 	w.must(err)
-	return claim
+	return acquired
 }
 
 func (w *world) load(ids ...string) []string {
@@ -129,7 +129,7 @@ func (w *world) batch(n int64) *processor.Save {
 		before = rules.Positions{n - 1, -1, -1, 10 * (n - 1)}
 	}
 	s := &processor.Save{
-		Shard: shard12, Epoch: w.claim.Epoch, Before: before, Batch: uint64(n), After: rules.Positions{n, -1, -1, 10 * n}, LastSeq: uint64(2 * n),
+		Shard: shard12, Epoch: w.acquired.Epoch, Before: before, Batch: uint64(n), After: rules.Positions{n, -1, -1, 10 * n}, LastSeq: uint64(2 * n),
 		Accounts: []processor.AccountState{{ID: "a", Value: fmt.Appendf(nil, "a%d", n)}, {ID: "b", Value: fmt.Appendf(nil, "b%d", n)}},
 		Outbox:   fmt.Appendf(nil, "blob %d", n),
 		Members:  []uint64{uint64(n)}, Known: []uint64{uint64(n), 1 << 63},
@@ -143,8 +143,8 @@ func (w *world) save(s *processor.Save) { w.Helper(); w.must(w.store.Save(w.Cont
 func TestClaimFindsNothing(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
-		if w.claim.Positions != rules.NoPositions || w.claim.Batch != 0 || w.claim.LastSeq != 0 || w.claim.Outbox != nil {
-			w.Fatalf("claim of a shard without state found %+v", w.claim)
+		if w.acquired.Positions != rules.NoPositions || w.acquired.Batch != 0 || w.acquired.LastSeq != 0 || w.acquired.Outbox != nil {
+			w.Fatalf("acquired of a shard without state found %+v", w.acquired)
 		}
 		w.wantStates("", "")
 		if members, known := w.filters(); members != nil || known != nil {
@@ -159,15 +159,15 @@ func TestClaimFindsWhatWasSaved(t *testing.T) {
 		for n := range int64(12) { // two digits: batches are ordered as numbers
 			w.save(w.batch(n + 1))
 		}
-		w.must(w.store.Clear(w.Context(), shard12, w.claim.Epoch, 9))
-		claim := w.claimBy(w.another())
-		if claim.Epoch <= w.claim.Epoch {
-			w.Fatalf("epoch went from %d to %d", w.claim.Epoch, claim.Epoch)
+		w.must(w.store.Clear(w.Context(), shard12, w.acquired.Epoch, 9))
+		acquired := w.acquireBy(w.another())
+		if acquired.Epoch <= w.acquired.Epoch {
+			w.Fatalf("epoch went from %d to %d", w.acquired.Epoch, acquired.Epoch)
 		}
-		if want := (rules.Positions{12, -1, -1, 120}); claim.Positions != want || claim.Batch != 12 || claim.LastSeq != 24 {
-			w.Fatalf("claim is %+v", claim)
+		if want := (rules.Positions{12, -1, -1, 120}); acquired.Positions != want || acquired.Batch != 12 || acquired.LastSeq != 24 {
+			w.Fatalf("acquired is %+v", acquired)
 		}
-		if got := fmt.Sprintf("%s", claim.Outbox); got != "[blob 10 blob 11 blob 12]" {
+		if got := fmt.Sprintf("%s", acquired.Outbox); got != "[blob 10 blob 11 blob 12]" {
 			w.Fatalf("outbox holds %s", got)
 		}
 		w.wantStates("a12", "b12")
@@ -187,8 +187,8 @@ func TestZombieIsRefused(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
-		owner := w.claimBy(w.another())
-		zombie, ctx := w.claim.Epoch, w.Context()
+		owner := w.acquireBy(w.another())
+		zombie, ctx := w.acquired.Epoch, w.Context()
 		w.wantError(w.store.Save(ctx, w.batch(2)), processor.ErrFenced)
 		w.wantError(w.store.Clear(ctx, shard12, zombie, 1), processor.ErrFenced)
 		w.wantError(w.store.BeginRebuild(ctx, shard12, zombie), processor.ErrFenced)
@@ -211,7 +211,7 @@ func TestRepeatedSave(t *testing.T) {
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		w.save(w.batch(1))
-		quiet := &processor.Save{Shard: shard12, Epoch: w.claim.Epoch, Before: w.batch(1).After, Batch: 1, After: rules.Positions{1, -1, -1, 99}, LastSeq: 2}
+		quiet := &processor.Save{Shard: shard12, Epoch: w.acquired.Epoch, Before: w.batch(1).After, Batch: 1, After: rules.Positions{1, -1, -1, 99}, LastSeq: 2}
 		quiet.Fates[rules.Unmatched] = 1
 		w.save(quiet)
 		w.save(quiet)
@@ -224,13 +224,13 @@ func TestRepeatedSave(t *testing.T) {
 		if len(members) != 1 || len(known) != 2 {
 			w.Fatalf("a repeat was added to the filters: %v, %v", members, known)
 		}
-		if claim := w.claimBy(w.store); claim.Batch != 1 || len(claim.Outbox) != 1 {
-			w.Fatalf("claim is %+v", claim)
+		if acquired := w.acquireBy(w.store); acquired.Batch != 1 || len(acquired.Outbox) != 1 {
+			w.Fatalf("acquired is %+v", acquired)
 		}
 	})
 }
 
-func TestHeadsFellBack(t *testing.T) {
+func TestAStateBehindTheLedger(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
@@ -249,8 +249,8 @@ func TestHeadsFellBack(t *testing.T) {
 		}
 		w.must(w.client.Del(ctx, k.head).Err())
 		w.wantError(w.store.Save(ctx, w.batch(3)), processor.ErrStateBehindLedger)
-		if claim := w.claimBy(w.store); claim.Positions != rules.NoPositions {
-			w.Fatalf("claim is %+v", claim)
+		if acquired := w.acquireBy(w.store); acquired.Positions != rules.NoPositions {
+			w.Fatalf("acquired is %+v", acquired)
 		}
 	})
 }
@@ -263,8 +263,8 @@ func TestEmptied(t *testing.T) {
 		w.save(w.batch(1))
 		w.must(w.client.FlushAll(w.Context()).Err())
 		w.wantError(w.store.Save(w.Context(), w.batch(2)), processor.ErrFenced)
-		if claim := w.claimBy(w.another()); claim.Epoch <= w.claim.Epoch {
-			w.Fatalf("epoch %d was given before %d, then Redis was emptied", claim.Epoch, w.claim.Epoch)
+		if acquired := w.acquireBy(w.another()); acquired.Epoch <= w.acquired.Epoch {
+			w.Fatalf("epoch %d was given before %d, then Redis was emptied", acquired.Epoch, w.acquired.Epoch)
 		}
 	})
 }
@@ -276,7 +276,7 @@ func TestScriptFlush(t *testing.T) {
 		w.must(w.client.ScriptFlush(w.Context()).Err())
 		w.save(w.batch(2))
 		w.must(w.client.ScriptFlush(w.Context()).Err())
-		w.must(w.store.Clear(w.Context(), shard12, w.claim.Epoch, 2))
+		w.must(w.store.Clear(w.Context(), shard12, w.acquired.Epoch, 2))
 		w.wantStates("a2", "b2")
 	})
 }
@@ -295,7 +295,7 @@ func TestRefusedSaves(t *testing.T) {
 			{"empty", func(s *processor.Save) { s.Accounts[1].Value = nil }},
 			{"over the limit", func(s *processor.Save) { s.Accounts = make([]processor.AccountState, MaxSaveAccounts+1) }},
 			{"over the limit", func(s *processor.Save) { s.Outbox = make([]byte, MaxSaveBytes+1) }},
-			{"no head", func(s *processor.Save) { s.After, s.Outbox = s.Before, nil }},
+			{"no position", func(s *processor.Save) { s.After, s.Outbox = s.Before, nil }},
 			{"outbox is empty", func(s *processor.Save) { s.Outbox = []byte{} }},
 		} {
 			s := w.batch(2)
@@ -396,7 +396,7 @@ func TestFilterChunkBorder(t *testing.T) {
 		}
 		w.must(w.client.Del(w.Context(), k.chunk(k.known, 2)).Err())
 		w.wantError(w.store.Filters(w.Context(), shard12, func([]uint64) {}, func([]uint64) {}), processor.ErrStateBehindLedger)
-		w.must(w.store.BeginRebuild(w.Context(), shard12, w.claim.Epoch))
+		w.must(w.store.BeginRebuild(w.Context(), shard12, w.acquired.Epoch))
 		if _, known := w.filters(); known != nil {
 			w.Errorf("%d hashes are left after the rebuild began", len(known))
 		}
@@ -406,7 +406,7 @@ func TestFilterChunkBorder(t *testing.T) {
 func TestRebuild(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
-		ctx, epoch := w.Context(), w.claim.Epoch
+		ctx, epoch := w.Context(), w.acquired.Epoch
 		w.save(w.batch(1))
 		stale := w.batch(2)
 		stale.Accounts = append(stale.Accounts, processor.AccountState{ID: "c", Value: []byte("never booked")})
@@ -440,39 +440,39 @@ func TestRebuild(t *testing.T) {
 			w.Error("a state was restored when no rebuild was under way")
 		}
 		w.save(w.batch(2))
-		if claim := w.claimBy(w.another()); claim.Batch != 2 || len(claim.Outbox) != 1 {
-			w.Errorf("claim after the rebuild is %+v", claim)
+		if acquired := w.acquireBy(w.another()); acquired.Batch != 2 || len(acquired.Outbox) != 1 {
+			w.Errorf("acquired after the rebuild is %+v", acquired)
 		}
 	})
 }
 
 // TestInterruptedRebuild breaks a rebuild off after each of its steps: the next
-// owner must find a shard without heads, and none of the states.
+// owner must find a shard without positions, and none of the states.
 func TestInterruptedRebuild(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
 		w.save(w.batch(1))
 		for steps := 1; steps <= 2; steps++ {
-			w.must(w.store.BeginRebuild(w.Context(), shard12, w.claim.Epoch))
+			w.must(w.store.BeginRebuild(w.Context(), shard12, w.acquired.Epoch))
 			if steps > 1 {
-				w.must(w.store.Restore(w.Context(), shard12, w.claim.Epoch, w.batch(1).Accounts, []uint64{1}, []uint64{1}))
+				w.must(w.store.Restore(w.Context(), shard12, w.acquired.Epoch, w.batch(1).Accounts, []uint64{1}, []uint64{1}))
 			}
 			if head, err := w.store.Head(w.Context(), shard12); err != nil || !head.Rebuilding {
 				w.Fatalf("head is %+v, %v", head, err)
 			}
-			zombie := w.claim.Epoch
-			w.claim = w.claimBy(w.store)
-			if w.claim.Positions != rules.NoPositions || w.claim.Batch != 0 || w.claim.Outbox != nil {
-				w.Fatalf("after %d steps the claim is %+v", steps, w.claim)
+			zombie := w.acquired.Epoch
+			w.acquired = w.acquireBy(w.store)
+			if w.acquired.Positions != rules.NoPositions || w.acquired.Batch != 0 || w.acquired.Outbox != nil {
+				w.Fatalf("after %d steps the acquired is %+v", steps, w.acquired)
 			}
 			w.wantStates("", "")
 			w.wantError(w.store.FinishRebuild(w.Context(), shard12, zombie, rules.Marker{}), processor.ErrFenced)
-			if err := w.store.FinishRebuild(w.Context(), shard12, w.claim.Epoch, rules.Marker{}); err == nil {
+			if err := w.store.FinishRebuild(w.Context(), shard12, w.acquired.Epoch, rules.Marker{}); err == nil {
 				w.Fatal("a rebuild was finished that this owner did not begin")
 			}
 		}
-		w.must(w.store.BeginRebuild(w.Context(), shard12, w.claim.Epoch))
-		w.must(w.store.FinishRebuild(w.Context(), shard12, w.claim.Epoch, rules.Marker{Positions: rules.NoPositions}))
+		w.must(w.store.BeginRebuild(w.Context(), shard12, w.acquired.Epoch))
+		w.must(w.store.FinishRebuild(w.Context(), shard12, w.acquired.Epoch, rules.Marker{Positions: rules.NoPositions}))
 		w.sweepAll(w.store)
 		if names := w.accountKeys(); len(names) != 0 {
 			w.Errorf("states of broken-off rebuilds are left: %q", names)
@@ -481,12 +481,12 @@ func TestInterruptedRebuild(t *testing.T) {
 	})
 }
 
-// TestFailoverDuringRebuild loses the writes that began a rebuild: heads and
+// TestFailoverDuringRebuild loses the writes that began a rebuild: positions and
 // epoch may be what they were, but the states in Redis are those of before.
 func TestFailoverDuringRebuild(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
-		ctx, epoch, owner := w.Context(), w.claim.Epoch, keysOf(w.prefix, shard12).owner
+		ctx, epoch, owner := w.Context(), w.acquired.Epoch, keysOf(w.prefix, shard12).owner
 		w.save(w.batch(1))
 		before := w.client.HGet(ctx, owner, "generation").Val()
 		marker := rules.Marker{Shard: shard12, Batch: 1, Positions: w.batch(1).After, LastSeq: 2}
@@ -524,17 +524,17 @@ func TestShardsAreApart(t *testing.T) {
 		w.must(w.store.BeginRebuild(w.Context(), 1, other.Epoch))
 		w.must(w.store.FinishRebuild(w.Context(), 1, other.Epoch, rules.Marker{}))
 		w.wantStates("a1", "b1")
-		if claim := w.claimBy(w.store); claim.Batch != 1 || len(claim.Outbox) != 1 {
-			w.Fatalf("claim is %+v", claim)
+		if acquired := w.acquireBy(w.store); acquired.Batch != 1 || len(acquired.Outbox) != 1 {
+			w.Fatalf("acquired is %+v", acquired)
 		}
 	})
 }
 
-func TestUnclaimed(t *testing.T) {
+func TestAShardThatWasNotAcquired(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
 		if _, err := w.another().Load(w.Context(), shard12, []string{"a"}, nil); err == nil {
-			w.Error("an account was loaded from a shard that this process never claimed")
+			w.Error("an account was loaded from a shard that this process never acquired")
 		}
 	})
 }
@@ -600,10 +600,10 @@ func TestAgainstModel(t *testing.T) {
 					t.Fatal(err)
 				}
 				m.stores[i] = store
-				m.claim(i)
+				m.acquire(i)
 			}
 			t.Repeat(map[string]func(*rapid.T){
-				"claim": func(t *rapid.T) { m.t = t; m.claim(m.owner()) },
+				"claim": func(t *rapid.T) { m.t = t; m.acquire(m.owner()) },
 				"save":  func(t *rapid.T) { m.t = t; m.save() },
 				"clear": func(t *rapid.T) { m.t = t; m.clear() },
 				"":      func(t *rapid.T) { m.t = t; m.check() },
@@ -618,39 +618,39 @@ type model struct {
 	stores [2]*Store
 	epochs [2]int64
 
-	epoch  int64
-	heads  rules.Positions
-	batch  uint64
-	states map[string]string
-	outbox map[uint64]string
-	booked int64
-	known  int
+	epoch     int64
+	positions rules.Positions
+	batch     uint64
+	states    map[string]string
+	outbox    map[uint64]string
+	booked    int64
+	known     int
 }
 
 func (m *model) owner() int { return rapid.IntRange(0, 1).Draw(m.t, "owner") }
 
-func (m *model) claim(i int) {
-	claim, err := m.stores[i].Acquire(context.Background(), shard12)
+func (m *model) acquire(i int) {
+	acquired, err := m.stores[i].Acquire(context.Background(), shard12)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	if m.epoch == 0 {
-		m.heads = rules.NoPositions
+		m.positions = rules.NoPositions
 	}
-	if claim.Epoch <= m.epoch || claim.Positions != m.heads || claim.Batch != m.batch || len(claim.Outbox) != len(m.outbox) {
-		m.t.Fatalf("claim is %+v, the model %+v", claim, m)
+	if acquired.Epoch <= m.epoch || acquired.Positions != m.positions || acquired.Batch != m.batch || len(acquired.Outbox) != len(m.outbox) {
+		m.t.Fatalf("acquired is %+v, the model %+v", acquired, m)
 	}
 	for n, batch := range slices.Sorted(maps.Keys(m.outbox)) {
-		if string(claim.Outbox[n]) != m.outbox[batch] {
-			m.t.Fatalf("outbox holds %q where batch %d has %q", claim.Outbox[n], batch, m.outbox[batch])
+		if string(acquired.Outbox[n]) != m.outbox[batch] {
+			m.t.Fatalf("outbox holds %q where batch %d has %q", acquired.Outbox[n], batch, m.outbox[batch])
 		}
 	}
-	m.epoch, m.epochs[i] = claim.Epoch, claim.Epoch
+	m.epoch, m.epochs[i] = acquired.Epoch, acquired.Epoch
 }
 
 func (m *model) save() {
 	i, t := m.owner(), m.t
-	s := &processor.Save{Shard: shard12, Epoch: m.epochs[i], Before: m.heads, After: m.heads, Batch: m.batch}
+	s := &processor.Save{Shard: shard12, Epoch: m.epochs[i], Before: m.positions, After: m.positions, Batch: m.batch}
 	s.After[rapid.IntRange(0, 3).Draw(t, "topic")] += rapid.Int64Range(1, 1<<60).Draw(t, "records")
 	for _, id := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 3, rapid.ID).Draw(t, "accounts") {
 		s.Accounts = append(s.Accounts, processor.AccountState{ID: id, Value: rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "state")})
@@ -674,7 +674,7 @@ func (m *model) save() {
 		return
 	case behind:
 		if !errors.Is(err, processor.ErrStateBehindLedger) {
-			t.Fatalf("save from other heads: %v", err)
+			t.Fatalf("save from other positions: %v", err)
 		}
 		return
 	case err != nil:
@@ -685,7 +685,7 @@ func (m *model) save() {
 			t.Fatalf("repeat: %v", err)
 		}
 	}
-	m.heads, m.batch = s.After, s.Batch
+	m.positions, m.batch = s.After, s.Batch
 	m.booked++
 	m.known += len(s.Known)
 	if s.Outbox != nil {
@@ -718,7 +718,7 @@ func (m *model) check() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if head.Epoch != m.epoch || head.Positions != m.heads || head.Batch != m.batch || head.Outbox != int64(len(m.outbox)) || head.Known != int64(m.known) {
+	if head.Epoch != m.epoch || head.Positions != m.positions || head.Batch != m.batch || head.Outbox != int64(len(m.outbox)) || head.Known != int64(m.known) {
 		m.t.Fatalf("head is %+v, the model %+v", head, m)
 	}
 	fates, err := m.stores[0].Fates(ctx, shard12)
@@ -742,16 +742,16 @@ func BenchmarkSave(b *testing.B) {
 }
 
 func benchmarkSave(b *testing.B, o Options) {
-	store, claim, s := benchmarkStore(b, o)
+	store, acquired, s := benchmarkStore(b, o)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Epoch, s.Before = claim.Epoch, s.After
+		s.Epoch, s.Before = acquired.Epoch, s.After
 		s.After[3]++
 		s.Batch++
 		if err := store.Save(b.Context(), s); err != nil {
 			b.Fatal(err)
 		}
-		if err := store.Clear(b.Context(), shard12, claim.Epoch, s.Batch); err != nil {
+		if err := store.Clear(b.Context(), shard12, acquired.Epoch, s.Batch); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -768,8 +768,8 @@ func BenchmarkLoad(b *testing.B) {
 }
 
 func benchmarkLoad(b *testing.B, o Options) {
-	store, claim, s := benchmarkStore(b, o)
-	s.Epoch, s.Before, s.After, s.Batch = claim.Epoch, rules.NoPositions, rules.Positions{1, 1, 1, 1}, 1
+	store, acquired, s := benchmarkStore(b, o)
+	s.Epoch, s.Before, s.After, s.Batch = acquired.Epoch, rules.NoPositions, rules.Positions{1, 1, 1, 1}, 1
 	if err := store.Save(b.Context(), s); err != nil {
 		b.Fatal(err)
 	}
@@ -795,7 +795,7 @@ func benchmarkStore(b *testing.B, o Options) (*Store, processor.Acquired, *proce
 	if err != nil {
 		b.Fatal(err)
 	}
-	claim, err := store.Acquire(b.Context(), shard12)
+	acquired, err := store.Acquire(b.Context(), shard12)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -806,7 +806,7 @@ func benchmarkStore(b *testing.B, o Options) (*Store, processor.Acquired, *proce
 		s.Accounts = append(s.Accounts, processor.AccountState{ID: id, Value: bytes.Repeat([]byte(id[:12]), 50)})
 		s.Known = append(s.Known, binary.LittleEndian.Uint64([]byte(id)), uint64(i))
 	}
-	return store, claim, s
+	return store, acquired, s
 }
 
 // Accounts move to other shards when partitions are added: their states and
@@ -826,32 +826,32 @@ func TestALeaseKeepsEverybodyElseOut(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
 		command, ctx := w.another(), t.Context()
-		claim, err := command.AcquireLeased(ctx, shard12, "ada (process 1)", time.Minute)
+		acquired, err := command.AcquireLeased(ctx, shard12, "ada (process 1)", time.Minute)
 		w.must(err)
-		w.must(command.BeginRebuild(ctx, shard12, claim.Epoch))
-		for _, claimIt := range []func() (processor.Acquired, error){
+		w.must(command.BeginRebuild(ctx, shard12, acquired.Epoch))
+		for _, acquireIt := range []func() (processor.Acquired, error){
 			func() (processor.Acquired, error) { return w.store.Acquire(ctx, shard12) },
 			func() (processor.Acquired, error) { return w.store.AcquireLeased(ctx, shard12, "bob", time.Minute) },
 		} {
-			_, err := claimIt()
+			_, err := acquireIt()
 			var leased *processor.LeasedError
 			if !errors.As(err, &leased) || leased.By != "ada (process 1)" || !leased.Until.After(leased.Since) || !strings.Contains(err.Error(), "held by ada") {
-				t.Fatalf("claimed beside the lease: %v", err)
+				t.Fatalf("acquired beside the lease: %v", err)
 			}
 		}
-		if again, err := command.AcquireLeased(ctx, shard12, "ada (process 1)", time.Minute); err != nil || again.Epoch <= claim.Epoch {
+		if again, err := command.AcquireLeased(ctx, shard12, "ada (process 1)", time.Minute); err != nil || again.Epoch <= acquired.Epoch {
 			t.Errorf("its holder, who has lost the answer: %+v, %v", again, err)
 		} else {
-			claim = again
+			acquired = again
 		}
-		w.must(command.BeginRebuild(ctx, shard12, claim.Epoch))
-		w.must(command.RenewLease(ctx, shard12, claim.Epoch, time.Minute))
-		w.must(command.FinishRebuild(ctx, shard12, claim.Epoch, rules.Marker{Shard: shard12, Batch: 1, Positions: rules.Positions{1, 1, 1, 1}}))
-		w.must(command.RenewLease(ctx, shard12, claim.Epoch, 0))
+		w.must(command.BeginRebuild(ctx, shard12, acquired.Epoch))
+		w.must(command.RenewLease(ctx, shard12, acquired.Epoch, time.Minute))
+		w.must(command.FinishRebuild(ctx, shard12, acquired.Epoch, rules.Marker{Shard: shard12, Batch: 1, Positions: rules.Positions{1, 1, 1, 1}}))
+		w.must(command.RenewLease(ctx, shard12, acquired.Epoch, 0))
 		if _, err := w.store.Acquire(ctx, shard12); err != nil {
 			t.Errorf("after the command: %v", err)
 		}
-		if err := command.RenewLease(ctx, shard12, claim.Epoch, time.Minute); !errors.Is(err, processor.ErrFenced) {
+		if err := command.RenewLease(ctx, shard12, acquired.Epoch, time.Minute); !errors.Is(err, processor.ErrFenced) {
 			t.Errorf("a lease that was given up is renewed: %v", err)
 		}
 
@@ -867,7 +867,7 @@ func TestALeaseKeepsEverybodyElseOut(t *testing.T) {
 	})
 }
 
-// A batch that moves no head is told by its number: a repeat changes nothing more.
+// A batch that moves no position is told by its number: a repeat changes nothing more.
 func TestABatchThatMovesNoHeadMayBeRepeated(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
@@ -878,8 +878,8 @@ func TestABatchThatMovesNoHeadMayBeRepeated(t *testing.T) {
 		w.save(apart)
 		w.save(apart)
 		w.wantStates("a2", "b2")
-		if claim := w.claimBy(w.store); claim.Batch != 2 || len(claim.Outbox) != 2 || claim.Positions != apart.Before {
-			w.Fatalf("claim is %+v", claim)
+		if acquired := w.acquireBy(w.store); acquired.Batch != 2 || len(acquired.Outbox) != 2 || acquired.Positions != apart.Before {
+			w.Fatalf("acquired is %+v", acquired)
 		}
 	})
 }
@@ -907,9 +907,9 @@ func TestIntact(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
 		intact := func(batch uint64) error {
-			return w.store.Intact(w.Context(), shard12, w.claim.Epoch, w.batch(int64(batch)).After, batch)
+			return w.store.Intact(w.Context(), shard12, w.acquired.Epoch, w.batch(int64(batch)).After, batch)
 		}
-		w.must(w.store.Intact(w.Context(), shard12, w.claim.Epoch, rules.NoPositions, 0))
+		w.must(w.store.Intact(w.Context(), shard12, w.acquired.Epoch, rules.NoPositions, 0))
 		w.save(w.batch(1))
 		w.save(w.batch(2))
 		w.must(intact(2))
@@ -918,14 +918,14 @@ func TestIntact(t *testing.T) {
 		other := w.another()
 		w.store.SetOwner("ours", "process 1 on a")
 		other.SetOwner("theirs", "process 2 on b")
-		w.claimBy(other)
+		w.acquireBy(other)
 		var fenced *processor.FencedError
 		if err := intact(2); !errors.As(err, &fenced) || !errors.Is(err, processor.ErrFenced) || !fenced.Foreign || fenced.Group != "theirs" || fenced.Process != "process 2 on b" {
 			w.Errorf("shut out by another group: %v", err)
 		}
 		other.SetOwner("ours", "process 2 on b")
-		w.claimBy(other)
-		if err := w.store.Clear(w.Context(), shard12, w.claim.Epoch, 1); !errors.As(err, &fenced) || fenced.Foreign || fenced.Process != "process 2 on b" {
+		w.acquireBy(other)
+		if err := w.store.Clear(w.Context(), shard12, w.acquired.Epoch, 1); !errors.As(err, &fenced) || fenced.Foreign || fenced.Process != "process 2 on b" {
 			w.Errorf("shut out by another process of the group: %v", err)
 		}
 

@@ -17,7 +17,7 @@ import (
 // A rebuild leaves the states of older generations, which nobody sees any more. They
 // are deleted in the background, since that takes a look through all keys of the
 // server: the shard goes on meanwhile. FinishRebuild marks in Redis that it is to be
-// done, and the mark goes when it is, so that whoever claims the shard after a crash
+// done, and the mark goes when it is, so that whoever acquires the shard after a crash
 // takes it up again.
 
 // sweeps are the shards that wait to be swept.
@@ -62,7 +62,7 @@ const (
 )
 
 // Sweep deletes what rebuilds of this process, and those that it finds unfinished at
-// a claim, have left, until ctx ends. It is for one goroutine.
+// an acquisition, have left, until ctx ends. It is for one goroutine.
 func (s *Store) Sweep(ctx context.Context, log *slog.Logger) {
 	for {
 		shard, found := s.sweeps.take()

@@ -43,7 +43,7 @@ func (w *world) sweepIsDue() bool {
 // rebuilt fills the shard with so many accounts and rebuilds it with one.
 func (w *world) rebuilt(accounts int) {
 	w.Helper()
-	ctx, epoch := w.Context(), w.claim.Epoch
+	ctx, epoch := w.Context(), w.acquired.Epoch
 	states := make([]processor.AccountState, accounts)
 	for i := range states {
 		states[i] = processor.AccountState{ID: fmt.Sprint("old", i), Value: []byte("old")}
@@ -82,7 +82,7 @@ func (c *crashing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // A rebuild doesn't wait until old states are deleted; a process that dies while it
-// deletes leaves the rest to whoever claims the shard next, also a rebuild ago.
+// deletes leaves the rest to whoever acquires the shard next, also a rebuild ago.
 func TestASweepGoesOnAfterACrash(t *testing.T) {
 	t.Parallel()
 	each(t, func(w *world) {
@@ -104,7 +104,7 @@ func TestASweepGoesOnAfterACrash(t *testing.T) {
 		}
 
 		next := w.another()
-		w.claim = w.claimBy(next)
+		w.acquired = w.acquireBy(next)
 		w.store = next
 		w.sweepAll(next)
 		if names := w.accountKeys(); len(names) != 1 || !strings.HasSuffix(names[0], ":new") {

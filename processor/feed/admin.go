@@ -25,7 +25,7 @@ type Commits struct {
 	// Foreign are those that no processor has committed: somebody has set them by
 	// other means.
 	Foreign [rules.NumTopics]bool
-	// Batches are of the last batch that was settled when a topic's offset was
+	// Batches are of the last batch that was delivered when a topic's offset was
 	// committed; 0: none, or it wasn't said.
 	Batches [rules.NumTopics]uint64
 }
@@ -82,7 +82,7 @@ func (c *client) committed(ctx context.Context, shard int32) (commits Commits, e
 }
 
 // commitMark begins the metadata of the offsets that processors commit: what was set
-// by other means hasn't got it. The number of the last batch that was settled follows.
+// by other means hasn't got it. The number of the last batch that was delivered follows.
 // Each of those has a marker in the ledger; one that has none up to there has lost some,
 // and where Redis is lost too, nothing else tells.
 const (
@@ -147,7 +147,7 @@ func (c *client) commit(ctx context.Context, g *kafka.Generation, offsets map[st
 var ErrGroupRuns = errors.New("processors of the group run, or have ended less than a session ago")
 
 // SetCommitted commits offsets for a group that has no member; -1: none of that
-// topic. batch is the shard's last that is settled.
+// topic. batch is the shard's last that is delivered.
 func SetCommitted(ctx context.Context, c Config, shard int32, offsets rules.Positions, batch uint64) error {
 	cl := newClient(c, c.Topics[:]...)
 	defer cl.close()

@@ -64,7 +64,7 @@ func (s *Source) SetElsewhere(ctx context.Context) ([rules.NumTopics]bool, error
 	return commits.Foreign, err
 }
 
-// CommittedBatch asks which batch was the last that was settled when offsets were
+// CommittedBatch asks which batch was the last that was delivered when offsets were
 // committed; 0: none, or it wasn't said.
 func (s *Source) CommittedBatch(ctx context.Context) (uint64, error) {
 	commits, err := s.client.committed(ctx, s.shard)
@@ -275,7 +275,7 @@ func (s *Source) ReadToEnd() [rules.NumTopics]time.Time {
 }
 
 // Commit commits where the group reads on after a restart, -1 leaving a topic as it
-// is, with the number of the last batch that is settled, and returns when the broker has acknowledged. Commits that wait together, of
+// is, with the number of the last batch that is delivered, and returns when the broker has acknowledged. Commits that wait together, of
 // all shards of the generation, go in one request. Transient failures are retried
 // until ctx or the generation ends.
 //

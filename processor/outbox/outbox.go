@@ -1,5 +1,5 @@
 // Package outbox is the binary form of a decision: what the outbox of a shard
-// holds from the moment it is saved until it is booked, paid and committed.
+// holds from the moment it is saved until it is booked, sent and committed.
 // What is booked after a crash is what was decided, byte for byte, so the form
 // keeps every field of a decision.
 //
@@ -31,7 +31,7 @@ const (
 var ErrCorrupt = errors.New("outbox is corrupt")
 
 // ErrVersion says that a blob is of another version of the program: it is whole,
-// and that version can settle it.
+// and that version can deliver it.
 var ErrVersion = errors.New("outbox of another version")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -60,7 +60,7 @@ func Decode(src []byte, d *rules.Decision) error {
 		return fmt.Errorf("%w: checksum differs", ErrCorrupt)
 	}
 	if body[0] != version {
-		return fmt.Errorf("%w: it has format %d, this processor reads %d: run the version that wrote it until it is settled", ErrVersion, body[0], version)
+		return fmt.Errorf("%w: it has format %d, this processor reads %d: run the version that wrote it until it is delivered", ErrVersion, body[0], version)
 	}
 	r := decoder{src: body, text: string(body), at: 1}
 	r.decision(d)
@@ -189,7 +189,7 @@ func (e *encoder) rareInstant(i rules.Instant) {
 	e.instant(i)
 }
 
-// How the reference of a beneficiary is written: most often he is the account
+// How the reference of a beneficiary is written: most often that is the account
 // itself, or a partner, who has none.
 const (
 	noBeneficiary = iota

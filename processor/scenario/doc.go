@@ -57,7 +57,7 @@
 // too; the only programme; ids in the order of the lines. The SUBJECT of a fact is
 // the purchase that expired, the card, level, offer, segment, cycle or member.
 //
-// What a purchase gives the buyer's sponsor reaches his account at once.
+// What a purchase gives the buyer's sponsor reaches their account at once.
 //
 // A record must become part of the account's set (booked, no change, waiting)
 // unless the line says another FATE: declined, no_member, unmatched, too_late,

@@ -104,7 +104,7 @@ func check(d *rules.Decision) error {
 
 func badCause(c *rules.Cause) bool { return c.Kind == 0 || c.Kind > rules.CauseReferral }
 
-// badBeneficiary: a sponsor's line must name him; a member's names the account
+// badBeneficiary: a sponsor's line must name them; a member's names the account
 // itself, or leaves it to the role.
 func badBeneficiary(a *rules.Accrual) bool {
 	var none rules.AccountRef

@@ -455,8 +455,8 @@ func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.P
 }
 
 // ReferralsFrom streams the referrals of the shard whose cause stands at or
-// behind from in its topic: those that may not have been told yet. Telling one
-// again changes nothing, and those of batches before a move are told. The newer of
+// behind from in its topic: those that may not have been published yet.
+// Publishing one again changes nothing, and those of batches before a move are. The newer of
 // a key comes later where one topic made both; their numbers tell in any case. An erased buyer's have no
 // BuyerAccountID.
 func (l *Ledger) ReferralsFrom(ctx context.Context, shard int32, from rules.Positions, each func(rules.Referral) error) (err error) {

@@ -584,7 +584,7 @@ func TestTotalsCountsAndTraces(t *testing.T) {
 	want(t, "instructions of a0", len(trace.Instructions), 2)
 	want(t, "accounts of a0", len(trace.Accounts), 1)
 	// A sponsor's line is found by its transaction and with the sponsor, wherever
-	// his account lives, and not with the buyer.
+	// their account lives, and not with the buyer.
 	bySponsor := sponsored(5, "a9", "a0", "T2", "bakery", 10_000)
 	w.book(t, bySponsor)
 	if trace, err = w.ledger.Transaction(t.Context(), "T2"); err != nil {

@@ -209,7 +209,7 @@ func (l *Ledger) trace(ctx context.Context, accounts, condition, instructionCond
 }
 
 // keptWith are the lines that are kept with the accounts that a query finds. No
-// index leads from a sponsor to his lines: the few columns that find them are
+// index leads from a sponsor to their lines: the few columns that find them are
 // read for the whole shard, and only then the lines.
 func keptWith(accounts string) string {
 	const sponsors = `role = 'sponsor' AND (shard, beneficiary_ref) IN (%[1]s)`

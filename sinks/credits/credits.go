@@ -19,7 +19,7 @@ const Topic = "credit.instructions"
 // Options say where to write. Topic is needed.
 type Options = topic.Options
 
-// Writer pays by writing instructions to the topic. It may be used by many
+// Writer writes instructions to the topic. It may be used by many
 // goroutines.
 type Writer struct{ out *topic.Writer }
 
@@ -29,17 +29,18 @@ func New(o Options) *Writer { return &Writer{out: topic.New(o)} }
 // Close waits for what is on its way.
 func (w *Writer) Close() error { return w.out.Close() }
 
-// WriteInstructions returns when every instruction is acknowledged by all replicas in sync.
-// The instructions of an account keep their order. An error means that some
-// may be with the bank and some not: pay all again, the bank dedupes by id.
-// One that is not as processor/wire/README.md, "What comes out", has it is refused before any is sent.
+// WriteInstructions returns when every instruction is acknowledged by all replicas
+// in sync. The instructions of an account keep their order. An error means that some
+// may be with the bank and some not: write all again, the bank dedupes by id. One that
+// is not as processor/wire/README.md, "What comes out", has it is refused before any
+// is sent.
 func (w *Writer) WriteInstructions(ctx context.Context, instructions []rules.Instruction) error {
 	messages, err := messagesOf(instructions)
 	if err != nil {
-		return fmt.Errorf("pay: %w", err)
+		return fmt.Errorf("write: %w", err)
 	}
 	if err := w.out.Write(ctx, messages); err != nil {
-		return fmt.Errorf("pay %d instructions: %w", len(instructions), err)
+		return fmt.Errorf("write %d instructions: %w", len(instructions), err)
 	}
 	return nil
 }

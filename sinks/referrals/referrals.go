@@ -1,4 +1,4 @@
-// Package referrals tells sponsors' accounts what they get for the purchases of
+// Package referrals publishes to sponsors' accounts what they get for the purchases of
 // the members they referred, through a Kafka topic with the sponsor's account id
 // as key: it is in the shard of that account that a referral is booked.
 package referrals
@@ -20,7 +20,7 @@ const Topic = "programme.referrals"
 // other topics that processors read.
 type Options = topic.Options
 
-// Writer tells by writing facts to the topic. It may be used by many goroutines.
+// Writer writes referrals to the topic. It may be used by many goroutines.
 type Writer struct{ out *topic.Writer }
 
 // New makes a writer; it connects with the first referral.
@@ -35,15 +35,15 @@ func (w *Writer) Close() error { return w.out.Close() }
 
 // Publish returns when every referral is acknowledged by all replicas in sync. The
 // referrals of a sponsor keep their order. An error means that some may be
-// written and some not: tell all again, his account knows repeats by their
-// number. A referral that his shard would refuse is refused before any is sent.
+// written and some not: publish all again, the sponsor's account knows repeats
+// by their number. A referral that its shard would refuse is refused before any is sent.
 func (w *Writer) Publish(ctx context.Context, referrals []rules.Referral) error {
 	messages, err := messagesOf(referrals)
 	if err != nil {
-		return fmt.Errorf("tell: %w", err)
+		return fmt.Errorf("publish: %w", err)
 	}
 	if err := w.out.Write(ctx, messages); err != nil {
-		return fmt.Errorf("tell %d referrals: %w", len(referrals), err)
+		return fmt.Errorf("publish %d referrals: %w", len(referrals), err)
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func check(r *rules.Referral) error {
 	case r.SponsorAccountID == "" || r.BuyerAccountID == "":
 		fault = "it does not name both sponsor and buyer"
 	case r.SponsorAccountID == r.BuyerAccountID:
-		fault = "its sponsor is the buyer himself"
+		fault = "its sponsor and its buyer are one account"
 	case r.TransactionID == "" || r.OfferID == "" || r.OfferVersion == "" || r.Programme == "":
 		fault = "it does not name its transaction, offer, offer version and programme"
 	case !validCurrency(r.Currency):
@@ -106,7 +106,7 @@ func check(r *rules.Referral) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w: referral %q can't be told: %s: a fault of the program; it is held back, and what comes after it in its shard", rules.ErrNeedsPerson, r.ID, fault)
+	return fmt.Errorf("%w: referral %q can't be published: %s: a fault of the program; it is held back, and what comes after it in its shard", rules.ErrNeedsPerson, r.ID, fault)
 }
 
 func validCurrency(code [3]byte) bool {

@@ -177,19 +177,19 @@ func TestEveryFieldCrosses(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for want, spoil := range map[string]func(*rules.Referral){
-		"id":        func(r *rules.Referral) { r.ID = "" },
-		"number 0":  func(r *rules.Referral) { r.Number = 0 },
-		"both":      func(r *rules.Referral) { r.SponsorAccountID = "" },
-		"buyer":     func(r *rules.Referral) { r.BuyerAccountID = "" },
-		"himself":   func(r *rules.Referral) { r.BuyerAccountID = r.SponsorAccountID },
-		"offer":     func(r *rules.Referral) { r.OfferID = "" },
-		"currency":  func(r *rules.Referral) { r.Currency = money.Currency{} },
-		"years":     func(r *rules.Referral) { r.At = rules.MaxInstant },
-		"instants":  func(r *rules.Referral) { r.PurchasedAt = rules.MinInstant },
-		"channel":   func(r *rules.Referral) { r.Channel = 9 },
-		"under 0":   func(r *rules.Referral) { r.ExpectedRewardMinor = -1 },
-		"too large": func(r *rules.Referral) { r.LateConfirmedRewardMinor = r.ConfirmedRewardMinor + 1 },
-		"large":     func(r *rules.Referral) { r.ConfirmedBasisMinor = maxAmountMinor + 1 },
+		"id":          func(r *rules.Referral) { r.ID = "" },
+		"number 0":    func(r *rules.Referral) { r.Number = 0 },
+		"both":        func(r *rules.Referral) { r.SponsorAccountID = "" },
+		"buyer":       func(r *rules.Referral) { r.BuyerAccountID = "" },
+		"one account": func(r *rules.Referral) { r.BuyerAccountID = r.SponsorAccountID },
+		"offer":       func(r *rules.Referral) { r.OfferID = "" },
+		"currency":    func(r *rules.Referral) { r.Currency = money.Currency{} },
+		"years":       func(r *rules.Referral) { r.At = rules.MaxInstant },
+		"instants":    func(r *rules.Referral) { r.PurchasedAt = rules.MinInstant },
+		"channel":     func(r *rules.Referral) { r.Channel = 9 },
+		"under 0":     func(r *rules.Referral) { r.ExpectedRewardMinor = -1 },
+		"too large":   func(r *rules.Referral) { r.LateConfirmedRewardMinor = r.ConfirmedRewardMinor + 1 },
+		"large":       func(r *rules.Referral) { r.ConfirmedBasisMinor = maxAmountMinor + 1 },
 	} {
 		broken := friend()
 		spoil(&broken)

@@ -114,10 +114,10 @@ type Privacy struct {
 // Processor is how the stream is run.
 type Processor struct {
 	MaxAccounts    int           `yaml:"max_accounts"`    // accounts of one Redis script, 1 to 2000
-	MaxAhead       int           `yaml:"max_ahead"`       // batches decided but not settled, 1 to 64
+	MaxAhead       int           `yaml:"max_ahead"`       // saved batches that wait for delivery, 1 to 64
 	CommitInterval time.Duration `yaml:"commit_interval"` // how long offsets of records that changed nothing wait, 10ms to 1m
 	RetryMax       time.Duration `yaml:"retry_max"`       // longest pause between tries of a failing step, 100ms to 1m
-	DrainTimeout   time.Duration `yaml:"drain_timeout"`   // how long a shard that must stop may go on settling, 1s to 1m
+	DrainTimeout   time.Duration `yaml:"drain_timeout"`   // how long a shard that must stop may go on delivering, 1s to 1m
 	StallAfter     time.Duration `yaml:"stall_after"`     // /readyz fails when a shard has not moved for so long, 30s to 1h; /livez when a call has not come back for five times that
 }
 

@@ -1,5 +1,9 @@
--- KEYS: owner, head. ARGV: epoch, generation, heads, batch, seq. Marks that states
--- of older generations are to be deleted.
+-- finish ends a rebuild: the shard has positions again, and marks that states of older
+-- generations are to be deleted.
+--
+-- KEYS: owner, head. ARGV: epoch, generation, positions, batch, seq.
+-- Gives 'done', also where it was done before, 'fenced', or 'idle': no rebuild of
+-- this generation is under way.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
 if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 if owner[2] ~= ARGV[2] then return {'idle'} end

@@ -1,5 +1,8 @@
--- KEYS: owner, head. ARGV: epoch, generation, heads, batch. Says whether the shard
--- is as its owner has left it: 'gone' where Redis has forgotten some of it.
+-- intact says whether the shard is as its owner has left it, while no record comes
+-- that a save would tell it by. It reads alone.
+--
+-- KEYS: owner, head. ARGV: epoch, generation, positions, batch. Gives 'done', 'fenced',
+-- or 'gone': Redis has forgotten some of it, the epoch perhaps.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
 local head = redis.call('HMGET', KEYS[2], 'heads', 'batch')
 if not owner[1] or tonumber(owner[1]) < tonumber(ARGV[1]) then return {'gone'} end

@@ -1,5 +1,7 @@
--- KEYS: owner. ARGV: epoch, microseconds that the lease lasts from now on; 0: it
--- is given up.
+-- lease makes a command's lease last from now on, or gives it up.
+--
+-- KEYS: owner. ARGV: epoch, microseconds; 0: it is given up. Gives 'done' or 'fenced'.
+-- A lease that was given up, or never was, is not made.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'lease_until')
 if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 if tonumber(ARGV[2]) == 0 then

@@ -1,5 +1,9 @@
+-- restore writes some of what a rebuild has made, between begin and finish.
+--
 -- KEYS: owner, head, members, known, then one of each account.
 -- ARGV: epoch, generation, members, known, then one value of each account.
+-- Gives 'done', 'fenced', or 'idle': no rebuild of this generation is under way.
+-- Repeated, it appends its hashes to the filters twice, which does no harm.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding')
 if owner[1] ~= ARGV[1] then return fenced(KEYS[1]) end
 if owner[2] ~= ARGV[2] or not owner[3] then return {'idle'} end

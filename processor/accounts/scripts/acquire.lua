@@ -1,8 +1,12 @@
+-- acquire makes its caller the shard's owner: it raises the epoch, and every script
+-- refuses the owner before from then on.
+--
 -- KEYS: owner, head. ARGV: microseconds of a lease, 0: none; for whom; the
--- claimer's consumer group and process, for whom it shuts out. Gives
--- epoch, generation, heads, batch, seq, 1 where states of older generations are to
--- be deleted; or 'leased', by whom, since and until
--- when, in microseconds.
+-- acquirer's consumer group and process, for whom it shuts out.
+-- Gives epoch, generation, positions, batch, seq, and 1 where states of older
+-- generations are to be deleted; or 'leased', by whom, since and until when, in
+-- microseconds. The outbox is read after it, by a call of its own: nobody else can
+-- change it any more.
 --
 -- A lease keeps everybody else out until it is given up or has run out, so that an
 -- owner doesn't break off the work of a command, and a command that has died holds
@@ -10,8 +14,10 @@
 --
 -- The epoch is raised to Redis' own microseconds at least: a Redis that was
 -- emptied or set back must not give an epoch out twice, or a zombie could pass
--- for the owner. A shard without heads has no states: whatever a broken-off
+-- for the owner. A shard without positions has no states: whatever a broken-off
 -- rebuild has written is of an older generation from now on.
+--
+-- An answer that was lost is asked for anew, under a higher epoch.
 local owner = redis.call('HMGET', KEYS[1], 'epoch', 'generation', 'rebuilding', 'lease_until', 'lease_by', 'lease_since', 'sweep')
 local head = redis.call('HMGET', KEYS[2], 'heads', 'batch', 'seq')
 local time = redis.call('TIME')
