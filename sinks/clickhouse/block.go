@@ -518,20 +518,22 @@ func accountVersion(r *rules.AccountRow) uint64 {
 type markersBlock struct {
 	block
 	shard, batch        *column
-	heads               [rules.NumTopics]*column
+	positions           [rules.NumTopics]*column
 	lastSeq, counted    *column
 	tallyTable          *wordsColumn
 	tallyMonth          *arrayColumn
 	tallyRows, tallySum *arrayColumn
 }
 
+// positionColumn is where a marker keeps the position in a topic.
+func positionColumn(t rules.Topic) string { return t.String() + "_head" }
+
 func newMarkersBlock() *markersBlock {
 	var c columns
 	b := &markersBlock{shard: c.int32("shard"), batch: c.uint64("batch"), lastSeq: c.uint64("last_seq")}
-	b.heads[rules.TopicFacts] = c.int64("facts_head")
-	b.heads[rules.TopicReferrals] = c.int64("referrals_head")
-	b.heads[rules.TopicResults] = c.int64("results_head")
-	b.heads[rules.TopicTransactions] = c.int64("transactions_head")
+	for topic := range rules.NumTopics {
+		b.positions[topic] = c.int64(positionColumn(topic))
+	}
 	b.counted = c.add("counted", proto.ColumnTypeUInt8)
 	b.tallyTable = c.words("tally_table")
 	b.tallyMonth = c.array("tally_month", proto.ColumnTypeUInt32)
@@ -545,8 +547,8 @@ func (b *markersBlock) append(m *mark) {
 	b.shard.appendInt32(m.Shard)
 	b.batch.appendInt64(int64(m.Batch))
 	b.lastSeq.appendInt64(int64(m.LastSeq))
-	for topic, head := range m.Positions {
-		b.heads[topic].appendInt64(head)
+	for topic, position := range m.Positions {
+		b.positions[topic].appendInt64(position)
 	}
 	if m.counted {
 		b.counted.appendInt8(1)

@@ -57,6 +57,15 @@ func (m *marks) put(of mark) {
 	m.byShard[of.Shard] = of
 }
 
+// positionColumns are a marker's, in the order of rules.Positions.
+var positionColumns = func() string {
+	var columns []string
+	for topic := range rules.NumTopics {
+		columns = append(columns, positionColumn(topic))
+	}
+	return strings.Join(columns, ", ")
+}()
+
 // mark reads the newest marker of the shard. Of two of one batch the counted one
 // is the later.
 func (l *Ledger) mark(ctx context.Context, shard int32) (mark, error) {
@@ -66,7 +75,7 @@ func (l *Ledger) mark(ctx context.Context, shard int32) (mark, error) {
 	var months []uint32
 	var rowCounts []uint64
 	rows, err := l.reads.Query(ctx, `
-		SELECT batch, facts_head, referrals_head, results_head, transactions_head, last_seq, counted,
+		SELECT batch, [`+positionColumns+`], last_seq, counted,
 			arrayMap(t -> toString(t), tally_table), tally_month, tally_rows, arrayMap(s -> leftPad(lower(hex(s)), 64, '0'), tally_sum)
 		FROM markers_log WHERE shard = $1 ORDER BY batch DESC, counted DESC LIMIT 1`, shard)
 	if err != nil {
@@ -80,10 +89,11 @@ func (l *Ledger) mark(ctx context.Context, shard int32) (mark, error) {
 		m.counted, m.tally = true, tally{} // from the first batch on
 		return m, nil
 	}
-	if err := rows.Scan(&m.Batch, &m.Positions[rules.TopicFacts], &m.Positions[rules.TopicReferrals], &m.Positions[rules.TopicResults],
-		&m.Positions[rules.TopicTransactions], &m.LastSeq, &counted, &tables, &months, &rowCounts, &sums); err != nil {
+	var positions []int64
+	if err := rows.Scan(&m.Batch, &positions, &m.LastSeq, &counted, &tables, &months, &rowCounts, &sums); err != nil {
 		return m, fmt.Errorf("read marker of shard %d: %w", shard, err)
 	}
+	m.Positions = rules.Positions(positions)
 	m.found, m.counted, m.tally = true, counted > 0, make(tally, len(tables))
 	for i := range tables {
 		sum, err := parseSum(sums[i])

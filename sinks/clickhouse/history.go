@@ -424,6 +424,25 @@ func instructedStream() *stream {
 	}
 }
 
+// storedTopics are the topics as cause_topic has them, in the order of rules.Positions.
+var storedTopics = func() (stored []int8) {
+	for topic := range rules.NumTopics {
+		stored = append(stored, int8(topic))
+	}
+	return stored
+}()
+
+// storedCauses are the kinds of a cause as cause_kind has them.
+var storedCauses = []int8{int8(rules.CauseEvent), int8(rules.CauseFact), int8(rules.CauseResult), int8(rules.CauseReferral)}
+
+// positionsOfCauses are the positions in the topics that storedCauses come from.
+func positionsOfCauses(from *rules.Positions) (positions []int64) {
+	for _, kind := range storedCauses {
+		positions = append(positions, from[rules.CauseKind(kind).Topic()])
+	}
+	return positions
+}
+
 // InstructionsFrom streams the instructions of the shard whose cause stands at
 // or behind from in its topic, in the order of their causes: those that may not
 // have been paid yet. They are byte for byte what was booked. Those of batches
@@ -432,9 +451,9 @@ func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.P
 	query := `
 		SELECT ` + instructionColumns + `
 		FROM instructions_log AS i FINAL LEFT ANY JOIN accounts AS a ON a.account_ref = i.account_ref
-		WHERE i.shard = $1 AND i.cause_offset >= transform(toInt8(i.cause_topic), [0, 1, 2, 3], [$2, $3, $4, $5], toInt64(0)) AND ` + sinceMove("i.batch") + `
+		WHERE i.shard = $1 AND i.cause_offset >= transform(toInt8(i.cause_topic), $2, $3, toInt64(0)) AND ` + sinceMove("i.batch") + `
 		ORDER BY i.cause_topic, i.cause_offset, i.instruction_id`
-	rows, err := l.reads.Query(ctx, query, shard, from[rules.TopicFacts], from[rules.TopicReferrals], from[rules.TopicResults], from[rules.TopicTransactions])
+	rows, err := l.reads.Query(ctx, query, shard, storedTopics, from[:])
 	if err != nil {
 		return fmt.Errorf("read instructions of shard %d: %w", shard, explain(err))
 	}
@@ -464,10 +483,10 @@ func (l *Ledger) ReferralsFrom(ctx context.Context, shard int32, from rules.Posi
 		SELECT `+referralColumns+`, account_id
 		FROM referrals_told_log AS r FINAL
 		LEFT ANY JOIN (SELECT account_ref, account_id FROM accounts_log FINAL WHERE shard = $1) AS a USING (account_ref)
-		WHERE shard = $1 AND cause_offset >= transform(toInt8(cause_kind), [1, 2, 3, 4], [$2, $3, $4, $5], toInt64(0)) AND `+sinceMove("batch")+`
+		WHERE shard = $1 AND cause_offset >= transform(toInt8(cause_kind), $2, $3, toInt64(0)) AND `+sinceMove("batch")+`
 		ORDER BY cause_kind, cause_offset, `+referralKey+`, number
 		SETTINGS do_not_merge_across_partitions_select_final = 1`,
-		shard, from[rules.TopicTransactions], from[rules.TopicFacts], from[rules.TopicResults], from[rules.TopicReferrals])
+		shard, storedCauses, positionsOfCauses(&from))
 	if err != nil {
 		return fmt.Errorf("read referrals of shard %d: %w", shard, explain(err))
 	}
