@@ -7,9 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"ristourne/processor/feed"
+	"ristourne/processor/retry"
 	"ristourne/rules"
 )
 
@@ -18,9 +17,8 @@ import (
 // is ever skipped. A shard that was lost or fell back stops at once.
 func (s *Shard) retry(ctx context.Context, step string, do func(context.Context) error) error {
 	began := s.ports.Now()
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, s.options.RetryMax
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+	pauses := retry.Pauses{First: 50 * time.Millisecond, Longest: s.options.RetryMax}
+	err := pauses.Until(ctx, func() error {
 		attempt := s.pulse.begin(step, s.ports.Now())
 		if step == stepHistories {
 			attempt.turned.Store(0)
@@ -28,12 +26,10 @@ func (s *Shard) retry(ctx context.Context, step string, do func(context.Context)
 		err := do(ctx)
 		s.pulse.end(attempt)
 		if errors.Is(err, ErrFenced) || errors.Is(err, ErrStateBehindLedger) || errors.Is(err, ErrStop) || errors.Is(err, feed.ErrGenerationOver) {
-			return struct{}{}, backoff.Permanent(err)
+			return retry.Permanent(err)
 		}
-		return struct{}{}, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
-		s.tellFailed(step, err, next)
-	}))
+		return err
+	}, func(err error, next time.Duration) { s.tellFailed(step, err, next) })
 	s.pulse.works(step)
 	s.metrics.stepSeconds.WithLabelValues(step).Observe(s.ports.Now().Sub(began).Seconds())
 	if err != nil {

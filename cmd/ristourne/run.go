@@ -11,7 +11,6 @@ import (
 	"net/http/pprof"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -24,6 +23,7 @@ import (
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/processor/catalog/published"
+	"ristourne/processor/retry"
 	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
@@ -128,7 +128,7 @@ func process(ctx context.Context, c *config.Config, registry *prometheus.Registr
 			err = waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() (err error) {
 				shards, err = e.holdLayout(ctx, partitions)
 				if errors.Is(err, accounts.ErrShardsChanged) || errors.Is(err, processor.ErrLayout) {
-					return backoff.Permanent(err) // no waiting mends it
+					return retry.Permanent(err) // no waiting mends it
 				}
 				return err
 			})
@@ -158,7 +158,7 @@ func waitForRedis(ctx context.Context, c *config.Config, store *accounts.Store, 
 	return waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() error {
 		err := store.Check(ctx)
 		if errors.Is(err, accounts.ErrAuth) {
-			return backoff.Permanent(err) // no waiting mends it
+			return retry.Permanent(err) // no waiting mends it
 		}
 		return err
 	})
@@ -265,7 +265,7 @@ func holdInstallation(ctx context.Context, c *config.Config, store *accounts.Sto
 	err = waitFor(ctx, c, log, "Redis", c.Redis.Addresses, func() (err error) {
 		of, err = processor.HoldInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.Reveal()))
 		if errors.Is(err, processor.ErrOtherInstallation) {
-			return backoff.Permanent(err) // no waiting mends it
+			return retry.Permanent(err) // no waiting mends it
 		}
 		if err == nil {
 			log.Debug("installation", "id", of.ID)
@@ -280,7 +280,7 @@ func holdSource(ctx context.Context, c *config.Config, ledger *clickhouse.Ledger
 	return waitFor(ctx, c, log, "ClickHouse", c.ClickHouse.Addresses, func() error {
 		err := ledger.HoldSource(ctx, shards, source)
 		if errors.Is(err, clickhouse.ErrOtherSource) {
-			return backoff.Permanent(fmt.Errorf("%w. Nothing was read. Correct kafka.brokers and kafka.topics, or bring the former topics back. "+
+			return retry.Permanent(fmt.Errorf("%w. Nothing was read. Correct kafka.brokers and kafka.topics, or bring the former topics back. "+
 				"Where records come in these from now on, say so: `ristourne move`", err))
 		}
 		return err
@@ -289,13 +289,10 @@ func holdSource(ctx context.Context, c *config.Config, ledger *clickhouse.Ledger
 
 // waitFor tries until a part is as it must be, and says what it waits for.
 func waitFor(ctx context.Context, c *config.Config, log *slog.Logger, part string, addresses []string, try func() error) error {
-	pause := backoff.NewExponentialBackOff()
-	pause.MaxInterval = c.Processor.RetryMax
-	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, try() },
-		backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
-			log.Warn(part+" is not ready, waiting", "addresses", addresses, "in", next, "error", err)
-		}))
-	return err
+	pauses := retry.Pauses{First: 500 * time.Millisecond, Longest: c.Processor.RetryMax}
+	return pauses.Until(ctx, try, func(err error, next time.Duration) {
+		log.Warn(part+" is not ready, waiting", "addresses", addresses, "in", next, "error", err)
+	})
 }
 
 func serveHTTP(ctx context.Context, listener net.Listener, registry *prometheus.Registry, h *health) error {

@@ -47,7 +47,7 @@ func (c *client) committed(ctx context.Context, shard int32) (commits Commits, e
 	}
 	kc := kafka.Client{Addr: c.addr, Transport: c.transport}
 	var answer *kafka.OffsetFetchResponse
-	err = retry(ctx, c.log, "read the committed offsets of group "+c.config.GroupID, func() error {
+	err = keepTrying(ctx, c.log, "read the committed offsets of group "+c.config.GroupID, func() error {
 		asking, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		var err error
@@ -206,7 +206,7 @@ func ReadTopic(ctx context.Context, c Config, topic string, fn func(partition in
 	defer cl.close()
 	kc := kafka.Client{Addr: cl.addr, Transport: cl.transport}
 	var partitions []kafka.Partition
-	err := retry(ctx, cl.log, "read the partitions of "+topic, func() error {
+	err := keepTrying(ctx, cl.log, "read the partitions of "+topic, func() error {
 		asking, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		answer, err := kc.Metadata(asking, &kafka.MetadataRequest{Topics: []string{topic}})

@@ -165,7 +165,7 @@ func ReadRange(ctx context.Context, c Config, topic string, partition int32, fro
 	cl := newClient(c, topic)
 	defer cl.close()
 	var end []int64
-	err := retry(ctx, cl.log, "read the end of "+topic, func() (err error) {
+	err := keepTrying(ctx, cl.log, "read the end of "+topic, func() (err error) {
 		end, err = cl.ends(ctx, kafka.LastOffset, partition, topic)
 		return err
 	})

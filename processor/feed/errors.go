@@ -7,8 +7,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/segmentio/kafka-go"
+
+	"ristourne/processor/retry"
 )
 
 // OffsetOutOfRangeError says that a partition no longer has, or never had, the
@@ -52,34 +53,21 @@ func lasting(err error) bool {
 	return false
 }
 
-// retry calls do until it succeeds, fails for good, or ctx ends (then it gives
-// ctx's error). Failures between are logged with the waits, which grow to 5 s.
-func retry(ctx context.Context, log *slog.Logger, what string, do func() error) error {
-	wait := pauses()
-	for {
-		err := do()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if lasting(err) {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		pause := wait.NextBackOff()
-		log.Warn("kafka: "+what+" failed, will retry", "error", err, "retry_in", pause)
-		if err := sleep(ctx, pause); err != nil {
-			return err
-		}
-	}
-}
+// pauses are between two tries of a request.
+var pauses = retry.Pauses{First: 50 * time.Millisecond, Longest: 5 * time.Second}
 
-func pauses() *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval = 50 * time.Millisecond
-	b.MaxInterval = 5 * time.Second
-	return b
+// keepTrying calls do until it succeeds, fails for good, or ctx ends (then it gives
+// ctx's error). Failures between are logged with the waits.
+func keepTrying(ctx context.Context, log *slog.Logger, what string, do func() error) error {
+	return pauses.Until(ctx, func() error {
+		err := do()
+		if err != nil && ctx.Err() == nil && lasting(err) {
+			return retry.Permanent(fmt.Errorf("%s: %w", what, err))
+		}
+		return err
+	}, func(err error, next time.Duration) {
+		log.Warn("kafka: "+what+" failed, will retry", "error", err, "retry_in", next)
+	})
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

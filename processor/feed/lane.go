@@ -30,7 +30,7 @@ type reader struct {
 // until ctx ends.
 func (r *reader) fetch(ctx context.Context, f *fetch, set *recordSet) (*fetch, error) {
 	what := fmt.Sprintf("fetch partition %d of %s", r.partition, r.topic)
-	err := retry(ctx, r.client.log, what, func() error {
+	err := keepTrying(ctx, r.client.log, what, func() error {
 		if r.offset < 0 {
 			first, err := r.client.ends(ctx, kafka.FirstOffset, r.partition, r.topic)
 			if err != nil {

@@ -123,7 +123,7 @@ func (m *member) countPartitions(ctx context.Context) error {
 	var counts [rules.NumTopics]int
 	patience := time.Now().Add(missingTopicsPatience)
 	var mismatch *PartitionsError
-	err := retry(ctx, m.config.Log, "read the number of partitions", func() (err error) {
+	err := keepTrying(ctx, m.config.Log, "read the number of partitions", func() (err error) {
 		counts, err = m.client.counts(ctx)
 		if errors.As(err, &mismatch) && time.Now().After(patience) {
 			return nil // waiting won't mend it
@@ -149,7 +149,7 @@ func (m *member) holdSource(ctx context.Context) error {
 		return nil
 	}
 	var source rules.Source
-	if err := retry(ctx, m.config.Log, "read the ids of the topics", func() (err error) {
+	if err := keepTrying(ctx, m.config.Log, "read the ids of the topics", func() (err error) {
 		source, err = m.client.identity(ctx)
 		return err
 	}); err != nil {
@@ -161,7 +161,7 @@ func (m *member) holdSource(ctx context.Context) error {
 // join waits for the group's next generation.
 func (m *member) join(ctx context.Context, group *kafka.ConsumerGroup) (*kafka.Generation, error) {
 	var generation *kafka.Generation
-	err := retry(ctx, m.config.Log, "join group "+m.config.GroupID, func() (err error) {
+	err := keepTrying(ctx, m.config.Log, "join group "+m.config.GroupID, func() (err error) {
 		generation, err = group.Next(ctx)
 		return err
 	})

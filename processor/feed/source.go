@@ -221,7 +221,7 @@ func (s *Source) await(ctx context.Context, enough func() bool) error {
 func (s *Source) barrier(ctx context.Context) (rules.Positions, error) {
 	var b rules.Positions
 	names := s.client.config.Topics[:rules.TopicTransactions]
-	err := retry(ctx, s.client.log, "read the ends of the topics before transactions", func() error {
+	err := keepTrying(ctx, s.client.log, "read the ends of the topics before transactions", func() error {
 		ends, err := s.client.ends(ctx, kafka.LastOffset, s.shard, names...)
 		copy(b[:], ends)
 		return err
@@ -283,7 +283,7 @@ func (s *Source) ReadToEnd() [rules.NumTopics]time.Time {
 // of cleanly: brokers take commits of the former owner until the next one has
 // joined. A commit that comes too late is ErrGenerationOver.
 func (s *Source) Commit(ctx context.Context, o rules.Positions, batch uint64) error {
-	return retry(ctx, s.client.log, fmt.Sprintf("commit offsets of shard %d", s.shard), func() error {
+	return keepTrying(ctx, s.client.log, fmt.Sprintf("commit offsets of shard %d", s.shard), func() error {
 		err := s.commits.commit(ctx, s.shard, o, batch)
 		if err == nil {
 			s.noteCommitted(o)

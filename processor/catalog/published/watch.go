@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"ristourne/processor/catalog"
+	"ristourne/processor/retry"
 	"ristourne/rules"
 	"ristourne/rules/engine"
 )
@@ -39,9 +40,9 @@ type WatcherOptions struct {
 }
 
 const (
-	defaultPoll    = 2 * time.Second
-	firstBackoff   = 100 * time.Millisecond
-	longestBackoff = 10 * time.Second
+	defaultPoll  = 2 * time.Second
+	firstPause   = 100 * time.Millisecond
+	longestPause = 10 * time.Second
 )
 
 // View is a catalogue and how far it may be trusted, which belong together.
@@ -102,7 +103,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	// A nudge saves the rest of a poll; one that is lost costs no more than that.
 	nudges := w.client.Subscribe(ctx, w.keys.nudge)
 	defer nudges.Close()
-	backoff := firstBackoff
+	failing := retry.Pauses{First: firstPause, Longest: longestPause}.Start()
 	for {
 		pause := w.options.Poll
 		switch err := w.look(ctx); {
@@ -114,9 +115,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 			return err
 		case err != nil:
 			w.sayOnce(err)
-			pause, backoff = backoff, min(2*backoff, longestBackoff)
+			pause = failing.NextBackOff()
 		default:
-			w.waiting, backoff = "", firstBackoff
+			w.waiting = ""
+			failing.Reset()
 		}
 		select {
 		case <-nudges.Channel():

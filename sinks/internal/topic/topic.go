@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/segmentio/kafka-go"
 
 	"ristourne/rules"
@@ -177,10 +178,12 @@ func size(m *kafka.Message) int {
 	return bytes
 }
 
-// send sends a chunk, and what fails of it again. It returns how many messages
-// are not acknowledged in the end.
+// send sends a chunk, and what fails of it again. It gives up after some attempts:
+// who asked tries all of it anew, for as long as it takes, and shows it. It returns
+// how many messages are not acknowledged in the end.
 func (w *Writer) send(ctx context.Context, out *kafka.Writer, pending []kafka.Message) (left int, err error) {
-	pause := w.pause
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = w.pause, backoffMax
 	for attempt := 1; ; attempt++ {
 		err = out.WriteMessages(ctx, pending...)
 		if err == nil {
@@ -205,9 +208,8 @@ func (w *Writer) send(ctx context.Context, out *kafka.Writer, pending []kafka.Me
 		select {
 		case <-ctx.Done():
 			return len(pending), errors.Join(context.Cause(ctx), err)
-		case <-time.After(pause):
+		case <-time.After(pauses.NextBackOff()):
 		}
-		pause = min(2*pause, backoffMax)
 	}
 }
 
