@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"math/bits"
-
 	"ristourne/rules/offer"
 	"ristourne/rules/reason"
 )
@@ -53,7 +51,7 @@ func (e *Engine) atCountLimit(w world, p *purchase, aw *award) bool {
 			continue
 		}
 		if !e.terms.tally.withLate {
-			if e.used(w, p, &l.counter) >= l.most {
+			if e.counters.used(w, p, &l.counter) >= l.most {
 				return true
 			}
 			continue
@@ -61,7 +59,7 @@ func (e *Engine) atCountLimit(w world, p *purchase, aw *award) bool {
 		if r := e.recordedOf(w, p, aw.offer); r != nil && r.minor > 0 {
 			continue
 		}
-		if e.usedByAll(w, p, &l.counter) >= l.most {
+		if e.counters.usedByAll(w, p, &l.counter) >= l.most {
 			return true
 		}
 	}
@@ -104,77 +102,13 @@ func (e *Engine) capped(w world, p *purchase, aw *award, units int64, noted bool
 // had without them is not taken from it.
 func (e *Engine) roomFor(w world, p *purchase, aw *award, l *limit) int64 {
 	if !e.terms.tally.withLate {
-		return max(0, l.most-e.used(w, p, &l.counter))
+		return max(0, l.most-e.counters.used(w, p, &l.counter))
 	}
 	recorded := int64(0)
 	if r := e.recordedOf(w, p, aw.offer); r != nil {
 		recorded = r.minor
 	}
-	return max(0, recorded, l.most-(e.usedByAll(w, p, &l.counter)-recorded))
-}
-
-// used is how much of a counter is used in the purchase's period, as far as
-// the purchases are worked out.
-func (e *Engine) used(w world, p *purchase, c *counter) int64 {
-	if c.per == offer.PerRolling {
-		return e.rolling(c).endingAt(p.at).now[w]
-	}
-	return e.fills.at(fillKey(c.id, p.periods.of(c.per))).now[w]
-}
-
-// filled is used in both worlds, now and before this decision.
-func (e *Engine) filled(p *purchase, c *counter) fill {
-	if c.per == offer.PerRolling {
-		return e.rolling(c).endingAt(p.at)
-	}
-	return *e.fills.at(fillKey(c.id, p.periods.of(c.per)))
-}
-
-// usedByAll is used with all purchases counted: of rolling periods the
-// fullest in which the purchase lies.
-func (e *Engine) usedByAll(w world, p *purchase, c *counter) int64 {
-	if c.per == offer.PerRolling {
-		return e.rolling(c).mostAround(w, p.at, e.lateTimes)
-	}
-	return e.used(w, p, c)
-}
-
-// use adds to a counter what the purchase uses now.
-func (e *Engine) use(w world, p *purchase, c *counter, more int64) { e.fill(w, p, c, more, 0) }
-
-// fill adds to a counter what a purchase uses now, and what it used before
-// this decision.
-func (e *Engine) fill(w world, p *purchase, c *counter, now, was int64) {
-	if c.per == offer.PerRolling {
-		e.rolling(c).add(w, p.at, now, was)
-		return
-	}
-	e.fills.add(fillKey(c.id, p.periods.of(c.per)), w, now, was)
-}
-
-// fillsChanged reports whether some counter stands differently than before this
-// decision.
-func (e *Engine) fillsChanged() bool {
-	for i := range e.rollings {
-		if e.rollings[i].changed > 0 {
-			return true
-		}
-	}
-	return e.fills.changed > 0
-}
-
-// useAwards adds what an award gives, a member or their sponsor, to the counters
-// that it fills.
-func (e *Engine) useAwards(w world, p *purchase, fills []counter, units, awards int64) {
-	for i := range fills {
-		more := units
-		if fills[i].measure.ofAwards() {
-			more = awards
-		}
-		if more != 0 {
-			e.use(w, p, &fills[i], more)
-		}
-	}
+	return max(0, recorded, l.most-(e.counters.usedByAll(w, p, &l.counter)-recorded))
 }
 
 // fillValued counts what a purchase uses now.
@@ -186,121 +120,27 @@ func (e *Engine) fillValued(p *purchase) {
 			if !o.counted {
 				continue
 			}
-			e.useAwards(w, p, o.fills, aw.finalMinor, oneIf(aw.finalMinor > 0))
+			e.counters.useAwards(w, p, o.fills, aw.finalMinor, oneIf(aw.finalMinor > 0))
 			if aw.won {
 				for n := range o.sponsored {
-					e.use(w, p, &o.sponsored[n], 1)
+					e.counters.use(w, p, &o.sponsored[n], 1)
 				}
 			}
 			if !aw.visit {
 				continue
 			}
 			for n := range o.visits {
-				e.use(w, p, &o.visits[n], 1)
+				e.counters.use(w, p, &o.visits[n], 1)
 			}
 			for n := range o.goals {
-				e.use(w, p, &o.goals[n].sum, aw.basisMinor)
+				e.counters.use(w, p, &o.goals[n].sum, aw.basisMinor)
 			}
 			if aw.goals == 0 {
 				continue
 			}
 			for n := range o.goalsReached { // once a period, whatever each version asks for
-				e.use(w, p, &o.goalsReached[n], 1)
+				e.counters.use(w, p, &o.goalsReached[n], 1)
 			}
 		}
-	}
-}
-
-func oneIf(is bool) int64 {
-	if is {
-		return 1
-	}
-	return 0
-}
-
-// fill is how much of what fills up over purchases is used, in each world: now,
-// as far as the purchases are worked out, and as it was before this decision.
-type fill struct {
-	now, was [numWorlds]int64
-}
-
-func (f *fill) changed() bool { return f.now != f.was }
-
-// fills are the counters of one decision: what an account's offers gave, by
-// counter and calendar period. Open addressing, emptied in one
-// step: an account with thousands of purchases must not cost thousands of
-// comparisons for each.
-type fills struct {
-	slots   []fillSlot
-	used    int
-	turn    uint32
-	changed int // how many slots differ from what they were
-}
-
-type fillSlot struct {
-	key  uint64
-	turn uint32
-	fill
-}
-
-func fillKey(counter, period int32) uint64 {
-	return uint64(uint32(counter))<<32 | uint64(uint32(period))
-}
-
-func (f *fills) reset() {
-	f.used, f.changed = 0, 0
-	f.turn++
-	if f.turn == 0 || f.slots == nil {
-		f.slots = make([]fillSlot, max(64, len(f.slots)))
-		f.turn = 1
-	}
-}
-
-// at is the fill of a key, made where there is none. It is valid until the
-// next call.
-func (f *fills) at(key uint64) *fill {
-	if f.used*2 >= len(f.slots) {
-		f.grow()
-	}
-	for i := f.start(key); ; i++ {
-		slot := &f.slots[i&uint64(len(f.slots)-1)]
-		if slot.turn != f.turn {
-			*slot = fillSlot{key: key, turn: f.turn}
-			f.used++
-			return &slot.fill
-		}
-		if slot.key == key {
-			return &slot.fill
-		}
-	}
-}
-
-func (f *fills) start(key uint64) uint64 {
-	hi, lo := bits.Mul64(key^0x9e3779b97f4a7c15, 0xd1b54a32d192ed03)
-	return hi ^ lo
-}
-
-func (f *fills) grow() {
-	old := f.slots
-	f.slots = make([]fillSlot, 2*len(old))
-	f.used = 0
-	for i := range old {
-		if old[i].turn == f.turn {
-			*f.at(old[i].key) = old[i].fill
-		}
-	}
-}
-
-// add fills a counter and keeps count of those that changed.
-func (f *fills) add(key uint64, w world, nowMinor, wasMinor int64) {
-	counter := f.at(key)
-	before := counter.changed()
-	counter.now[w] += nowMinor
-	counter.was[w] += wasMinor
-	switch after := counter.changed(); {
-	case after && !before:
-		f.changed++
-	case before && !after:
-		f.changed--
 	}
 }

@@ -136,20 +136,20 @@ func (e *Engine) rank(w world, a *Account, p *purchase) {
 		if len(o.visits)+len(o.goalsReached) == 0 || aw.why&reason.NoAward != 0 {
 			continue
 		}
-		aw.visit = o.once < 0 || e.used(w, p, &o.visits[o.once]) == 0
+		aw.visit = o.once < 0 || e.counters.used(w, p, &o.visits[o.once]) == 0
 		if !aw.visit {
 			aw.why |= reason.Visit
 			continue
 		}
-		if o.every >= 0 && (e.used(w, p, &o.visits[o.every])+1)%int64(o.Every.N) != 0 {
+		if o.every >= 0 && (e.counters.used(w, p, &o.visits[o.every])+1)%int64(o.Every.N) != 0 {
 			aw.why |= reason.Visit
 		}
 		if o.goal < 0 {
 			continue
 		}
 		goal := &o.goals[o.goal]
-		aw.goals = o.Goal.ReachedWith(e.used(w, p, &goal.sum), aw.basisMinor)
-		if !o.Goal.Again && e.used(w, p, &goal.reached) > 0 {
+		aw.goals = o.Goal.ReachedWith(e.counters.used(w, p, &goal.sum), aw.basisMinor)
+		if !o.Goal.Again && e.counters.used(w, p, &goal.reached) > 0 {
 			aw.goals = 0
 		}
 		if aw.goals == 0 {

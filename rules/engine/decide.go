@@ -118,9 +118,8 @@ func (e *Engine) begin(a *Account) {
 // restart forgets what the first run of a decision has found, but for
 // what it asked of budgets.
 func (e *Engine) restart() {
-	e.fills.reset()
-	e.rollings, e.pasts, e.lateTimes = e.rollings[:0], e.pasts[:0], e.lateTimes[:0]
-	e.rollingNumbers.reset()
+	e.counters.reset()
+	e.pasts = e.pasts[:0]
 	e.pastNumbers.reset()
 	e.entitlements, e.valued, e.recorded = e.entitlements[:0], e.valued[:0], e.recorded[:0]
 	e.referralsDue, e.unawarded = e.referralsDue[:0], e.unawarded[:0]
@@ -187,7 +186,7 @@ func (e *Engine) valueReached(a *Account, known int) error {
 		return nil
 	}
 	e.fillBefore(a, first)
-	for i := first; i < known && (marked > 0 || e.fillsChanged()); i++ {
+	for i := first; i < known && (marked > 0 || e.counters.changed()); i++ {
 		p := &a.purchases[i]
 		if p.dirty {
 			marked--
@@ -271,7 +270,7 @@ func (e *Engine) fillLine(p *purchase, o *compiledOffer, l *line, a *Account, st
 				now = units[w]
 			}
 			if units[w] != 0 {
-				e.fill(w, p, c, now, units[w])
+				e.counters.fill(w, p, c, now, units[w])
 			}
 		}
 	}
@@ -337,7 +336,7 @@ func (e *Engine) reachedOffers(p *purchase, offers []compiledOffer) bool {
 	for i := range offers {
 		for n := range offers[i].limits {
 			l := &offers[i].limits[n]
-			fill := e.filled(p, &l.counter)
+			fill := e.counters.filled(p, &l.counter)
 			if !fill.changed() {
 				continue
 			}
@@ -363,7 +362,7 @@ func (e *Engine) valueAll(a *Account, known int) error {
 		e.fillValued(p)
 		e.addDemands(a, p, i)
 		if p.late {
-			e.lateTimes = append(e.lateTimes, p.at)
+			e.counters.lateTimes = append(e.counters.lateTimes, p.at)
 			if err := e.recordWithoutLate(p); err != nil {
 				return err
 			}
@@ -432,7 +431,7 @@ func (e *Engine) fillRaisedByLate(p *purchase) {
 				before = r.minor
 			}
 			if more := aw.finalMinor - before; more > 0 {
-				e.useAwards(w, p, aw.offer.fills, more, oneIf(before == 0))
+				e.counters.useAwards(w, p, aw.offer.fills, more, oneIf(before == 0))
 			}
 		}
 	}

@@ -40,10 +40,9 @@ import (
 //	allocateGrants                ask the budgets; where they give less, restart and value again
 //	book                          the difference, the referrals to publish, the instructions
 type Engine struct {
-	snapshot *Snapshot
-	budgets  Budgets
-	clock    clock
-	matcher  refundMatcher
+	termsFinder
+	budgets Budgets
+	matcher refundMatcher
 	// refundNotes are of the account's unlinked refunds, before the record at hand.
 	refundNotes []refundNote
 	// Of the purchase at hand:
@@ -58,27 +57,23 @@ type Engine struct {
 	groups     []groupBest
 	groupTurn  uint32
 	// Of the decision at hand:
-	lastTerms      commonTerms
-	ceilings       bool // the grants are ceilings
-	fills          fills
-	rollings       []rollingFill
-	rollingNumbers numbering[int32] // in rollings, by counter
-	lateTimes      []rules.Instant  // of the purchases, or referrals, that have late events, in order
-	pasts          []pastPurchases
-	pastNumbers    numbering[pastKey]
-	recorded       []awardWithoutLate
-	shares         []share
-	budgetDemands  []budgetDemand
-	changes        []grantChange
-	entitlements   []entitlement
-	campaigns      []string
-	holdoutDraws   []rules.HoldoutDraw // of the purchase of the event at hand
-	heldFor        int32               // that event, where draws are to be told; -1: they aren't
-	referralsDue   []publishedReferral
-	sponsored      []sponsoredAward
-	unawarded      []unawarded
-	valued         []valuedPurchase
-	nets           []net
+	ceilings      bool // the grants are ceilings
+	counters      counters
+	pasts         []pastPurchases
+	pastNumbers   numbering[pastKey]
+	recorded      []awardWithoutLate
+	shares        []share
+	budgetDemands []budgetDemand
+	changes       []grantChange
+	entitlements  []entitlement
+	campaigns     []string
+	holdoutDraws  []rules.HoldoutDraw // of the purchase of the event at hand
+	heldFor       int32               // that event, where draws are to be told; -1: they aren't
+	referralsDue  []publishedReferral
+	sponsored     []sponsoredAward
+	unawarded     []unawarded
+	valued        []valuedPurchase
+	nets          []net
 
 	buf     []byte
 	reasons reason.Cache
@@ -90,7 +85,7 @@ type Engine struct {
 
 // New decides by s.
 func New(s *Snapshot) *Engine {
-	return &Engine{snapshot: s, reasons: reason.Cache{}, heldFor: -1}
+	return &Engine{termsFinder: termsFinder{snapshot: s}, reasons: reason.Cache{}, heldFor: -1}
 }
 
 // Use goes over to another snapshot, between batches. Accounts that were
@@ -338,76 +333,6 @@ func (e *Engine) bindSnapshot(a *Account) {
 	for i := range a.purchases {
 		a.purchases[i].termsFound = false
 	}
-}
-
-// findTerms looks up once what the purchase's time and place are worth: the
-// member's standing, the versions in force, the calendar periods.
-func (e *Engine) findTerms(a *Account, p *purchase) {
-	if p.termsFound {
-		return
-	}
-	partnerID := a.events[p.anchor].match.PartnerID
-	last := &e.lastTerms
-	if !last.contains(p.at) || last.partnerID != partnerID {
-		e.findTermsAt(a, p.at, partnerID)
-	}
-	p.termsFound, p.standing, p.programme, p.terms = true, last.standing, last.programme, last.terms
-	if p.programme != nil {
-		p.periods = e.clock.periodsAt(p.at, p.programme.Zone)
-	}
-}
-
-// commonTerms is what all purchases at one partner have in common in a span of
-// time: an account's purchases are at few places, under few versions.
-type commonTerms struct {
-	span
-	partnerID string
-	standing  int32
-	programme *programmeVersion
-	terms     *partnerVersion
-}
-
-func (e *Engine) findTermsAt(a *Account, t rules.Instant, partnerID string) {
-	last := &e.lastTerms
-	*last = commonTerms{span: a.factsSpan(t), partnerID: partnerID, standing: a.keepStanding(a.standingAt(t))}
-	last.programme = e.snapshot.programmeFor(a, &a.standings[last.standing], t)
-	if last.programme == nil {
-		last.until = last.from // what comes into force later may change that
-		return
-	}
-	last.span = last.within(span{last.programme.from, last.programme.until})
-	if partnerID == "" {
-		return
-	}
-	terms := e.snapshot.partnerAt(partnerID, t)
-	if terms == nil {
-		last.until = last.from
-		return
-	}
-	last.span = last.within(span{terms.from, terms.until})
-	if terms.Partner.Programme == last.programme.ID {
-		last.terms = terms
-	}
-}
-
-// keepStanding is where a standing is kept.
-func (a *Account) keepStanding(s standing) int32 {
-	if n := len(a.standings); n == 0 || a.standings[n-1] != s {
-		a.standings = append(a.standings, s)
-	}
-	return int32(len(a.standings) - 1)
-}
-
-// factsSpan is the time around t in which no fact changes anything.
-func (a *Account) factsSpan(t rules.Instant) span {
-	s, known := span{rules.MinInstant, rules.MaxInstant}, len(a.factsUntil(t))
-	if known > 0 {
-		s.from = a.facts[known-1].At
-	}
-	if known < len(a.facts) {
-		s.until = a.facts[known].At
-	}
-	return s
 }
 
 // SetBudgets gives the engine the budgets to ask. Nil is for replaying what was

@@ -293,7 +293,7 @@ func (x *offerExplainer) found(why reason.Set, holds bool) string {
 		if x.notFirstToday() {
 			return "there was one on the same day before"
 		}
-		visit := x.used(x.world, x.purchase, &aw.offer.visits[aw.offer.every])
+		visit := x.counters.used(x.world, x.purchase, &aw.offer.visits[aw.offer.every])
 		return "it is the " + offer.Ordinal(int(visit)) + " visit"
 	case reason.Goal:
 		return x.foundGoal()
@@ -314,9 +314,9 @@ func known(is bool, what, otherwise string) string {
 
 func (x *offerExplainer) foundGoal() string {
 	goal := &x.award.offer.goals[x.award.offer.goal]
-	spent := x.wording().Money(x.used(x.world, x.purchase, &goal.sum))
+	spent := x.wording().Money(x.counters.used(x.world, x.purchase, &goal.sum))
 	switch n := x.award.goals; {
-	case n == 0 && !x.award.offer.Goal.Again && x.used(x.world, x.purchase, &goal.reached) > 0:
+	case n == 0 && !x.award.offer.Goal.Again && x.counters.used(x.world, x.purchase, &goal.reached) > 0:
 		return spent + " are spent with this one, but it was reached before"
 	case n > 1:
 		return spent + " are spent with this one, so it is reached " + offer.Counted(n, "time")
@@ -398,7 +398,7 @@ func (x *offerExplainer) caps() []explain.ExplainedCap {
 	for i := range o.limits {
 		l := &o.limits[i]
 		// The purchase itself is counted already.
-		told := explain.ExplainedCap{Per: l.per.String(), Days: l.days, Minor: l.most, UsedMinor: x.used(x.world, x.purchase, &l.counter) - aw.finalMinor}
+		told := explain.ExplainedCap{Per: l.per.String(), Days: l.days, Minor: l.most, UsedMinor: x.counters.used(x.world, x.purchase, &l.counter) - aw.finalMinor}
 		if l.measure == awardsGiven {
 			told.Minor, told.Count, told.UsedMinor = 0, l.most, told.UsedMinor+aw.finalMinor-oneIf(aw.finalMinor > 0)
 		}

@@ -105,13 +105,13 @@ type sponsoredAward struct {
 // room that all others leave. So a late event of one buyer takes nothing from
 // what another's purchase gives.
 func (e *Engine) bookReferrals(a *Account, d decision, out *rules.Output) {
-	e.sponsored, e.lateTimes = e.sponsored[:0], e.lateTimes[:0]
+	e.sponsored, e.counters.lateTimes = e.sponsored[:0], e.counters.lateTimes[:0]
 	for i := range a.referrals {
 		r := &a.referrals[i].Referral
 		e.sponsored = append(e.sponsored, e.referralTerms(a, r))
 		e.valueReferral(r, &e.sponsored[i])
 		if r.IsLate() {
-			e.lateTimes = append(e.lateTimes, r.PurchasedAt)
+			e.counters.lateTimes = append(e.counters.lateTimes, r.PurchasedAt)
 		}
 	}
 	for i := range a.referrals {
@@ -178,7 +178,7 @@ func (e *Engine) valueReferral(r *rules.Referral, s *sponsoredAward) {
 		units := max(0, reward[w]-late[w])
 		if s.offer != nil && s.offer.sponsorship != nil {
 			units, s.why[w] = e.sponsorsCaps(w, s, units, false)
-			e.useAwards(w, &s.purchase, s.offer.sponsorship.fills, units, oneIf(units > 0))
+			e.counters.useAwards(w, &s.purchase, s.offer.sponsorship.fills, units, oneIf(units > 0))
 		}
 		s.recorded[w], s.finalMinor[w] = units, units
 	}
@@ -199,7 +199,7 @@ func (e *Engine) valueLateReferral(r *rules.Referral, s *sponsoredAward) {
 		if s.offer != nil && s.offer.sponsorship != nil {
 			units, s.why[w] = e.sponsorsCaps(w, s, units, true)
 			if more := units - s.recorded[w]; more > 0 {
-				e.useAwards(w, &s.purchase, s.offer.sponsorship.fills, more, oneIf(s.recorded[w] == 0))
+				e.counters.useAwards(w, &s.purchase, s.offer.sponsorship.fills, more, oneIf(s.recorded[w] == 0))
 			}
 		}
 		s.finalMinor[w] = units
@@ -246,9 +246,9 @@ func (e *Engine) sponsorsCaps(w world, of *sponsoredAward, units int64, withLate
 		used, recorded := int64(0), int64(0)
 		if withLate {
 			recorded = of.recorded[w]
-			used = e.usedByAll(w, &of.purchase, &l.counter)
+			used = e.counters.usedByAll(w, &of.purchase, &l.counter)
 		} else {
-			used = e.used(w, &of.purchase, &l.counter)
+			used = e.counters.used(w, &of.purchase, &l.counter)
 		}
 		switch room := max(0, recorded, l.most-(used-recorded)); {
 		case l.measure == sponsorAwards && recorded == 0 && used >= l.most:

@@ -24,15 +24,15 @@ type rollingEntry struct {
 
 // rolling is the fill of a counter, made where there is none. It is valid until
 // the next call.
-func (e *Engine) rolling(c *counter) *rollingFill {
-	i, known := e.rollingNumbers.of(c.id)
+func (k *counters) rolling(c *counter) *rollingFill {
+	i, known := k.rollingNumbers.of(c.id)
 	if !known {
-		e.rollings = grown(e.rollings)
-		r := &e.rollings[i]
+		k.rollings = grown(k.rollings)
+		r := &k.rollings[i]
 		r.days, r.entries, r.changed = c.days, r.entries[:0], 0
 		r.windows.at = r.windows.at[:0]
 	}
-	return &e.rollings[i]
+	return &k.rollings[i]
 }
 
 // grown adds an element that keeps whatever memory its last use had.

@@ -64,7 +64,7 @@ func (e *Engine) isSponsored(w world, p *purchase, aw *award) bool {
 	}
 	for i := range o.sponsored {
 		// The purchase at hand is counted already: fillWorked comes first.
-		if e.used(w, p, &o.sponsored[i])-1 >= int64(o.Sponsor.FirstPurchases) {
+		if e.counters.used(w, p, &o.sponsored[i])-1 >= int64(o.Sponsor.FirstPurchases) {
 			return false
 		}
 	}

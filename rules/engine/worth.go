@@ -131,7 +131,7 @@ func (e *Engine) worldsAlike(p *purchase) bool {
 		}
 		for _, counters := range [...][]counter{o.fills, o.visits} {
 			for n := range counters {
-				if e.used(confirmedWorld, p, &counters[n]) != e.used(expectedWorld, p, &counters[n]) {
+				if e.counters.used(confirmedWorld, p, &counters[n]) != e.counters.used(expectedWorld, p, &counters[n]) {
 					return false
 				}
 			}
