@@ -129,8 +129,8 @@ type purchase struct {
 	published int32         // head of the chain
 	expired   bool          // by a fact
 	late      bool          // some events are late
-	dirty     bool          // to be worked out anew
-	// What spares working a purchase out anew when room before it changes: the
+	dirty     bool          // to be valued anew
+	// What spares valuing a purchase anew when room before it changes: the
 	// most room an award of it asked for, and whether it got less than that.
 	wantedMinor int64
 	bound       bool
@@ -144,7 +144,7 @@ type purchase struct {
 	periods     periods           // in the programme's zone
 	demandSpans                   // of the decision at hand
 	// Of a purchase with late events: what its awards were without them, in
-	// Engine.recorded.
+	// history.recorded.
 	awardsFrom, awardsTo int32
 }
 

@@ -27,3 +27,17 @@ func (e *Engine) Replay(a *Account, row *rules.SetRow, out *rules.Output) (rules
 	}
 	return r, err
 }
+
+// Repair books what is due less what is booked, and instructs what is
+// confirmed less what was instructed, without a new record: what a person has
+// approved. c is the newest cause of the account. number, over 0, is the
+// repair's own: the ids of what it books hold it, so that they are neither those
+// of the cause's own lines nor those of another repair, whose amounts may be
+// others.
+func (e *Engine) Repair(a *Account, c rules.Cause, number int64, out *rules.Output) error {
+	e.bindSnapshot(a)
+	e.matchRefunds(a)
+	a.needsFullRun = true
+	_, err := e.decide(a, decision{cause: c, facts: true, event: noEvent, repair: number}, out)
+	return err
+}

@@ -13,57 +13,93 @@ import (
 	"ristourne/rules/reason"
 )
 
-// book writes the difference between what is due and what is booked, key
-// by key, and tells what is due by it. It reports whether a line was booked.
+// booking is what one decision books: what is due, as entitle has noted it purchase
+// by purchase, against what the account has, under the cause and into the output
+// of the decision. It values nothing. Its slices are used again by the next.
+type booking struct {
+	decision
+	snapshot *Snapshot
+	account  *Account
+	out      *rules.Output
+
+	valued       []valuedPurchase
+	entitlements []entitlement
+	unawarded    []unawarded
+	referralsDue []publishedReferral
+	campaigns    []string
+	nets         []net
+	reasons      reason.Cache
+	buf          []byte // to hash ids from
+}
+
+func (b *booking) begin(s *Snapshot, a *Account, d decision, out *rules.Output) {
+	b.decision, b.snapshot, b.account, b.out = d, s, a, out
+	b.nets = b.nets[:0]
+	b.restart()
+}
+
+// restart forgets what the first run of a decision has found due.
+func (b *booking) restart() {
+	b.valued, b.entitlements, b.unawarded = b.valued[:0], b.entitlements[:0], b.unawarded[:0]
+	b.referralsDue, b.campaigns = b.referralsDue[:0], b.campaigns[:0]
+}
+
+// takeBack notes that nothing is due by purchase i, whose events have moved.
+func (b *booking) takeBack(i int) {
+	b.valued = append(b.valued, valuedPurchase{index: int32(i), why: reason.Moved})
+}
+
+// bookPurchases writes the difference between what is due by the valued purchases
+// and what is booked, key by key, and publishes what they give sponsors.
 //
 // A difference in the basis alone is booked too: it is an amount of the line,
 // and its sum would depend on the order of arrival otherwise.
-func (e *Engine) book(a *Account, d decision, out *rules.Output) bool {
-	before := len(out.Accruals)
-	e.nets = e.nets[:0]
-	for i := range e.valued {
-		w := &e.valued[i]
-		e.bookPurchase(a, w, d, out)
-		e.publishReferrals(a, &a.purchases[w.index], e.referralsDue[w.referrals.from:w.referrals.to], d, out)
+func (b *booking) bookPurchases() {
+	for i := range b.valued {
+		v := &b.valued[i]
+		b.bookPurchase(v)
+		b.publishReferrals(&b.account.purchases[v.index], b.referralsDue[v.referrals.from:v.referrals.to])
 	}
-	if d.facts || a.needsFullRun {
-		e.bookFacts(a, d, out)
-	}
-	if d.facts || d.referrals || a.needsFullRun {
-		e.bookReferrals(a, d, out)
-	}
-	e.instruct(a, d, out)
-	return len(out.Accruals) > before
 }
 
-func (e *Engine) bookPurchase(a *Account, worked *valuedPurchase, d decision, out *rules.Output) {
-	p := &a.purchases[worked.index]
+func (b *booking) bookPurchase(v *valuedPurchase) {
+	a := b.account
+	p := &a.purchases[v.index]
 	about := rules.Accrual{
-		AccountID: a.id, TransactionID: p.id, PurchasedAt: p.at, MemberID: worked.memberID, Level: worked.level,
+		AccountID: a.id, TransactionID: p.id, PurchasedAt: p.at, MemberID: v.memberID, Level: v.level,
 	}
 	if p.known() {
 		anchor := &a.events[p.anchor]
 		about.Channel, about.MCC = anchor.channel, anchor.mcc
 	}
-	e.bookChain(a, &p.lines, e.entitlements[worked.start:worked.end], &about, worked, d, out)
+	b.bookChain(&chain{&p.lines, b.entitlements[v.start:v.end], &about, v})
 }
 
-// bookChain makes the booked lines of one chain what the entitlements say. about is
-// what all its accruals have in common.
-func (e *Engine) bookChain(a *Account, head *int32, deserved []entitlement, about *rules.Accrual, worked *valuedPurchase, d decision, out *rules.Output) {
-	index := indexEntitlements(deserved)
-	for at := head; *at >= 0; {
+// chain is the booked lines of one purchase, referral or of all facts, and what
+// they are to become.
+type chain struct {
+	head   *int32
+	due    []entitlement
+	about  *rules.Accrual // what all its accruals have in common
+	valued *valuedPurchase
+}
+
+// bookChain makes the booked lines of one chain what the entitlements say.
+func (b *booking) bookChain(c *chain) {
+	a, due := b.account, c.due
+	index := indexEntitlements(due)
+	for at := c.head; *at >= 0; {
 		l := &a.lines[*at]
 		should := entitlement{lineKey: l.lineKey, programme: l.programme}
-		if i := index.of(deserved, l.lineKey, l.programme); i >= 0 {
-			deserved[i].found = true
-			should = deserved[i]
+		if i := index.of(due, l.lineKey, l.programme); i >= 0 {
+			due[i].found = true
+			should = due[i]
 		} else {
-			should.why = e.takenBack(l, deserved, worked)
+			should.why = b.takenBack(l, c)
 		}
 		if difference := should.minus(l.sums); difference != (sums{}) {
 			should.campaigns = cmp.Or(should.campaigns, l.campaigns)
-			e.accrue(a, about, l.programme, &should, difference, worked, d, out)
+			b.accrue(c, &should, difference)
 			l.sums, l.campaigns = should.sums, should.campaigns
 		}
 		if l.sums == (sums{}) {
@@ -74,14 +110,14 @@ func (e *Engine) bookChain(a *Account, head *int32, deserved []entitlement, abou
 		}
 		at = &l.next
 	}
-	for i := range deserved {
-		should := &deserved[i]
+	for i := range due {
+		should := &due[i]
 		if should.found {
 			continue
 		}
-		e.accrue(a, about, should.programme, should, should.sums, worked, d, out)
-		*head = a.newLine(line{
-			lineKey: should.lineKey, sums: should.sums, programme: should.programme, campaigns: should.campaigns, next: *head,
+		b.accrue(c, should, should.sums)
+		*c.head = a.newLine(line{
+			lineKey: should.lineKey, sums: should.sums, programme: should.programme, campaigns: should.campaigns, next: *c.head,
 		})
 	}
 }
@@ -119,15 +155,15 @@ func (x entitlementIndex) of(deserved []entitlement, key lineKey, programme stri
 
 // takenBack is why a booked line is no longer due: the reasons of its own
 // offer, beside those of the purchase as a whole.
-func (e *Engine) takenBack(l *line, deserved []entitlement, worked *valuedPurchase) reason.Set {
-	why := worked.why
-	for _, u := range e.unawarded[worked.unawarded.from:worked.unawarded.to] {
+func (b *booking) takenBack(l *line, c *chain) reason.Set {
+	why := c.valued.why
+	for _, u := range b.unawarded[c.valued.unawarded.from:c.valued.unawarded.to] {
 		if u.offer == l.offer && u.role == l.role {
 			why |= u.why
 		}
 	}
-	for i := range deserved {
-		if d := &deserved[i]; d.role == l.role && d.offer == l.offer && (d.partner != l.partner || d.store != l.store || d.version != l.version) {
+	for i := range c.due {
+		if d := &c.due[i]; d.role == l.role && d.offer == l.offer && (d.partner != l.partner || d.store != l.store || d.version != l.version) {
 			return why | reason.Moved
 		}
 	}
@@ -150,55 +186,57 @@ func (a *Account) freeLine(i int32) {
 	a.free = i
 }
 
-// accrue appends one ledger line and keeps the account's totals.
-func (e *Engine) accrue(a *Account, about *rules.Accrual, programme string, l *entitlement, s sums, worked *valuedPurchase, d decision, out *rules.Output) {
-	out.Accruals = append(out.Accruals, *about)
+// accrue appends one ledger line, of the sums by which l differs from what is
+// booked, and keeps the account's totals.
+func (b *booking) accrue(c *chain, l *entitlement, s sums) {
+	a, out := b.account, b.out
+	out.Accruals = append(out.Accruals, *c.about)
 	x := &out.Accruals[len(out.Accruals)-1]
-	x.Programme, x.BeneficiaryID = programme, a.id
+	x.Programme, x.BeneficiaryID = l.programme, a.id
 	if l.role == rules.RolePartner {
 		x.BeneficiaryID = l.partner
 	}
 	x.Role, x.Kind, x.Stage, x.Unit = l.role, l.kind, l.stage, l.unit
 	x.PartnerID, x.StoreID, x.OfferID, x.OfferVersion = l.partner, l.store, l.offer, l.version
 	x.BasisMinor, x.RewardMinor, x.CommissionMinor, x.CostMinor = s.basisMinor, s.rewardMinor, s.commissionMinor, s.costMinor
-	x.Currency = e.currencyOfLine(l)
-	x.Cause = d.cause
+	x.Currency = b.snapshot.currencyOfLine(l)
+	x.Cause = b.cause
 	if l.campaigns != "" {
 		x.CampaignIDs = strings.Split(l.campaigns, campaignSeparator)
 	}
 	if l.kind == rules.Wallet && l.offer != "" {
-		e.dateWallet(x)
+		b.snapshot.dateWallet(x)
 	}
 	why := l.why
-	if d.repair > 0 {
+	if b.repair > 0 {
 		why |= reason.Repaired
 	}
-	x.Reasons = e.reasons.Names(why)
-	x.ID = e.accrualID(x, d)
+	x.Reasons = b.reasons.Names(why)
+	x.ID = b.accrualID(x)
 	if l.stage == rules.Confirmed && l.kind == rules.Cash && l.role != rules.RolePartner {
 		a.cashIn(x.Currency).confirmedMinor += s.rewardMinor
-		e.addNet(programme, x.Currency, s.rewardMinor, worked)
+		b.addNet(l.programme, x.Currency, s.rewardMinor, c.valued)
 	}
 }
 
 // currencyOfLine is the currency of a line's money: that of the offer's
 // programme where the unit is points.
-func (e *Engine) currencyOfLine(l *entitlement) money.Currency {
+func (s *Snapshot) currencyOfLine(l *entitlement) money.Currency {
 	if l.currency != (money.Currency{}) {
 		return l.currency
 	}
 	if c, ok := money.ParseCurrency(l.unit); ok {
 		return c
 	}
-	if o := e.snapshot.bookedOffer(l.programme, l.partner, l.offer, l.version); o != nil {
+	if o := s.bookedOffer(l.programme, l.partner, l.offer, l.version); o != nil {
 		return o.Currency
 	}
 	return money.Currency{}
 }
 
 // dateWallet says from when to when a wallet's money can be spent.
-func (e *Engine) dateWallet(x *rules.Accrual) {
-	o := e.snapshot.bookedOffer(x.Programme, x.PartnerID, x.OfferID, x.OfferVersion)
+func (s *Snapshot) dateWallet(x *rules.Accrual) {
+	o := s.bookedOffer(x.Programme, x.PartnerID, x.OfferID, x.OfferVersion)
 	if o == nil {
 		return
 	}
@@ -239,16 +277,16 @@ func offerNamed(offers []compiledOffer, id string) *compiledOffer {
 
 // accrualID hashes the line's key and cause. Strings carry their length, so
 // that no two keys give the same bytes.
-func (e *Engine) accrualID(x *rules.Accrual, d decision) rules.AccrualID {
-	b := e.buf[:0]
+func (b *booking) accrualID(x *rules.Accrual) rules.AccrualID {
+	buf := b.buf[:0]
 	for _, s := range [...]string{
 		x.AccountID, x.TransactionID, x.OfferID, x.OfferVersion, x.PartnerID, x.StoreID, x.BeneficiaryID, x.Unit, x.Programme, x.Cause.ID,
 	} {
-		b = codec.AppendString(b, s)
+		buf = codec.AppendString(buf, s)
 	}
-	b = d.appendRepair(append(b, byte(x.Role), byte(x.Kind), byte(x.Stage), byte(x.Cause.Kind)))
-	e.buf = b
-	sum := sha256.Sum256(b)
+	buf = b.appendRepair(append(buf, byte(x.Role), byte(x.Kind), byte(x.Stage), byte(x.Cause.Kind)))
+	b.buf = buf
+	sum := sha256.Sum256(buf)
 	return rules.AccrualID(sum[:16])
 }
 
@@ -270,40 +308,41 @@ func mark(set bool) byte {
 
 // bookFacts books the lines that facts entitle to by themselves. Their sums are
 // kept by kind and unit, since that is all their key has.
-func (e *Engine) bookFacts(a *Account, d decision, out *rules.Output) {
-	e.entitlements = e.entitlements[:0]
+func (b *booking) bookFacts() {
+	a := b.account
+	b.entitlements = b.entitlements[:0]
 	var met numbering[programmeLine]
-	about, worked := rules.Accrual{AccountID: a.id}, valuedPurchase{}
+	about, valued := rules.Accrual{AccountID: a.id}, valuedPurchase{}
 	for i := range a.facts {
 		f := &a.facts[i]
 		l, ok := factLine(f)
-		if !ok || !e.snapshot.takesEvents(a, f.At) {
+		if !ok || !b.snapshot.takesEvents(a, f.At) {
 			continue
 		}
-		l.programme = e.programmeOf(a, f.At)
-		worked.statement = e.snapshot.programmeTitle(l.programme, f.At)
+		l.programme = b.snapshot.programmeOf(a, f.At)
+		valued.statement = b.snapshot.programmeTitle(l.programme, f.At)
 		standing := a.standingAt(f.At)
 		about.PurchasedAt, about.MemberID, about.Level = f.At, standing.memberID, standing.level
 		i, known := met.of(programmeLine{l.lineKey, l.programme})
 		if !known {
-			e.entitlements = append(e.entitlements, l)
+			b.entitlements = append(b.entitlements, l)
 			continue
 		}
-		e.entitlements[i].sums = e.entitlements[i].plus(l.sums)
+		b.entitlements[i].sums = b.entitlements[i].plus(l.sums)
 	}
-	e.entitlements = slices.DeleteFunc(e.entitlements, func(l entitlement) bool { return l.sums == (sums{}) })
-	if a.factSumsDiffer(e.entitlements) {
-		e.bookChain(a, &a.factLines, e.entitlements, &about, &worked, d, out)
+	b.entitlements = slices.DeleteFunc(b.entitlements, func(l entitlement) bool { return l.sums == (sums{}) })
+	if a.factSumsDiffer(b.entitlements) {
+		b.bookChain(&chain{&a.factLines, b.entitlements, &about, &valued})
 	}
 }
 
 // factSumsDiffer reports whether some key of the ledger should sum up to
 // something else. The programme is no part of a key: a fact that only moves
 // what was booked before it to another programme books nothing.
-func (a *Account) factSumsDiffer(deserved []entitlement) bool {
-	lacks := make(map[lineKey]sums, len(deserved))
-	for i := range deserved {
-		lacks[deserved[i].lineKey] = lacks[deserved[i].lineKey].plus(deserved[i].sums)
+func (a *Account) factSumsDiffer(due []entitlement) bool {
+	lacks := make(map[lineKey]sums, len(due))
+	for i := range due {
+		lacks[due[i].lineKey] = lacks[due[i].lineKey].plus(due[i].sums)
 	}
 	for i := a.factLines; i >= 0; i = a.lines[i].next {
 		lacks[a.lines[i].lineKey] = lacks[a.lines[i].lineKey].minus(a.lines[i].sums)
@@ -337,11 +376,11 @@ func factLine(f *rules.Fact) (l entitlement, ok bool) {
 
 // programmeOf is the programme to which a fact's money belongs: that of the
 // account at the time, even once it left, else the first it was ever in.
-func (e *Engine) programmeOf(a *Account, t rules.Instant) string {
+func (s *Snapshot) programmeOf(a *Account, t rules.Instant) string {
 	if s := a.standingAt(t); s.programme != "" {
 		return s.programme
 	}
-	if v := e.snapshot.automaticAt(t); v != nil {
+	if v := s.automaticAt(t); v != nil {
 		return v.ID
 	}
 	return a.firstProgramme()
@@ -356,4 +395,32 @@ func (a *Account) ConfirmedCash(c money.Currency) (confirmedMinor, instructedMin
 		}
 	}
 	return 0, 0
+}
+
+// bookReferrals books what referrals give the account, each with its award.
+func (b *booking) bookReferrals(awards []sponsoredAward) {
+	a := b.account
+	for i := range awards {
+		r, s := &a.referrals[i], &awards[i]
+		standing := &a.standings[s.standing]
+		b.entitlements = b.entitlements[:0]
+		valued := valuedPurchase{memberID: standing.memberID, level: standing.level, why: whyOf(&r.Referral)}
+		if s.programme != nil {
+			valued.statement = b.snapshot.programmeTitle(s.programme.ID, r.PurchasedAt)
+			b.entitleToReferral(r, s)
+		}
+		about := rules.Accrual{
+			AccountID: r.BuyerAccountID, TransactionID: r.TransactionID, PurchasedAt: r.PurchasedAt,
+			MemberID: standing.memberID, Level: standing.level, Channel: r.Channel, MCC: r.MCC,
+		}
+		b.bookChain(&chain{&r.lines, b.entitlements, &about, &valued})
+	}
+}
+
+// whyOf is what a referral itself has to do with its lines being as they are.
+func whyOf(r *rules.Referral) reason.Set {
+	if r.MatchedRefund {
+		return reason.Referral | reason.MatchedRefund
+	}
+	return reason.Referral
 }

@@ -13,27 +13,27 @@ type activeBoost struct{ *boost }
 
 // findBoosts appends the boosts of the candidate that are in force: those
 // without a budget first, then in order of campaign.
-func (e *Engine) findBoosts(a *Account, p *purchase, c *candidate) {
-	from := len(e.active)
+func (v *valuer) findBoosts(a *Account, p *purchase, c *candidate) {
+	from := len(v.active)
 	for i := range c.boosts {
-		if b := &c.boosts[i]; e.whyNoBoost(a, p, b) == 0 && (b.holdout == nil || !e.holdsOut(a, b.holdout)) {
-			e.active = append(e.active, activeBoost{b.boost})
+		if b := &c.boosts[i]; v.whyNoBoost(a, p, b) == 0 && (b.holdout == nil || !v.holdsOut(a, b.holdout)) {
+			v.active = append(v.active, activeBoost{b.boost})
 		}
 	}
-	slices.SortStableFunc(e.active[from:], func(x, y activeBoost) int { return cmp.Compare(x.budget, y.budget) })
+	slices.SortStableFunc(v.active[from:], func(x, y activeBoost) int { return cmp.Compare(x.budget, y.budget) })
 }
 
 // whyNoBoost is why a boost is not in force, whoever is held out; 0: it is.
-func (e *Engine) whyNoBoost(a *Account, p *purchase, b *boundBoost) reason.Set {
+func (v *valuer) whyNoBoost(a *Account, p *purchase, b *boundBoost) reason.Set {
 	switch {
 	case !b.span.contains(p.at):
 		return reason.Window
-	case !b.when.contains(p.at, &e.clock), !b.campaignWhen.contains(p.at, &e.clock):
+	case !b.when.contains(p.at, &v.clock), !b.campaignWhen.contains(p.at, &v.clock):
 		return reason.Hours
 	}
-	why := e.whyNotFor(a, p, &b.Audience)
+	why := v.whyNotFor(a, p, &b.Audience)
 	if b.campaign != nil {
-		why |= e.whyNotFor(a, p, &b.campaign.Audience)
+		why |= v.whyNotFor(a, p, &b.campaign.Audience)
 	}
 	return why
 }

@@ -7,18 +7,18 @@ import (
 
 // rateAndCap is steps 3 to 5, offer by offer: what the form gives under its
 // boosts, rounded once, then the caps, then the grants.
-func (e *Engine) rateAndCap(w world, a *Account, p *purchase) error {
-	for i := range e.worth[w].awards {
-		aw := &e.worth[w].awards[i]
+func (v *valuer) rateAndCap(w world, a *Account, p *purchase, c ceilings) error {
+	for i := range v.in[w].awards {
+		aw := &v.in[w].awards[i]
 		if aw.why&reason.NoAward != 0 {
 			continue
 		}
-		if e.atCountLimit(w, p, aw) {
+		if v.atCountLimit(w, p, aw) {
 			aw.why |= reason.CapCount
 			continue
 		}
 		var err error
-		aw.roundedMinor, aw.qualifies, err = e.rewardOf(a, p, aw, aw.boosts)
+		aw.roundedMinor, aw.qualifies, err = v.rewardOf(a, p, aw, aw.boosts)
 		switch {
 		case err != nil:
 			return err
@@ -31,12 +31,12 @@ func (e *Engine) rateAndCap(w world, a *Account, p *purchase) error {
 		if len(aw.boosts) > 0 {
 			aw.why |= reason.Boost
 		}
-		aw.cappedMinor = e.capped(w, p, aw, aw.roundedMinor, true)
-		if err := e.splitByCampaign(w, a, p, aw); err != nil {
+		aw.cappedMinor = v.capped(w, p, aw, aw.roundedMinor, true)
+		if err := v.splitByCampaign(w, a, p, aw); err != nil {
 			return err
 		}
-		if e.ceilings {
-			e.limitToGrants(w, a, p, aw)
+		if c.demands != nil {
+			c.limit(aw)
 		}
 	}
 	return nil
@@ -44,22 +44,22 @@ func (e *Engine) rateAndCap(w world, a *Account, p *purchase) error {
 
 // atCountLimit reports that a cap in number leaves the offer nothing to give.
 // An award that it gave without late events stays one.
-func (e *Engine) atCountLimit(w world, p *purchase, aw *award) bool {
+func (v *valuer) atCountLimit(w world, p *purchase, aw *award) bool {
 	for i := range aw.offer.limits {
 		l := &aw.offer.limits[i]
 		if l.measure != awardsGiven {
 			continue
 		}
-		if !e.terms.tally.withLate {
-			if e.counters.used(w, p, &l.counter) >= l.most {
+		if !v.terms.tally.withLate {
+			if v.counters.used(w, p, &l.counter) >= l.most {
 				return true
 			}
 			continue
 		}
-		if r := e.recordedOf(w, p, aw.offer); r != nil && r.minor > 0 {
+		if aw.withoutLate != nil && aw.withoutLate.minor > 0 {
 			continue
 		}
-		if e.counters.usedByAll(w, p, &l.counter) >= l.most {
+		if v.counters.usedByAll(w, p, &l.counter) >= l.most {
 			return true
 		}
 	}
@@ -68,7 +68,7 @@ func (e *Engine) atCountLimit(w world, p *purchase, aw *award) bool {
 
 // capped is what the caps leave of an award. noted: why is to be noted, and how
 // much room the purchase asked for.
-func (e *Engine) capped(w world, p *purchase, aw *award, units int64, noted bool) int64 {
+func (v *valuer) capped(w world, p *purchase, aw *award, units int64, noted bool) int64 {
 	var why reason.Set
 	if most := aw.offer.purchaseCapMinor; most > 0 && units > most {
 		units, why = most, reason.CapPurchase
@@ -78,7 +78,7 @@ func (e *Engine) capped(w world, p *purchase, aw *award, units int64, noted bool
 		if l.measure != unitsGiven {
 			continue
 		}
-		room := e.roomFor(w, p, aw, l)
+		room := v.roomFor(w, p, aw, l)
 		if noted {
 			p.wantedMinor = max(p.wantedMinor, units)
 			if aw.roomMinor < 0 || room < aw.roomMinor {
@@ -100,47 +100,13 @@ func (e *Engine) capped(w world, p *purchase, aw *award, units int64, noted bool
 // roomFor is what a cap of the version in force leaves. With late events a
 // purchase has the room that all others leave, younger ones too, and what it
 // had without them is not taken from it.
-func (e *Engine) roomFor(w world, p *purchase, aw *award, l *limit) int64 {
-	if !e.terms.tally.withLate {
-		return max(0, l.most-e.counters.used(w, p, &l.counter))
+func (v *valuer) roomFor(w world, p *purchase, aw *award, l *limit) int64 {
+	if !v.terms.tally.withLate {
+		return max(0, l.most-v.counters.used(w, p, &l.counter))
 	}
 	recorded := int64(0)
-	if r := e.recordedOf(w, p, aw.offer); r != nil {
-		recorded = r.minor
+	if aw.withoutLate != nil {
+		recorded = aw.withoutLate.minor
 	}
-	return max(0, recorded, l.most-(e.counters.usedByAll(w, p, &l.counter)-recorded))
-}
-
-// fillValued counts what a purchase uses now.
-func (e *Engine) fillValued(p *purchase) {
-	for w := range numWorlds {
-		for i := range e.worth[w].awards {
-			aw := &e.worth[w].awards[i]
-			o := aw.offer
-			if !o.counted {
-				continue
-			}
-			e.counters.useAwards(w, p, o.fills, aw.finalMinor, oneIf(aw.finalMinor > 0))
-			if aw.won {
-				for n := range o.sponsored {
-					e.counters.use(w, p, &o.sponsored[n], 1)
-				}
-			}
-			if !aw.visit {
-				continue
-			}
-			for n := range o.visits {
-				e.counters.use(w, p, &o.visits[n], 1)
-			}
-			for n := range o.goals {
-				e.counters.use(w, p, &o.goals[n].sum, aw.basisMinor)
-			}
-			if aw.goals == 0 {
-				continue
-			}
-			for n := range o.goalsReached { // once a period, whatever each version asks for
-				e.counters.use(w, p, &o.goalsReached[n], 1)
-			}
-		}
-	}
+	return max(0, recorded, l.most-(v.counters.usedByAll(w, p, &l.counter)-recorded))
 }

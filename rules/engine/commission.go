@@ -10,19 +10,19 @@ import (
 // that add a commission of their own. It comes before the cuts, which need it,
 // and is lowered by none of them; what is agreed as cost-plus gets its amount
 // after them.
-func (e *Engine) commissionsOf(w world, a *Account, p *purchase) error {
-	if e.terms.partner == nil {
+func (v *valuer) commissionsOf(w world, a *Account, p *purchase) error {
+	if v.terms.partner == nil {
 		return nil
 	}
 	awarded := false
-	awards := e.worth[w].awards
+	awards := v.in[w].awards
 	for i := range awards {
 		o := awards[i].offer
 		awarded = awarded || (awards[i].won && o.partner != "" && o.Reward.Form != 0)
 	}
-	deal := &e.terms.partner.Commission
+	deal := &v.terms.partner.Commission
 	owed := awarded || deal.On == offer.OnSale && deal.Form != offer.CostPlusCommission
-	if err := e.owe(w, a, p, nil, deal, e.terms.partner.Currency, owed); err != nil {
+	if err := v.owe(w, a, p, nil, deal, v.terms.partner.Currency, owed); err != nil {
 		return err
 	}
 	for i := range awards {
@@ -30,7 +30,7 @@ func (e *Engine) commissionsOf(w world, a *Account, p *purchase) error {
 		if !o.addsCommission() {
 			continue
 		}
-		if err := e.owe(w, a, p, o, &o.Commission, o.Currency, awards[i].won); err != nil {
+		if err := v.owe(w, a, p, o, &o.Commission, o.Currency, awards[i].won); err != nil {
 			return err
 		}
 	}
@@ -41,8 +41,8 @@ func (e *Engine) commissionsOf(w world, a *Account, p *purchase) error {
 func (o *compiledOffer) addsCommission() bool { return o.partner != "" && !o.Commission.None() }
 
 // owe appends one commission.
-func (e *Engine) owe(w world, a *Account, p *purchase, o *compiledOffer, deal *offer.Commission, currency money.Currency, owed bool) error {
-	b := e.basisOf(currency, a, p)
+func (v *valuer) owe(w world, a *Account, p *purchase, o *compiledOffer, deal *offer.Commission, currency money.Currency, owed bool) error {
+	b := v.basisOf(currency, a, p)
 	c := commission{offer: o, currency: currency, basisMinor: b.minor[w]}
 	switch {
 	case deal.None():
@@ -55,8 +55,8 @@ func (e *Engine) owe(w world, a *Account, p *purchase, o *compiledOffer, deal *o
 	}
 	var err error
 	if c.owed {
-		c.minor, err = deal.Of(c.basisMinor, e.terms.programme.Rounding)
+		c.minor, err = deal.Of(c.basisMinor, v.terms.programme.Rounding)
 	}
-	e.worth[w].commissions = append(e.worth[w].commissions, c)
+	v.in[w].commissions = append(v.in[w].commissions, c)
 	return err
 }

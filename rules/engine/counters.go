@@ -8,8 +8,9 @@ import (
 )
 
 // counters are what fills up over purchases, as far as a decision has got: how
-// much of what offers give is used, in each period and world. The driver fills
-// them purchase by purchase, in filling order; pricing only reads them.
+// much of what offers give is used, in each period and world. The runs fill them
+// purchase by purchase, in filling order, and the valuer only reads them; sponsors'
+// counters, which are others, are filled by the referralValuer.
 type counters struct {
 	fills          fills
 	rollings       []rollingFill
@@ -25,7 +26,7 @@ func (k *counters) reset() {
 }
 
 // used is how much of a counter is used in the purchase's period, as far as
-// the purchases are worked out.
+// the purchases are valued.
 func (k *counters) used(w world, p *purchase, c *counter) int64 {
 	if c.per == offer.PerRolling {
 		return k.rolling(c).endingAt(p.at).now[w]
@@ -96,7 +97,7 @@ func oneIf(is bool) int64 {
 }
 
 // fill is how much of what fills up over purchases is used, in each world: now,
-// as far as the purchases are worked out, and as it was before this decision.
+// as far as the purchases are valued, and as it was before this decision.
 type fill struct {
 	now, was [numWorlds]int64
 }
@@ -179,5 +180,58 @@ func (f *fills) add(key uint64, w world, nowMinor, wasMinor int64) {
 		f.changed++
 	case before && !after:
 		f.changed--
+	}
+}
+
+// add counts what a purchase uses now.
+func (k *counters) add(x *worth) {
+	p := x.terms.purchase
+	for w := range numWorlds {
+		for i := range x.in[w].awards {
+			aw := &x.in[w].awards[i]
+			o := aw.offer
+			if !o.counted {
+				continue
+			}
+			k.useAwards(w, p, o.fills, aw.finalMinor, oneIf(aw.finalMinor > 0))
+			if aw.won {
+				for n := range o.sponsored {
+					k.use(w, p, &o.sponsored[n], 1)
+				}
+			}
+			if !aw.visit {
+				continue
+			}
+			for n := range o.visits {
+				k.use(w, p, &o.visits[n], 1)
+			}
+			for n := range o.goals {
+				k.use(w, p, &o.goals[n].sum, aw.basisMinor)
+			}
+			if aw.goals == 0 {
+				continue
+			}
+			for n := range o.goalsReached { // once a period, whatever each version asks for
+				k.use(w, p, &o.goalsReached[n], 1)
+			}
+		}
+	}
+}
+
+// addRaised counts what late events raise. What they lower stays counted: room
+// that they free is given to no other purchase.
+func (k *counters) addRaised(x *worth) {
+	p := x.terms.purchase
+	for w := range numWorlds {
+		for i := range x.in[w].awards {
+			aw := &x.in[w].awards[i]
+			before := int64(0)
+			if aw.withoutLate != nil {
+				before = aw.withoutLate.minor
+			}
+			if more := aw.finalMinor - before; more > 0 {
+				k.useAwards(w, p, aw.offer.fills, more, oneIf(before == 0))
+			}
+		}
 	}
 }

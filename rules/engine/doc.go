@@ -13,15 +13,25 @@
 //	engine.go, apply.go                    one record against one account: its fate
 //	set.go, account.go, member.go          which events belong to which purchase; who was a member
 //	purchase.go, unlinked.go               what a purchase comes to, in two worlds; refunds that name none
-//	worth.go                               what it is worth, step by step:
-//	  conditions.go, holdout.go              which offers apply
-//	  reward.go, boosts.go                   what each gives
-//	  caps.go, rolling.go, grants.go         what bounds it
-//	  commission.go, sponsor.go              who owes, who else gets
-//	decide.go                              what a change reaches, in order of purchase time
-//	book.go, due.go                        the difference, and what is due by it
-//	referral.go                            the sponsor's side: what others' purchases give
-//	adopted.go                             what the ledger says is booked, after a loss
-//	explain*.go                            why this cent
-//	codec_account.go                       the state of an account in bytes
+//	run.go, reach.go                       which purchases are valued, in which order, and how often
+//
+// What prices, and books nothing:
+//
+//	valuer.go, terms.go                    what one purchase is worth, step by step; under which terms
+//	conditions.go, holdout.go, history.go  which offers apply
+//	reward.go, boosts.go                   what each gives
+//	caps.go, counters.go, rolling.go       what bounds it, and what fills up
+//	ceilings.go                            what budgets leave of it
+//	commission.go, sponsor.go              who owes, who else gets
+//	sponsored.go                           what others' purchases give their buyers' sponsor
+//
+// What books, and prices nothing:
+//
+//	demands.go                             what is asked of budgets
+//	entitle.go                             from a worth to the lines that are due
+//	book.go, due.go, publish.go            the difference, what is to be paid by it, and what sponsors are told
+//	referral.go, adopted.go                records from other accounts; what the ledger says after a loss
+//
+// explain*.go says why this cent, and codec_account.go is the state of an account in
+// bytes.
 package engine

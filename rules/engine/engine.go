@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"ristourne/rules"
-	"ristourne/rules/explain"
 	"ristourne/rules/reason"
 )
 
@@ -28,64 +27,45 @@ import (
 // never be booked: the caller throws account and output away, saves nothing, and
 // stops.
 //
-// One record is decided in steps, each of which reads what the ones before it left
-// in the account or in the engine's memory:
+// One record is decided in these steps, in this order:
 //
-//	bindSnapshot                  forget what the account remembers of another snapshot
-//	insertEvent or insertFact,    change the set, and mark purchases dirty
+//	bindSnapshot                forget what the account remembers of another snapshot
+//	insertEvent or insertFact,  change the set, and mark purchases dirty
 //	matchRefunds, dropWaiting
-//	begin                         forget the decision before
-//	value, fillValued,            for each purchase that the change reaches, in filling order:
-//	addDemands, entitle           its worth, what it uses, what it asks of budgets, what is due
-//	allocateGrants                ask the budgets; where they give less, restart and value again
-//	book                          the difference, the referrals to publish, the instructions
+//	begin                       forget the decision before
+//	valuer.value                for each purchase that the change reaches, in filling order: its worth,
+//	counters.add                  what it uses of what fills up, and leaves to those after it,
+//	demands.add                   what it asks of budgets, where all purchases are valued,
+//	booking.entitle               and what is due by it
+//	demands.allocate            ask the budgets; where they give less, restart, and value all under
+//	                            what they gave
+//	booking.book...             the difference to what is booked, the referrals to publish, and what
+//	                            is to be paid by it
+//
+// Each of these types keeps memory from one use to the next and says how long what
+// it gives is valid: a worth until the next purchase is valued; counters, history
+// and what is due until a run begins; demands, which the second run reads, until
+// the next decision.
 type Engine struct {
-	termsFinder
-	budgets Budgets
-	matcher refundMatcher
-	// refundNotes are of the account's unlinked refunds, before the record at hand.
-	refundNotes []refundNote
-	// Of the purchase at hand:
-	terms      purchaseTerms
-	offered    []offered
-	active     []activeBoost
-	bases      []basis
-	categories []categorySums
-	parts      []campaignPart
-	paid       []int64 // by campaigns, of the award at hand
-	worth      [numWorlds]worth
-	groups     []groupBest
-	groupTurn  uint32
-	// Of the decision at hand:
-	ceilings      bool // the grants are ceilings
-	counters      counters
-	pasts         []pastPurchases
-	pastNumbers   numbering[pastKey]
-	recorded      []awardWithoutLate
-	shares        []share
-	budgetDemands []budgetDemand
-	changes       []grantChange
-	entitlements  []entitlement
-	campaigns     []string
-	holdoutDraws  []rules.HoldoutDraw // of the purchase of the event at hand
-	heldFor       int32               // that event, where draws are to be told; -1: they aren't
-	referralsDue  []publishedReferral
-	sponsored     []sponsoredAward
-	unawarded     []unawarded
-	valued        []valuedPurchase
-	nets          []net
-
-	buf     []byte
-	reasons reason.Cache
-	// explained is the explanation that purchase explainedIndex is taken down
-	// for; nil while deciding.
-	explained      *explain.Explanation
-	explainedIndex int
+	termsFinder // lastTerms holds for one decision: facts may change between two
+	budgets     Budgets
+	matcher     refundMatcher
+	refundNotes []refundNote // of the account's unlinked refunds, before the record at hand
+	counters    counters     // filled by the runs, read by valuer and referrals
+	valuer      valuer
+	referrals   referralValuer
+	demands     demands
+	booking     booking
+	holdouts    []rules.HoldoutDraw // of the purchase of the event at hand; memory of valuer
 }
 
 // New decides by s.
 func New(s *Snapshot) *Engine {
-	return &Engine{termsFinder: termsFinder{snapshot: s}, reasons: reason.Cache{}, heldFor: -1}
+	e := &Engine{termsFinder: termsFinder{snapshot: s}}
+	e.valuer.termsFinder, e.valuer.counters = &e.termsFinder, &e.counters
+	e.referrals.termsFinder, e.referrals.counters = &e.termsFinder, &e.counters
+	e.booking.reasons = reason.Cache{}
+	return e
 }
 
 // Use goes over to another snapshot, between batches. Accounts that were
@@ -109,7 +89,7 @@ var ErrLimit = errors.New("the account is at its limit")
 // ErrForeign is a record of another account: a fault of the caller.
 var ErrForeign = errors.New("the record is of another account")
 
-// ApplyEvent takes an event into the account's set, works out what changes,
+// ApplyEvent takes an event into the account's set, finds what changes,
 // and appends the differences to out. Strings in out point into the account,
 // the snapshot and ev.
 //
@@ -157,9 +137,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *rules.Event, c rules.Cause, out *rul
 	}
 	e.dropWaiting(a)
 	e.reportRefunds(a, out)
-	e.beginHoldouts(at)
-	booked, err := e.decide(a, decision{cause: c, at: ev.OccurredAt}, out)
-	e.endHoldouts(out)
+	booked, err := e.decide(a, decision{cause: c, at: ev.OccurredAt, event: at}, out)
 	if booked && fate == rules.NoChange {
 		fate = rules.Booked
 	}
@@ -271,7 +249,7 @@ func (e *Engine) ApplyFact(a *Account, f *rules.Fact, c rules.Cause, out *rules.
 		e.dropWaiting(a)
 		e.reportRefunds(a, out)
 	}
-	booked, err := e.decide(a, decision{cause: c, at: f.At, facts: true}, out)
+	booked, err := e.decide(a, decision{cause: c, at: f.At, facts: true, event: noEvent}, out)
 	if booked {
 		return Verdict{Fate: rules.Booked}, err
 	}

@@ -16,15 +16,12 @@ import (
 	"ristourne/rules/reason"
 )
 
-// offerExplainer takes down one award of the purchase at hand. It asks the
-// engine's own functions, condition by condition and line by line: what is told
-// is what decides.
+// offerExplainer takes down one award of the purchase. It asks the valuer's own
+// functions, condition by condition and line by line: what is told is what decides.
 type offerExplainer struct {
-	*Engine
-	account  *Account
-	purchase *purchase
-	world    world
-	award    *award
+	*purchaseExplainer
+	world world
+	award *award
 }
 
 func (x *offerExplainer) wording() offer.Wording {
@@ -86,7 +83,7 @@ func (x *offerExplainer) explainRate(told *explain.ExplainedOffer) {
 		told.Exact = aw.exact.String()
 	}
 	if aw.goals > 1 {
-		if once, _, err := x.rewardOnce(x.account, x.purchase, aw, aw.boosts); err == nil && once > 0 {
+		if once, _, err := x.valuer.rewardOnce(x.account, x.purchase, aw, aw.boosts); err == nil && once > 0 {
 			told.Times = aw.goals
 			if aw.roundedMinor < beyondMoney {
 				told.Times = aw.roundedMinor / once
@@ -169,7 +166,7 @@ func (x *offerExplainer) alone(rate *int64, millionths int64, boosts []activeBoo
 	o := *x.award.offer
 	o.Offer = &stated
 	aw := award{offer: &o, basisMinor: x.award.basisMinor}
-	units, _, err := x.rewardOf(x.account, x.purchase, &aw, boosts)
+	units, _, err := x.valuer.rewardOf(x.account, x.purchase, &aw, boosts)
 	if err != nil {
 		return money.Exact{}
 	}
@@ -185,9 +182,9 @@ func (x *offerExplainer) alone(rate *int64, millionths int64, boosts []activeBoo
 
 // candidate is the offer as it is bound to the place of the purchase.
 func (x *offerExplainer) candidate() *candidate {
-	lists := [][]candidate{x.terms.programme.candidates[x.storeZone().String()]}
+	lists := [][]candidate{x.terms.programme.candidates[x.valuer.storeZone().String()]}
 	if x.terms.store != nil {
-		lists = append(lists, x.terms.store.candidatesIn(x.storeZone()))
+		lists = append(lists, x.terms.store.candidatesIn(x.valuer.storeZone()))
 	}
 	for _, list := range lists {
 		for i := range list {
@@ -227,7 +224,7 @@ func (x *offerExplainer) conditions() []explain.ExplainedCondition {
 		add(asked.Why, asked.Text, x.found(asked.Why, holds), holds)
 	}
 	for _, h := range x.holdouts() {
-		draw := x.drawOf(x.account, h)
+		draw := x.valuer.drawOf(x.account, h)
 		add(reason.Holdout, "not among the "+money.FormatPercent(h.millionths)+" of accounts who are held out ("+h.id+")",
 			fmt.Sprintf("account %s draws %s under salt %q", x.account.id, money.FormatPercent(draw), h.salt), draw >= h.millionths)
 	}
@@ -264,7 +261,7 @@ func (x *offerExplainer) holds(asked *offer.Requirement, c *candidate) bool {
 	if asked.Why == reason.Hours {
 		only.when = c.when
 	}
-	return x.whyNot(x.account, x.purchase, &only) == 0
+	return x.valuer.whyNot(x.account, x.purchase, &only) == 0
 }
 
 // found says what there was of what a condition asks for.
@@ -293,7 +290,7 @@ func (x *offerExplainer) found(why reason.Set, holds bool) string {
 		if x.notFirstToday() {
 			return "there was one on the same day before"
 		}
-		visit := x.counters.used(x.world, x.purchase, &aw.offer.visits[aw.offer.every])
+		visit := x.valuer.counters.used(x.world, x.purchase, &aw.offer.visits[aw.offer.every])
 		return "it is the " + offer.Ordinal(int(visit)) + " visit"
 	case reason.Goal:
 		return x.foundGoal()
@@ -314,9 +311,9 @@ func known(is bool, what, otherwise string) string {
 
 func (x *offerExplainer) foundGoal() string {
 	goal := &x.award.offer.goals[x.award.offer.goal]
-	spent := x.wording().Money(x.counters.used(x.world, x.purchase, &goal.sum))
+	spent := x.wording().Money(x.valuer.counters.used(x.world, x.purchase, &goal.sum))
 	switch n := x.award.goals; {
-	case n == 0 && !x.award.offer.Goal.Again && x.counters.used(x.world, x.purchase, &goal.reached) > 0:
+	case n == 0 && !x.award.offer.Goal.Again && x.valuer.counters.used(x.world, x.purchase, &goal.reached) > 0:
 		return spent + " are spent with this one, but it was reached before"
 	case n > 1:
 		return spent + " are spent with this one, so it is reached " + offer.Counted(n, "time")
@@ -338,8 +335,8 @@ func (x *offerExplainer) raises() []explain.ExplainedBoost {
 	var all []explain.ExplainedBoost
 	for i := range c.boosts {
 		b := &c.boosts[i]
-		why := x.whyNoBoost(x.account, x.purchase, b)
-		if b.holdout != nil && x.holdsOut(x.account, b.holdout) {
+		why := x.valuer.whyNoBoost(x.account, x.purchase, b)
+		if b.holdout != nil && x.valuer.holdsOut(x.account, b.holdout) {
 			why |= reason.Holdout
 		}
 		told := explain.ExplainedBoost{
@@ -398,7 +395,7 @@ func (x *offerExplainer) caps() []explain.ExplainedCap {
 	for i := range o.limits {
 		l := &o.limits[i]
 		// The purchase itself is counted already.
-		told := explain.ExplainedCap{Per: l.per.String(), Days: l.days, Minor: l.most, UsedMinor: x.counters.used(x.world, x.purchase, &l.counter) - aw.finalMinor}
+		told := explain.ExplainedCap{Per: l.per.String(), Days: l.days, Minor: l.most, UsedMinor: x.valuer.counters.used(x.world, x.purchase, &l.counter) - aw.finalMinor}
 		if l.measure == awardsGiven {
 			told.Minor, told.Count, told.UsedMinor = 0, l.most, told.UsedMinor+aw.finalMinor-oneIf(aw.finalMinor > 0)
 		}
@@ -423,7 +420,7 @@ func (x *offerExplainer) budgets() []explain.ExplainedBudget {
 	}
 	for i := range aw.offer.budgets {
 		b := &aw.offer.budgets[i]
-		key := x.budgetKey(x.purchase, b)
+		key := x.terms.budgetKey(b)
 		grant := x.account.grantOf(x.purchase, key)
 		if grant < 0 {
 			continue
@@ -438,8 +435,8 @@ func (x *offerExplainer) budgets() []explain.ExplainedBudget {
 
 // lostTo names the offer that won the group.
 func (x *offerExplainer) lostTo() string {
-	for i := range x.worth[x.world].awards {
-		if aw := &x.worth[x.world].awards[i]; aw.won && aw.offer.group == x.award.offer.group && aw.offer.Reward.Form != 0 {
+	for i := range x.in[x.world].awards {
+		if aw := &x.in[x.world].awards[i]; aw.won && aw.offer.group == x.award.offer.group && aw.offer.Reward.Form != 0 {
 			return cmp.Or(aw.offer.partner, "programme") + "/" + aw.offer.ID
 		}
 	}
@@ -449,12 +446,7 @@ func (x *offerExplainer) lostTo() string {
 func (x *offerExplainer) sponsor() *explain.ExplainedSponsor {
 	o := x.award.offer
 	told := &explain.ExplainedSponsor{Reward: x.wording().Sponsor(&o.Sponsor), SponsorAccountID: x.terms.standing.sponsor}
-	if x.isSponsored(x.world, x.purchase, x.award) {
-		minor, err := money.Share(x.award.basisMinor, o.Sponsor.RateMillionths, o.Sponsor.FixedMinor, x.terms.programme.Rounding)
-		if err == nil {
-			told.RewardMinor = minor
-		}
-	}
+	told.RewardMinor = x.award.sponsorMinor
 	return told
 }
 

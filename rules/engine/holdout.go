@@ -70,67 +70,28 @@ func (d *draws) reset() {
 
 // drawOf draws once for each account and salt: a hash costs more than all other
 // conditions of an offer together.
-func (e *Engine) drawOf(a *Account, h *holdout) int64 {
+func (v *valuer) drawOf(a *Account, h *holdout) int64 {
 	i, known := a.draws.salts.of(h.number)
 	if !known {
 		var millionths int64
-		millionths, e.buf = appendDraw(e.buf[:0], h.salt, a.id)
+		millionths, v.buf = appendDraw(v.buf[:0], h.salt, a.id)
 		a.draws.millionths = append(a.draws.millionths, int32(millionths))
 	}
 	return int64(a.draws.millionths[i])
 }
 
-func (e *Engine) holdsOut(a *Account, h *holdout) bool { return e.drawOf(a, h) < h.millionths }
+func (v *valuer) holdsOut(a *Account, h *holdout) bool { return v.drawOf(a, h) < h.millionths }
 
 // whyHeldOut is the last condition of an offer: the account is not held out of
 // it, by its own holdout or by the programme's.
-func (e *Engine) whyHeldOut(a *Account, o *compiledOffer) reason.Set {
-	programmes := e.terms.programme.holdout
+func (v *valuer) whyHeldOut(a *Account, o *compiledOffer) reason.Set {
+	programmes := v.terms.programme.holdout
 	switch {
-	case o.holdout != nil && e.holdsOut(a, o.holdout),
-		programmes != nil && !o.NotOfProgrammes && e.holdsOut(a, programmes):
+	case o.holdout != nil && v.holdsOut(a, o.holdout),
+		programmes != nil && !o.NotOfProgrammes && v.holdsOut(a, programmes):
 		return reason.Holdout
 	}
 	return 0
-}
-
-// beginHoldouts makes the decision on an event tell of the holdouts that its
-// purchase is under.
-func (e *Engine) beginHoldouts(event int32) {
-	if e.snapshot.holdouts {
-		e.holdoutDraws, e.heldFor = e.holdoutDraws[:0], event
-	}
-}
-
-func (e *Engine) endHoldouts(out *rules.Output) {
-	if e.heldFor >= 0 {
-		out.Holdouts, e.heldFor = append(out.Holdouts, e.holdoutDraws...), -1
-	}
-}
-
-// reportHoldouts takes down the holdouts that the purchase at hand is under, where
-// it is that of the event at hand.
-func (e *Engine) reportHoldouts(a *Account, p *purchase) {
-	n := p.events
-	for n >= 0 && n != e.heldFor {
-		n = a.events[n].next
-	}
-	if n >= 0 {
-		e.findHoldouts(a, p)
-	}
-}
-
-// findHoldouts makes held the holdouts that the purchase at hand is under, in
-// order of id.
-func (e *Engine) findHoldouts(a *Account, p *purchase) {
-	e.holdoutDraws = e.holdoutDraws[:0]
-	for i := range e.offered {
-		if x := &e.offered[i]; e.isEligible(a, p, x) {
-			e.addHoldoutsOf(a, p, x)
-		}
-	}
-	slices.SortFunc(e.holdoutDraws, func(x, y rules.HoldoutDraw) int { return strings.Compare(x.ID, y.ID) })
-	e.holdoutDraws = slices.Compact(e.holdoutDraws)
 }
 
 // isEligible reports whether nothing but a holdout keeps the offer away, as far
@@ -138,26 +99,40 @@ func (e *Engine) findHoldouts(a *Account, p *purchase) {
 // much they buy, how often, and whether they have activated it, which an app offers
 // to nobody who is held out. So those who are held out and those who aren't are
 // counted alike.
-func (e *Engine) isEligible(a *Account, p *purchase, x *offered) bool {
+func (v *valuer) isEligible(a *Account, p *purchase, x *offered) bool {
 	if x.why == reason.Activation {
-		return e.whyNotFor(a, p, &x.offer.Audience) == 0
+		return v.whyNotFor(a, p, &x.offer.Audience) == 0
 	}
 	return x.why&^reason.Holdout == 0
 }
 
-func (e *Engine) addHoldoutsOf(a *Account, p *purchase, x *offered) {
-	tell := func(h *holdout) {
-		if h != nil {
-			e.holdoutDraws = append(e.holdoutDraws, rules.HoldoutDraw{ID: h.id, Held: e.holdsOut(a, h)})
+// holdouts are those that the purchase valued last is under, in order of id, each
+// once. They hold until the next call.
+func (v *valuer) holdouts(a *Account) []rules.HoldoutDraw {
+	v.draws = v.draws[:0]
+	for i := range v.offered {
+		if x := &v.offered[i]; v.isEligible(a, v.terms.purchase, x) {
+			v.addHoldoutsOf(a, x)
 		}
 	}
-	tell(x.offer.holdout)
+	slices.SortFunc(v.draws, func(x, y rules.HoldoutDraw) int { return strings.Compare(x.ID, y.ID) })
+	v.draws = slices.Compact(v.draws)
+	return v.draws
+}
+
+func (v *valuer) addHoldoutsOf(a *Account, x *offered) {
+	add := func(h *holdout) {
+		if h != nil {
+			v.draws = append(v.draws, rules.HoldoutDraw{ID: h.id, Held: v.holdsOut(a, h)})
+		}
+	}
+	add(x.offer.holdout)
 	if !x.offer.NotOfProgrammes {
-		tell(e.terms.programme.holdout)
+		add(v.terms.programme.holdout)
 	}
 	for i := range x.candidate.boosts {
-		if b := &x.candidate.boosts[i]; b.holdout != nil && e.whyNoBoost(a, p, b) == 0 {
-			tell(b.holdout)
+		if b := &x.candidate.boosts[i]; b.holdout != nil && v.whyNoBoost(a, v.terms.purchase, b) == 0 {
+			add(b.holdout)
 		}
 	}
 }

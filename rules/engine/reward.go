@@ -13,10 +13,10 @@ const one = money.One
 
 // rewardOf is steps 3 and 4 for one award, as often as a goal is reached with
 // it. there: it was over 0 before rounding.
-func (e *Engine) rewardOf(a *Account, p *purchase, aw *award, boosts []activeBoost) (units int64, there bool, err error) {
-	units, there, err = e.rewardOnce(a, p, aw, boosts)
+func (v *valuer) rewardOf(a *Account, p *purchase, aw *award, boosts []activeBoost) (units int64, there bool, err error) {
+	units, there, err = v.rewardOnce(a, p, aw, boosts)
 	if aw.goals > 1 && units > 0 {
-		units = e.repeated(aw, units)
+		units = v.repeated(aw, units)
 	}
 	return units, there, err
 }
@@ -28,7 +28,7 @@ func (e *Engine) rewardOf(a *Account, p *purchase, aw *award, boosts []activeBoo
 const beyondMoney = 1 << 60
 
 // repeated is so many units given each time that the goal is reached.
-func (e *Engine) repeated(aw *award, units int64) int64 {
+func (v *valuer) repeated(aw *award, units int64) int64 {
 	all, err := money.Times(units, aw.goals)
 	if aw.offer.kind != rules.Points {
 		if err != nil || all > beyondMoney {
@@ -36,7 +36,7 @@ func (e *Engine) repeated(aw *award, units int64) int64 {
 		}
 		return all
 	}
-	if most := offer.MostRepeated(&e.terms.programme.Points, aw.basisMinor); err != nil || all > most {
+	if most := offer.MostRepeated(&v.terms.programme.Points, aw.basisMinor); err != nil || all > most {
 		aw.why |= reason.CapPurchase
 		return most
 	}
@@ -45,10 +45,10 @@ func (e *Engine) repeated(aw *award, units int64) int64 {
 
 // rewardOnce is what the offer's form gives for the basis under these boosts,
 // exactly, then rounded once.
-func (e *Engine) rewardOnce(a *Account, p *purchase, aw *award, boosts []activeBoost) (units int64, there bool, err error) {
+func (v *valuer) rewardOnce(a *Account, p *purchase, aw *award, boosts []activeBoost) (units int64, there bool, err error) {
 	reward := &aw.offer.Reward
 	r := raiseOf(boosts)
-	rounding := e.terms.programme.Rounding
+	rounding := v.terms.programme.Rounding
 	var exact money.Exact
 	switch reward.Form {
 	case offer.RateReward:
@@ -63,7 +63,7 @@ func (e *Engine) rewardOnce(a *Account, p *purchase, aw *award, boosts []activeB
 	case offer.TieredReward:
 		exact, err = tieredReward(reward, aw.basisMinor, r)
 	case offer.CategoryReward:
-		return e.byCategory(a, p, aw, r)
+		return v.byCategory(a, p, aw, r)
 	default: // an offer for sponsors alone
 		return 0, true, nil
 	}
@@ -92,11 +92,11 @@ type categorySums struct {
 
 // byCategory gives each category's rate for its items, the rest's for what is
 // left of the basis.
-func (e *Engine) byCategory(a *Account, p *purchase, aw *award, r raise) (units int64, there bool, err error) {
+func (v *valuer) byCategory(a *Account, p *purchase, aw *award, r raise) (units int64, there bool, err error) {
 	reward := &aw.offer.Reward
-	c := e.categoriesOf(aw.offer.Currency, a, p)
+	c := v.categoriesOf(aw.offer.Currency, a, p)
 	if !c.whole || !c.within(aw.basisMinor) {
-		return e.byCategoryExactly(aw, c, r)
+		return v.byCategoryExactly(aw, c, r)
 	}
 	var exact money.Exact
 	rest := aw.basisMinor
@@ -111,7 +111,7 @@ func (e *Engine) byCategory(a *Account, p *purchase, aw *award, r raise) (units 
 		return 0, false, err
 	}
 	aw.exact = exact
-	units, err = exact.Round(e.terms.programme.Rounding)
+	units, err = exact.Round(v.terms.programme.Rounding)
 	return units, !exact.IsZero(), err
 }
 
@@ -139,7 +139,7 @@ func (c *categorySums) minor(category string) int64 {
 
 // byCategoryExactly is byCategory where sums are in parts of a minor unit, or
 // are scaled down to the basis.
-func (e *Engine) byCategoryExactly(aw *award, c *categorySums, r raise) (units int64, there bool, err error) {
+func (v *valuer) byCategoryExactly(aw *award, c *categorySums, r raise) (units int64, there bool, err error) {
 	total := new(big.Rat)
 	for i := range c.sums {
 		total.Add(total, c.sums[i].rat())
@@ -165,7 +165,7 @@ func (e *Engine) byCategoryExactly(aw *award, c *categorySums, r raise) (units i
 		}
 	}
 	give(rest, aw.offer.Reward.RestMillionths)
-	units, err = money.RoundRatio(sum, e.terms.programme.Rounding)
+	units, err = money.RoundRatio(sum, v.terms.programme.Rounding)
 	return units, sum.Sign() > 0, err
 }
 
@@ -179,27 +179,27 @@ func (s *categorySum) rat() *big.Rat {
 // categoriesOf adds up the purchase's items in the currency, once: those of
 // all clearings, once one lists items, less what was given back in their
 // category; before, those of the event that gives the purchase its time.
-func (e *Engine) categoriesOf(currency money.Currency, a *Account, p *purchase) *categorySums {
-	for i := range e.categories {
-		if e.categories[i].currency == currency {
-			return &e.categories[i]
+func (v *valuer) categoriesOf(currency money.Currency, a *Account, p *purchase) *categorySums {
+	for i := range v.categories {
+		if v.categories[i].currency == currency {
+			return &v.categories[i]
 		}
 	}
-	e.categories = append(e.categories, categorySums{currency: currency, whole: true})
-	c := &e.categories[len(e.categories)-1]
+	v.categories = append(v.categories, categorySums{currency: currency, whole: true})
+	c := &v.categories[len(v.categories)-1]
 	listed := false
 	for i := p.events; i >= 0; i = a.events[i].next {
 		x := &a.events[i]
-		listed = listed || (x.typ == rules.Clearing && x.listsItems && (!x.late || e.terms.tally.withLate))
+		listed = listed || (x.typ == rules.Clearing && x.listsItems && (!x.late || v.terms.tally.withLate))
 	}
 	if !listed {
-		c.add(e.terms.anchor, 1)
+		c.add(v.terms.anchor, 1)
 		c.floor()
 		return c
 	}
 	for i := p.events; i >= 0; i = a.events[i].next {
 		x := &a.events[i]
-		if x.late && !e.terms.tally.withLate {
+		if x.late && !v.terms.tally.withLate {
 			continue
 		}
 		switch x.typ {

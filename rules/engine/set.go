@@ -133,7 +133,7 @@ func (a *Account) knowsWith(ev *rules.Event, purchaseID string) bool {
 	return false
 }
 
-// insertEvent puts ev into the set and marks what is to be worked out anew.
+// insertEvent puts ev into the set and marks what is to be valued anew.
 func (e *Engine) insertEvent(a *Account, ev *rules.Event, m Match, matchesOwn bool, purchaseID string) {
 	i := int32(len(a.events))
 	a.events = append(a.events, setEvent{
@@ -288,8 +288,8 @@ func (e *Engine) reexpire(a *Account) {
 }
 
 // placePurchase finds purchase i's time, place and late events after its events have
-// changed, puts it where it belongs in order, and marks what must be worked
-// out anew: itself, and everything after it where it moved.
+// changed, puts it where it belongs in order, and marks what must be valued
+// anew: itself, and everything after it where it moved.
 func (e *Engine) placePurchase(a *Account, i int) {
 	before := a.purchases[i]
 	p := &a.purchases[i]
@@ -306,9 +306,9 @@ func (e *Engine) placePurchase(a *Account, i int) {
 			a.events[i].counted = true
 		}
 	}
-	settled := *p
+	placed := *p
 	a.purchases = slices.Delete(a.purchases, i, i+1)
-	n := a.insertPurchase(settled)
+	n := a.insertPurchase(placed)
 	if before.known() {
 		for k := min(i, n); k < len(a.purchases) && a.purchases[k].known(); k++ {
 			a.purchases[k].dirty = true

@@ -11,8 +11,45 @@ import (
 	"ristourne/rules/reason"
 )
 
-// This file is section 3 of the contract: what one purchase is worth, in one
-// world, step by step in the order in which the steps are agreed.
+// This file is what one purchase is worth, in each world, step by step in the order
+// in which the steps are agreed.
+
+// valuer works out what purchases are worth. It books nothing and asks no budget:
+// it reads the account, the catalogue, the counters as the purchases before have
+// filled them, and in the second run of a decision what the budgets gave. What it
+// gives is a worth, which is its memory and holds until it values the next.
+type valuer struct {
+	*termsFinder
+	counters *counters
+	history
+	worth // of the purchase at hand
+
+	// Scratch of one value, which no one else reads:
+	active    []activeBoost
+	parts     []campaignPart
+	paid      []int64 // by campaigns, of the award at hand
+	groups    []groupBest
+	groupTurn uint32
+	draws     []rules.HoldoutDraw
+	buf       []byte // to hash draws from
+}
+
+// worth is what one purchase is worth, in both worlds, and why: all that the
+// counters, the budgets, the ledger's lines and an explanation ask of it.
+type worth struct {
+	terms      purchaseTerms
+	offered    []offered
+	bases      []basis
+	categories []categorySums
+	in         [numWorlds]worldWorth
+}
+
+// worldWorth is all of one purchase in one world. The first commission is that of
+// the partner's terms.
+type worldWorth struct {
+	awards      []award
+	commissions []commission
+}
 
 // award is one offer's for one purchase in one world, on its way. The value
 // after each step is kept: it is what an explanation shows.
@@ -24,6 +61,7 @@ type award struct {
 	goals        int64       // how often the goal is reached with it
 	qualifies    bool        // over 0 before rounding: it calls for commission
 	won          bool        // the one of its group
+	sponsored    bool        // the buyer's sponsor gets something for it
 	exact        money.Exact // after 3; 0 where it is no number of 10^-12
 	roundedMinor int64       // after 4, rounding
 	roomMinor    int64       // the least that caps over purchases left before it; -1: no such cap
@@ -34,6 +72,10 @@ type award struct {
 	marginMinor  int64 // after the second
 	finalMinor   int64 // what is given: budgets may have been asked for less
 	why          reason.Set
+	sponsorMinor int64 // what the buyer's sponsor gets for it, before the sponsor's caps
+	// withoutLate is what it was without late events, where they are looked at;
+	// nil: nothing, since nothing else opens the purchase.
+	withoutLate *awardWithoutLate
 }
 
 // commission is what the partner owes for one purchase in one world: by its
@@ -45,13 +87,6 @@ type commission struct {
 	minor      int64
 	owed       bool
 	why        reason.Set
-}
-
-// worth is all of one purchase in one world. The first commission is that of
-// the partner's terms.
-type worth struct {
-	awards      []award
-	commissions []commission
 }
 
 // purchaseTerms are under which a purchase is looked at.
@@ -68,46 +103,48 @@ type purchaseTerms struct {
 	tally     tally
 }
 
-// value values a purchase in both worlds, into e.worth. withLate looks at
-// late events too, which only have the room that all other purchases leave.
-func (e *Engine) value(a *Account, p *purchase, withLate bool) error {
-	e.terms = e.termsOf(a, p)
-	e.terms.tally = a.tallyOf(p, withLate)
-	e.bases, e.categories = e.bases[:0], e.categories[:0]
-	e.parts = e.parts[:0]
+// value is what a purchase is worth in both worlds. withLate looks at late events
+// too, which only have the room that all other purchases leave. held are the
+// demands that budgets have answered, and their grants hold the awards down; nil
+// is as if budgets had no end.
+func (v *valuer) value(a *Account, p *purchase, withLate bool, held *demands) (*worth, error) {
+	v.terms = v.termsOf(a, p)
+	v.terms.tally = a.tallyOf(p, withLate)
+	v.bases, v.categories = v.bases[:0], v.categories[:0]
+	v.parts = v.parts[:0]
 	p.wantedMinor, p.bound = 0, false
 	for w := range numWorlds {
-		e.worth[w].awards, e.worth[w].commissions = e.worth[w].awards[:0], e.worth[w].commissions[:0]
+		v.in[w].awards, v.in[w].commissions = v.in[w].awards[:0], v.in[w].commissions[:0]
 	}
-	if e.terms.why != 0 {
-		return nil
+	if v.terms.why != 0 {
+		return &v.worth, nil
 	}
-	e.findOffers(a, p)
+	v.findOffers(a, p)
 	// Of a purchase with late events its rank is needed in each world.
-	if !e.terms.tally.cleared && !p.late {
-		e.confirmNothing()
-		return e.valueIn(expectedWorld, a, p)
+	if !v.terms.tally.cleared && !p.late {
+		v.confirmNothing()
+		return &v.worth, v.valueIn(expectedWorld, a, p, held)
 	}
-	if err := e.valueIn(confirmedWorld, a, p); err != nil {
-		return err
+	if err := v.valueIn(confirmedWorld, a, p, held); err != nil {
+		return nil, err
 	}
-	if e.worldsAlike(p) {
-		c, x := &e.worth[confirmedWorld], &e.worth[expectedWorld]
+	if held == nil && v.worldsAlike(p) {
+		c, x := &v.in[confirmedWorld], &v.in[expectedWorld]
 		x.awards, x.commissions = append(x.awards, c.awards...), append(x.commissions, c.commissions...)
-		return nil
+		return &v.worth, nil
 	}
-	return e.valueIn(expectedWorld, a, p)
+	return &v.worth, v.valueIn(expectedWorld, a, p, held)
 }
 
 // confirmNothing is the confirmed world of a purchase that nothing has
 // cleared.
-func (e *Engine) confirmNothing() {
-	c := &e.worth[confirmedWorld]
-	for i := range e.offered {
-		x := &e.offered[i]
+func (v *valuer) confirmNothing() {
+	c := &v.in[confirmedWorld]
+	for i := range v.offered {
+		x := &v.offered[i]
 		c.awards = append(c.awards, award{offer: x.offer, boosts: x.boosts, roomMinor: -1, why: cmp.Or(x.why, reason.NoBasis)})
 	}
-	if partner := e.terms.partner; partner != nil {
+	if partner := v.terms.partner; partner != nil {
 		c.commissions = append(c.commissions, commission{currency: partner.Currency, why: reason.NoBasis})
 		for i := range c.awards {
 			if o := c.awards[i].offer; o.addsCommission() {
@@ -120,18 +157,18 @@ func (e *Engine) confirmNothing() {
 // worldsAlike reports that the expected world can't differ from the confirmed
 // one: all is cleared that is expected, and nothing that fills up over
 // purchases stands differently.
-func (e *Engine) worldsAlike(p *purchase) bool {
-	if e.ceilings || e.terms.tally.withLate || !e.terms.tally.cleared {
+func (v *valuer) worldsAlike(p *purchase) bool {
+	if v.terms.tally.withLate || !v.terms.tally.cleared {
 		return false
 	}
-	for i := range e.offered {
-		o := e.offered[i].offer
-		if o.FirstPurchase || o.LapsedDays > 0 || len(o.goalsReached)+len(o.sponsored)+len(o.budgets)+len(e.offered[i].boosts) > 0 {
+	for i := range v.offered {
+		o := v.offered[i].offer
+		if o.FirstPurchase || o.LapsedDays > 0 || len(o.goalsReached)+len(o.sponsored)+len(o.budgets)+len(v.offered[i].boosts) > 0 {
 			return false
 		}
 		for _, counters := range [...][]counter{o.fills, o.visits} {
 			for n := range counters {
-				if e.counters.used(confirmedWorld, p, &counters[n]) != e.counters.used(expectedWorld, p, &counters[n]) {
+				if v.counters.used(confirmedWorld, p, &counters[n]) != v.counters.used(expectedWorld, p, &counters[n]) {
 					return false
 				}
 			}
@@ -140,33 +177,37 @@ func (e *Engine) worldsAlike(p *purchase) bool {
 	return true
 }
 
-func (e *Engine) valueIn(w world, a *Account, p *purchase) error {
-	e.takeBasis(w, a, p)
-	e.rank(w, a, p)
-	if err := e.rateAndCap(w, a, p); err != nil {
+func (v *valuer) valueIn(w world, a *Account, p *purchase, held *demands) error {
+	v.takeBasis(w, a, p)
+	c := ceilings{held, &v.worth, a, p, w}
+	v.rank(w, a, p)
+	if err := v.rateAndCap(w, a, p, c); err != nil {
 		return err
 	}
-	if err := e.chooseInGroups(w, a, p); err != nil {
+	if err := v.chooseInGroups(w, a, p); err != nil {
 		return err
 	}
-	if err := e.commissionsOf(w, a, p); err != nil {
+	if err := v.commissionsOf(w, a, p); err != nil {
 		return err
 	}
-	e.cutToCeiling(w)
-	e.cutToCommission(w)
-	for i := range e.worth[w].awards {
-		e.worth[w].awards[i].marginMinor = e.worth[w].awards[i].finalMinor
+	v.cutToCeiling(w)
+	v.cutToCommission(w)
+	for i := range v.in[w].awards {
+		v.in[w].awards[i].marginMinor = v.in[w].awards[i].finalMinor
 	}
-	if e.ceilings && (!p.late || e.terms.tally.withLate) {
-		e.holdToGrants(w, a, p)
+	if held != nil && (!p.late || v.terms.tally.withLate) {
+		v.holdToGrants(c)
 	}
-	return e.costs(w, a, p)
+	if err := v.costs(w, a, p); err != nil {
+		return err
+	}
+	return v.sponsor(w, p)
 }
 
 // termsOf finds the versions in force at purchase time, and whether the
 // account was a member with that card then.
-func (e *Engine) termsOf(a *Account, p *purchase) purchaseTerms {
-	e.findTerms(a, p)
+func (v *valuer) termsOf(a *Account, p *purchase) purchaseTerms {
+	v.findTerms(a, p)
 	t := purchaseTerms{purchase: p, programme: p.programme, partner: p.terms, standing: &a.standings[p.standing], anchor: &a.events[p.anchor]}
 	if t.partner != nil {
 		t.store = t.partner.stores[t.anchor.match.StoreID]
@@ -176,7 +217,7 @@ func (e *Engine) termsOf(a *Account, p *purchase) purchaseTerms {
 	}
 	t.anyStore = t.store
 	if t.anyStore == nil && t.anchor.atStore() && t.programme != nil {
-		if other := e.snapshot.partnerAt(t.anchor.match.PartnerID, p.at); other != nil {
+		if other := v.snapshot.partnerAt(t.anchor.match.PartnerID, p.at); other != nil {
 			t.anyStore = other.stores[t.anchor.match.StoreID]
 		}
 	}
@@ -191,22 +232,25 @@ func (e *Engine) termsOf(a *Account, p *purchase) purchaseTerms {
 }
 
 // basisOf is the purchase's basis in the currency, worked out once.
-func (e *Engine) basisOf(c money.Currency, a *Account, p *purchase) *basis {
-	for i := range e.bases {
-		if e.bases[i].currency == c {
-			return &e.bases[i]
+func (v *valuer) basisOf(c money.Currency, a *Account, p *purchase) *basis {
+	for i := range v.bases {
+		if v.bases[i].currency == c {
+			return &v.bases[i]
 		}
 	}
-	e.bases = append(e.bases, a.basisIn(c, p, e.terms.tally))
-	return &e.bases[len(e.bases)-1]
+	v.bases = append(v.bases, a.basisIn(c, p, v.terms.tally))
+	return &v.bases[len(v.bases)-1]
 }
 
 // takeBasis is step 1 and what step 2 asks of the basis, offer by offer.
-func (e *Engine) takeBasis(w world, a *Account, p *purchase) {
-	for i := range e.offered {
-		x := &e.offered[i]
-		b := e.basisOf(x.offer.Currency, a, p)
+func (v *valuer) takeBasis(w world, a *Account, p *purchase) {
+	for i := range v.offered {
+		x := &v.offered[i]
+		b := v.basisOf(x.offer.Currency, a, p)
 		aw := award{offer: x.offer, boosts: x.boosts, basisMinor: b.minor[w], roomMinor: -1, why: x.why}
+		if v.terms.tally.withLate {
+			aw.withoutLate = v.awardOf(w, p, x.offer)
+		}
 		switch {
 		case aw.why != 0:
 		case !b.stated[w]:
@@ -218,21 +262,21 @@ func (e *Engine) takeBasis(w world, a *Account, p *purchase) {
 		case x.offer.MaxSpendMinor > 0 && aw.basisMinor > x.offer.MaxSpendMinor:
 			aw.why = reason.Maximum
 		}
-		e.worth[w].awards = append(e.worth[w].awards, aw)
+		v.in[w].awards = append(v.in[w].awards, aw)
 	}
 }
 
 // chooseInGroups is the first half of step 6: in each group the award worth
 // most wins. Awards are in order of strength, so the first of equals does.
-func (e *Engine) chooseInGroups(w world, a *Account, p *purchase) error {
-	awards := e.worth[w].awards
-	e.newGroups()
+func (v *valuer) chooseInGroups(w world, a *Account, p *purchase) error {
+	awards := v.in[w].awards
+	v.newGroups()
 	for i := range awards {
 		aw := &awards[i]
 		if !aw.qualifies {
 			continue
 		}
-		cost, err := e.costOf(aw, aw.cappedMinor)
+		cost, err := v.costOf(aw, aw.cappedMinor)
 		if err != nil {
 			return err
 		}
@@ -241,11 +285,11 @@ func (e *Engine) chooseInGroups(w world, a *Account, p *purchase) error {
 			aw.won = true // it gives its own member nothing to choose from
 			continue
 		}
-		best := e.bestOf(aw.offer.group)
+		best := v.bestOf(aw.offer.group)
 		switch {
 		case *best < 0:
 			*best, aw.won = int32(i), true
-		case e.worthMore(a, p, aw, &awards[*best]):
+		case v.worthMore(a, p, aw, &awards[*best]):
 			awards[*best].lose()
 			*best, aw.won = int32(i), true
 		default:
@@ -265,20 +309,20 @@ func (aw *award) lose() { aw.won, aw.why = false, aw.why|reason.Group }
 
 // worthMore compares what two awards are worth of the purchase. In two
 // currencies its own two amounts are the rate between them.
-func (e *Engine) worthMore(a *Account, p *purchase, aw, than *award) bool {
+func (v *valuer) worthMore(a *Account, p *purchase, aw, than *award) bool {
 	if aw.costMinor < beyondMoney && than.costMinor < beyondMoney {
 		return money.CompareShares(aw.costMinor, aw.basisMinor, than.costMinor, than.basisMinor) > 0
 	}
-	left, right := e.wholeCost(a, p, aw), e.wholeCost(a, p, than)
+	left, right := v.wholeCost(a, p, aw), v.wholeCost(a, p, than)
 	return left.Mul(left, big.NewInt(than.basisMinor)).Cmp(right.Mul(right, big.NewInt(aw.basisMinor))) > 0
 }
 
 // wholeCost is what an award costs, also where that leaves 64 bits.
-func (e *Engine) wholeCost(a *Account, p *purchase, aw *award) *big.Int {
+func (v *valuer) wholeCost(a *Account, p *purchase, aw *award) *big.Int {
 	if aw.costMinor < beyondMoney {
 		return big.NewInt(aw.costMinor)
 	}
-	units, _, err := e.rewardOnce(a, p, aw, aw.boosts)
+	units, _, err := v.rewardOnce(a, p, aw, aw.boosts)
 	if err != nil { // it was valued just now
 		return big.NewInt(aw.costMinor)
 	}
@@ -292,43 +336,43 @@ type groupBest struct {
 	index int32
 }
 
-func (e *Engine) newGroups() {
-	if n := int(e.snapshot.groups); len(e.groups) < n {
-		e.groups, e.groupTurn = make([]groupBest, n), 0
+func (v *valuer) newGroups() {
+	if n := int(v.snapshot.groups); len(v.groups) < n {
+		v.groups, v.groupTurn = make([]groupBest, n), 0
 	}
-	e.groupTurn++
-	if e.groupTurn == 0 {
-		clear(e.groups)
-		e.groupTurn = 1
+	v.groupTurn++
+	if v.groupTurn == 0 {
+		clear(v.groups)
+		v.groupTurn = 1
 	}
 }
 
 // bestOf is the index of the award that leads the group; -1: none yet.
-func (e *Engine) bestOf(group int32) *int32 {
-	g := &e.groups[group]
-	if g.turn != e.groupTurn {
-		*g = groupBest{e.groupTurn, -1}
+func (v *valuer) bestOf(group int32) *int32 {
+	g := &v.groups[group]
+	if g.turn != v.groupTurn {
+		*g = groupBest{v.groupTurn, -1}
 	}
 	return &g.index
 }
 
 // costOf is what so many units of an award cost in money: points at the
 // programme's value, rounded once.
-func (e *Engine) costOf(aw *award, units int64) (int64, error) {
+func (v *valuer) costOf(aw *award, units int64) (int64, error) {
 	if aw.offer.kind != rules.Points {
 		return units, nil
 	}
-	return e.terms.programme.Points.Cost(units, e.terms.programme.Rounding)
+	return v.terms.programme.Points.Cost(units, v.terms.programme.Rounding)
 }
 
 // costs gives each award its cost as it is in the end, and then a commission
 // that is agreed as cost-plus its amount.
-func (e *Engine) costs(w world, a *Account, p *purchase) error {
+func (v *valuer) costs(w world, a *Account, p *purchase) error {
 	funded := int64(0)
-	for i := range e.worth[w].awards {
-		aw := &e.worth[w].awards[i]
+	for i := range v.in[w].awards {
+		aw := &v.in[w].awards[i]
 		var err error
-		if aw.costMinor, err = e.costOf(aw, aw.finalMinor); err != nil {
+		if aw.costMinor, err = v.costOf(aw, aw.finalMinor); err != nil {
 			return err
 		}
 		if aw.offer.partner != "" && aw.offer.FundedBy == offer.FundedByCommission {
@@ -337,42 +381,42 @@ func (e *Engine) costs(w world, a *Account, p *purchase) error {
 			}
 		}
 	}
-	if e.terms.partner == nil || e.terms.partner.Commission.Form != offer.CostPlusCommission {
+	if v.terms.partner == nil || v.terms.partner.Commission.Form != offer.CostPlusCommission {
 		return nil
 	}
-	c := &e.worth[w].commissions[0]
+	c := &v.in[w].commissions[0]
 	if !c.owed {
 		return nil
 	}
 	var err error
-	c.minor, err = money.Share(funded, e.terms.partner.Commission.CostMillionths, 0, e.terms.programme.Rounding)
+	c.minor, err = money.Share(funded, v.terms.partner.Commission.CostMillionths, 0, v.terms.programme.Rounding)
 	return err
 }
 
 // cutToCeiling is the first cut of step 6: in each currency the member's money
 // awards together are not above the programme's share of the basis.
-func (e *Engine) cutToCeiling(w world) {
-	for i := range e.bases {
-		b := &e.bases[i]
+func (v *valuer) cutToCeiling(w world) {
+	for i := range v.bases {
+		b := &v.bases[i]
 		// The volume and the highest ceiling leave this within int64.
-		limit, _ := money.Share(b.minor[w], e.terms.programme.CeilingMillionths, 0, money.Down)
-		e.cut(w, b.currency, limit, reason.Ceiling, func(*award) bool { return true })
+		limit, _ := money.Share(b.minor[w], v.terms.programme.CeilingMillionths, 0, money.Down)
+		v.cut(w, b.currency, limit, reason.Ceiling, func(*award) bool { return true })
 	}
-	for i := range e.worth[w].awards {
-		e.worth[w].awards[i].ceilingMinor = e.worth[w].awards[i].finalMinor
+	for i := range v.in[w].awards {
+		v.in[w].awards[i].ceilingMinor = v.in[w].awards[i].finalMinor
 	}
 }
 
 // cutToCommission is the second cut: those that the commission funds are
 // together not above it. What is agreed as cost-plus follows the rewards.
-func (e *Engine) cutToCommission(w world) {
-	if e.terms.partner == nil || e.terms.partner.Commission.Form == offer.CostPlusCommission {
+func (v *valuer) cutToCommission(w world) {
+	if v.terms.partner == nil || v.terms.partner.Commission.Form == offer.CostPlusCommission {
 		return
 	}
-	for i := range e.bases {
+	for i := range v.bases {
 		limit := int64(0)
-		for _, c := range e.worth[w].commissions {
-			if c.currency != e.bases[i].currency {
+		for _, c := range v.in[w].commissions {
+			if c.currency != v.bases[i].currency {
 				continue
 			}
 			sum, err := money.Add(limit, c.minor)
@@ -381,7 +425,7 @@ func (e *Engine) cutToCommission(w world) {
 			}
 			limit = sum
 		}
-		e.cut(w, e.bases[i].currency, limit, reason.Margin, func(aw *award) bool {
+		v.cut(w, v.bases[i].currency, limit, reason.Margin, func(aw *award) bool {
 			return aw.offer.FundedBy == offer.FundedByCommission
 		})
 	}
@@ -389,8 +433,8 @@ func (e *Engine) cutToCommission(w world) {
 
 // cut lowers the money awards in a currency until together they are within the
 // limit, the weakest first: so the strongest keep what there is.
-func (e *Engine) cut(w world, c money.Currency, limitMinor int64, why reason.Set, counts func(*award) bool) {
-	awards := e.worth[w].awards
+func (v *valuer) cut(w world, c money.Currency, limitMinor int64, why reason.Set, counts func(*award) bool) {
+	awards := v.in[w].awards
 	left := limitMinor
 	for i := range awards {
 		aw := &awards[i]
