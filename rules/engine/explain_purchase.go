@@ -32,7 +32,7 @@ func (x *purchaseExplainer) explain(to *explain.Explanation) {
 		CardLinked:       a.cardLinkedAt(p.at, anchor.card),
 		ProgrammeUnknown: t.standing.enrolled && t.programme == nil,
 	}
-	to.Outcome, to.Why = "earns nothing", t.why.Names()
+	to.Outcome, to.Why, to.HeldOut = "earns nothing", t.why.Names(), nil // of the last run alone
 	if t.programme != nil {
 		to.Member.CardNeeded = t.programme.Enrolment == offer.EnrolmentExplicit && !t.programme.AllCards
 	}

@@ -96,3 +96,35 @@ func TestDrawsOfAnotherCatalogueAreForgotten(t *testing.T) {
 		}
 	}
 }
+
+// halfBudgets give half of what they are asked for.
+type halfBudgets struct{}
+
+func (halfBudgets) Take(_ rules.BudgetKey, _, askMinor int64) int64 { return askMinor / 2 }
+func (halfBudgets) GiveBack(rules.BudgetKey, int64)                 {}
+
+// Where budgets refuse something, all is valued twice, and explained once.
+func TestExplainsAHoldoutOnceThoughABudgetIsShort(t *testing.T) {
+	t.Parallel()
+	c := twoShops(70, "autumn") // 675964 is under 70 %
+	paid := c.Partners[1].Offers[0]
+	paid.ID, paid.Group, paid.Holdout, paid.Budgets = "paid", "paid", offer.Holdout{}, []offer.Budget{{AmountMinor: 1_000_000}}
+	c.Partners[1].Offers = append(c.Partners[1].Offers, paid)
+	snapshot, err := Compile(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, a := New(snapshot), NewAccount("acc-17")
+	e.SetBudgets(halfBudgets{})
+	var out rules.Output
+	if _, err := e.ApplyEvent(a, boughtAt("held", 1), rules.Cause{Kind: rules.CauseEvent, ID: "e1"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	x, err := e.Explain(a, "t1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(x.HeldOut) != 1 || x.HeldOut[0] != "held/o" || len(out.Grants) != 1 || out.Grants[0].GrantedMinor != 150 {
+		t.Errorf("told are %v after %+v, want held/o once", x.HeldOut, out.Grants)
+	}
+}
