@@ -40,8 +40,11 @@ func (a *Account) AdoptBooked(booked []rules.Accrual) {
 // account of thousands of purchases has thousands of rows. What isn't found gets a
 // place at the end, until all is sorted.
 type adoption struct {
-	account   *Account
-	known     int // how many purchases are known: those without events come after
+	account *Account
+	known   int // how many purchases are known: those without events come after
+	// How many purchases and referrals the account had, which are in order.
+	purchasesBefore, referralsBefore int
+
 	purchases map[string]int
 	referrals map[referralKey]int     // made where a sponsor's line is met
 	factLines map[programmeLine]int32 // in Account.lines
@@ -52,7 +55,10 @@ type adoption struct {
 type referralKey struct{ buyer, transaction, partner, offer string }
 
 func (a *Account) adoption() *adoption {
-	x := &adoption{account: a, known: a.Purchases(), purchases: make(map[string]int, len(a.purchases)), factLines: map[programmeLine]int32{}}
+	x := &adoption{
+		account: a, known: a.Purchases(), purchasesBefore: len(a.purchases), referralsBefore: len(a.referrals),
+		purchases: make(map[string]int, len(a.purchases)), factLines: map[programmeLine]int32{},
+	}
 	for i := range a.purchases {
 		x.purchases[a.purchases[i].id] = i
 	}
@@ -165,8 +171,12 @@ func (x *adoption) lineOf(head *int32, key programmeLine) int32 {
 // sort puts what was added where it belongs.
 func (x *adoption) sort() {
 	a := x.account
-	slices.SortFunc(a.purchases[x.known:], func(p, o purchase) int { return inFillingOrder(&p, &o) })
-	slices.SortFunc(a.referrals, func(r, o referralState) int { return sponsorsOrder(&r, &o) })
+	if len(a.purchases) > x.purchasesBefore {
+		slices.SortFunc(a.purchases[x.known:], func(p, o purchase) int { return inFillingOrder(&p, &o) })
+	}
+	if len(a.referrals) > x.referralsBefore {
+		slices.SortFunc(a.referrals, func(r, o referralState) int { return sponsorsOrder(&r, &o) })
+	}
 }
 
 // Restored says that what was adopted is how things stand, not how they should:

@@ -28,6 +28,7 @@ type booking struct {
 	referralsDue []publishedReferral
 	campaigns    []string
 	nets         []net
+	dueNumbers   numbering[programmeLine] // of the chain at hand, where much is due by it
 	reasons      reason.Cache
 	buf          []byte // to hash ids from
 }
@@ -87,11 +88,11 @@ type chain struct {
 // bookChain makes the booked lines of one chain what the entitlements say.
 func (b *booking) bookChain(c *chain) {
 	a, due := b.account, c.due
-	index := indexEntitlements(due)
+	b.numberDue(due)
 	for at := c.head; *at >= 0; {
 		l := &a.lines[*at]
 		should := entitlement{lineKey: l.lineKey, programme: l.programme}
-		if i := index.of(due, l.lineKey, l.programme); i >= 0 {
+		if i := b.dueBy(due, l.lineKey, l.programme); i >= 0 {
 			due[i].found = true
 			should = due[i]
 		} else {
@@ -128,29 +129,24 @@ type programmeLine struct {
 	programme string
 }
 
-// entitlementIndex is where each line is among many; nil: they are few.
-type entitlementIndex map[programmeLine]int
-
-func indexEntitlements(deserved []entitlement) entitlementIndex {
-	if len(deserved) <= fewNumbered {
-		return nil
+// numberDue numbers what is due by a chain, where it is much. No two entitlements
+// of a chain have one key, so that the numbers are their places.
+func (b *booking) numberDue(due []entitlement) {
+	if len(due) <= fewNumbered {
+		return
 	}
-	index := make(entitlementIndex, len(deserved))
-	for i := range deserved {
-		index[programmeLine{deserved[i].lineKey, deserved[i].programme}] = i
+	b.dueNumbers.reset()
+	for i := range due {
+		b.dueNumbers.of(programmeLine{due[i].lineKey, due[i].programme})
 	}
-	return index
 }
 
-// of is where the line is; -1: none is due.
-func (x entitlementIndex) of(deserved []entitlement, key lineKey, programme string) int {
-	if x == nil {
-		return slices.IndexFunc(deserved, func(l entitlement) bool { return l.lineKey == key && l.programme == programme })
+// dueBy is where the line is among what is due; -1: nothing is due by it.
+func (b *booking) dueBy(due []entitlement, key lineKey, programme string) int {
+	if len(due) > fewNumbered {
+		return b.dueNumbers.find(programmeLine{key, programme})
 	}
-	if i, ok := x[programmeLine{key, programme}]; ok {
-		return i
-	}
-	return -1
+	return slices.IndexFunc(due, func(l entitlement) bool { return l.lineKey == key && l.programme == programme })
 }
 
 // takenBack is why a booked line is no longer due: the reasons of its own

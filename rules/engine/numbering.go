@@ -35,6 +35,17 @@ func (p *numbering[K]) of(k K) (i int, known bool) {
 	return p.used - 1, false
 }
 
+// find is the number that k was given; -1: none.
+func (p *numbering[K]) find(k K) int {
+	if i := slices.Index(p.few, k); i >= 0 {
+		return i
+	}
+	if i, ok := p.many[k]; ok {
+		return int(i)
+	}
+	return -1
+}
+
 func (p *numbering[K]) reset() {
 	p.few, p.used = p.few[:0], 0
 	clear(p.many)
