@@ -114,7 +114,7 @@ func (s *Shard) checkUndecided(ctx context.Context, marker *rules.Marker) error 
 		if from := max(known[topic], 0); offset > from && elsewhere[topic] {
 			errs = append(errs, fmt.Errorf("shard %d: %w: %s stands at offset %d, decided is up to %d, so that %d records would be left out; "+
 				"set the group's offset back to %d, or leave them out on purpose with `ristourne offsets skip --shard %d --topic %s --to %d`",
-				s.source.Shard(), ErrUndecided, s.options.Topics[topic], offset, from, offset-from, from, s.source.Shard(), s.options.Topics[topic], offset))
+				s.source.Shard(), errUndecided, s.options.Topics[topic], offset, from, offset-from, from, s.source.Shard(), s.options.Topics[topic], offset))
 		}
 	}
 	return errors.Join(errs...)

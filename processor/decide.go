@@ -80,7 +80,7 @@ func (s *Shard) lookIsDue(ctx context.Context) error {
 
 // lag is how many records of all topics wait to be read, as far as is known.
 func (s *Shard) lag() (records int64) {
-	if meter, ok := s.source.(LagMeter); ok {
+	if meter, ok := s.source.(lagMeter); ok {
 		for _, n := range meter.Lag() {
 			records += n
 		}

@@ -211,7 +211,7 @@ func (p *Processor) Collect(ch chan<- prometheus.Metric) {
 			age = now.Sub(rules.InstantOfMillis(oldest).Time()).Seconds()
 		}
 		gauge(oldestDesc, age, name)
-		if meter, ok := s.source.(LagMeter); ok {
+		if meter, ok := s.source.(lagMeter); ok {
 			for topic, lag := range meter.Lag() {
 				gauge(lagDesc, float64(lag), p.options.Topics[topic], name)
 			}

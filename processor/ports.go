@@ -36,9 +36,9 @@ var ErrFenced = errors.New("shard was acquired by another owner")
 // they must be rebuilt before anything more is decided.
 var ErrStateBehindLedger = errors.New("account states are behind the ledger")
 
-// ErrUndecided says that the group's offsets are beyond all that was decided: from
+// errUndecided says that the group's offsets are beyond all that was decided: from
 // there on records would be left out that nobody has ever looked at.
-var ErrUndecided = errors.New("the group's committed offsets are beyond what was decided")
+var errUndecided = errors.New("the group's committed offsets are beyond what was decided")
 
 // FencedError is ErrFenced with the name of the owner, as far as it has said.
 type FencedError struct {
@@ -89,13 +89,13 @@ type Source interface {
 	Commit(ctx context.Context, o rules.Positions, batch uint64) error
 }
 
-// LagMeter is a Source that knows how many records of each topic wait.
-type LagMeter interface {
+// lagMeter is a Source that knows how many records of each topic wait.
+type lagMeter interface {
 	Lag() [rules.NumTopics]int64
 }
 
-// EndMeter is a Source that knows when it had last given out all there was.
-type EndMeter interface {
+// endMeter is a Source that knows when it had last given out all there was.
+type endMeter interface {
 	ReadToEnd() [rules.NumTopics]time.Time
 }
 

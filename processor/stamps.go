@@ -98,7 +98,7 @@ func (s *stamps) tell(t rules.Topic, farthest, off int64) {
 
 // readToEnd notes up to when the log has been read, for the batches that follow.
 func (s *stamps) readToEnd(source Source) {
-	meter, ok := source.(EndMeter)
+	meter, ok := source.(endMeter)
 	if !ok {
 		return
 	}

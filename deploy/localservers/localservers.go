@@ -38,8 +38,8 @@ const (
 	Real Kind = "real"
 )
 
-// KindVariable is the environment variable that [FromEnv] reads.
-const KindVariable = "RISTOURNE_PARTS"
+// kindVariable is the environment variable that [FromEnv] reads.
+const kindVariable = "RISTOURNE_PARTS"
 
 // startLimit bounds the wait for a server to serve. A cold Kafka takes 5 s on
 // two idle cores; the rest is for a machine that is busy with a whole test run.
@@ -68,7 +68,7 @@ type Options struct {
 // unset. It is the only place where this package looks at the environment. A
 // word that is no kind is refused by the Start functions.
 func FromEnv() Options {
-	return Options{Kind: Kind(os.Getenv(KindVariable))}
+	return Options{Kind: Kind(os.Getenv(kindVariable))}
 }
 
 // withDefaults fills in what was left empty and refuses an unknown kind.

@@ -27,9 +27,9 @@ import (
 
 // Limits. A script holds up all of Redis while it runs.
 const (
-	// MaxSaveAccounts and MaxSaveBytes bound one Save.
-	MaxSaveAccounts = 4_000
-	MaxSaveBytes    = 64 << 20
+	// maxSaveAccounts and maxSaveBytes bound one Save.
+	maxSaveAccounts = 4_000
+	maxSaveBytes    = 64 << 20
 	// callTimeout bounds one call with all its retries.
 	callTimeout = 15 * time.Second
 	// loadAccounts is how many values one MGET asks for.
@@ -315,10 +315,10 @@ func checkSave(save *processor.Save) error {
 		bytes += len(save.Accounts[i].Value)
 	}
 	switch {
-	case len(save.Accounts) > MaxSaveAccounts:
-		return fmt.Errorf("it has %d accounts, over the limit of %d: make smaller batches", len(save.Accounts), MaxSaveAccounts)
-	case bytes > MaxSaveBytes:
-		return fmt.Errorf("it has %d bytes, over the limit of %d: make smaller batches", bytes, MaxSaveBytes)
+	case len(save.Accounts) > maxSaveAccounts:
+		return fmt.Errorf("it has %d accounts, over the limit of %d: make smaller batches", len(save.Accounts), maxSaveAccounts)
+	case bytes > maxSaveBytes:
+		return fmt.Errorf("it has %d bytes, over the limit of %d: make smaller batches", bytes, maxSaveBytes)
 	case save.After == save.Before && save.Outbox == nil:
 		return errors.New("it moves no position and has no outbox: a repeat could not be told")
 	case save.Outbox != nil && len(save.Outbox) == 0:

@@ -293,8 +293,8 @@ func TestRefusedSaves(t *testing.T) {
 			{"follow batch", func(s *processor.Save) { s.Batch = 7 }},
 			{"follow batch", func(s *processor.Save) { s.Outbox = nil }},
 			{"empty", func(s *processor.Save) { s.Accounts[1].Value = nil }},
-			{"over the limit", func(s *processor.Save) { s.Accounts = make([]processor.AccountState, MaxSaveAccounts+1) }},
-			{"over the limit", func(s *processor.Save) { s.Outbox = make([]byte, MaxSaveBytes+1) }},
+			{"over the limit", func(s *processor.Save) { s.Accounts = make([]processor.AccountState, maxSaveAccounts+1) }},
+			{"over the limit", func(s *processor.Save) { s.Outbox = make([]byte, maxSaveBytes+1) }},
 			{"no position", func(s *processor.Save) { s.After, s.Outbox = s.Before, nil }},
 			{"outbox is empty", func(s *processor.Save) { s.Outbox = []byte{} }},
 		} {

@@ -105,13 +105,13 @@ func (c *client) outOfRange(ctx context.Context, f *fetch) error {
 	return e
 }
 
-// PartitionsError says why the input topics can't be read as shards.
-type PartitionsError struct {
+// partitionsError says why the input topics can't be read as shards.
+type partitionsError struct {
 	Topics [rules.NumTopics]string
 	Counts [rules.NumTopics]int // 0: there is no such topic
 }
 
-func (e *PartitionsError) Error() string {
+func (e *partitionsError) Error() string {
 	text := "the input topics must all exist with the same number of partitions:"
 	for t, name := range e.Topics {
 		text += fmt.Sprintf(" %s has %d,", name, e.Counts[t])
@@ -152,7 +152,7 @@ func (c *client) counts(ctx context.Context) (counts [rules.NumTopics]int, err e
 		}
 	}
 	if slices.Contains(counts[:], 0) {
-		return counts, &PartitionsError{Topics: c.config.Topics, Counts: counts}
+		return counts, &partitionsError{Topics: c.config.Topics, Counts: counts}
 	}
 	return counts, nil
 }

@@ -40,7 +40,7 @@ func (e *OffsetOutOfRangeError) Unwrap() error { return kafka.OffsetOutOfRange }
 // here is retried: a shard that waits shows in the metrics, and loses nothing.
 func lasting(err error) bool {
 	for _, lasting := range []error{
-		ErrGenerationOver, errOldBroker, ErrCorrupt, ErrOldFormat, kafka.OffsetOutOfRange,
+		ErrGenerationOver, errOldBroker, errCorrupt, errOldFormat, kafka.OffsetOutOfRange,
 		kafka.SASLAuthenticationFailed, kafka.UnsupportedSASLMechanism, kafka.IllegalSASLState,
 		kafka.TopicAuthorizationFailed, kafka.GroupAuthorizationFailed, kafka.ClusterAuthorizationFailed,
 		kafka.InvalidTopic, kafka.InvalidGroupId, kafka.InvalidSessionTimeout,

@@ -40,14 +40,14 @@ func (l Layout) Shard(key []byte) int32 {
 	return int32(kafka.Murmur2Balancer{}.Balance(kafka.Message{Key: key}, l.numbers...))
 }
 
-// LayoutError says that a topic has fewer partitions than there are shards.
-type LayoutError struct {
+// layoutError says that a topic has fewer partitions than there are shards.
+type layoutError struct {
 	Shards int
 	Topics [rules.NumTopics]string
 	Counts [rules.NumTopics]int
 }
 
-func (e *LayoutError) Error() string {
+func (e *layoutError) Error() string {
 	return fmt.Sprintf("accounts are laid out over %d shards, and %s: was a topic made anew? Make it with %d partitions at least; nothing is read before",
 		e.Shards, countsText(e.Topics, e.Counts), e.Shards)
 }
@@ -92,7 +92,7 @@ func (c Config) hold(ctx context.Context, counts [rules.NumTopics]int) (shards i
 // enough refuses topics that don't have every shard.
 func (c Config) enough(shards int, counts [rules.NumTopics]int) error {
 	if slices.Min(counts[:]) < shards {
-		return &LayoutError{Shards: shards, Topics: c.Topics, Counts: counts}
+		return &layoutError{Shards: shards, Topics: c.Topics, Counts: counts}
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (c Config) enough(shards int, counts [rules.NumTopics]int) error {
 // where they differ.
 func same(topics [rules.NumTopics]string, counts [rules.NumTopics]int) (int, error) {
 	if slices.Min(counts[:]) != slices.Max(counts[:]) {
-		return 0, &PartitionsError{Topics: topics, Counts: counts}
+		return 0, &partitionsError{Topics: topics, Counts: counts}
 	}
 	return counts[0], nil
 }

@@ -29,12 +29,12 @@ const (
 )
 
 var (
-	// ErrCorrupt: what a broker sent is no record batch, or its checksum is wrong.
+	// errCorrupt: what a broker sent is no record batch, or its checksum is wrong.
 	// Skipping it would lose records, so the shard stops.
-	ErrCorrupt = errors.New("corrupt record batch")
-	// ErrOldFormat: the partition holds records from before Kafka 0.11 (message
+	errCorrupt = errors.New("corrupt record batch")
+	// errOldFormat: the partition holds records from before Kafka 0.11 (message
 	// format 0 or 1), which have no checksum over the record.
-	ErrOldFormat = errors.New("record batch of a message format before Kafka 0.11: write the topic anew with a current producer")
+	errOldFormat = errors.New("record batch of a message format before Kafka 0.11: write the topic anew with a current producer")
 
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
@@ -71,24 +71,24 @@ func (s *recordSet) reset(data []byte, from int64, aborted []abortedTransaction)
 		// Nothing but the length may be trusted before the magic is known: it stands
 		// at the same place in all formats.
 		if len(b) > 16 && b[16] < 2 {
-			return ErrOldFormat
+			return errOldFormat
 		}
 		if length < batchHeaderSize-batchPrefixSize {
-			return fmt.Errorf("%w: length %d", ErrCorrupt, length)
+			return fmt.Errorf("%w: length %d", errCorrupt, length)
 		}
 		if length > int64(len(b)-batchPrefixSize) {
 			break
 		}
 		b = b[:batchPrefixSize+length]
 		if b[16] != 2 {
-			return fmt.Errorf("%w: unknown format %d", ErrCorrupt, b[16])
+			return fmt.Errorf("%w: unknown format %d", errCorrupt, b[16])
 		}
 		if sum, want := crc32.Checksum(b[21:], castagnoli), binary.BigEndian.Uint32(b[17:]); sum != want {
-			return fmt.Errorf("%w: checksum %08x, not %08x", ErrCorrupt, sum, want)
+			return fmt.Errorf("%w: checksum %08x, not %08x", errCorrupt, sum, want)
 		}
 		base, delta := int64(binary.BigEndian.Uint64(b)), int32(binary.BigEndian.Uint32(b[23:]))
 		if base < 0 || delta < 0 || base > base+int64(delta) {
-			return fmt.Errorf("%w: offsets from %d, %d more", ErrCorrupt, base, delta)
+			return fmt.Errorf("%w: offsets from %d, %d more", errCorrupt, base, delta)
 		}
 		s.end = max(s.end, base+int64(delta)+1)
 		whole += len(b)
@@ -96,7 +96,7 @@ func (s *recordSet) reset(data []byte, from int64, aborted []abortedTransaction)
 	s.rest = data[:whole]
 	if len(data) > 0 && s.end == from {
 		// Asking again would bring the same bytes, for ever.
-		return fmt.Errorf("%w: %d bytes without a whole batch at or after offset %d", ErrCorrupt, len(data), from)
+		return fmt.Errorf("%w: %d bytes without a whole batch at or after offset %d", errCorrupt, len(data), from)
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (s *recordSet) open(a *arena) error {
 		s.logAppendTime = int64(binary.BigEndian.Uint64(b[35:]))
 	}
 	if count < 0 {
-		return fmt.Errorf("%w: %d records", ErrCorrupt, count)
+		return fmt.Errorf("%w: %d records", errCorrupt, count)
 	}
 
 	s.beginAborts()
@@ -155,7 +155,7 @@ func (s *recordSet) open(a *arena) error {
 	if codec := attributes & attributeCodec; codec != 0 {
 		var err error
 		if records, err = a.decompress(codec, records); err != nil {
-			return fmt.Errorf("%w at offset %d: %w", ErrCorrupt, s.baseOffset, err)
+			return fmt.Errorf("%w at offset %d: %w", errCorrupt, s.baseOffset, err)
 		}
 	}
 	s.records, s.left = records, count
@@ -255,7 +255,7 @@ func (r *Record) Message() (kafka.Message, error) {
 // Headers are the record's headers. The stream has no use for them; who reads
 // dead letters has.
 func (r *Record) Headers() ([]kafka.Header, error) {
-	corrupt := fmt.Errorf("%w: headers of the record at offset %d", ErrCorrupt, r.Offset)
+	corrupt := fmt.Errorf("%w: headers of the record at offset %d", errCorrupt, r.Offset)
 	n, at := varint(r.headers, 0)
 	if at < 0 || n < 0 || n > int64(len(r.headers)) { // each has a byte at least
 		return nil, corrupt
@@ -275,7 +275,7 @@ func (r *Record) Headers() ([]kafka.Header, error) {
 }
 
 func (s *recordSet) corruptRecord(what string) error {
-	return fmt.Errorf("%w at offset %d: record with %d left is wrong in %s", ErrCorrupt, s.baseOffset, s.left, what)
+	return fmt.Errorf("%w at offset %d: record with %d left is wrong in %s", errCorrupt, s.baseOffset, s.left, what)
 }
 
 // varint reads a zigzag varint at b[at:]; it gives the place after it, -1 if there

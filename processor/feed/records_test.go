@@ -368,22 +368,22 @@ func TestBrokenBatchesStopTheShard(t *testing.T) {
 		data []byte
 		want error
 	}{
-		{"a flipped bit in a value", edit(func(b []byte) { b[len(b)-3] ^= 1 }), ErrCorrupt},
-		{"a flipped bit in the checksum", edit(func(b []byte) { b[17] ^= 1 }), ErrCorrupt},
-		{"message format 0", edit(func(b []byte) { b[16] = 0 }), ErrOldFormat},
-		{"message format 1", edit(func(b []byte) { b[16] = 1 }), ErrOldFormat},
-		{"an unknown format", edit(func(b []byte) { b[16] = 3 }), ErrCorrupt},
-		{"a length below the header's", edit(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 48) }), ErrCorrupt},
-		{"a negative length", edit(func(b []byte) { b[8] = 0xff }), ErrCorrupt},
-		{"a negative base offset", edit(func(b []byte) { b[0] = 0xff }), ErrCorrupt},
-		{"a negative number of records", edit(func(b []byte) { b[57] = 0xff; seal(b) }), ErrCorrupt},
-		{"more records than there are", edit(func(b []byte) { b[60] = 3; seal(b) }), ErrCorrupt},
-		{"a record longer than its batch", edit(func(b []byte) { b[61] = 0x7e; seal(b) }), ErrCorrupt},
-		{"a record beyond the batch's last offset", edit(func(b []byte) { b[26] = 0; seal(b) }), ErrCorrupt},
-		{"an unknown compression", edit(func(b []byte) { b[22] = 7; seal(b) }), ErrCorrupt},
-		{"bytes that aren't compressed", edit(func(b []byte) { b[22] = codecZstd; seal(b) }), ErrCorrupt},
-		{"nothing but a cut-off batch", good[:len(good)-1], ErrCorrupt},
-		{"only records before the asked offset", plainBatch(0, "a").bytes(t), ErrCorrupt},
+		{"a flipped bit in a value", edit(func(b []byte) { b[len(b)-3] ^= 1 }), errCorrupt},
+		{"a flipped bit in the checksum", edit(func(b []byte) { b[17] ^= 1 }), errCorrupt},
+		{"message format 0", edit(func(b []byte) { b[16] = 0 }), errOldFormat},
+		{"message format 1", edit(func(b []byte) { b[16] = 1 }), errOldFormat},
+		{"an unknown format", edit(func(b []byte) { b[16] = 3 }), errCorrupt},
+		{"a length below the header's", edit(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 48) }), errCorrupt},
+		{"a negative length", edit(func(b []byte) { b[8] = 0xff }), errCorrupt},
+		{"a negative base offset", edit(func(b []byte) { b[0] = 0xff }), errCorrupt},
+		{"a negative number of records", edit(func(b []byte) { b[57] = 0xff; seal(b) }), errCorrupt},
+		{"more records than there are", edit(func(b []byte) { b[60] = 3; seal(b) }), errCorrupt},
+		{"a record longer than its batch", edit(func(b []byte) { b[61] = 0x7e; seal(b) }), errCorrupt},
+		{"a record beyond the batch's last offset", edit(func(b []byte) { b[26] = 0; seal(b) }), errCorrupt},
+		{"an unknown compression", edit(func(b []byte) { b[22] = 7; seal(b) }), errCorrupt},
+		{"bytes that aren't compressed", edit(func(b []byte) { b[22] = codecZstd; seal(b) }), errCorrupt},
+		{"nothing but a cut-off batch", good[:len(good)-1], errCorrupt},
+		{"only records before the asked offset", plainBatch(0, "a").bytes(t), errCorrupt},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -406,7 +406,7 @@ func TestADecompressionBombIsRefused(t *testing.T) {
 		if err := s.reset(b.bytes(t), 0, nil); err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := s.read(&arena{limit: limit}, new(Record)); !errors.Is(err, ErrCorrupt) {
+		if ok, err := s.read(&arena{limit: limit}, new(Record)); !errors.Is(err, errCorrupt) {
 			t.Errorf("%s: %v %v, want a refusal", name, ok, err)
 		}
 	}

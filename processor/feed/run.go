@@ -122,7 +122,7 @@ func (m *member) groupConfig() kafka.ConsumerGroupConfig {
 func (m *member) countPartitions(ctx context.Context) error {
 	var counts [rules.NumTopics]int
 	patience := time.Now().Add(missingTopicsPatience)
-	var mismatch *PartitionsError
+	var mismatch *partitionsError
 	err := keepTrying(ctx, m.config.Log, "read the number of partitions", func() (err error) {
 		counts, err = m.client.counts(ctx)
 		if errors.As(err, &mismatch) && time.Now().After(patience) {

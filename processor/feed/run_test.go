@@ -205,7 +205,7 @@ func TestTopicsOfDifferentSizesAreRefusedByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := Run(testContext(t), c, idle)
-	var mismatch *PartitionsError
+	var mismatch *partitionsError
 	if !errors.As(err, &mismatch) || mismatch.Counts != [rules.NumTopics]int{4, 4, 3, 4} {
 		t.Fatalf("got %v", err)
 	}
@@ -304,7 +304,7 @@ func TestATopicWithFewerPartitionsThanShardsIsRefused(t *testing.T) {
 	t.Parallel()
 	_, c := onFake(t, 1, 2)
 	c.HoldShards = hold(3)
-	var few *LayoutError
+	var few *layoutError
 	if err := Run(testContext(t), c, idle); !errors.As(err, &few) || !strings.Contains(err.Error(), "laid out over 3 shards, and "+c.Topics[rules.TopicFacts]+" has 2 partitions") {
 		t.Errorf("got %v", err)
 	}

@@ -26,9 +26,9 @@ const (
 	crcBytes = 4
 )
 
-// ErrCorrupt says that bytes are no whole blob: the outbox they come from
+// errCorrupt says that bytes are no whole blob: the outbox they come from
 // can't be booked, and its shard must be rebuilt from the ledger.
-var ErrCorrupt = errors.New("outbox is corrupt")
+var errCorrupt = errors.New("outbox is corrupt")
 
 // ErrVersion says that a blob is of another version of the program: it is whole,
 // and that version can deliver it.
@@ -53,11 +53,11 @@ func Encode(dst []byte, d *rules.Decision) []byte {
 // unless the blob is of a newer version; d then holds nothing of use.
 func Decode(src []byte, d *rules.Decision) error {
 	if len(src) < 1+crcBytes {
-		return fmt.Errorf("%w: %d bytes are too few", ErrCorrupt, len(src))
+		return fmt.Errorf("%w: %d bytes are too few", errCorrupt, len(src))
 	}
 	body, sum := src[:len(src)-crcBytes], binary.LittleEndian.Uint32(src[len(src)-crcBytes:])
 	if crc32.Checksum(body, castagnoli) != sum {
-		return fmt.Errorf("%w: checksum differs", ErrCorrupt)
+		return fmt.Errorf("%w: checksum differs", errCorrupt)
 	}
 	if body[0] != version {
 		return fmt.Errorf("%w: it has format %d, this processor reads %d: run the version that wrote it until it is delivered", ErrVersion, body[0], version)
@@ -68,7 +68,7 @@ func Decode(src []byte, d *rules.Decision) error {
 		r.fail()
 	}
 	if r.failed {
-		return fmt.Errorf("%w: what stands at byte %d can't be read", ErrCorrupt, r.at)
+		return fmt.Errorf("%w: what stands at byte %d can't be read", errCorrupt, r.at)
 	}
 	return nil
 }

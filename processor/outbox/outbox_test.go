@@ -106,7 +106,7 @@ func TestDamage(t *testing.T) {
 	blob := Encode(nil, sample(3))
 	var d rules.Decision
 	for i := range blob {
-		if err := Decode(blob[:i], &d); !errors.Is(err, ErrCorrupt) {
+		if err := Decode(blob[:i], &d); !errors.Is(err, errCorrupt) {
 			t.Fatalf("cut at %d of %d: error %v, want ErrCorrupt", i, len(blob), err)
 		}
 		damaged := bytes.Clone(blob)
@@ -136,14 +136,14 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var d rules.Decision
-			if err := Decode(seal(body), &d); !errors.Is(err, ErrCorrupt) {
+			if err := Decode(seal(body), &d); !errors.Is(err, errCorrupt) {
 				t.Fatalf("error %v, want ErrCorrupt", err)
 			}
 		})
 	}
 	t.Run("version", func(t *testing.T) {
 		var d rules.Decision
-		if err := Decode(seal([]byte{version + 1}), &d); err == nil || errors.Is(err, ErrCorrupt) {
+		if err := Decode(seal([]byte{version + 1}), &d); err == nil || errors.Is(err, errCorrupt) {
 			t.Fatalf("error %v, want one that tells of the version", err)
 		}
 	})
@@ -173,7 +173,7 @@ func TestUnknownValues(t *testing.T) {
 			if err := Decode(Encode(nil, &last), &got); err != nil {
 				t.Fatalf("the last one: %v", err)
 			}
-			if err := Decode(Encode(nil, &beyond), &got); !errors.Is(err, ErrCorrupt) {
+			if err := Decode(Encode(nil, &beyond), &got); !errors.Is(err, errCorrupt) {
 				t.Fatalf("one beyond: error %v, want ErrCorrupt", err)
 			}
 		})

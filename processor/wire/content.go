@@ -65,8 +65,8 @@ func HashEvent(ev *rules.Event) uint64 {
 	return xxhash.Sum64(c)
 }
 
-// HashFact is the hash of what a fact says: the fields of its type.
-func HashFact(f *rules.Fact) uint64 {
+// hashFact is the hash of what a fact says: the fields of its type.
+func hashFact(f *rules.Fact) uint64 {
 	var room [512]byte
 	c := contentOf(append(room[:0], 'f', 1))
 	c = c.text(1, f.ID)

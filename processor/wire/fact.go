@@ -110,7 +110,7 @@ func (d *Decoder) Fact(value, key []byte, kafkaMillis int64, f *rules.Fact) *Fau
 	if fault := d.verdict(); fault != nil {
 		return fault
 	}
-	f.ContentHash = HashFact(f)
+	f.ContentHash = hashFact(f)
 	return nil
 }
 

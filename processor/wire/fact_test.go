@@ -66,7 +66,7 @@ func TestFactOfEachType(t *testing.T) {
 			t.Fatalf("no sample of %v", factType)
 		}
 		want.Type, want.ID, want.AccountID, want.At = factType, head.ID, head.AccountID, head.At
-		want.ContentHash = HashFact(&want)
+		want.ContentHash = hashFact(&want)
 		var got rules.Fact
 		if fault := d.Fact(factOf(t, factType.String()).bytes(), []byte("a1"), millisOfCanonical, &got); fault != nil {
 			t.Errorf("%v: %s", factType, fault)

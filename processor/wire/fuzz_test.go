@@ -56,7 +56,7 @@ func FuzzFact(f *testing.F) {
 			return
 		}
 		want := slowFact(t, value)
-		want.ContentHash = HashFact(&want)
+		want.ContentHash = hashFact(&want)
 		if fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", want) {
 			t.Fatalf("got  %+v\nwant %+v", got, want)
 		}

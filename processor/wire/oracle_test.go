@@ -397,7 +397,7 @@ func TestFactsAgainstEncodingJSON(t *testing.T) {
 				t.Fatalf("%s: %s", fault, w.b)
 			}
 			want := slowFact(t, w.b)
-			want.ContentHash = HashFact(&want)
+			want.ContentHash = hashFact(&want)
 			if fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", want) {
 				t.Fatalf("%s\ngot  %+v\nwant %+v", w.b, got, want)
 			}

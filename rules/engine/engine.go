@@ -21,7 +21,7 @@ import (
 // AdoptPublished, and then Restored, where what was adopted is how things stand,
 // or Repair, where the difference is to be booked.
 //
-// What an error leaves behind: ErrForeign and ErrLimit come before anything is
+// What an error leaves behind: errForeign and ErrLimit come before anything is
 // changed. After any other error of an Apply or a Repair both the account and the
 // output may be half changed, and budgets may have given something to what will
 // never be booked: the caller throws account and output away, saves nothing, and
@@ -86,8 +86,8 @@ type Verdict struct {
 // dead letter, and the stream goes on.
 var ErrLimit = errors.New("the account is at its limit")
 
-// ErrForeign is a record of another account: a fault of the caller.
-var ErrForeign = errors.New("the record is of another account")
+// errForeign is a record of another account: a fault of the caller.
+var errForeign = errors.New("the record is of another account")
 
 // ApplyEvent takes an event into the account's set, finds what changes,
 // and appends the differences to out. Strings in out point into the account,
@@ -99,7 +99,7 @@ var ErrForeign = errors.New("the record is of another account")
 // nothing, and stops.
 func (e *Engine) ApplyEvent(a *Account, ev *rules.Event, c rules.Cause, out *rules.Output) (Verdict, error) {
 	if ev.AccountID != "" && ev.AccountID != a.id {
-		return Verdict{}, fmt.Errorf("event: %w", ErrForeign)
+		return Verdict{}, fmt.Errorf("event: %w", errForeign)
 	}
 	if ev.Declined {
 		return Verdict{Fate: rules.Declined}, nil
@@ -225,7 +225,7 @@ func sameID(sameContent bool) Verdict {
 // ApplyFact takes a fact into the account's set; as ApplyEvent.
 func (e *Engine) ApplyFact(a *Account, f *rules.Fact, c rules.Cause, out *rules.Output) (Verdict, error) {
 	if f.AccountID != "" && f.AccountID != a.id {
-		return Verdict{}, fmt.Errorf("fact: %w", ErrForeign)
+		return Verdict{}, fmt.Errorf("fact: %w", errForeign)
 	}
 	for i := range a.facts {
 		if a.facts[i].ID == f.ID {

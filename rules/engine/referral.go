@@ -48,7 +48,7 @@ func sponsorsOrder(r, o *referralState) int {
 // higher one is known.
 func (e *Engine) ApplyReferral(a *Account, r *rules.Referral, c rules.Cause, out *rules.Output) (Verdict, error) {
 	if r.SponsorAccountID != "" && r.SponsorAccountID != a.id {
-		return Verdict{}, fmt.Errorf("referral: %w", ErrForeign)
+		return Verdict{}, fmt.Errorf("referral: %w", errForeign)
 	}
 	i := slices.IndexFunc(a.referrals, func(known referralState) bool { return known.SameTarget(r) })
 	switch {

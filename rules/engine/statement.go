@@ -35,7 +35,7 @@ func (d *decision) statedAt() rules.Instant {
 func (s *Snapshot) inLettersOf(programmeID string, t rules.Instant, text string) string {
 	if i, ok := s.programmeIndex[programmeID]; ok {
 		if v := s.programmeAt(i, t); v != nil && v.SEPAStatements {
-			return cmp.Or(SEPALetters(text), defaultProgrammeName)
+			return cmp.Or(sepaLetters(text), defaultProgrammeName)
 		}
 	}
 	return text
@@ -51,11 +51,11 @@ func isSEPALetter(r rune) bool {
 	return strings.ContainsRune("/-?:().,'+ ", r)
 }
 
-// SEPALetters writes a text in the basic Latin letters of EPC217-08: others are
+// sepaLetters writes a text in the basic Latin letters of EPC217-08: others are
 // replaced as its conversion table has them (é by e, ß by s, & by +), and what
 // has no place in it by a full stop. Accents that stand by themselves are left
 // out.
-func SEPALetters(text string) string {
+func sepaLetters(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool { return !isSEPALetter(r) }) < 0 {
 		return text
 	}

@@ -22,7 +22,7 @@ func TestSEPALettersAsTheirTableHasThem(t *testing.T) {
 		"\xff\xfe":                                    "..",
 		"":                                            "",
 	} {
-		if got := SEPALetters(text); got != want {
+		if got := sepaLetters(text); got != want {
 			t.Errorf("%q is written %q, want %q", text, got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func FuzzStatement(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		written := cutStatement(SEPALetters(text))
+		written := cutStatement(sepaLetters(text))
 		if n := utf8.RuneCountInString(written); n > maxStatementRunes || n != len(written) {
 			t.Errorf("%q is written in %d letters and %d bytes", text, n, len(written))
 		}
@@ -44,7 +44,7 @@ func FuzzStatement(f *testing.F) {
 				t.Errorf("%q is written %q, with %q", text, written, r)
 			}
 		}
-		if again := cutStatement(SEPALetters(written)); again != written {
+		if again := cutStatement(sepaLetters(written)); again != written {
 			t.Errorf("%q is written %q, and that again %q", text, written, again)
 		}
 		if plain := cutStatement(text); utf8.RuneCountInString(plain) > maxStatementRunes {

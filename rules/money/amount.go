@@ -17,33 +17,33 @@ const MaxAmountMinor = 1<<53 - 1
 // One is the rate of 100 %, in millionths.
 const One = 1_000_000
 
-// ErrOverflow is a sum or product that leaves int64. No number is given then:
+// errOverflow is a sum or product that leaves int64. No number is given then:
 // a wrong amount must never come out of here.
-var ErrOverflow = errors.New("amount overflows 64 bits")
+var errOverflow = errors.New("amount overflows 64 bits")
 
 // Share is exactly rateMillionths of amountMinor plus fixedMinor, rounded
 // once. All three must not be negative; ErrOverflow otherwise, and where the
 // result leaves int64.
 func Share(amountMinor, rateMillionths, fixedMinor int64, rounding Rounding) (int64, error) {
 	if amountMinor < 0 || rateMillionths < 0 || fixedMinor < 0 {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	hi, lo := bits.Mul64(uint64(amountMinor), uint64(rateMillionths))
 	if hi >= One {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	quotient, remainder := bits.Div64(hi, lo, One)
 	// The fixed part is whole minor units, so it moves the quotient only; it
 	// must be in before rounding, because half_even looks at the last digit.
 	quotient, carry := bits.Add64(quotient, uint64(fixedMinor), 0)
 	if carry != 0 {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	if rounding.roundsUp(quotient, remainder, One) {
 		quotient++
 	}
 	if quotient > math.MaxInt64 {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	return int64(quotient), nil
 }
@@ -52,7 +52,7 @@ func Share(amountMinor, rateMillionths, fixedMinor int64, rounding Rounding) (in
 func Add(a, b int64) (int64, error) {
 	sum := a + b
 	if (a > 0 && b > 0 && sum < 0) || (a < 0 && b < 0 && sum >= 0) {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	return sum, nil
 }
@@ -130,21 +130,14 @@ func FormatPercent(rateMillionths int64) string {
 	return decimal.New(rateMillionths, -4).String() + "%"
 }
 
-// FormatExact writes rateMillionths of amountMinor plus fixedMinor, before
-// rounding, in minor units: "37.5".
-func FormatExact(amountMinor, rateMillionths, fixedMinor int64) string {
-	exact := decimal.NewFromInt(amountMinor).Mul(decimal.New(rateMillionths, -6))
-	return exact.Add(decimal.NewFromInt(fixedMinor)).String()
-}
-
 // Times is a x b, neither negative, or ErrOverflow.
 func Times(a, b int64) (int64, error) {
 	if a < 0 || b < 0 {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	hi, lo := bits.Mul64(uint64(a), uint64(b))
 	if hi != 0 || lo > math.MaxInt64 {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	return int64(lo), nil
 }

@@ -20,14 +20,14 @@ type Exact struct{ hi, lo uint64 }
 // ErrOverflow otherwise, and where the sum leaves 128 bits.
 func (x Exact) Plus(amount, rateTrillionths int64) (Exact, error) {
 	if amount < 0 || rateTrillionths < 0 {
-		return Exact{}, ErrOverflow
+		return Exact{}, errOverflow
 	}
 	hi, lo := bits.Mul64(uint64(amount), uint64(rateTrillionths))
 	var carry uint64
 	x.lo, carry = bits.Add64(x.lo, lo, 0)
 	x.hi, carry = bits.Add64(x.hi, hi, carry)
 	if carry != 0 {
-		return Exact{}, ErrOverflow
+		return Exact{}, errOverflow
 	}
 	return x, nil
 }
@@ -38,14 +38,14 @@ func (x Exact) IsZero() bool { return x == Exact{} }
 // Round gives whole units, or ErrOverflow where they leave int64.
 func (x Exact) Round(rounding Rounding) (int64, error) {
 	if x.hi >= trillionths {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	quotient, remainder := bits.Div64(x.hi, x.lo, trillionths)
 	if rounding.roundsUp(quotient, remainder, trillionths) {
 		quotient++
 	}
 	if quotient > math.MaxInt64 {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	return int64(quotient), nil
 }
@@ -63,7 +63,7 @@ func (x Exact) String() string { return decimal.NewFromBigInt(x.Big(), -12).Stri
 // ErrOverflow where they leave int64. It is for what Exact can't hold.
 func RoundRatio(r *big.Rat, rounding Rounding) (int64, error) {
 	if r.Sign() < 0 {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	quotient, remainder := new(big.Int).QuoRem(r.Num(), r.Denom(), new(big.Int))
 	up := false
@@ -80,7 +80,7 @@ func RoundRatio(r *big.Rat, rounding Rounding) (int64, error) {
 		quotient.Add(quotient, big.NewInt(1))
 	}
 	if !quotient.IsInt64() {
-		return 0, ErrOverflow
+		return 0, errOverflow
 	}
 	return quotient.Int64(), nil
 }

@@ -86,14 +86,14 @@ func TestShareAtHalves(t *testing.T) {
 func TestOverflowIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][3]int64{{math.MaxInt64, One, 1}, {math.MaxInt64, math.MaxInt64, 0}, {-1, 1, 0}, {1, -1, 0}, {1, 1, -1}} {
-		if got, err := Share(c[0], c[1], c[2], HalfEven); !errors.Is(err, ErrOverflow) {
+		if got, err := Share(c[0], c[1], c[2], HalfEven); !errors.Is(err, errOverflow) {
 			t.Errorf("Share(%v) = %d, %v, want ErrOverflow", c, got, err)
 		}
 	}
-	if _, err := Add(math.MaxInt64, 1); !errors.Is(err, ErrOverflow) {
+	if _, err := Add(math.MaxInt64, 1); !errors.Is(err, errOverflow) {
 		t.Error("Add over the top must fail")
 	}
-	if _, err := Add(math.MinInt64, -1); !errors.Is(err, ErrOverflow) {
+	if _, err := Add(math.MinInt64, -1); !errors.Is(err, errOverflow) {
 		t.Error("Add under the bottom must fail")
 	}
 	if sum, err := Add(math.MaxInt64, math.MinInt64); err != nil || sum != -1 {

@@ -21,16 +21,6 @@ func (r Rounding) String() string {
 	return roundingNames[r]
 }
 
-// ParseRounding reads the word of a programme file.
-func ParseRounding(s string) (Rounding, bool) {
-	for i, name := range roundingNames {
-		if s == name {
-			return Rounding(i), true
-		}
-	}
-	return 0, false
-}
-
 // roundsUp decides for the quotient of a non-negative division: whether
 // quotient + 1 is the rounded value, given remainder / divisor beyond it.
 func (r Rounding) roundsUp(quotient, remainder, divisor uint64) bool {

@@ -13,8 +13,8 @@ import (
 	"ristourne/sinks/internal/topic"
 )
 
-// Topic is the usual name of the topic.
-const Topic = "credit.instructions"
+// defaultTopic is the usual name of the topic.
+const defaultTopic = "credit.instructions"
 
 // Options say where to write. Topic is needed.
 type Options = topic.Options

@@ -115,7 +115,7 @@ func TestRefused(t *testing.T) {
 	} {
 		broken := credit()
 		spoil(&broken)
-		w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: Topic})
+		w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: defaultTopic})
 		err := w.WriteInstructions(t.Context(), []rules.Instruction{credit(), broken})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "contract") {
 			t.Errorf("error %v, want one that tells %q", err, want)
@@ -130,7 +130,7 @@ func TestRefused(t *testing.T) {
 func TestPay(t *testing.T) {
 	t.Parallel()
 	const partitions = 5
-	server, topic := localserverstest.Kafka(t), localserverstest.Unique(t, Topic)
+	server, topic := localserverstest.Kafka(t), localserverstest.Unique(t, defaultTopic)
 	if err := server.CreateTopics(t.Context(), partitions, topic); err != nil {
 		t.Fatal(err)
 	}

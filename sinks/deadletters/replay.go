@@ -82,8 +82,8 @@ func (r *Report) Total() (records int) {
 	return records
 }
 
-// ErrTooMany says that more letters are meant than Limit.
-var ErrTooMany = errors.New("too many dead letters for one replay")
+// errTooMany says that more letters are meant than Limit.
+var errTooMany = errors.New("too many dead letters for one replay")
 
 // Survey looks at all letters and sends nothing.
 func (r *Replay) Survey(ctx context.Context) (*Report, error) {
@@ -102,7 +102,7 @@ func (r *Replay) Survey(ctx context.Context) (*Report, error) {
 			return nil
 		}
 		if len(r.sent) == r.Limit {
-			return fmt.Errorf("%w: there are more than %d: take a part of them, by time, topic or partition, or raise the limit", ErrTooMany, r.Limit)
+			return fmt.Errorf("%w: there are more than %d: take a part of them, by time, topic or partition, or raise the limit", errTooMany, r.Limit)
 		}
 		r.sent[id] = false
 		report.Sendable[l.Topic]++

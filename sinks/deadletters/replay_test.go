@@ -141,7 +141,7 @@ func TestAReplayIsBounded(t *testing.T) {
 		box.put(n, record("events", "a", fmt.Sprint(n)))
 	}
 	replay := box.replay()
-	for limit, want := range map[int]error{4: ErrTooMany, 5: nil} {
+	for limit, want := range map[int]error{4: errTooMany, 5: nil} {
 		if replay.Limit = limit; true {
 			if _, err := replay.Survey(t.Context()); !errors.Is(err, want) {
 				t.Errorf("limit %d: %v", limit, err)

@@ -13,8 +13,8 @@ import (
 	"ristourne/sinks/internal/topic"
 )
 
-// Topic is the usual name of the topic. Only processors may write it.
-const Topic = "programme.referrals"
+// defaultTopic is the usual name of the topic. Only processors may write it.
+const defaultTopic = "programme.referrals"
 
 // Options say where to write. Topic is needed; it has as many partitions as the
 // other topics that processors read.
@@ -62,7 +62,7 @@ func messagesOf(referrals []rules.Referral) ([]kafka.Message, error) {
 		from := len(buffer)
 		buffer = append(buffer, r.SponsorAccountID...)
 		value := len(buffer)
-		buffer = Append(buffer, r)
+		buffer = appendValue(buffer, r)
 		messages[n] = kafka.Message{Key: buffer[from:value:value], Value: buffer[value:len(buffer):len(buffer)]}
 	}
 	return messages, nil

@@ -55,7 +55,7 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	var lines []byte
 	for _, r := range []rules.Referral{friend(), edge(), late()} {
-		lines = append(Append(lines, &r), '\n')
+		lines = append(appendValue(lines, &r), '\n')
 	}
 	want, err := os.ReadFile("testdata/referrals.jsonl")
 	if err != nil {
@@ -193,7 +193,7 @@ func TestRefused(t *testing.T) {
 	} {
 		broken := friend()
 		spoil(&broken)
-		w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: Topic})
+		w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: defaultTopic})
 		err := w.Publish(t.Context(), []rules.Referral{friend(), broken})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "held back") {
 			t.Errorf("error %v, want one that tells %q", err, want)
@@ -208,7 +208,7 @@ func TestRefused(t *testing.T) {
 func TestTell(t *testing.T) {
 	t.Parallel()
 	const partitions = 5
-	server, topic := localserverstest.Kafka(t), localserverstest.Unique(t, Topic)
+	server, topic := localserverstest.Kafka(t), localserverstest.Unique(t, defaultTopic)
 	if err := server.CreateTopics(t.Context(), partitions, topic); err != nil {
 		t.Fatal(err)
 	}

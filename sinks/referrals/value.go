@@ -8,11 +8,11 @@ import (
 	"ristourne/sinks/internal/jsontext"
 )
 
-// Append appends the value of a message: the `referral` fact as a JSON object,
+// appendValue appends the value of a message: the `referral` fact as a JSON object,
 // with the sponsor as its account. The optional fields partner_id, store_id,
 // channel and mcc are left out where they are empty. The buyer's reference and
 // the cause don't cross the border.
-func Append(dst []byte, r *rules.Referral) []byte {
+func appendValue(dst []byte, r *rules.Referral) []byte {
 	dst = append(dst, `{"fact_id":`...)
 	dst = jsontext.AppendString(dst, r.ID)
 	dst = append(dst, `,"type":"referral","account_id":`...)

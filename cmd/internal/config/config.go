@@ -201,8 +201,8 @@ func (c *Config) validate(file *File) {
 	c.ClickHouse.validate(file)
 	file.need(c.Privacy.AccountRefKey.given(), "privacy.account_ref_key", "missing: {file: PATH} or {env: NAME} of at least 32 random bytes (openssl rand -hex 32)")
 	if key := c.Privacy.AccountRefKey.Reveal(); key != "" {
-		file.need(len(key) >= MinAccountRefKey, "privacy.account_ref_key",
-			"shorter than %d bytes: account references could be guessed; make one with openssl rand -hex 32", MinAccountRefKey)
+		file.need(len(key) >= minAccountRefKey, "privacy.account_ref_key",
+			"shorter than %d bytes: account references could be guessed; make one with openssl rand -hex 32", minAccountRefKey)
 	}
 	c.Processor.validate(file)
 	file.need(listens(c.HTTP.Listen), "http.listen", "%q is no address to listen on: write such as 127.0.0.1:9600 or :9600", c.HTTP.Listen)
@@ -211,9 +211,9 @@ func (c *Config) validate(file *File) {
 	file.need(c.Log.Format == "text" || c.Log.Format == "json", "log.format", "unknown format %q: text or json", c.Log.Format)
 }
 
-// MinAccountRefKey is the least length of the secret under which account
+// minAccountRefKey is the least length of the secret under which account
 // references are derived, in bytes.
-const MinAccountRefKey = 32
+const minAccountRefKey = 32
 
 // topicName is what Kafka allows.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)

@@ -73,11 +73,11 @@ var (
 	// ErrEmpty says that nothing was ever published, or that Redis lost it. It
 	// never means that there are no offers.
 	ErrEmpty = errors.New("no catalogue is published in Redis")
-	// ErrFork says that Redis tells another history than the one that was read
+	// errFork says that Redis tells another history than the one that was read
 	// before: deciding on would make two ledgers of one stream.
-	ErrFork = errors.New("the catalogue in Redis has another history than the one read before")
-	// ErrBroken says that a published version can't be read.
-	ErrBroken = errors.New("a published version of the catalogue can't be read")
+	errFork = errors.New("the catalogue in Redis has another history than the one read before")
+	// errBroken says that a published version can't be read.
+	errBroken = errors.New("a published version of the catalogue can't be read")
 )
 
 // publication is the body of a version.
@@ -160,14 +160,14 @@ func open(body []byte) (*publication, Version, error) {
 	defer decoder.Close()
 	text, err := decoder.DecodeAll(body, nil)
 	if err != nil {
-		return nil, Version{}, fmt.Errorf("%w: %w", ErrBroken, err)
+		return nil, Version{}, fmt.Errorf("%w: %w", errBroken, err)
 	}
 	p := &publication{}
 	if err := json.Unmarshal(text, p); err != nil {
-		return nil, Version{}, fmt.Errorf("%w: %w", ErrBroken, err)
+		return nil, Version{}, fmt.Errorf("%w: %w", errBroken, err)
 	}
 	if p.Format != bodyFormat {
-		return nil, Version{}, fmt.Errorf("%w: version %d has format %d and this program reads %d: use the program that published it, or a newer one", ErrBroken, p.Number, p.Format, bodyFormat)
+		return nil, Version{}, fmt.Errorf("%w: version %d has format %d and this program reads %d: use the program that published it, or a newer one", errBroken, p.Number, p.Format, bodyFormat)
 	}
 	return p, p.version(text, body), nil
 }
@@ -186,7 +186,7 @@ func newHistory() *history { return &history{subjects: map[catalog.Subject][]*ca
 // add puts the next version on top.
 func (h *history) add(p *publication, v Version) error {
 	if p.Number != h.number+1 || p.Previous != h.hash {
-		return fmt.Errorf("%w: version %d doesn't follow version %d", ErrFork, p.Number, h.number)
+		return fmt.Errorf("%w: version %d doesn't follow version %d", errFork, p.Number, h.number)
 	}
 	documents := make([]*catalog.Document, len(p.Documents))
 	faults := make([][]sourcefile.Fault, len(p.Documents))
@@ -200,7 +200,7 @@ func (h *history) add(p *publication, v Version) error {
 	}
 	_ = readers.Wait() // none of them fails: faults say what is wrong
 	if all := slices.Concat(faults...); len(all) > 0 {
-		return fmt.Errorf("%w: version %d: %w", ErrBroken, p.Number, &sourcefile.Faults{List: all})
+		return fmt.Errorf("%w: version %d: %w", errBroken, p.Number, &sourcefile.Faults{List: all})
 	}
 	for i, d := range documents {
 		d.Published = rules.InstantOf(p.PublishedAt)
@@ -335,7 +335,7 @@ func readVersions(ctx context.Context, client redis.UniversalClient, k keys, aft
 		for i, value := range bodies {
 			body, there := value.(string)
 			if !there {
-				return fmt.Errorf("%w: version %s is missing in Redis", ErrBroken, numbers[i])
+				return fmt.Errorf("%w: version %s is missing in Redis", errBroken, numbers[i])
 			}
 			p, v, err := open([]byte(body))
 			if err != nil {
@@ -356,13 +356,13 @@ func (h *history) catchUp(ctx context.Context, client redis.UniversalClient, k k
 	case newest.number == 0 && h.number == 0:
 		return ErrEmpty
 	case newest.number < h.number:
-		return fmt.Errorf("%w: it is at version %d and was at %d: Redis fell back; publish nothing, and bring its catalogue back from the archive", ErrFork, newest.number, h.number)
+		return fmt.Errorf("%w: it is at version %d and was at %d: Redis fell back; publish nothing, and bring its catalogue back from the archive", errFork, newest.number, h.number)
 	}
 	if err := readVersions(ctx, client, k, h.number, newest.number, h.add); err != nil {
 		return err
 	}
 	if h.hash != newest.hash {
-		return fmt.Errorf("%w: version %d is %.12s there and %.12s here", ErrFork, h.number, newest.hash, h.hash)
+		return fmt.Errorf("%w: version %d is %.12s there and %.12s here", errFork, h.number, newest.hash, h.hash)
 	}
 	return nil
 }

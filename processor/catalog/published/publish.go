@@ -46,8 +46,8 @@ type Result struct {
 	Changes []Change // none: the folder says what was published already
 }
 
-// ErrLostRace says that another publication was faster.
-var ErrLostRace = errors.New("somebody else published meanwhile: look at what they did (ristourne offers history), bring the folder up to date, and publish again")
+// errLostRace says that another publication was faster.
+var errLostRace = errors.New("somebody else published meanwhile: look at what they did (ristourne offers history), bring the folder up to date, and publish again")
 
 // errTooLate says that the archive took longer than the time between now and
 // when undated documents come into force.
@@ -58,7 +58,7 @@ var errTooLate = errors.New("the archive took too long")
 // says none.
 // The first publication of all may lie in the past, or hold from ever. Nothing
 // that was in force can be changed. The error is a *sourcefile.Faults where the files are
-// to blame, ErrLostRace where another publication was faster; then nothing was
+// to blame, errLostRace where another publication was faster; then nothing was
 // published.
 func Publish(ctx context.Context, client redis.UniversalClient, loaded *catalog.Loaded, options PublishOptions) (Result, error) {
 	return publishChange(ctx, client, options, func(p *plan) error { return p.make(loaded.Documents) })
@@ -381,5 +381,5 @@ func (p *plan) publish(ctx context.Context, client redis.UniversalClient, k keys
 	case reply == "late":
 		return errTooLate
 	}
-	return ErrLostRace
+	return errLostRace
 }

@@ -313,7 +313,7 @@ func TestLoserOfARaceIsTold(t *testing.T) {
 		return err
 	})
 	_, err := publish(client, folder(t, map[string]string{"a.yaml": shop("a", 4, "")}), PublishOptions{Archive: overtaken})
-	if !errors.Is(err, ErrLostRace) {
+	if !errors.Is(err, errLostRace) {
 		t.Fatalf("error is %v, want ErrLostRace", err)
 	}
 }
@@ -337,7 +337,7 @@ func TestConcurrentPublishersMakeOneChain(t *testing.T) {
 	for _, err := range errs[:publishers-1] {
 		if err == nil {
 			won++
-		} else if !errors.Is(err, ErrLostRace) {
+		} else if !errors.Is(err, errLostRace) {
 			t.Errorf("a publisher failed with %v", err)
 		}
 	}

@@ -24,7 +24,7 @@ func Read(ctx context.Context, client redis.UniversalClient, prefix string) (*ca
 	}
 	loaded, err := catalog.Assemble("", published.documents(), nil, newest.now.Time())
 	if err != nil {
-		return nil, newest.now, fmt.Errorf("%w: version %d: %w", ErrBroken, newest.number, err)
+		return nil, newest.now, fmt.Errorf("%w: version %d: %w", errBroken, newest.number, err)
 	}
 	return loaded, newest.now, nil
 }
@@ -47,7 +47,7 @@ func PreviewOf(ctx context.Context, client redis.UniversalClient, loaded *catalo
 	preview := &Preview{Now: p.now}
 	if p.before.number > 0 {
 		if preview.Before, err = catalog.Assemble("", p.before.documents(), nil, p.now.Time()); err != nil {
-			return nil, fmt.Errorf("%w: version %d: %w", ErrBroken, p.before.number, err)
+			return nil, fmt.Errorf("%w: version %d: %w", errBroken, p.before.number, err)
 		}
 	}
 	if err := p.make(loaded.Documents); err != nil {

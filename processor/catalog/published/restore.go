@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ErrNotEmpty says that Redis has a catalogue, which is not to be written over.
-var ErrNotEmpty = errors.New("there is a catalogue in Redis already: nothing is brought back over it")
+// errNotEmpty says that Redis has a catalogue, which is not to be written over.
+var errNotEmpty = errors.New("there is a catalogue in Redis already: nothing is brought back over it")
 
 // Restore brings a catalogue that Redis lost back from its archive: the chain
 // that ends with the version whose hash begins with tip. An empty tip takes the
@@ -34,7 +34,7 @@ func Restore(ctx context.Context, client redis.UniversalClient, prefix string, b
 	case newest.number == last.Number && newest.hash == last.Hash:
 		return last, nil // done before
 	case newest.number != 0:
-		return Version{}, ErrNotEmpty
+		return Version{}, errNotEmpty
 	}
 	for _, v := range chain { // nobody reads a body before the head names it
 		if err := client.HSet(ctx, k.versions, strconv.FormatUint(v.Number, 10), v.Body).Err(); err != nil {
@@ -46,7 +46,7 @@ func Restore(ctx context.Context, client redis.UniversalClient, prefix string, b
 	case err != nil:
 		return Version{}, fmt.Errorf("bring back the head of the catalogue: %w", err)
 	case reply != "restored":
-		return Version{}, ErrNotEmpty
+		return Version{}, errNotEmpty
 	}
 	return last, nil
 }
@@ -81,7 +81,7 @@ func chainOf(bodies [][]byte, tip string) ([]Version, error) {
 	for hash, i := tips[0], len(chain)-1; i >= 0; i-- {
 		v, archived := byHash[hash]
 		if !archived || v.Number != uint64(i+1) {
-			return nil, fmt.Errorf("%w: the archive lacks version %d (%.12s)", ErrBroken, i+1, hash)
+			return nil, fmt.Errorf("%w: the archive lacks version %d (%.12s)", errBroken, i+1, hash)
 		}
 		chain[i], hash = v, v.Previous
 	}

@@ -22,7 +22,7 @@ func TestALostCatalogueComesBackFromTheArchive(t *testing.T) {
 	w, _ := watch(t, client, WatcherOptions{Poll: time.Millisecond})
 	before := until(t, w, func(v *View) bool { return v.Number == 2 })
 
-	if _, err := Restore(ctx, client, prefix, bodies[:1], ""); !errors.Is(err, ErrNotEmpty) {
+	if _, err := Restore(ctx, client, prefix, bodies[:1], ""); !errors.Is(err, errNotEmpty) {
 		t.Fatalf("an older catalogue over a newer one: %v", err)
 	}
 	server.FlushAll()

@@ -110,7 +110,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			w.err = ctx.Err()
 			return nil
-		case errors.Is(err, ErrFork) || errors.Is(err, ErrBroken):
+		case errors.Is(err, errFork) || errors.Is(err, errBroken):
 			w.err = err
 			return err
 		case err != nil:
@@ -171,7 +171,7 @@ func (w *Watcher) compile(newest head) (*engine.Snapshot, error) {
 	documents := w.history.documents()
 	loaded, err := catalog.Assemble("", documents, nil, newest.now.Time())
 	if err != nil {
-		return nil, fmt.Errorf("%w: version %d: %w", ErrBroken, newest.number, err)
+		return nil, fmt.Errorf("%w: version %d: %w", errBroken, newest.number, err)
 	}
 	for _, d := range documents { // a processor shows no lines: their text would only fill its memory
 		d.Text = nil

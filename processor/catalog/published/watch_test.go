@@ -207,10 +207,10 @@ func TestAnotherHistoryStopsTheWatcher(t *testing.T) {
 	}{
 		{"another version of the same number", func(ctx context.Context, client redis.UniversalClient) error {
 			return client.HSet(ctx, k.head, "hash", strings.Repeat("0", 64)).Err()
-		}, ErrFork},
+		}, errFork},
 		{"an older version", func(ctx context.Context, client redis.UniversalClient) error {
 			return client.HSet(ctx, k.head, "number", 1).Err()
-		}, ErrFork},
+		}, errFork},
 		{"a newer version on another one", func(ctx context.Context, client redis.UniversalClient) error {
 			body := publication{Format: bodyFormat, Number: 3, Previous: strings.Repeat("0", 64)}
 			v, err := body.seal()
@@ -218,13 +218,13 @@ func TestAnotherHistoryStopsTheWatcher(t *testing.T) {
 				return err
 			}
 			return errors.Join(client.HSet(ctx, k.versions, 3, v.Body).Err(), client.HSet(ctx, k.head, "number", 3, "hash", v.Hash).Err())
-		}, ErrFork},
+		}, errFork},
 		{"a version that is missing", func(ctx context.Context, client redis.UniversalClient) error {
 			return client.HSet(ctx, k.head, "number", 3).Err()
-		}, ErrBroken},
+		}, errBroken},
 		{"a version that is garbage", func(ctx context.Context, client redis.UniversalClient) error {
 			return errors.Join(client.HSet(ctx, k.versions, 3, "garbage").Err(), client.HSet(ctx, k.head, "number", 3).Err())
-		}, ErrBroken},
+		}, errBroken},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
