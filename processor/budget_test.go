@@ -229,7 +229,7 @@ func (b *budgetWorld) book(t *rapid.T, o *budgetOwner) {
 	}
 	oldest := o.saved[0]
 	o.saved = o.saved[1:]
-	if err := o.quiet.Holds(context.Background(), o.shard, o.epoch, batchOf(t, oldest)); err != nil {
+	if err := o.quiet.StillDecided(context.Background(), o.shard, o.epoch, batchOf(t, oldest)); err != nil {
 		b.tell("shard %d may not book: %v", o.shard, err)
 		o.saved, o.dead = nil, true
 		return

@@ -250,8 +250,9 @@ func (s *Shard) applyAll(w *window) error {
 	return nil
 }
 
-// apply fails only for a broken invariant: then nothing of the window may
-// be saved, and the shard stops for a person to look at.
+// apply fails only for a broken invariant: then nothing of the window may be saved.
+// The shard stops, is counted in shard_failures_total, and is acquired anew after
+// pauses that grow, to fail again until a version that mends it runs.
 func (s *Shard) apply(w *window, item *work) error {
 	a := &w.accounts[item.slot]
 	from := lengthsOf(&w.out)

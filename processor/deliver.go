@@ -74,14 +74,14 @@ func (s *Shard) bookAndSend(ctx context.Context, decisions []*rules.Decision) er
 	// what it has lost is decided anew by whoever owns the shard then, perhaps in
 	// another order.
 	newest := decisions[len(decisions)-1].Batch
-	holds := func(ctx context.Context) error {
-		if err := s.ports.Accounts.Holds(ctx, s.source.Shard(), s.epoch, newest); err != nil {
+	stillDecided := func(ctx context.Context) error {
+		if err := s.ports.Accounts.StillDecided(ctx, s.source.Shard(), s.epoch, newest); err != nil {
 			return fmt.Errorf("ask whether batch %d is still decided: %w", newest, err)
 		}
 		return nil
 	}
 	for _, step := range []func(context.Context, []*rules.Decision, check) error{s.book, s.writeInstructions, s.publishReferrals} {
-		if err := step(ctx, decisions, holds); err != nil {
+		if err := step(ctx, decisions, stillDecided); err != nil {
 			return err
 		}
 	}
@@ -94,18 +94,18 @@ type check func(context.Context) error
 // unchecked is for what a rebuild has found missing: there is no batch of it.
 func unchecked(context.Context) error { return nil }
 
-func (s *Shard) book(ctx context.Context, decisions []*rules.Decision, holds check) error {
-	return s.checked(ctx, "book", holds, func(ctx context.Context) error {
+func (s *Shard) book(ctx context.Context, decisions []*rules.Decision, stillDecided check) error {
+	return s.checked(ctx, "book", stillDecided, func(ctx context.Context) error {
 		return s.ports.Ledger.Book(ctx, decisions...)
 	})
 }
 
-func (s *Shard) writeInstructions(ctx context.Context, decisions []*rules.Decision, holds check) error {
+func (s *Shard) writeInstructions(ctx context.Context, decisions []*rules.Decision, stillDecided check) error {
 	for _, d := range decisions {
 		if len(d.Instructions) == 0 {
 			continue
 		}
-		err := s.checked(ctx, "pay", holds, func(ctx context.Context) error {
+		err := s.checked(ctx, "pay", stillDecided, func(ctx context.Context) error {
 			return s.ports.Instructions.WriteInstructions(ctx, d.Instructions)
 		})
 		if err != nil {
@@ -115,12 +115,12 @@ func (s *Shard) writeInstructions(ctx context.Context, decisions []*rules.Decisi
 	return nil
 }
 
-func (s *Shard) publishReferrals(ctx context.Context, decisions []*rules.Decision, holds check) error {
+func (s *Shard) publishReferrals(ctx context.Context, decisions []*rules.Decision, stillDecided check) error {
 	for _, d := range decisions {
 		if len(d.Referrals) == 0 {
 			continue
 		}
-		err := s.checked(ctx, "tell", holds, func(ctx context.Context) error {
+		err := s.checked(ctx, "tell", stillDecided, func(ctx context.Context) error {
 			return s.ports.Referrals.Publish(ctx, d.Referrals)
 		})
 		if err != nil {
@@ -131,9 +131,9 @@ func (s *Shard) publishReferrals(ctx context.Context, decisions []*rules.Decisio
 }
 
 // checked tries a step until it succeeds, and asks before each try.
-func (s *Shard) checked(ctx context.Context, step string, holds check, do func(context.Context) error) error {
+func (s *Shard) checked(ctx context.Context, step string, stillDecided check, do func(context.Context) error) error {
 	return s.retry(ctx, step, func(ctx context.Context) error {
-		if err := holds(ctx); err != nil {
+		if err := stillDecided(ctx); err != nil {
 			return err
 		}
 		return do(ctx)

@@ -104,7 +104,7 @@ func (r *refusing) WriteInstructions(context.Context, []rules.Instruction) error
 	return nil
 }
 
-func (r *refusing) Holds(context.Context, int32, int64, uint64) error {
+func (r *refusing) StillDecided(context.Context, int32, int64, uint64) error {
 	if r.asked++; r.fenced && r.tries > 0 {
 		return ErrFenced
 	}

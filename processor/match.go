@@ -18,7 +18,7 @@ type windowLimits struct {
 // match reads records until the window is full and keeps those that need their
 // account. Most events stop here: no I/O, no allocation. It returns how many
 // records it took; it takes none that must wait for its catalogue as long as the
-// window holds anything that can be saved before (see progress.holds).
+// window holds anything that can be saved before (see progress.waits).
 func (s *Shard) match(ctx context.Context, w *window, records []feed.Record, most windowLimits) (int, error) {
 	for i := range records {
 		if len(w.accounts) >= most.accounts || len(w.work) >= most.work {

@@ -174,10 +174,10 @@ type Accounts interface {
 	// succeeded is a success: it is known by the positions, or, where a batch moves
 	// none, by its number. ErrStateBehindLedger: the positions are not Before.
 	Save(ctx context.Context, s *Save) error
-	// Holds makes sure, before something leaves for the world, that the shard is
+	// StillDecided makes sure, before something leaves for the world, that the shard is
 	// still this owner's (ErrFenced) and that the batch is still decided: after
 	// a Redis that lost its last writes it is not (ErrStateBehindLedger).
-	Holds(ctx context.Context, shard int32, epoch int64, batch uint64) error
+	StillDecided(ctx context.Context, shard int32, epoch int64, batch uint64) error
 	// Intact makes sure, while nothing is saved, that the shard is still this
 	// owner's (ErrFenced) and as it was saved last (ErrStateBehindLedger).
 	Intact(ctx context.Context, shard int32, epoch int64, positions rules.Positions, batch uint64) error

@@ -314,7 +314,7 @@ func (r *memoryRedis) Reserve(ctx context.Context, d Reservation, booked func(co
 	return Reserved{SpentMinor: granted[d.Shard], ReservedMinor: max(granted[d.Shard], min(granted[d.Shard]+d.WantMinor, d.LimitMinor))}, nil
 }
 
-func (*memoryRedis) Holds(context.Context, int32, int64, uint64) error { return nil }
+func (*memoryRedis) StillDecided(context.Context, int32, int64, uint64) error { return nil }
 func (*memoryRedis) Intact(context.Context, int32, int64, rules.Positions, uint64) error {
 	return nil
 }

@@ -69,7 +69,7 @@ func DefaultOptions() Options {
 //	after clear   nothing
 //
 // An owner that was shut out finds its epoch outdated at the next save, or when it
-// asks whether the batch holds before each try of booking and sending, and touches
+// asks whether the batch is still decided before each try of booking and sending, and touches
 // nothing more. A Redis that lost its last writes is found out there too, or by
 // Acquire, which holds its positions against the ledger and the commits: the shard
 // is rebuilt.

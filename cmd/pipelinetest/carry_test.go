@@ -62,7 +62,7 @@ func (c *carrier) Save(_ context.Context, s *processor.Save) error {
 	return nil
 }
 
-func (*carrier) Holds(context.Context, int32, int64, uint64) error { return nil }
+func (*carrier) StillDecided(context.Context, int32, int64, uint64) error { return nil }
 func (*carrier) Intact(context.Context, int32, int64, rules.Positions, uint64) error {
 	return nil
 }

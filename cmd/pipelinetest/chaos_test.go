@@ -274,8 +274,8 @@ func (a faultyAccounts) Save(ctx context.Context, s *processor.Save) error {
 	return a.faults.call("save", func() error { return a.Accounts.Save(ctx, s) })
 }
 
-func (a faultyAccounts) Holds(ctx context.Context, shard int32, epoch int64, batch uint64) error {
-	return a.faults.call("holds", func() error { return a.Accounts.Holds(ctx, shard, epoch, batch) })
+func (a faultyAccounts) StillDecided(ctx context.Context, shard int32, epoch int64, batch uint64) error {
+	return a.faults.call("holds", func() error { return a.Accounts.StillDecided(ctx, shard, epoch, batch) })
 }
 
 func (a faultyAccounts) Intact(ctx context.Context, shard int32, epoch int64, heads rules.Positions, batch uint64) error {

@@ -31,7 +31,7 @@ import (
 //     back in between, one at least sees the other and steps back.
 //   - A shard's allocation that fell back refuses the batch that counts on it.
 //
-// What stays is the time between Holds and the end of the booking, its retries
+// What stays is the time between StillDecided and the end of the booking, its retries
 // included: a Redis that loses the batch just then gives its room to whoever
 // reserves before the booked rows are seen.
 //
@@ -268,7 +268,7 @@ func (s *Store) shardCount(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if count == 0 {
-		return 0, errors.New("Redis holds no number of shards: it was emptied, or nobody has run `ristourne run` yet")
+		return 0, errors.New("no number of shards is held in Redis: it was emptied, or nobody has run `ristourne run` yet")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

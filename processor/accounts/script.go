@@ -33,17 +33,17 @@ func scriptOf(names ...string) script {
 }
 
 var (
-	acquireScript  = scriptOf("acquire")
-	saveScript     = scriptOf("fenced", "append", "save")
-	clearScript    = scriptOf("fenced", "clear")
-	holdsScript    = scriptOf("fenced", "holds")
-	beginScript    = scriptOf("fenced", "begin")
-	restoreScript  = scriptOf("fenced", "append", "restore")
-	finishScript   = scriptOf("fenced", "finish")
-	allocateScript = scriptOf("allocate")
-	reserveScript  = scriptOf("fenced", "reserve")
-	intactScript   = scriptOf("fenced", "intact")
-	leaseScript    = scriptOf("fenced", "lease")
+	acquireScript      = scriptOf("acquire")
+	saveScript         = scriptOf("fenced", "append", "save")
+	clearScript        = scriptOf("fenced", "clear")
+	stillDecidedScript = scriptOf("fenced", "still_decided")
+	beginScript        = scriptOf("fenced", "begin")
+	restoreScript      = scriptOf("fenced", "append", "restore")
+	finishScript       = scriptOf("fenced", "finish")
+	allocateScript     = scriptOf("allocate")
+	reserveScript      = scriptOf("fenced", "reserve")
+	intactScript       = scriptOf("fenced", "intact")
+	leaseScript        = scriptOf("fenced", "lease")
 
 	sweepScript = scriptOf("sweep")
 	sweptScript = scriptOf("swept")

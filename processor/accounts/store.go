@@ -357,15 +357,15 @@ func (s *Store) Clear(ctx context.Context, number int32, epoch int64, upToBatch 
 	return nil
 }
 
-// Holds makes sure that the shard is this owner's and that the outbox has the
+// StillDecided makes sure that the shard is this owner's and that the outbox has the
 // batch: what was decided and lost by Redis must not be booked or paid, as it
 // will be decided anew.
-func (s *Store) Holds(ctx context.Context, number int32, epoch int64, batch uint64) error {
+func (s *Store) StillDecided(ctx context.Context, number int32, epoch int64, batch uint64) error {
 	sh := s.of(number)
-	c := newCall(holdsScript, sh.owner, sh.outbox)
+	c := newCall(stillDecidedScript, sh.owner, sh.outbox)
 	c.endKeys()
 	c.add(epoch, batch)
-	answer, err := s.run(ctx, holdsScript, c)
+	answer, err := s.run(ctx, stillDecidedScript, c)
 	if err == nil && answer[0] == "gone" {
 		err = processor.ErrStateBehindLedger
 	} else if err == nil {

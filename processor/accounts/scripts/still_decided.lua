@@ -1,5 +1,5 @@
--- holds says, before something leaves for the world, whether the shard is still this
--- owner's and the batch still decided. It reads alone.
+-- still_decided says, before something leaves for the world, whether the shard is
+-- still this owner's and the batch still in its outbox. It reads alone.
 --
 -- KEYS: owner, outbox. ARGV: epoch, number of a batch. Gives 'done', 'fenced', or
 -- 'gone': Redis has lost the batch, which will be decided anew.
