@@ -1,9 +1,11 @@
 package catalog
 
 import (
+	"slices"
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/money"
 	"ristourne/rules/offer"
 )
 
@@ -42,9 +44,32 @@ func (c *checker) warnOfPartner(d *Document, p *offer.Partner, in *offer.Program
 	if len(p.Stores) == 0 {
 		c.warn(d, path{"stores"}, "partner %s has no store, so none of its offers can ever apply: write its stores", p.ID)
 	}
+	c.warnOfCurrency(d, in)
 	w := warner{checker: c, doc: d, zones: zonesOf(p), points: in.Points, partner: p}
 	for i := range p.Offers {
 		w.offer(path{"offers", i}, &p.Offers[i])
+	}
+}
+
+// warnOfCurrency warns of terms that state no currency under a programme that
+// gets another one: they are read in the one that holds when this version begins.
+func (c *checker) warnOfCurrency(d *Document, in *offer.Programme) {
+	at := path{"currency"}
+	if d.partner.currency != (money.Currency{}) {
+		i := slices.IndexFunc(d.partner.offers, func(o offerDoc) bool { return o.currency == (money.Currency{}) })
+		if i < 0 {
+			return
+		}
+		at = path{"offers", i}
+	}
+	for _, next := range c.programmes[in.ID] {
+		begins := next.Version.From
+		if next.programme == nil || !begins.After(d.Version.From) || next.programme.currency == in.Currency {
+			continue
+		}
+		c.warn(d, at, "this states no currency and stays with %s, though programme %s has %s from %s on: write the currency, or publish this file once more with an effective_from of then",
+			in.Currency, in.ID, next.programme.currency, begins.Time().In(in.Zone).Format("2006-01-02 15:04"))
+		return
 	}
 }
 
