@@ -6,8 +6,8 @@ import (
 	"ristourne/rules/reason"
 )
 
-// commissionsOf is step 8: what the partner owes by its terms, and by offers
-// that add a commission of their own. It comes before the cuts, which need it,
+// commissionsOf is rules/README.md, "Commission": what the partner owes by its terms,
+// and by offers that add a commission of their own. It comes before the cuts, which need it,
 // and is lowered by none of them; what is agreed as cost-plus gets its amount
 // after them.
 func (v *valuer) commissionsOf(w world, a *Account, p *purchase) error {

@@ -18,8 +18,8 @@ type offered struct {
 	why       reason.Set // why it does not apply; 0: nothing known against it yet
 }
 
-// findOffers is step 2 as far as it is the same in both worlds: the offers of
-// the store and the programme's own, in order of strength.
+// findOffers is rules/README.md, "Which offers apply", as far as it is the same in
+// both worlds: the offers of the store and the programme's own, in order of strength.
 func (v *valuer) findOffers(a *Account, p *purchase) {
 	v.offered, v.active = v.offered[:0], v.active[:0]
 	var atStore, own []candidate
@@ -118,8 +118,7 @@ func (v *valuer) whyNotFor(a *Account, p *purchase, asked *offer.Audience) reaso
 	return 0
 }
 
-// rank is the rest of step 2: the conditions that depend on the purchases
-// before. Events more than H days after the purchase leave them as they were
+// rank is the rest of it: the conditions that depend on the purchases before. Events more than H days after the purchase leave them as they were
 // without them.
 func (v *valuer) rank(w world, a *Account, p *purchase) {
 	for i := range v.in[w].awards {

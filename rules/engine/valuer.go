@@ -11,8 +11,8 @@ import (
 	"ristourne/rules/reason"
 )
 
-// This file is what one purchase is worth, in each world, step by step in the order
-// in which the steps are agreed.
+// This file is rules/README.md, "What a purchase is worth", in each world, step by
+// step in its order.
 
 // valuer works out what purchases are worth. It books nothing and asks no budget:
 // it reads the account, the catalogue, the counters as the purchases before have
@@ -242,7 +242,8 @@ func (v *valuer) basisOf(c money.Currency, a *Account, p *purchase) *basis {
 	return &v.bases[len(v.bases)-1]
 }
 
-// takeBasis is step 1 and what step 2 asks of the basis, offer by offer.
+// takeBasis is rules/README.md, "Basis", and what conditions ask of the basis, offer
+// by offer.
 func (v *valuer) takeBasis(w world, a *Account, p *purchase) {
 	for i := range v.offered {
 		x := &v.offered[i]
@@ -266,8 +267,8 @@ func (v *valuer) takeBasis(w world, a *Account, p *purchase) {
 	}
 }
 
-// chooseInGroups is the first half of step 6: in each group the award worth
-// most wins. Awards are in order of strength, so the first of equals does.
+// chooseInGroups is the first half of rules/README.md, "Groups and cuts": in each
+// group the award worth most wins. Awards are in order of strength, so the first of equals does.
 func (v *valuer) chooseInGroups(w world, a *Account, p *purchase) error {
 	awards := v.in[w].awards
 	v.newGroups()
@@ -393,7 +394,7 @@ func (v *valuer) costs(w world, a *Account, p *purchase) error {
 	return err
 }
 
-// cutToCeiling is the first cut of step 6: in each currency the member's money
+// cutToCeiling is the first of the two cuts: in each currency the member's money
 // awards together are not above the programme's share of the basis.
 func (v *valuer) cutToCeiling(w world) {
 	for i := range v.bases {
