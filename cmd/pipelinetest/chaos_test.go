@@ -431,7 +431,7 @@ func wakeAll(zombies []zombie) {
 
 // incarnation runs one owner until it dies, falls asleep or is done.
 func (w *chaosWorld) incarnation(ctx context.Context, t *testing.T, source *feed.Source, f *faults) []zombie {
-	owner := processor.NewShard(faultySource{source, f}, f.around(w.edges(t), w), w.options, w.metrics, quiet())
+	owner := processor.NewShard(faultySource{source, f}, f.around(w.ports(t), w), w.options, w.metrics, quiet())
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- owner.Run(ctx) }()

@@ -207,8 +207,8 @@ func (w *chaosWorld) unmark(ctx context.Context) error {
 	return w.sql.Exec(ctx, "INSERT INTO "+db+".markers_log SELECT * FROM "+db+".former_marker")
 }
 
-// edges are a new process' connections to the same parts.
-func (w *chaosWorld) edges(t *testing.T) processor.Ports {
+// ports are a new process' connections to the same parts.
+func (w *chaosWorld) ports(t *testing.T) processor.Ports {
 	t.Helper()
 	store, err := accounts.New(w.redis, w.prefix)
 	if err != nil {
@@ -216,15 +216,15 @@ func (w *chaosWorld) edges(t *testing.T) processor.Ports {
 	}
 	transport := &kafka.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	payer := credits.New(credits.Options{Brokers: w.brokers, Topic: w.instructions, Transport: transport})
-	teller := referrals.New(referrals.Options{Brokers: w.brokers, Topic: w.feed.Topics[rules.TopicReferrals], Transport: transport})
+	instructions := credits.New(credits.Options{Brokers: w.brokers, Topic: w.instructions, Transport: transport})
+	published := referrals.New(referrals.Options{Brokers: w.brokers, Topic: w.feed.Topics[rules.TopicReferrals], Transport: transport})
 	letters := deadletters.New(deadletters.Options{Brokers: w.brokers, Topic: w.deadLetters, Transport: transport})
-	t.Cleanup(func() { _, _, _ = payer.Close(), teller.Close(), letters.Close() })
+	t.Cleanup(func() { _, _, _ = instructions.Close(), published.Close(), letters.Close() })
 	if err := store.HoldShards(t.Context(), int(w.shards)); err != nil {
 		t.Fatal(err)
 	}
 	return processor.Ports{
-		Accounts: store, Ledger: w.ledger, Instructions: payer, Referrals: teller, DeadLetters: letters, Catalogue: w.catalogue, Now: time.Now,
+		Accounts: store, Ledger: w.ledger, Instructions: instructions, Referrals: published, DeadLetters: letters, Catalogue: w.catalogue, Now: time.Now,
 	}
 }
 
