@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"github.com/segmentio/kafka-go"
-
 	"ristourne/rules"
 	"ristourne/sinks/internal/topic"
 )
@@ -18,6 +16,11 @@ const defaultTopic = "credit.instructions"
 
 // Options say where to write. Topic is needed.
 type Options = topic.Options
+
+var form = topic.Form[rules.Instruction]{
+	UsualBytes: 400, Check: check, Append: Append,
+	Key: func(i *rules.Instruction) string { return i.AccountID },
+}
 
 // Writer writes instructions to the topic. It may be used by many
 // goroutines.
@@ -35,7 +38,7 @@ func (w *Writer) Close() error { return w.out.Close() }
 // is not as processor/wire/README.md, "What comes out", has it is refused before any
 // is sent.
 func (w *Writer) WriteInstructions(ctx context.Context, instructions []rules.Instruction) error {
-	messages, err := messagesOf(instructions)
+	messages, err := form.Messages(instructions)
 	if err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
@@ -45,32 +48,12 @@ func (w *Writer) WriteInstructions(ctx context.Context, instructions []rules.Ins
 	return nil
 }
 
-// messagesOf puts all values into one piece of memory. It can't be used again:
-// kafka-go may still be reading it when a call was cancelled.
-func messagesOf(instructions []rules.Instruction) ([]kafka.Message, error) {
-	const usualBytes = 400
-	buffer := make([]byte, 0, usualBytes*len(instructions))
-	messages := make([]kafka.Message, len(instructions))
-	for n := range instructions {
-		i := &instructions[n]
-		if err := check(i); err != nil {
-			return nil, err
-		}
-		from := len(buffer)
-		buffer = append(buffer, i.AccountID...)
-		value := len(buffer)
-		buffer = Append(buffer, i)
-		messages[n] = kafka.Message{Key: buffer[from:value:value], Value: buffer[value:len(buffer):len(buffer)]}
-	}
-	return messages, nil
-}
-
 const (
 	maxID        = 35  // what an ISO 20022 EndToEndId holds
 	maxStatement = 140 // characters; what is longer is cut, never held back
 )
 
-// Check says what Pay would refuse for good.
+// Check says what WriteInstructions would refuse for good.
 func Check(i *rules.Instruction) error { return check(i) }
 
 // check is the last look at an instruction before the bank executes it.

@@ -91,7 +91,7 @@ func TestALongStatementIsCut(t *testing.T) {
 	t.Parallel()
 	long := credit()
 	long.StatementText = strings.Repeat("é", 141)
-	messages, err := messagesOf([]rules.Instruction{long})
+	messages, err := form.Messages([]rules.Instruction{long})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func BenchmarkMessages(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := messagesOf(instructions); err != nil {
+		if _, err := form.Messages(instructions); err != nil {
 			b.Fatal(err)
 		}
 	}

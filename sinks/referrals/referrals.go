@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/segmentio/kafka-go"
-
 	"ristourne/rules"
 	"ristourne/sinks/internal/topic"
 )
@@ -19,6 +17,11 @@ const defaultTopic = "programme.referrals"
 // Options say where to write. Topic is needed; it has as many partitions as the
 // other topics that processors read.
 type Options = topic.Options
+
+var form = topic.Form[rules.Referral]{
+	UsualBytes: 800, Check: check, Append: appendValue,
+	Key: func(r *rules.Referral) string { return r.SponsorAccountID },
+}
 
 // Writer writes referrals to the topic. It may be used by many goroutines.
 type Writer struct{ out *topic.Writer }
@@ -38,7 +41,7 @@ func (w *Writer) Close() error { return w.out.Close() }
 // written and some not: publish all again, the sponsor's account knows repeats
 // by their number. A referral that its shard would refuse is refused before any is sent.
 func (w *Writer) Publish(ctx context.Context, referrals []rules.Referral) error {
-	messages, err := messagesOf(referrals)
+	messages, err := form.Messages(referrals)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
@@ -48,26 +51,6 @@ func (w *Writer) Publish(ctx context.Context, referrals []rules.Referral) error 
 	return nil
 }
 
-// messagesOf puts all values into one piece of memory. It can't be used again:
-// kafka-go may still be reading it when a call was cancelled.
-func messagesOf(referrals []rules.Referral) ([]kafka.Message, error) {
-	const usualBytes = 800
-	buffer := make([]byte, 0, usualBytes*len(referrals))
-	messages := make([]kafka.Message, len(referrals))
-	for n := range referrals {
-		r := &referrals[n]
-		if err := check(r); err != nil {
-			return nil, err
-		}
-		from := len(buffer)
-		buffer = append(buffer, r.SponsorAccountID...)
-		value := len(buffer)
-		buffer = appendValue(buffer, r)
-		messages[n] = kafka.Message{Key: buffer[from:value:value], Value: buffer[value:len(buffer):len(buffer)]}
-	}
-	return messages, nil
-}
-
 // What a reader takes.
 const (
 	maxAmountMinor = 1e18 - 1
@@ -75,7 +58,7 @@ const (
 	maxSecond      = 253_402_300_799 // the end of 9999
 )
 
-// Check says what Tell would refuse for good.
+// Check says what Publish would refuse for good.
 func Check(r *rules.Referral) error { return check(r) }
 
 // check holds back what the sponsor's shard would make a dead letter of: there

@@ -163,7 +163,7 @@ func TestEveryFieldCrosses(t *testing.T) {
 			want.LateConfirmedRewardMinor = max(want.ConfirmedRewardMinor-maxAmountMinor, late.Draw(t, "late confirmed"))
 			want.LateExpectedRewardMinor = want.ExpectedRewardMinor
 		}
-		messages, err := messagesOf([]rules.Referral{want})
+		messages, err := form.Messages([]rules.Referral{want})
 		if err != nil {
 			t.Fatal(err)
 		}
