@@ -300,7 +300,7 @@ var (
 var offerCommissionKeys = commissionKeys.only("a commission of an offer", "percent", "fixed", "tiers")
 
 var sponsorKeys = mapping[sponsorDoc]{what: "a sponsor's reward", fields: []field[sponsorDoc]{
-	key("reward", aSponsorReward, func(s *sponsorDoc) *shareOrAmount { return &s.reward }, "what the sponsor gets when a member he referred buys, such as 5% or 10 EUR").must(),
+	key("reward", aSponsorReward, func(s *sponsorDoc) *shareOrAmount { return &s.reward }, "what the sponsor gets when a member whom they referred buys, such as 5% or 10 EUR").must(),
 	key("first_purchases", number(1, maxCount), func(s *sponsorDoc) *int { return &s.firstPurchases }, "for how many purchases of one member, such as 3"),
 	key("within", someDays, func(s *sponsorDoc) *int { return &s.withinDays }, "how long after the member enrolled, such as 90 days"),
 	key("caps", someCaps, func(s *sponsorDoc) *[]capDoc { return &s.caps }, "the most one sponsor gets, such as [{per: year, amount: 100 EUR}]"),

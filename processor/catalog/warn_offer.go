@@ -191,7 +191,7 @@ func (w *warner) bounds(at path, o *offer.Offer) {
 }
 
 // margin tells where an offer promises more than the commission that pays it, so
-// that the cut to the margin leaves the member with less than he was told.
+// that the cut to the margin leaves the member with less than they were told.
 func (w *warner) margin(at path, o *offer.Offer) {
 	p := w.partner
 	if p == nil || o.FundedBy == offer.FundedByProgramme || o.Currency != p.Currency || o.Reward.Kind == rules.Points ||

@@ -334,8 +334,8 @@ func parseItems(text string, currency money.Currency) ([]map[string]any, error) 
 	return items, nil
 }
 
-// byName reports that the member enrols: in a programme that takes everyone he
-// does only where something asks for it.
+// byName reports that the member enrols: in a programme that takes everyone they
+// do only where something asks for it.
 func (p *madePurchase) byName() bool {
 	return p.programme.Enrolment == offer.EnrolmentExplicit || p.options.Enrolled != "" || !p.offer.Sponsor.None()
 }

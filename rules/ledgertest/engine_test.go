@@ -215,7 +215,7 @@ func (b *books) book(offset int) error {
 			return fmt.Errorf("record %d books line %x once more", offset, line.ID)
 		}
 		b.accruals[line.ID] = true
-		if err := b.kitty(line); err != nil {
+		if err := b.wallet(line); err != nil {
 			return fmt.Errorf("record %d: %w", offset, err)
 		}
 		sums := b.Sums[line.Key()].Add(Sums{line.RewardMinor, line.CommissionMinor, line.CostMinor, line.BasisMinor})
@@ -256,9 +256,9 @@ func (b *books) book(offset int) error {
 	return nil
 }
 
-// kitty holds what is put into one against its terms: from when, and how long, it
+// wallet holds what is put into one against its terms: from when, and how long, it
 // can be spent.
-func (b *books) kitty(line *rules.Accrual) error {
+func (b *books) wallet(line *rules.Accrual) error {
 	if line.Kind != rules.Wallet || line.TransactionID == "" || line.RewardMinor < 0 {
 		return nil
 	}

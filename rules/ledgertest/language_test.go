@@ -205,11 +205,11 @@ func TestRewardForms(t *testing.T) {
 			[]string{"t1 pts confirmed 247 points MILES cost 12"},
 		},
 		{
-			"a kitty and a voucher have value", generous(
-				offerWith("kitty", offer.Reward{Form: offer.FixedReward, Kind: rules.Wallet, FixedMinor: 70}),
+			"a wallet and a voucher have value", generous(
+				offerWith("wallet", offer.Reward{Form: offer.FixedReward, Kind: rules.Wallet, FixedMinor: 70}),
 				offerWith("coffee", offer.Reward{Form: offer.FixedReward, Kind: rules.Voucher, FixedMinor: 250}, group("other", 0))),
 			[]Record{ev("e1", rules.Clearing, "t1", 1000, 1)},
-			[]string{"t1 coffee confirmed 250 voucher EUR cost 250", "t1 kitty confirmed 70 wallet EUR cost 70"},
+			[]string{"t1 coffee confirmed 250 voucher EUR cost 250", "t1 wallet confirmed 70 wallet EUR cost 70"},
 		},
 	} {
 		t.Run(c.name, c.run)

@@ -252,7 +252,7 @@ type CategoryRate struct {
 	RateMillionths int64
 }
 
-// WalletTerms is when what is put in a member's kitty can be spent, counted from
+// WalletTerms is when what is put in a member's wallet can be spent, counted from
 // purchase time in days of 24 hours.
 type WalletTerms struct {
 	UsableAfterDays  int // 0: at once

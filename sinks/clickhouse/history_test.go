@@ -280,17 +280,17 @@ func TestDatesOfAKittyComeBackWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := decision(1, "a", "T1", "bakery", 10_000)
-	kitty := &d.Accruals[0]
-	kitty.Kind = rules.Wallet
-	kitty.UsableFrom, kitty.ExpiresAt = rules.Instant{Sec: base + 86_400, Nsec: 5}, rules.Instant{Sec: 253_402_300_799, Nsec: 999_999_999}
+	wallet := &d.Accruals[0]
+	wallet.Kind = rules.Wallet
+	wallet.UsableFrom, wallet.ExpiresAt = rules.Instant{Sec: base + 86_400, Nsec: 5}, rules.Instant{Sec: 253_402_300_799, Nsec: 999_999_999}
 	w.book(t, d)
 	const dates = "SELECT concat_ws(' ', toString(usable_from), toString(expires_at)) FROM accruals WHERE role = "
 	want(t, "dates", w.text(t, dates+"'member'"), "2026-03-11 12:00:00.000 2105-12-31 23:59:59.999")
 	want(t, "lines without dates", w.number(t, "SELECT count() FROM accruals WHERE role = 'partner' AND usable_from IS NULL AND expires_at IS NULL"), 1)
 	booked := histories(t, w, 3)["a"].Booked
 	i := slices.IndexFunc(booked, func(a rules.Accrual) bool { return a.Kind == rules.Wallet })
-	want(t, "usable from", booked[i].UsableFrom, kitty.UsableFrom)
-	want(t, "expires at", booked[i].ExpiresAt, kitty.ExpiresAt)
+	want(t, "usable from", booked[i].UsableFrom, wallet.UsableFrom)
+	want(t, "expires at", booked[i].ExpiresAt, wallet.ExpiresAt)
 	trace, err := w.ledger.Account(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
