@@ -88,6 +88,7 @@ var mayImport = map[string][]string{
 	"sinks/internal/topic":     {"rules"},
 	"sinks/internal/topictest": {},
 	"sinks/clickhouse":         {"rules", "rules/money"},
+	"sinks/clickhouse/reports": {},
 	"sinks/credits":            {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
 	"sinks/deadletters":        {"rules", "sinks/internal/topic"},
 	"sinks/referrals":          {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},

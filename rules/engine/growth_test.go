@@ -22,7 +22,13 @@ import (
 const (
 	smallAccount = 100
 	timesLarger  = 10
-	mostTimes    = 35 // between the 10 of a line and the 100 of a square
+	// mostTimes is between the 10 of a line and the 100 of a square. What sorts, and
+	// leaves the caches of the processor behind, takes up to 25 under the race
+	// detector, more where other programs want the same caches.
+	mostTimes = 45
+	// rounds is how often one that seems to grow faster is looked at: the least of
+	// them counts, so that a busy machine needs only one quiet moment.
+	rounds = 48
 	// unnoticed is what no shard notices, whatever it is many times of: so little is
 	// mostly what caches and the race detector make of it.
 	unnoticed = time.Millisecond
@@ -374,7 +380,7 @@ func accountOf(t testing.TB, s shape, n int) *sized {
 func (s *sized) growth(larger *sized, operation int) float64 {
 	least := func(best time.Duration, of *sized) time.Duration { return min(best, of.cost(operation)) }
 	small, large := time.Hour, time.Hour
-	for range 12 {
+	for range rounds {
 		small, large = least(least(small, s), s), least(large, larger)
 		if large < unnoticed || float64(large) <= mostTimes*float64(small) {
 			return 0

@@ -9,6 +9,7 @@ import (
 
 	"ristourne/rules"
 	"ristourne/sinks/clickhouse"
+	"ristourne/sinks/clickhouse/reports"
 )
 
 // sales books a little history whose sums a person can check by hand, every
@@ -171,16 +172,17 @@ func TestEachReportAnswersItsQuestion(t *testing.T) {
 			cinema EUR 0 0 0 0 400`},
 		},
 	}
-	reports, err := clickhouse.Reports()
+	all, err := reports.All()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range reports {
+	reader := openReports(t, w.options)
+	for _, r := range all {
 		if len(answers[r.Name]) == 0 {
 			t.Errorf("report %s has no answer here: a report that nobody ran may be wrong", r.Name)
 		}
 		for _, answer := range answers[r.Name] {
-			table, err := w.ledger.RunReport(t.Context(), r, answer.with)
+			table, err := reader.Run(t.Context(), r, answer.with)
 			if err != nil {
 				t.Error(err)
 				continue
@@ -205,6 +207,20 @@ func TestEachReportAnswersItsQuestion(t *testing.T) {
 	for name := range answers {
 		t.Errorf("report %s is gone", name)
 	}
+}
+
+func openReports(t *testing.T, o clickhouse.Options) *reports.Reader {
+	t.Helper()
+	reader, err := reports.Open(reports.Options{Addresses: o.Addresses, Database: o.Database, User: o.User, Password: o.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return reader
 }
 
 // wantShownInReadme holds the table that the README shows to a report's columns.
@@ -233,12 +249,12 @@ func wantShownInReadme(t *testing.T, columns []string) {
 func TestReportWithoutANeededParameterSaysWhichAndWhatItMeans(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	reports, err := clickhouse.Reports()
+	all, err := reports.All()
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(reports, func(r clickhouse.Report) bool { return r.Name == "owed_this_month" })
-	_, err = w.ledger.RunReport(t.Context(), reports[i], nil)
+	i := slices.IndexFunc(all, func(r reports.Report) bool { return r.Name == "owed_this_month" })
+	_, err = openReports(t, w.options).Run(t.Context(), all[i], nil)
 	if err == nil || !strings.Contains(err.Error(), "month: any day of the month") {
 		t.Errorf("got %v", err)
 	}

@@ -1,7 +1,9 @@
-package clickhouse
+// Package reports asks the questions that people ask of the ledger again and again.
+// It has connections of its own: whoever reads reports needs to know nothing of
+// booking, and may be a user who can do nothing but read.
+package reports
 
 import (
-	"context"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -10,11 +12,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-//go:embed reports/*.sql
+//go:embed *.sql
 var reportFiles embed.FS
 
 // Report is a query that people ask again and again, ready for
@@ -57,9 +57,9 @@ func parameterMeaning(name string) (meaning, byDefault string) {
 	}
 }
 
-// Reports are all there are, by name.
-func Reports() ([]Report, error) {
-	names, err := fs.Glob(reportFiles, "reports/*.sql")
+// All are all there are, by name.
+func All() ([]Report, error) {
+	names, err := fs.Glob(reportFiles, "*.sql")
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func Reports() ([]Report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read report: %w", err)
 		}
-		r, err := parseReport(strings.TrimSuffix(strings.TrimPrefix(name, "reports/"), ".sql"), string(text))
+		r, err := parse(strings.TrimSuffix(name, ".sql"), string(text))
 		if err != nil {
 			return nil, err
 		}
@@ -78,9 +78,9 @@ func Reports() ([]Report, error) {
 	return reports, nil
 }
 
-// parseReport takes the title from the first line of the comment on top and the
+// parse takes the title from the first line of the comment on top and the
 // question from its rest.
-func parseReport(name, sql string) (Report, error) {
+func parse(name, sql string) (Report, error) {
 	r := Report{Name: name, SQL: sql}
 	var question []string
 	for line := range strings.Lines(sql) {
@@ -115,46 +115,6 @@ func parseReport(name, sql string) (Report, error) {
 type Table struct {
 	Columns []string
 	Rows    [][]string
-}
-
-// RunReport asks a report. Parameters that have a default may be left out.
-func (l *Ledger) RunReport(ctx context.Context, r Report, values map[string]string) (*Table, error) {
-	parameters := clickhouse.Parameters{}
-	for _, p := range r.Parameters {
-		value, given := values[p.Name]
-		if !given {
-			value = p.Default
-		}
-		if value == "" {
-			return nil, fmt.Errorf("run report %s: give its parameter %s: %s", r.Name, p.Name, p.Meaning)
-		}
-		parameters[p.Name] = value
-	}
-	rows, err := l.reads.Query(clickhouse.Context(ctx, clickhouse.WithParameters(parameters)), r.SQL)
-	if err != nil {
-		return nil, fmt.Errorf("run report %s: %w", r.Name, explain(err))
-	}
-	defer rows.Close()
-	t := &Table{Columns: rows.Columns()}
-	types := rows.ColumnTypes()
-	for rows.Next() {
-		cells := make([]any, len(types))
-		for i, typ := range types {
-			cells[i] = reflect.New(typ.ScanType()).Interface()
-		}
-		if err := rows.Scan(cells...); err != nil {
-			return nil, fmt.Errorf("run report %s: %w", r.Name, err)
-		}
-		row := make([]string, len(cells))
-		for i, cell := range cells {
-			row[i] = cellText(reflect.ValueOf(cell).Elem(), types[i].DatabaseTypeName())
-		}
-		t.Rows = append(t.Rows, row)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("run report %s: %w", r.Name, explain(err))
-	}
-	return t, nil
 }
 
 // cellText is empty for NULL.
