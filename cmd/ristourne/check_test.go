@@ -121,8 +121,9 @@ func (b *bank) wantLost(t *testing.T, table string) {
 	wantRefused(t, "the ledger is not whole: ", "rebuild", "--shard", fmt.Sprint(lost), "--config", b.config)
 	b.log.reset()
 	b.start(t)
-	waitUntil(t, "the processor says what is lost", func() bool { return strings.Contains(b.log.String(), "the ledger is not whole") })
+	b.waitForFailure(t, "ledger_hole")
 	b.halt(t)
+	wantText(t, b.log.String(), "the ledger is not whole")
 	after, err := b.store.Head(t.Context(), lost)
 	if err != nil || after.Positions != before.Positions || after.Batch != before.Batch {
 		t.Errorf("a shard of a ledger that lost rows went from %+v to %+v, %v", before, after, err)

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+
 	"ristourne/cmd/internal/config"
 )
 
@@ -35,26 +38,39 @@ func TestProbesBeforeThereIsAProcessorAndWhileItStops(t *testing.T) {
 	}
 }
 
-// A processor whose parts are away serves its probes, says what it waits for,
-// and stops without a fault when it is told to.
+// A processor whose parts are away or not as they must be serves its probes, says
+// what it waits for, and stops without a fault when it is told to.
 func TestAProcessorWithoutItsPartsWaits(t *testing.T) {
 	t.Parallel()
+	redis, asked := miniredis.RunT(t), make(chan struct{})
+	redis.Server().SetPreHook(func(client *server.Peer, command string, _ ...string) bool {
+		if !strings.EqualFold(command, "INFO") {
+			return false
+		}
+		select {
+		case asked <- struct{}{}:
+		case <-t.Context().Done():
+		}
+		client.WriteBulk("maxmemory_policy:allkeys-lru\r\n")
+		return true
+	})
 	c, err := config.Load(withoutServers(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.HTTP.Listen = "127.0.0.1:0"
+	c.HTTP.Listen, c.Redis.Addresses = "127.0.0.1:0", []string{redis.Addr()}
 	var log syncBuffer
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	stopped := make(chan error, 1)
 	go func() { stopped <- runProcessor(ctx, c, newLogger(&log, config.Log{Level: "info", Format: "text"})) }()
-	waitUntil(t, "it says what it waits for", func() bool { return strings.Contains(log.String(), "Redis is not ready, waiting") })
+	<-asked
+	<-asked // before it asks again it has said what it waits for
 	stop()
 	if err := <-stopped; err != nil {
 		t.Errorf("told to stop, it gives %v", err)
 	}
-	wantText(t, log.String(), "ristourne runs", "ristourne has stopped", "addresses=["+nobody+"]")
+	wantText(t, log.String(), "ristourne runs", "ristourne has stopped", "Redis is not ready, waiting", "addresses=["+redis.Addr()+"]", "set it to noeviction")
 }
 
 func TestAnAddressInUseIsAFault(t *testing.T) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"ristourne/cmd/internal/transcript"
@@ -49,10 +48,9 @@ func TestALedgerFromABackupIsRefusedThoughRedisIsEmptied(t *testing.T) {
 	}
 	b.log.reset()
 	b.start(t)
-	waitUntil(t, "the processor says what is lost", func() bool {
-		return strings.Contains(b.log.String(), "the ledger is not whole: shard "+lost+" was booked up to batch ")
-	})
+	b.waitForFailure(t, "ledger_hole")
 	b.halt(t)
+	wantText(t, b.log.String(), "the ledger is not whole: shard "+lost+" was booked up to batch ")
 	b.restoreBackup(t, "new")
 	if now := b.number(t, "SELECT count() FROM set_log FINAL"); now != taken || len(b.instructed(t)) != len(given) {
 		t.Errorf("on a ledger from a backup %d rows more are booked, and %d instructions given, before %d", now-taken, len(b.instructed(t)), len(given))

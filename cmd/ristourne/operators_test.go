@@ -290,8 +290,9 @@ func TestLostEventsTakeNothingBackByThemselves(t *testing.T) {
 	taken, _ := b.taken(t)
 	b.send(t, rules.TopicTransactions, "acc-1", `{"event_id":"after","type":"clearing","transaction_id":"after","account_id":"acc-1",
 		"card_token":"tok-a","amount_minor":1000,"currency":"EUR","occurred_at":"2026-06-20T10:00:00Z","merchant":{"id":"0003172853"}}`)
-	waitUntil(t, "the processor says what is lost", func() bool { return strings.Contains(b.log.String(), "the ledger is not whole: set_log") })
+	b.waitForFailure(t, "ledger_hole")
 	b.halt(t)
+	wantText(t, b.log.String(), "the ledger is not whole: set_log")
 	if now, _ := b.taken(t); now != taken {
 		t.Errorf("%d records are decided over a hole", now-taken)
 	}
@@ -388,8 +389,9 @@ func TestALedgerFromABackupIsRefused(t *testing.T) {
 	b.run(t, "offers", "restore")
 	b.log.reset()
 	b.start(t)
-	waitUntil(t, "the processor says what is lost", func() bool { return strings.Contains(b.log.String(), "the ledger is not whole: ") })
+	b.waitForFailure(t, "ledger_hole")
 	b.halt(t)
+	wantText(t, b.log.String(), "the ledger is not whole: ")
 	wantText(t, b.reported(t, "check"), "accruals_log, shard ", "set_log, shard ")
 	if now := len(b.instructed(t)); now != told {
 		t.Errorf("a ledger from a backup pays: %d instructions, before %d", now, told)
@@ -485,9 +487,7 @@ func TestOffsetsSetForwardLeaveNothingOut(t *testing.T) {
 	wantText(t, b.run(t, "offsets", "show"), "set forward by somebody else over 2 records that nobody decided")
 
 	b.start(t)
-	waitUntil(t, "the shard is refused", func() bool {
-		return strings.Contains(b.log.String(), "2 records would be left out; set the group's offset back")
-	})
+	b.waitForFailure(t, "other")
 	if now, _ := b.taken(t); now != before {
 		t.Errorf("%d records were taken while the shard is refused", now-before)
 	}
@@ -500,6 +500,7 @@ func TestOffsetsSetForwardLeaveNothingOut(t *testing.T) {
 	b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(event, 3))
 	b.waitForTaken(t, before+1)
 	b.waitDelivered(t)
+	wantText(t, b.log.String(), "2 records would be left out; set the group's offset back")
 	ledger, err := lookIntoLedger(t.Context(), b.c)
 	if err != nil {
 		t.Fatal(err)
@@ -538,8 +539,10 @@ func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
 	b := newWorkedBank(t)
 	b.start(t)
 	waitUntil(t, "/readyz answers", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
-	acquired := func() int { return strings.Count(b.log.String(), `"msg":"shard acquired"`) }
-	waitUntil(t, "the shards are acquired", func() bool { return acquired() >= 2*bankShards })
+	waitUntil(t, "the shards are acquired", func() bool {
+		_, shards := b.metric(t, "ristourne_shard_epoch")
+		return shards == bankShards
+	})
 	client, err := b.c.Redis.Connect()
 	if err != nil {
 		t.Fatal(err)
@@ -547,7 +550,10 @@ func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
 	if err := client.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, "the shards are rebuilt", func() bool { return strings.Count(b.log.String(), `"msg":"shard rebuilt"`) >= bankShards })
+	waitUntil(t, "the shards are rebuilt", func() bool {
+		rebuilt, _ := b.metric(t, "ristourne_rebuilds_total")
+		return rebuilt >= bankShards
+	})
 	waitUntil(t, "Redis knows its installation and layout again", func() bool {
 		held, err1 := b.store.HeldInstallation(t.Context())
 		shards, err2 := b.store.Shards(t.Context())
@@ -575,16 +581,16 @@ func TestASecondGroupOnTheSameShardsIsToldByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	second.start(t)
-	for _, of := range []struct {
+	banks := []struct {
 		*bank
 		other string
-	}{{b, "the-other-one"}, {second, b.c.Kafka.Group}} {
-		waitUntil(t, "the log names "+of.other, func() bool {
-			return strings.Contains(of.log.String(), fmt.Sprintf("of consumer group %s: its epoch is", of.other)) &&
-				strings.Contains(of.log.String(), `"reason":"other_group"`)
-		})
-		body, _ := of.get(t, "/metrics")
-		wantText(t, body, `ristourne_shard_failures_total{reason="other_group",shard="`)
+	}{{b, "the-other-one"}, {second, b.c.Kafka.Group}}
+	for _, of := range banks {
+		of.waitForFailure(t, "other_group")
+	}
+	for _, of := range banks {
+		of.halt(t)
+		wantText(t, of.log.String(), fmt.Sprintf("of consumer group %s: its epoch is", of.other), `"reason":"other_group"`)
 	}
 	wantText(t, b.log.String(), processor.ProcessName())
 }

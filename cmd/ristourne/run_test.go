@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 
 	"ristourne/cmd/internal/config"
 	"ristourne/cmd/internal/transcript"
+	"ristourne/deploy/localservers"
 	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/accounts"
 	"ristourne/processor/feed"
@@ -138,21 +140,69 @@ func (b *bank) start(t *testing.T) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	b.stop, b.stopped = stop, make(chan error, 1)
-	find := regexp.MustCompile(`"metrics":"(http://[^/]+)/metrics"`)
-	before := len(find.FindAllString(b.log.String(), -1)) // of those that have stopped
-	go func() { b.stopped <- runProcessor(ctx, b.c, newLogger(&b.log, b.c.Log)) }()
+	c := *b.c
+	c.HTTP.Listen = freeAddress(t)
+	b.address = "http://" + c.HTTP.Listen
+	go func() { b.stopped <- runProcessor(ctx, &c, newLogger(&b.log, c.Log)) }()
 	t.Cleanup(func() {
 		stop()
 		if t.Failed() {
 			t.Logf("the processor's log:\n%s", head(b.log.String(), 200))
 		}
 	})
-	waitUntil(t, "the processor says where its metrics are", func() bool {
-		found := find.FindAllStringSubmatch(b.log.String(), -1)
-		if len(found) > before {
-			b.address = found[before][1]
+	waitUntil(t, "/livez answers", func() bool {
+		select {
+		case err := <-b.stopped:
+			t.Fatalf("the processor ends at once: %v", err)
+		default:
 		}
-		return len(found) > before
+		answer, err := http.Get(b.address + "/livez")
+		if err != nil {
+			return false
+		}
+		_ = answer.Body.Close()
+		return answer.StatusCode == http.StatusOK
+	})
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	address, err := localservers.FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+// metric sums up a metric of the running processor over the series whose labels
+// have each of the texts, and gives how many series those are.
+func (b *bank) metric(t *testing.T, name string, labels ...string) (sum float64, series int) {
+	t.Helper()
+	body, _ := b.get(t, "/metrics")
+	for line := range strings.Lines(body) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if of, _, _ := strings.Cut(key, "{"); of != name || slices.ContainsFunc(labels, func(l string) bool { return !strings.Contains(key, l) }) {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		sum += n
+		series++
+	}
+	return sum, series
+}
+
+// waitForFailure waits until the running processor counts a shard that stands still
+// for a reason. Its log tells of it a moment later: look there once the processor
+// has stopped, or the shard has gone on.
+func (b *bank) waitForFailure(t *testing.T, reason string) {
+	t.Helper()
+	waitUntil(t, "a shard fails by "+reason, func() bool {
+		n, _ := b.metric(t, "ristourne_shard_failures_total", `reason="`+reason+`"`)
+		return n > 0
 	})
 }
 

@@ -104,9 +104,7 @@ func TestARefusedBatchIsSetAsideAndItsShardGoesOn(t *testing.T) {
 	b.waitForTaken(t, 2)
 	buy(paid, refused, paid)
 	b.waitForTaken(t, 5)
-	waitUntil(t, "the shard says what is refused, and what to do", func() bool {
-		return strings.Contains(b.log.String(), "step is refused until somebody acts") && strings.Contains(b.log.String(), "is more than topic "+b.c.Kafka.Topics.Instructions+" takes: raise its max.message.bytes")
-	})
+	b.waitForFailure(t, "undeliverable")
 	body, _ := b.get(t, "/metrics")
 	wantText(t, body, `ristourne_shard_failures_total{reason="undeliverable",shard="0"} 1`)
 
@@ -123,6 +121,7 @@ func TestARefusedBatchIsSetAsideAndItsShardGoesOn(t *testing.T) {
 	buy(paid)
 	b.waitForTaken(t, 6)
 	b.waitDelivered(t)
+	wantText(t, b.log.String(), "step is refused until somebody acts", "is more than topic "+b.c.Kafka.Topics.Instructions+" takes: raise its max.message.bytes")
 	letter := b.setAsideLetter(t)
 	if letter.AccountID != refused || letter.AmountMinor <= 0 || letter.Direction != "credit" || !strings.HasPrefix(letter.InstructionID, "RI-") {
 		t.Errorf("the letter says %+v", letter)

@@ -22,7 +22,6 @@ func TestNewTopicsUnderTheSameNamesAreRefused(t *testing.T) {
 		b.start(t)
 		waitUntil(t, "the processor has its shards", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
 		b.halt(t)
-		b.log.reset()
 	}
 
 	name := b.c.Kafka.Topics.Inputs()[rules.TopicTransactions]

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,20 +64,15 @@ func eventAt(mid string, at rules.Instant) *rules.Event {
 	return &rules.Event{Type: rules.Clearing, Merchant: rules.Merchant{ID: mid}, OccurredAt: at}
 }
 
-// lines is a log that tells each line it gets.
+// lines is a log that is read while it is written.
 type lines struct {
-	mu    sync.Mutex
-	text  strings.Builder
-	wrote chan struct{}
+	mu   sync.Mutex
+	text strings.Builder
 }
 
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case l.wrote <- struct{}{}:
-	default:
-	}
 	return l.text.Write(p)
 }
 
@@ -86,12 +82,43 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
+// looks counts what a client asks of Redis: a watcher that finds nothing new asks
+// once a look.
+type looks struct{ begun atomic.Int64 }
+
+func countLooks(client redis.UniversalClient) *looks {
+	l := new(looks)
+	client.AddHook(l)
+	return l
+}
+
+func (l *looks) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (l *looks) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		l.begun.Add(1)
+		return next(ctx, cmd)
+	}
+}
+
+func (l *looks) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// waitForWhole waits until a look that begins from now on has been made and its
+// outcome told: then the next but one begins.
+func (l *looks) waitForWhole(t *testing.T) {
+	t.Helper()
+	before := l.begun.Load()
+	localserverstest.WaitUntil(t, "the watcher looks again", func() bool { return l.begun.Load() >= before+2 })
+}
+
 func TestAnEmptyRedisIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	client := newClient(t)
-	log := &lines{wrote: make(chan struct{}, 1)}
+	log, looks := new(lines), countLooks(client)
 	w, _ := watch(t, client, WatcherOptions{Poll: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
-	<-log.wrote
+	looks.waitForWhole(t)
 	if w.Current() != nil {
 		t.Fatal("an empty Redis was taken for a catalogue without offers")
 	}
@@ -116,9 +143,12 @@ func TestAnUnreachableRedisIsWaitedFor(t *testing.T) {
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
 	unreachable := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1})
 	t.Cleanup(func() { unreachable.Close() })
-	log := &lines{wrote: make(chan struct{}, 1)}
+	log, looks := new(lines), countLooks(unreachable)
 	w, _ := watch(t, unreachable, WatcherOptions{Poll: 10 * time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
-	<-log.wrote
+	looks.waitForWhole(t)
+	if !strings.Contains(log.String(), "waiting for a catalogue") {
+		t.Errorf("the log doesn't say what is waited for: %s", log)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := w.Wait(ctx); !errors.Is(err, context.Canceled) || w.Current() != nil {
@@ -181,14 +211,13 @@ func TestAnEmptiedRedisKeepsTheView(t *testing.T) {
 	t.Parallel()
 	client, server := newClock(t)
 	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
-	log := &lines{wrote: make(chan struct{}, 1)}
+	log, looks := new(lines), countLooks(client)
 	w, _ := watch(t, client, WatcherOptions{Poll: time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))})
 	wait(t, w)
 	server.FlushAll()
-	for deadline := time.Now().Add(patience); !strings.Contains(log.String(), "can't be looked up"); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nobody says that the catalogue is gone")
-		}
+	looks.waitForWhole(t)
+	if !strings.Contains(log.String(), "can't be looked up") {
+		t.Errorf("nobody says that the catalogue is gone: %s", log)
 	}
 	before := w.Current()
 	server.SetTime(noon.Add(time.Hour))
