@@ -186,10 +186,8 @@ func connectShards(ctx context.Context, c *config.Config, shard int32, log *slog
 	if err != nil {
 		return nil, err
 	}
-	watching, stop := context.WithCancel(ctx)
-	w := &openedShards{openedPorts: e, config: c, feed: feedConfig, numbers: []int32{shard}, log: log, stop: stop}
+	w := &openedShards{openedPorts: e, config: c, feed: feedConfig, numbers: []int32{shard}, log: log, stop: e.watcher.Start(ctx)}
 	w.feed.HoldShards = e.holdLayout
-	go e.watcher.Run(watching) //nolint:errcheck // Wait gives its error
 	shards, err := feed.Shards(ctx, w.feed)
 	if err == nil && (int(shard) >= shards || shard < everyShard) {
 		err = usageError{fmt.Errorf("--shard %d: the topics have the shards 0 to %d", shard, shards-1)}

@@ -141,7 +141,7 @@ func catalogueNow(ctx context.Context, c *config.Config, log *slog.Logger) (*eng
 		return nil, fmt.Errorf("look up the catalogue in Redis at %v: %w", c.Redis.Addresses, explainEmpty(err))
 	}
 	watcher := published.NewWatcher(client, published.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
-	go watcher.Run(ctx) //nolint:errcheck // Wait gives its error
+	defer watcher.Start(ctx)()
 	if err := watcher.Wait(ctx); err != nil {
 		return nil, fmt.Errorf("compile the catalogue in Redis at %v: %w", c.Redis.Addresses, err)
 	}

@@ -95,6 +95,17 @@ func (w *Watcher) Age() (time.Duration, bool) {
 	return time.Since(*at), true
 }
 
+// Start runs the watcher beside the caller. stop returns once it has ended: nothing
+// of it is logged or asked afterwards. Wait gives Run's error.
+func (w *Watcher) Start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	go w.Run(ctx) //nolint:errcheck // Wait gives it
+	return func() {
+		cancel()
+		<-w.ended
+	}
+}
+
 // Run looks until ctx is done, when it returns nil. It may be called once. An
 // error means that Redis tells another history than before, or one that can't
 // be read: the processor must stop rather than decide by it.

@@ -276,3 +276,19 @@ func TestAnotherHistoryStopsTheWatcher(t *testing.T) {
 		})
 	}
 }
+
+// A command that has ended must not log or ask anything any more.
+func TestAWatcherHasEndedOnceItIsStopped(t *testing.T) {
+	t.Parallel()
+	client, _ := newClock(t)
+	mustPublish(t, client, folder(t, map[string]string{"a.yaml": shop("a", 3, "")}), PublishOptions{})
+	for range 20 { // at whatever moment of its first look
+		w := NewWatcher(client, WatcherOptions{Log: slog.New(slog.DiscardHandler)})
+		w.Start(t.Context())()
+		select {
+		case <-w.ended:
+		default:
+			t.Fatal("it is stopped and still runs")
+		}
+	}
+}
