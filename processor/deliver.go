@@ -95,9 +95,13 @@ type check func(context.Context) error
 func unchecked(context.Context) error { return nil }
 
 func (s *Shard) book(ctx context.Context, decisions []*rules.Decision, stillDecided check) error {
-	return s.checked(ctx, "book", stillDecided, func(ctx context.Context) error {
+	err := s.checked(ctx, "book", stillDecided, func(ctx context.Context) error {
 		return s.ports.Ledger.Book(ctx, decisions...)
 	})
+	if err == nil {
+		s.metrics.showBooked(s.ports.Now(), decisions)
+	}
+	return err
 }
 
 func (s *Shard) writeInstructions(ctx context.Context, decisions []*rules.Decision, stillDecided check) error {

@@ -3,6 +3,7 @@ package processor
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -38,6 +39,7 @@ type Metrics struct {
 	holdouts             *prometheus.CounterVec // by holdout and whether it holds the account out
 
 	unknownProgrammes prometheus.Counter
+	bookedAge         prometheus.Histogram
 }
 
 // NewMetrics registers the metrics.
@@ -87,7 +89,12 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		holdouts: vector("holdout_events_total", "Events of purchases that are under a holdout, by whether it holds their account out.", "holdout", "held"),
 	}
 	m.unknownProgrammes = counter("unknown_programme_enrolments_total", "Enrolments in a programme that the catalogue doesn't have. Their members earn nothing.")
-	registry.MustRegister(m.unknownProgrammes)
+	m.bookedAge = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "ristourne", Name: "booked_age_seconds",
+		Help:    "Time from the Kafka timestamp of an event or fact that belongs to an account until what it changed is booked in the ledger.",
+		Buckets: prometheus.ExponentialBuckets(0.005, 1.5, 24), // to a minute
+	})
+	registry.MustRegister(m.unknownProgrammes, m.bookedAge)
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
@@ -104,6 +111,16 @@ func (m *Metrics) countFates(fates *[rules.NumFates]int64) {
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		if n := fates[fate]; n > 0 {
 			m.fates[fate].Add(float64(n))
+		}
+	}
+}
+
+// showBooked takes the age of what has just been booked.
+func (m *Metrics) showBooked(now time.Time, decisions []*rules.Decision) {
+	const perSecond = 1000
+	for _, d := range decisions {
+		for i := range d.Set {
+			m.bookedAge.Observe(float64(now.UnixMilli()-d.Set[i].Cause.RecordedAt) / perSecond)
 		}
 	}
 }

@@ -2,30 +2,38 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sys/unix"
 )
 
-// measure is what one process did between two moments.
-type measure struct {
-	Name      string  `json:"name"`
-	Events    float64 `json:"events"`
-	Seconds   float64 `json:"seconds"`
-	CPUMicros float64 `json:"cpu_microseconds"`
-	Mallocs   float64 `json:"allocations"`
-	RSSBytes  float64 `json:"resident_bytes"`
+// reader measures kafka-go's group Reader in a process of its own.
+func (b *bench) reader(ctx context.Context, topic, group string, events int) (m measure, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return m, err
+	}
+	broker := usageOf(b.kafka.PID())
+	child := exec.CommandContext(ctx, self, "read", "--brokers", strings.Join(b.kafka.Brokers, ","),
+		"--topic", topic, "--group", group, "--events", fmt.Sprint(events))
+	child.Stderr = b.log
+	out, err := child.Output()
+	if err != nil {
+		return m, fmt.Errorf("measure the group Reader: %w", err)
+	}
+	if err := json.Unmarshal(out, &m); err != nil {
+		return m, fmt.Errorf("read what the group Reader measured: %w", err)
+	}
+	m.Broker = usageOf(b.kafka.PID()).cpuMicros - broker.cpuMicros
+	return m, nil
 }
-
-func (m measure) perSecond() float64       { return m.Events / m.Seconds }
-func (m measure) cpuPerEvent() float64     { return m.CPUMicros / m.Events }
-func (m measure) mallocsPerEvent() float64 { return m.Mallocs / m.Events }
-
-// warm is the part of the events that is not measured.
-const warm = 0.05
 
 // readWithGroup reads the topic with kafka-go's group Reader and commits each
 // second: what most Go consumers do.
@@ -46,14 +54,15 @@ func readWithGroup(ctx context.Context, brokers []string, topic, group string, e
 	}
 	to := now()
 	return measure{
-		Name: "reader", Events: float64(events - begin), Seconds: to.at.Sub(from.at).Seconds(),
-		CPUMicros: to.cpuMicros - from.cpuMicros, Mallocs: to.mallocs - from.mallocs, RSSBytes: to.rssBytes,
+		Name: "kafka-go's group Reader", Events: float64(events - begin), Seconds: to.at.Sub(from.at).Seconds(),
+		Own: to.cpuMicros - from.cpuMicros, Mallocs: to.mallocs - from.mallocs, AllocatedBytes: to.allocated - from.allocated, ResidentBytes: to.rssBytes,
 	}, nil
 }
 
+// moment is what this process has used by a time.
 type moment struct {
-	at                           time.Time
-	cpuMicros, mallocs, rssBytes float64
+	at                                      time.Time
+	cpuMicros, mallocs, allocated, rssBytes float64
 }
 
 func now() moment {
@@ -64,7 +73,7 @@ func now() moment {
 	return moment{
 		at:        time.Now(),
 		cpuMicros: float64(usage.Utime.Nano()+usage.Stime.Nano()) / 1e3,
-		mallocs:   float64(memory.Mallocs),
-		rssBytes:  float64(usage.Maxrss) * 1024,
+		mallocs:   float64(memory.Mallocs), allocated: float64(memory.TotalAlloc),
+		rssBytes: float64(usage.Maxrss) * 1024,
 	}
 }
