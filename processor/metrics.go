@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"ristourne/rules"
 	"ristourne/rules/offer"
@@ -44,63 +45,80 @@ type Metrics struct {
 
 // NewMetrics registers the metrics.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "ristourne", Name: name, Help: help})
-	}
-	vector := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ristourne", Name: name, Help: help}, labels)
-	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ristourne", Name: name, Help: help}, labels)
-	}
-	m := &Metrics{
-		records:     vector("records_total", "Input records by fate; their sum is all that was read.", "fate"),
-		deadLetters: vector("dead_letters_total", "Records that broke a rule, by reason.", "reason"),
-		lookAlikes:  vector("card_number_lookalikes_total", "Ids that look like card numbers and were accepted, by field.", "field"),
-		retries:     vector("retries_total", "Tries of a step that failed and were repeated.", "step"),
-		stepSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: "ristourne", Name: "step_seconds", Help: "Duration of a step of a batch, tries and pauses included.",
-			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
-		}, []string{"step"}),
-		shardFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "ristourne", Name: "shard_failures_total",
-			Help: "Shards that stopped, or that wait for a person to act, by reason. The others go on.",
-		}, []string{"shard", "reason"}),
-		outboxesFound:  counter("outboxes_found_total", "Batches of a former owner that were delivered on acquisition."),
-		epoch:          gauge("shard_epoch", "Epoch by which this process has acquired a shard, until it lets it go. The owner is whoever has the highest.", "shard"),
-		rebuilds:       counter("rebuilds_total", "Shards rebuilt from the ledger."),
-		differences:    counter("rebuild_differences_total", "Accounts of which recomputing would change what is booked, found by a rebuild, which changes nothing of it. Look into each."),
-		repairs:        counter("repairs_total", "Accounts that a repair, approved by a person, has changed."),
-		restored:       counter("accounts_restored_total", "Accounts whose state in Redis could not be read, made anew from the ledger."),
-		catalogueWaits: counter("catalogue_waits_total", "Purchases held back until the catalogue was complete up to their time."),
+	m, r := &Metrics{}, registrar{promauto.With(registry)}
+	m.ofRecords(r)
+	m.ofSteps(r)
+	m.ofRepairs(r)
+	m.ofTime(r)
+	m.ofMoney(r)
+	return m
+}
 
-		catalogueWaitSeconds: counter("catalogue_wait_seconds_total", "How long shards have waited for a catalogue that is complete up to a purchase."),
-		stampAge: gauge("arrival_less_timestamp_seconds",
-			"Arrival less Kafka timestamp of the record of the last batch that was farthest off. Well over or under 0: a producer's clock is wrong.", "topic", "shard"),
-		stampsOff: vector("timestamps_off_total", "Records whose Kafka timestamp was more than a minute from their arrival, by topic.", "topic"),
+// registrar makes and registers metrics of this program.
+type registrar struct{ promauto.Factory }
 
-		budgetLeft: gauge("budget_left_minor", "What no shard has reserved of a budget, when this process last reserved of it, in minor units.", "budget"),
-		budgetHeld: gauge("budget_held_minor", "What a shard has reserved of a budget and not spent, in minor units.", "budget", "shard"),
-		refused:    vector("budget_refusals_total", "Purchases that got less of a budget than they deserved. Budgets per store and day count under their offer.", "budget"),
-		refunds: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: "ristourne", Name: "unlinked_refunds_minor_total",
-			Help: "Money of refunds at partners' stores that name no known purchase, in minor units, by what became of them: each change of it counts.",
-		}, []string{"was", "is", "currency"}),
-		holdouts: vector("holdout_events_total", "Events of purchases that are under a holdout, by whether it holds their account out.", "holdout", "held"),
-	}
-	m.unknownProgrammes = counter("unknown_programme_enrolments_total", "Enrolments in a programme that the catalogue doesn't have. Their members earn nothing.")
-	m.bookedAge = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Namespace: "ristourne", Name: "booked_age_seconds",
-		Help:    "Time from the Kafka timestamp of an event or fact that belongs to an account until what it changed is booked in the ledger.",
-		Buckets: prometheus.ExponentialBuckets(0.005, 1.5, 24), // to a minute
-	})
-	registry.MustRegister(m.unknownProgrammes, m.bookedAge)
+const namespace = "ristourne"
+
+func (r registrar) counter(name, help string) prometheus.Counter {
+	return r.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func (r registrar) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return r.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func (r registrar) gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return r.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func (m *Metrics) ofRecords(r registrar) {
+	m.records = r.counters("records_total", "Input records by fate; their sum is all that was read.", "fate")
 	for fate := rules.Booked; fate < rules.NumFates; fate++ {
 		m.fates[fate] = m.records.WithLabelValues(fate.String())
 	}
-	registry.MustRegister(m.records, m.deadLetters, m.lookAlikes, m.retries, m.stepSeconds, m.shardFailures, m.outboxesFound, m.rebuilds, m.differences, m.repairs, m.restored, m.catalogueWaits, m.catalogueWaitSeconds, m.budgetLeft, m.budgetHeld, m.refused)
-	registry.MustRegister(m.stampAge, m.stampsOff, m.epoch, m.refunds, m.holdouts)
-	return m
+	m.deadLetters = r.counters("dead_letters_total", "Records that broke a rule, by reason.", "reason")
+	m.lookAlikes = r.counters("card_number_lookalikes_total", "Ids that look like card numbers and were accepted, by field.", "field")
+	m.unknownProgrammes = r.counter("unknown_programme_enrolments_total", "Enrolments in a programme that the catalogue doesn't have. Their members earn nothing.")
+	m.holdouts = r.counters("holdout_events_total", "Events of purchases that are under a holdout, by whether it holds their account out.", "holdout", "held")
+}
+
+func (m *Metrics) ofSteps(r registrar) {
+	m.retries = r.counters("retries_total", "Tries of a step that failed and were repeated.", "step")
+	m.stepSeconds = r.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "step_seconds", Help: "Duration of a step of a batch, tries and pauses included.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+	}, []string{"step"})
+	m.shardFailures = r.counters("shard_failures_total", "Shards that stopped, or that wait for a person to act, by reason. The others go on.", "shard", "reason")
+	m.outboxesFound = r.counter("outboxes_found_total", "Batches of a former owner that were delivered on acquisition.")
+	m.epoch = r.gauges("shard_epoch", "Epoch by which this process has acquired a shard, until it lets it go. The owner is whoever has the highest.", "shard")
+}
+
+func (m *Metrics) ofRepairs(r registrar) {
+	m.rebuilds = r.counter("rebuilds_total", "Shards rebuilt from the ledger.")
+	m.differences = r.counter("rebuild_differences_total", "Accounts of which recomputing would change what is booked, found by a rebuild, which changes nothing of it. Look into each.")
+	m.repairs = r.counter("repairs_total", "Accounts that a repair, approved by a person, has changed.")
+	m.restored = r.counter("accounts_restored_total", "Accounts whose state in Redis could not be read, made anew from the ledger.")
+}
+
+func (m *Metrics) ofTime(r registrar) {
+	m.bookedAge = r.NewHistogram(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "booked_age_seconds",
+		Help:    "Time from the Kafka timestamp of an event or fact that belongs to an account until what it changed is booked in the ledger.",
+		Buckets: prometheus.ExponentialBuckets(0.005, 1.5, 24), // to a minute
+	})
+	m.catalogueWaits = r.counter("catalogue_waits_total", "Purchases held back until the catalogue was complete up to their time.")
+	m.catalogueWaitSeconds = r.counter("catalogue_wait_seconds_total", "How long shards have waited for a catalogue that is complete up to a purchase.")
+	m.stampAge = r.gauges("arrival_less_timestamp_seconds",
+		"Arrival less Kafka timestamp of the record of the last batch that was farthest off. Well over or under 0: a producer's clock is wrong.", "topic", "shard")
+	m.stampsOff = r.counters("timestamps_off_total", "Records whose Kafka timestamp was more than a minute from their arrival, by topic.", "topic")
+}
+
+func (m *Metrics) ofMoney(r registrar) {
+	m.budgetLeft = r.gauges("budget_left_minor", "What no shard has reserved of a budget, when this process last reserved of it, in minor units.", "budget")
+	m.budgetHeld = r.gauges("budget_held_minor", "What a shard has reserved of a budget and not spent, in minor units.", "budget", "shard")
+	m.refused = r.counters("budget_refusals_total", "Purchases that got less of a budget than they deserved. Budgets per store and day count under their offer.", "budget")
+	m.refunds = r.counters("unlinked_refunds_minor_total",
+		"Money of refunds at partners' stores that name no known purchase, in minor units, by what became of them: each change of it counts.", "was", "is", "currency")
 }
 
 func (m *Metrics) countLookAlikes(field string, n uint64) {

@@ -2,7 +2,7 @@
 // for tests: Kafka, Redis and ClickHouse, on free ports of 127.0.0.1, as one
 // call each that comes back when the server serves.
 //
-//	kafka, err := parts.StartKafka(ctx, parts.Options{})
+//	kafka, err := localservers.StartKafka(ctx, localservers.Options{})
 //	defer kafka.Close()
 //
 // Which server stands behind a part is said by its [Kind]. A server that is a

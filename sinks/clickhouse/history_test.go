@@ -276,7 +276,7 @@ func TestSponsorsLineIsKeptWithHisAccountAndNamesItsBuyer(t *testing.T) {
 	}
 }
 
-func TestDatesOfAKittyComeBackWhole(t *testing.T) {
+func TestDatesOfAWalletComeBackWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	d := decision(1, "a", "T1", "bakery", 10_000)

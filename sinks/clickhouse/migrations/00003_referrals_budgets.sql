@@ -1,6 +1,6 @@
 -- +goose Up
 
--- From when a kitty's money can be spent, and from when it no longer can: exact
+-- From when a wallet's money can be spent, and from when it no longer can: exact
 -- instants, both parts 0 where the line states none. Lines that were there
 -- before are of kinds that state none, and every one of them is the account's
 -- own or a partner's: their beneficiary_ref is right as it stands.
