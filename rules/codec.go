@@ -140,7 +140,13 @@ const (
 	factCycle
 	factMoney
 	factOffer
+	factMethod
+	factVoucher
 )
+
+// factOfProgramme marks, beside the type, an adjustment that names its programme:
+// what was written without it names none.
+const factOfProgramme = 1 << 7
 
 func factFields(t FactType) uint64 {
 	switch t {
@@ -158,6 +164,12 @@ func factFields(t FactType) uint64 {
 		return factTransaction
 	case CycleClosed:
 		return factProgramme | factCycle
+	case PayoutReleased:
+		return factProgramme
+	case PayoutMethod:
+		return factMethod
+	case VoucherRedeemed:
+		return factVoucher
 	case PointsSpent, WalletSpent, Adjustment:
 		return factMoney
 	}
@@ -165,10 +177,18 @@ func factFields(t FactType) uint64 {
 }
 
 func (f *Fact) Encode(e *codec.Encoder) {
-	e.Byte(byte(f.Type))
+	ofProgramme := f.Type == Adjustment && f.Programme != ""
+	head := byte(f.Type)
+	if ofProgramme {
+		head |= factOfProgramme
+	}
+	e.Byte(head)
 	e.Unique(f.ID)
 	e.Instant(f.At.Parts())
 	fields := factFields(f.Type)
+	if ofProgramme {
+		fields |= factProgramme
+	}
 	if fields&factMember != 0 {
 		e.String(f.MemberID)
 		e.String(f.Level)
@@ -202,15 +222,31 @@ func (f *Fact) Encode(e *codec.Encoder) {
 	if fields&factOffer != 0 {
 		e.String(f.OfferID)
 	}
+	if fields&factMethod != 0 {
+		e.Byte(byte(f.Method))
+		e.String(f.IBAN)
+		e.String(f.Name)
+		e.String(f.Handle)
+	}
+	if fields&factVoucher != 0 {
+		e.Unique(f.VoucherID)
+	}
 	e.Hash(f.ContentHash)
 }
 
 func DecodeFact(d *codec.Decoder, arena *[]string) Fact {
 	var f Fact
-	f.Type = FactType(d.Enum(d.Byte(), byte(Enrolled), byte(Erased), "bad fact type"))
+	head := d.Byte()
+	f.Type = FactType(d.Enum(head&^factOfProgramme, byte(Enrolled), byte(NumFactTypes-1), "bad fact type"))
 	f.ID = d.Unique()
 	f.At = InstantAt(d.Instant())
 	fields := factFields(f.Type)
+	if head&factOfProgramme != 0 {
+		if f.Type != Adjustment {
+			d.Fail("bad fact type")
+		}
+		fields |= factProgramme
+	}
 	if fields&factMember != 0 {
 		f.MemberID, f.Level, f.SponsorAccountID = d.String(), d.String(), d.String()
 	}
@@ -238,6 +274,13 @@ func DecodeFact(d *codec.Decoder, arena *[]string) Fact {
 	}
 	if fields&factOffer != 0 {
 		f.OfferID = d.String()
+	}
+	if fields&factMethod != 0 {
+		f.Method = PayMethod(d.Enum(d.Byte(), byte(ByCard), byte(ByEWallet), "bad method"))
+		f.IBAN, f.Name, f.Handle = d.String(), d.String(), d.String()
+	}
+	if fields&factVoucher != 0 {
+		f.VoucherID = d.Unique()
 	}
 	f.ContentHash = d.Hash()
 	return f

@@ -3,6 +3,7 @@ package rules
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"ristourne/rules/money"
 )
@@ -27,12 +28,16 @@ const (
 	WalletSpent
 	Adjustment
 	Erased
+	PayoutMethod
+	PayoutReleased
+	VoucherRedeemed
+	NumFactTypes // one more than the last
 )
 
 var factTypeNames = [...]string{
 	"", "enrolled", "left", "card_linked", "card_unlinked", "level_changed", "offer_activated", "offer_deactivated",
 	"segment_added", "segment_removed", "authorization_expired", "cycle_closed", "points_spent", "wallet_spent",
-	"adjustment", "erased",
+	"adjustment", "erased", "payout_method", "payout_released", "voucher_redeemed",
 }
 
 func (t FactType) String() string { return factTypeNames[t] }
@@ -50,7 +55,7 @@ type Fact struct {
 	At        Instant
 
 	MemberID         string         // enrolled
-	Programme        string         // enrolled, cycle_closed
+	Programme        string         // enrolled, cycle_closed, payout_released; adjustment: empty, that of the latest enrolment
 	CardTokens       []string       // enrolled
 	Level            string         // enrolled, level_changed
 	Segments         []string       // enrolled
@@ -66,8 +71,22 @@ type Fact struct {
 	Currency         money.Currency // adjustment
 	Reason           string         // adjustment
 	ApprovedBy       string         // adjustment
+	Method           PayMethod      // payout_method
+	IBAN             string         // payout_method: of a transfer
+	Name             string         // payout_method: of a transfer, a cheque
+	Handle           string         // payout_method: of an e-wallet
+	VoucherID        string         // voucher_redeemed
 
 	ContentHash uint64 // as Event.ContentHash
+}
+
+// AsOfInstant is the end of the cycle that a cycle_closed fact closes.
+func (f *Fact) AsOfInstant() Instant {
+	t, err := time.Parse(time.RFC3339Nano, f.AsOf)
+	if err != nil {
+		return f.At // they are one instant; the decoder takes no other text
+	}
+	return InstantOf(t)
 }
 
 // Clone is a copy of f that shares no memory with it.
@@ -86,10 +105,11 @@ func (f *Fact) Clone() *Fact {
 	return &c
 }
 
-func (f *Fact) texts() [15]*string {
+func (f *Fact) texts() [19]*string {
 	return [...]*string{
 		&f.ID, &f.AccountID, &f.MemberID, &f.Programme, &f.Level, &f.SponsorAccountID, &f.CardToken, &f.OfferID, &f.Segment,
 		&f.TransactionID, &f.Cycle, &f.AsOf, &f.Unit, &f.Reason, &f.ApprovedBy,
+		&f.IBAN, &f.Name, &f.Handle, &f.VoucherID,
 	}
 }
 

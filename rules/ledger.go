@@ -67,9 +67,11 @@ const (
 	RoleMember Role = iota + 1
 	RoleSponsor
 	RolePartner
+	RoleExpiry // takes back from a member what was not spent in time
+	NumRoles   // one more than the last
 )
 
-var roleNames = [...]string{"", "member", "sponsor", "partner"}
+var roleNames = [...]string{"", "member", "sponsor", "partner", "expiry"}
 
 func (r Role) String() string { return roleNames[r] }
 

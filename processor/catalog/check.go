@@ -23,6 +23,7 @@ func (c *checker) checkProgramme(d *Document, p *offer.Programme) {
 	if p.UnlinkedRefundDays > p.HorizonDays {
 		c.fault(d, path{"unlinked_refunds"}, "a purchase of %d days before is beyond the horizon of %d days (horizon_days): write at most %d days", p.UnlinkedRefundDays, p.HorizonDays, p.HorizonDays)
 	}
+	c.checkPayout(d, p)
 	check := offerChecker{checker: c, doc: d, programme: p, own: true}
 	check.offers(doc.offers, p.Offers)
 }

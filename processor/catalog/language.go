@@ -26,6 +26,7 @@ type programmeDoc struct {
 	ceiling         int64 // millionths; 0: not written
 	cardTokenRanges []rules.TokenRange
 	points          known[pointsDoc]
+	payout          payoutDoc
 	holdout         holdoutDoc
 	sepa            bool
 	offers          []offerDoc
@@ -40,9 +41,10 @@ type holdoutDoc struct {
 
 // pointsDoc is the points of a programme. No code: it gives none.
 type pointsDoc struct {
-	code     string
-	decimals int
-	value    pointValue
+	code         string
+	decimals     int
+	value        pointValue
+	expiresAfter int // days; 0: never
 }
 
 // partnerDoc is a partner's file as it is written. Lists keep the positions of
@@ -162,6 +164,7 @@ var programmeKeys = mapping[programmeDoc]{what: "the programme", fields: []field
 	key("statement_text", letters, func(d *programmeDoc) *bool { return &d.sepa }, "sepa: what cardholders read on statements is written in the letters that every bank of SEPA takes"),
 	key("holdout", aHoldout, func(d *programmeDoc) *holdoutDoc { return &d.holdout }, "whom all offers but those that say `holdout: none` hold out, such as 5%"),
 	key("points", whetherKnown[pointsDoc]{pointsKeys}, func(d *programmeDoc) *known[pointsDoc] { return &d.points }, "the points that it gives, such as {code: MILES, value: 0.005 EUR}"),
+	key("payout", payoutKeys, func(d *programmeDoc) *payoutDoc { return &d.payout }, "when what members earn is paid; at once where none is written"),
 	key("offers", list[offerDoc]{what: "a list of the programme's own offers", max: maxOffers, of: ownOfferKeys},
 		func(d *programmeDoc) *[]offerDoc { return &d.offers }, "what the programme itself gives, at a partner's store or not"),
 }}
@@ -195,6 +198,7 @@ var pointsKeys = mapping[pointsDoc]{what: "points", fields: []field[pointsDoc]{
 	key("code", pointsCode, func(p *pointsDoc) *string { return &p.code }, "the unit of the points, such as MILES").must(),
 	key("decimals", number(0, pointsDecimals), func(p *pointsDoc) *int { return &p.decimals }, "into how fine parts a point is counted; 0: whole points"),
 	key("value", worthOfPoint, func(p *pointsDoc) *pointValue { return &p.value }, "what one point costs the programme, such as 0.005 EUR"),
+	key("expires_after", someDays, func(p *pointsDoc) *int { return &p.expiresAfter }, "how long after the purchase points are lost, such as 730 days; never where none is written"),
 }}
 
 var commissionTierKeys = mapping[commissionTier]{

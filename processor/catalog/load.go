@@ -425,6 +425,7 @@ func (c *checker) programme(d *Document) offer.Programme {
 	p.UnlinkedRefundDays = doc.unlinkedRefunds
 	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
 	p.Points, p.Holdout, p.SEPAStatements = doc.points.value.toRules(), doc.holdout.toRules(), doc.sepa
+	p.Payout = doc.payout.toRules(p.Zone)
 	p.Offers = offersToRules(doc.offers, &p)
 	c.checkProgramme(d, &p)
 	c.warnOfProgramme(d, &p)

@@ -197,7 +197,7 @@ func (h *holdoutDoc) toRules() offer.Holdout {
 }
 
 func (p *pointsDoc) toRules() offer.PointsUnit {
-	return offer.PointsUnit{Code: p.code, Decimals: p.decimals, ValueMillionths: p.value.millionths}
+	return offer.PointsUnit{Code: p.code, Decimals: p.decimals, ValueMillionths: p.value.millionths, ExpiresAfterDays: p.expiresAfter}
 }
 
 func (d *campaignDoc) toRules(in *offer.Programme) offer.Campaign {

@@ -32,6 +32,7 @@ func (c *checker) warnOfProgramme(d *Document, p *offer.Programme) {
 	}
 	w := warner{checker: c, doc: d, zones: []*time.Location{p.Zone}, points: p.Points}
 	w.holdout(path{"holdout"}, "programme "+p.ID, p.Holdout)
+	c.warnOfPayout(d, p)
 	for i := range p.Offers {
 		w.offer(path{"offers", i}, &p.Offers[i])
 	}

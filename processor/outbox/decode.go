@@ -302,7 +302,7 @@ func (r *decoder) accrual(a *rules.Accrual) {
 		MemberID:        r.word(),
 		BeneficiaryID:   r.word(),
 		BeneficiaryRef:  r.beneficiary(r.last.ref), // which AccountRef has just set
-		Role:            rules.Role(r.enum(byte(rules.RolePartner))),
+		Role:            rules.Role(r.enum(byte(rules.NumRoles - 1))),
 		TransactionID:   r.word(),
 		PartnerID:       r.word(),
 		StoreID:         r.word(),

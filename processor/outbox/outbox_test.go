@@ -161,7 +161,7 @@ func TestUnknownValues(t *testing.T) {
 			return rules.Decision{Referrals: []rules.Referral{{Channel: rules.OtherChannel + rules.Channel(beyond)}}}
 		},
 		"role": func(beyond int) rules.Decision {
-			return rules.Decision{Accruals: []rules.Accrual{{Role: rules.RolePartner + rules.Role(beyond)}}}
+			return rules.Decision{Accruals: []rules.Accrual{{Role: rules.RoleExpiry + rules.Role(beyond)}}}
 		},
 		"kind": func(beyond int) rules.Decision {
 			return rules.Decision{Accruals: []rules.Accrual{{Kind: rules.CommissionKind + rules.Kind(beyond)}}}

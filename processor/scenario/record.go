@@ -93,7 +93,7 @@ func knownTypes() string {
 	for t := rules.Authorization; t < rules.NumEventTypes; t++ {
 		names = append(names, t.String())
 	}
-	for t := rules.Enrolled; t <= rules.Erased; t++ {
+	for t := rules.Enrolled; t < rules.NumFactTypes; t++ {
 		names = append(names, t.String())
 	}
 	return "one of " + strings.Join(names, ", ")

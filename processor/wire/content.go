@@ -96,6 +96,13 @@ func hashFact(f *rules.Fact) uint64 {
 	c = c.currency(19, f.Currency)
 	c = c.text(20, f.Reason)
 	c = c.text(21, f.ApprovedBy)
+	if f.Method != 0 {
+		c = c.number(29, int64(f.Method))
+	}
+	c = c.text(30, f.IBAN)
+	c = c.text(31, f.Name)
+	c = c.text(32, f.Handle)
+	c = c.text(33, f.VoucherID)
 	return xxhash.Sum64(c)
 }
 

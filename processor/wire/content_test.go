@@ -185,6 +185,10 @@ func TestFactContent(t *testing.T) {
 			switch name {
 			case "currency":
 				other = `"USD"`
+			case "method":
+				other = `"cheque"`
+			case "iban":
+				other = `"OTHER"`
 			case "as_of":
 				other = `"2025-10-31T23:00:01Z"`
 			}

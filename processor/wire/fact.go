@@ -29,7 +29,15 @@ const (
 	factCurrency
 	factReason
 	factApprovedBy
+	factMethod
+	factIBAN
+	factName
+	factHandle
+	factVoucherID
 )
+
+// maxIBAN is what ISO 13616 allows.
+const maxIBAN = 34
 
 func newFactRecord() *record {
 	return newRecord("", []field{
@@ -54,6 +62,11 @@ func newFactRecord() *record {
 		factCurrency:      {name: "currency"},
 		factReason:        {name: "reason", max: maxText, holds: freeText, cut: true},
 		factApprovedBy:    {name: "approved_by", max: maxText, holds: freeText, cut: true},
+		factMethod:        {name: "method"},
+		factIBAN:          {name: "iban", max: maxIBAN, holds: ids},
+		factName:          {name: "name", max: maxText, holds: freeText, cut: true},
+		factHandle:        {name: "handle", max: maxText, holds: ids},
+		factVoucherID:     {name: "voucher_id", max: maxID, holds: ids},
 	})
 }
 
@@ -85,10 +98,22 @@ var factNeeds = [...]uint32{
 	rules.WalletSpent:          fieldSet(factAmount, factUnit),
 	rules.Adjustment:           fieldSet(factAmount, factCurrency, factReason, factApprovedBy),
 	rules.Erased:               0,
+	rules.PayoutMethod:         fieldSet(factMethod),
+	rules.PayoutReleased:       fieldSet(factProgramme),
+	rules.VoucherRedeemed:      fieldSet(factVoucherID),
+}
+
+// methodNeeds is what a payout_method needs beside.
+var methodNeeds = [...]uint32{
+	rules.ByCard:     0,
+	rules.ByTransfer: fieldSet(factIBAN, factName),
+	rules.ByCheque:   fieldSet(factName),
+	rules.ByEWallet:  fieldSet(factHandle),
 }
 
 var factTakes = [len(factNeeds)]uint32{
-	rules.Enrolled: fieldSet(factCardTokens, factLevel, factSegments, factSponsor),
+	rules.Enrolled:   fieldSet(factCardTokens, factLevel, factSegments, factSponsor),
+	rules.Adjustment: fieldSet(factProgramme),
 }
 
 // Fact decodes a fact, as Event does an event, and works out its ContentHash.
@@ -104,7 +129,11 @@ func (d *Decoder) Fact(value, key []byte, kafkaMillis int64, f *rules.Fact) *Fau
 	f.AccountID = d.account(r, factAccountID, key)
 	f.At, _ = d.instant(r, factAt)
 	r.needed = factNeeds[f.Type]
-	for rest := factNeeds[f.Type] | factTakes[f.Type]; rest != 0; rest &= rest - 1 {
+	if f.Type == rules.PayoutMethod {
+		f.Method = d.payMethod(r)
+		r.needed |= methodNeeds[f.Method]
+	}
+	for rest := r.needed | factTakes[f.Type]; rest != 0; rest &= rest - 1 {
 		d.factField(r, uint8(bits.TrailingZeros32(rest)), f)
 	}
 	if fault := d.verdict(); fault != nil {
@@ -124,7 +153,7 @@ func (d *Decoder) factType(r *record) rules.FactType {
 	case s == referralTypeName:
 		d.refuse(r, factType, ReasonTopic, "referrals follow from purchases: only processors may write them, to a topic of their own")
 	case !ok:
-		d.refuse(r, factType, ReasonEnum, oneOf(rules.Enrolled, rules.Erased))
+		d.refuse(r, factType, ReasonEnum, oneOf(rules.Enrolled, rules.NumFactTypes-1))
 	}
 	return t
 }
@@ -168,7 +197,40 @@ func (d *Decoder) factField(r *record, field uint8, f *rules.Fact) {
 		f.Reason = d.text(r, field)
 	case factApprovedBy:
 		f.ApprovedBy = d.text(r, field)
+	case factIBAN:
+		f.IBAN = d.iban(r, field)
+	case factName:
+		f.Name = d.text(r, field)
+	case factHandle:
+		f.Handle = d.text(r, field)
+	case factVoucherID:
+		f.VoucherID = d.text(r, field)
 	}
+}
+
+func (d *Decoder) payMethod(r *record) rules.PayMethod {
+	s, ok := d.word(r, factMethod)
+	if !ok {
+		return 0
+	}
+	method, ok := rules.ParsePayMethod(s)
+	if !ok {
+		d.refuse(r, factMethod, ReasonEnum, oneOf(rules.ByCard, rules.ByEWallet))
+	}
+	return method
+}
+
+// iban holds an account number to its letters alone: whether the account exists
+// is for the bank to say, whose result then makes it be looked at.
+func (d *Decoder) iban(r *record, field uint8) string {
+	s := d.text(r, field)
+	for i := range len(s) {
+		if c := s[i]; c-'0' > 9 && c-'A' > 25 {
+			d.refuse(r, field, ReasonFormat, "it must be made of A-Z and 0-9")
+			break
+		}
+	}
+	return s
 }
 
 // factAmount is over 0 where something is spent; an adjustment goes either

@@ -26,6 +26,9 @@ var factSamples = map[string]string{
 	"wallet_spent":          `"amount_minor":5,"unit":"EUR"`,
 	"adjustment":            `"amount_minor":-5,"currency":"EUR","reason":"a late train","approved_by":"u7"`,
 	"erased":                ``,
+	"payout_method":         `"method":"transfer","iban":"FR7630006000011234567890189","name":"Marie Curie"`,
+	"payout_released":       `"programme":"lyon"`,
+	"voucher_redeemed":      `"voucher_id":"v1"`,
 }
 
 func factOf(t testing.TB, kind string) sample {
@@ -57,10 +60,13 @@ func TestFactOfEachType(t *testing.T) {
 		rules.Adjustment: {
 			AmountMinor: -5, Currency: money.Currency{'E', 'U', 'R'}, Reason: "a late train", ApprovedBy: "u7",
 		},
-		rules.Erased: {},
+		rules.Erased:          {},
+		rules.PayoutMethod:    {Method: rules.ByTransfer, IBAN: "FR7630006000011234567890189", Name: "Marie Curie"},
+		rules.PayoutReleased:  {Programme: "lyon"},
+		rules.VoucherRedeemed: {VoucherID: "v1"},
 	}
 	d := NewDecoder(Options{})
-	for factType := rules.Enrolled; factType <= rules.Erased; factType++ {
+	for factType := rules.Enrolled; factType < rules.NumFactTypes; factType++ {
 		want, known := wants[factType]
 		if !known {
 			t.Fatalf("no sample of %v", factType)
@@ -91,7 +97,7 @@ func TestFactIgnoresFieldsOfOtherTypes(t *testing.T) {
 		plain := factOf(t, kind)
 		littered := plain
 		for name := range names {
-			if _, own := plain[name]; !own {
+			if _, own := plain[name]; !own && (kind != "adjustment" || name != "programme") {
 				littered = littered.with(name, `{"rubbish":[1e9]}`)
 			}
 		}
@@ -214,7 +220,25 @@ func TestFactFields(t *testing.T) {
 		"adjustment": append(append(append(amounts("", ReasonRange), texts("reason", cut)...), texts("approved_by", cut)...),
 			fieldCase{"approved_by", `"4111 1111 1111 1111"`, ReasonCardNumber},
 			fieldCase{"currency", `"XYZ"`, ReasonCurrency}, fieldCase{"currency", `978`, ReasonType},
-			fieldCase{"reason", `"for card 4111-1111-1111-1111"`, ReasonCardNumber}),
+			fieldCase{"reason", `"for card 4111-1111-1111-1111"`, ReasonCardNumber}, fieldCase{"programme", `"lyon"`, ""},
+			fieldCase{"programme", quoted(visa), ReasonCardNumber}),
+		"payout_method": append(texts("name", cut), []fieldCase{
+			{"method", `"cash"`, ReasonEnum},
+			{"method", `""`, ReasonMissing},
+			{"method", `1`, ReasonType},
+			{"method", `"card"`, ""},
+			{"method", `"cheque"`, ""},
+			{"method", `"CARD"`, ReasonEnum},
+			{"handle", `"@marie"`, ""},
+			{"iban", `""`, ReasonMissing},
+			{"iban", `"FR76 3000"`, ReasonFormat},
+			{"iban", `"fr76"`, ReasonFormat},
+			{"iban", `"` + strings.Repeat("A", 34) + `"`, ""},
+			{"iban", `"` + strings.Repeat("A", 35) + `"`, ReasonLength},
+			{"name", `"4111 1111 1111 1111"`, ReasonCardNumber},
+		}...),
+		"payout_released":  append(texts("programme", 256), fieldCase{"programme", quoted(visa), ReasonCardNumber}),
+		"voucher_redeemed": texts("voucher_id", 64),
 	}
 	d := NewDecoder(Options{})
 	for kind, cases := range cases {
@@ -224,6 +248,32 @@ func TestFactFields(t *testing.T) {
 				return d.Fact(value, []byte("a1"), millisOfCanonical, &f)
 			})
 		})
+	}
+}
+
+// TestPayoutMethodNeeds: each way of payment needs what it can't do without, and
+// ignores what is of another.
+func TestPayoutMethodNeeds(t *testing.T) {
+	t.Parallel()
+	d := NewDecoder(Options{NoKeys: true})
+	for _, c := range []struct{ fields, field, reason string }{
+		{`"method":"card"`, "", ""},
+		{`"method":"transfer","iban":"FR76","name":"M"`, "", ""},
+		{`"method":"transfer","name":"M"`, "iban", ReasonMissing},
+		{`"method":"transfer","iban":"FR76"`, "name", ReasonMissing},
+		{`"method":"cheque","name":"M"`, "", ""},
+		{`"method":"cheque","iban":"FR76"`, "name", ReasonMissing},
+		{`"method":"e_wallet","handle":"@m"`, "", ""},
+		{`"method":"e_wallet","name":"M"`, "handle", ReasonMissing},
+	} {
+		var f rules.Fact
+		value := `{"fact_id":"f1","type":"payout_method","account_id":"a1","at":"2025-11-22T08:31:20Z",` + c.fields + `}`
+		assertFault(t, c.fields, d.Fact([]byte(value), nil, -1, &f), c.reason, c.field)
+	}
+	var f rules.Fact
+	value := `{"fact_id":"f1","type":"payout_method","account_id":"a1","at":"2025-11-22T08:31:20Z","method":"cheque","name":"M","iban":"FR76"}`
+	if fault := d.Fact([]byte(value), nil, -1, &f); fault != nil || f.IBAN != "" {
+		t.Errorf("a cheque has an IBAN: %q, %v", f.IBAN, fault)
 	}
 }
 

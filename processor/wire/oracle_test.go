@@ -138,6 +138,22 @@ func slowFact(t fataler, value []byte) rules.Fact {
 	case rules.Adjustment:
 		f.AmountMinor, f.Currency = s.integer("amount_minor"), s.currency("currency")
 		f.Reason, f.ApprovedBy = s.described("reason"), s.described("approved_by")
+		f.Programme = s.text("programme")
+	case rules.PayoutMethod:
+		f.Method, _ = rules.ParsePayMethod(s.text("method"))
+		if f.Method == rules.ByTransfer {
+			f.IBAN = s.text("iban")
+		}
+		if f.Method == rules.ByTransfer || f.Method == rules.ByCheque {
+			f.Name = s.described("name")
+		}
+		if f.Method == rules.ByEWallet {
+			f.Handle = s.text("handle")
+		}
+	case rules.PayoutReleased:
+		f.Programme = s.text("programme")
+	case rules.VoucherRedeemed:
+		f.VoucherID = s.text("voucher_id")
 	}
 	return f
 }
@@ -373,7 +389,7 @@ func TestFactsAgainstEncodingJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := NewDecoder(Options{NoKeys: true})
 		for range 3 {
-			factType := rules.FactType(rapid.IntRange(int(rules.Enrolled), int(rules.Erased)).Draw(t, "type"))
+			factType := rules.FactType(rapid.IntRange(int(rules.Enrolled), int(rules.NumFactTypes-1)).Draw(t, "type"))
 			w := newWriter(t)
 			fields := []entry{
 				textEntry("fact_id", drawText(t, "fact_id", 64)), textEntry("type", factType.String()),
@@ -383,8 +399,11 @@ func TestFactsAgainstEncodingJSON(t *testing.T) {
 			for _, name := range []string{
 				"member_id", "programme", "card_tokens", "level", "segments", "sponsor_account_id", "card_token", "offer_id",
 				"segment", "transaction_id", "cycle", "as_of", "amount_minor", "unit", "currency", "reason", "approved_by",
+				"method", "iban", "name", "handle", "voucher_id",
 			} {
-				if own[name] == nil {
+				if name == "programme" && factType == rules.Adjustment {
+					w.maybe(&fields, textEntry(name, "lyon"))
+				} else if own[name] == nil {
 					w.maybe(&fields, rawEntry(name, `{"of":["another type"]}`))
 				} else if raw, err := json.Marshal(own[name]); err == nil {
 					fields = append(fields, rawEntry(name, string(raw)))

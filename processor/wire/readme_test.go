@@ -40,12 +40,16 @@ func fieldTables(t *testing.T) []fieldTable {
 	}
 	fact := func(path, raw string) *Fault {
 		kind := rules.Adjustment
-		for k := rules.Enrolled; k <= rules.Erased; k++ {
+		for k := rules.Enrolled; k < rules.NumFactTypes; k++ {
 			if factOf(t, k.String())[path] != "" {
 				kind = k
 			}
 		}
-		return d.Fact(factOf(t, kind.String()).with(path, raw).bytes(), nil, -1, new(rules.Fact))
+		base := factOf(t, kind.String())
+		if path == "handle" {
+			base = factOf(t, rules.PayoutMethod.String()).with("method", `"e_wallet"`)
+		}
+		return d.Fact(base.with(path, raw).bytes(), nil, -1, new(rules.Fact))
 	}
 	result := func(path, raw string) *Fault {
 		base := sample{"instruction_id": `"i"`, "account_id": `"a"`, "status": `"settled"`, "at": `"2025-11-22T08:31:20Z"`}
@@ -66,12 +70,17 @@ func factNeedsOf(f uint8) string {
 		return "yes"
 	}
 	var words []string
-	for k := rules.Enrolled; k <= rules.Erased; k++ {
+	for k := rules.Enrolled; k < rules.NumFactTypes; k++ {
 		switch {
 		case factNeeds[k]>>f&1 == 1:
 			words = append(words, "`"+k.String()+"`")
 		case factTakes[k]>>f&1 == 1:
 			words = append(words, "`"+k.String()+"`, if wanted")
+		}
+	}
+	for m := rules.ByCard; m <= rules.ByEWallet; m++ {
+		if methodNeeds[m]>>f&1 == 1 {
+			words = append(words, "`"+m.String()+"`")
 		}
 	}
 	return strings.Join(words, ", ")

@@ -508,7 +508,7 @@ func (d *stateDecoder) lines(a *Account, place Match) int32 {
 func (d *stateDecoder) line(place Match, basisMinor int64) line {
 	l := line{next: -1}
 	b, flags := d.Byte(), d.Byte()
-	l.role = rules.Role(d.Enum(b>>5, byte(rules.RoleMember), byte(rules.RolePartner), "bad role"))
+	l.role = rules.Role(d.Enum(b>>5, byte(rules.RoleMember), byte(rules.NumRoles-1), "bad role"))
 	l.kind = rules.Kind(d.Enum(b>>2&7, byte(rules.Cash), byte(rules.CommissionKind), "bad kind"))
 	l.stage = rules.Stage(d.Enum(b&3, byte(rules.Expected), byte(rules.Confirmed), "bad stage"))
 	l.partner, l.store = place.PartnerID, place.StoreID

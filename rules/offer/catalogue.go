@@ -75,6 +75,7 @@ type Programme struct {
 	// say otherwise.
 	Holdout Holdout
 	Points  PointsUnit // zero: the programme gives no points
+	Payout  Payout
 	// Offers are the programme's own: for every purchase of its members, at a
 	// partner's store or not. Their Stores are empty, they are funded by the
 	// programme, and their lines carry neither partner nor store.
@@ -88,6 +89,8 @@ type PointsUnit struct {
 	// ValueMillionths is what one whole point costs the programme, in millionths
 	// of a minor unit of its currency; 0: none is stated.
 	ValueMillionths int64
+	// ExpiresAfterDays is x 24 h from purchase time until points are lost; 0: never.
+	ExpiresAfterDays int
 }
 
 // CommissionOn is for which purchases a partner owes commission.

@@ -148,6 +148,7 @@ func checkProgrammes(c *Catalogue, faults *Faults) {
 		}
 		check.holdout("holdout", p.Holdout)
 		check.points(p, scales)
+		check.payout(&p.Payout)
 		check.offers(p.Offers, &agreed{own: true, programme: p.ID, programmes: []*Programme{p}, boosts: boosts})
 	}
 	checkOnePoints(c, faults)
@@ -168,6 +169,9 @@ func (c checker) points(p *Programme, scales map[string]int) {
 	}
 	if u.ValueMillionths < 0 || u.ValueMillionths > maxPointValueMillionths {
 		c.fault("points.value", "a point is worth 0 to %d minor units", int64(maxPointValueMillionths/money.One))
+	}
+	if u.ExpiresAfterDays < 0 || u.ExpiresAfterDays > maxOfferDays {
+		c.fault("points.expires_after", "%d is not within 0 to %d days", u.ExpiresAfterDays, maxOfferDays)
 	}
 	if decimals, known := scales[u.Code]; known && decimals != u.Decimals {
 		c.fault("points.decimals", "%s has %d decimals elsewhere, and balances in both would be added up; write the same, or give the points another code", u.Code, decimals)

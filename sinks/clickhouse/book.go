@@ -70,7 +70,7 @@ func check(d *rules.Decision) error {
 		}
 	}
 	for i := range d.Accruals {
-		if a := &d.Accruals[i]; a.Role == 0 || a.Role > rules.RolePartner || a.Stage == 0 || a.Stage > rules.Confirmed ||
+		if a := &d.Accruals[i]; a.Role == 0 || a.Role >= rules.NumRoles || a.Stage == 0 || a.Stage > rules.Confirmed ||
 			a.Kind == 0 || a.Kind > rules.CommissionKind || a.Channel > rules.OtherChannel || badCause(&a.Cause) {
 			return fmt.Errorf("%w: accrual %x has role %d, stage %d, kind %d, channel %d, cause kind %d, of which one does not exist: a fault of the program",
 				ErrPermanent, a.ID, a.Role, a.Stage, a.Kind, a.Channel, a.Cause.Kind)

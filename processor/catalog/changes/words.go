@@ -31,6 +31,7 @@ func (d differ) programme(old, now *offer.Programme, at rules.Instant) []Section
 		s.holdout(a.ID, a.Holdout, b.Holdout)
 		s.instead("a purchase earns at most", money.FormatPercent(a.CeilingMillionths)+" of itself", money.FormatPercent(b.CeilingMillionths)+" of itself")
 		s.instead("points", pointsText(a), pointsText(b))
+		s.instead("what is earned is paid", payoutText(a), payoutText(b))
 		if !slices.Equal(a.CardTokenRanges, b.CardTokenRanges) {
 			s.say("other card tokens are allowed: %s instead of %s", rangesText(b), rangesText(a))
 		}
@@ -84,11 +85,16 @@ func pointsText(p *offer.Programme) string {
 		text += " with " + offer.Counted(p.Points.Decimals, "decimal")
 	}
 	if p.Points.ValueMillionths == 0 {
-		return text + ", of no stated value"
+		text += ", of no stated value"
+	} else {
+		exponent, _ := p.Currency.Exponent()
+		value := decimal.New(p.Points.ValueMillionths, -int32(exponent)-6)
+		text += fmt.Sprintf(", each worth %s %s", value, p.Currency)
 	}
-	exponent, _ := p.Currency.Exponent()
-	value := decimal.New(p.Points.ValueMillionths, -int32(exponent)-6)
-	return fmt.Sprintf("%s, each worth %s %s", text, value, p.Currency)
+	if p.Points.ExpiresAfterDays > 0 {
+		text += ", lost after " + offer.Counted(p.Points.ExpiresAfterDays, "day")
+	}
+	return text
 }
 
 func rangesText(p *offer.Programme) string {
@@ -544,4 +550,37 @@ func campaignBoost(w offer.Wording, b *offer.CampaignBoost) string {
 		offers = strings.Join(names, ", ")
 	}
 	return w.Boost(&b.Boost) + ", on " + offers
+}
+
+// payoutText says when what is earned is paid, what is held, and what becomes of
+// a debt.
+func payoutText(p *offer.Programme) string {
+	o := &p.Payout
+	amount := func(minor int64) string { return money.FormatMinor(minor, p.Currency) }
+	said := []string{o.Cycle.String()}
+	if o.HoldDays > 0 {
+		said = append(said, "held for "+offer.Counted(o.HoldDays, "day"))
+	}
+	if o.FromMinor > 0 {
+		said = append(said, "from "+amount(o.FromMinor)+" on")
+	}
+	switch after, debits := o.Debits(); {
+	case debits && after > 0:
+		said = append(said, "debts are debited after "+offer.Counted(after, "day"))
+	case debits:
+		said = append(said, "debts are debited")
+	default:
+		said = append(said, "debts are netted")
+	}
+	if o.WriteOff.UpToMinor > 0 {
+		said = append(said, fmt.Sprintf("debts of up to %s are given up after %s", amount(o.WriteOff.UpToMinor), offer.Counted(o.WriteOff.AfterDays, "day")))
+	}
+	said = append(said, offer.Counted(o.AttemptsAllowed(), "attempt"))
+	if o.Shadow {
+		said = append(said, "as a shadow: nothing leaves the house")
+	}
+	if o.PayFrom != (rules.Instant{}) {
+		said = append(said, "but for what is before "+shortened(onClock(o.PayFrom, p.Zone)))
+	}
+	return strings.Join(said, ", ")
 }
