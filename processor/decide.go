@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"ristourne/processor/outbox"
 	"ristourne/processor/wire"
@@ -28,6 +29,9 @@ func (s *Shard) Decide(ctx context.Context, queue chan<- SavedBatch) error {
 		return err
 	}
 	s.useCatalogue()
+	if s.shards != nil {
+		s.states.shareOut(s.options.MemoryBytes, s.shards())
+	}
 	s.decoder.Reset()
 	now := s.ports.Now()
 	s.latest = now.Add(clockAhead).UnixMilli()
@@ -118,6 +122,7 @@ func (s *Shard) decideWindow(ctx context.Context, w *window, queue chan<- SavedB
 	if err != nil {
 		return err
 	}
+	s.remember(w)
 	s.backlog.saves()
 	w.reset(progress{positions: s.positions})
 	select {
@@ -137,26 +142,22 @@ func (s *Shard) decideWindow(ctx context.Context, w *window, queue chan<- SavedB
 // large together: it must be taken in smaller parts.
 var errTooLarge = errors.New("the window is too large to be saved at once")
 
-// load fetches the states of the window's accounts in one round trip.
+// load fetches the states of the window's accounts that aren't remembered, in one
+// round trip.
 func (s *Shard) load(ctx context.Context, w *window) error {
-	if len(w.ids) == 0 {
-		return nil
+	w.ids = w.ids[:0]
+	for i := range w.accounts {
+		if a := &w.accounts[i]; a.state == nil && !a.loaded {
+			a.id = strings.Clone(a.id) // the state may outlive the window
+			w.ids = append(w.ids, a.id)
+		}
 	}
-	err := s.retry(ctx, "load", func(ctx context.Context) (err error) {
-		w.values, err = s.ports.Accounts.Load(ctx, s.source.Shard(), w.ids, w.values[:0])
-		return err
-	})
-	if err != nil {
-		return err
+	if len(w.ids) > 0 {
+		if err := s.loadMissing(ctx, w); err != nil {
+			return err
+		}
 	}
-	bytes := 0
-	for _, value := range w.values {
-		bytes += len(value)
-	}
-	if bytes > s.options.MaxStateBytes && len(w.accounts) > 1 {
-		return errTooLarge
-	}
-	err = s.open(w)
+	err := s.open(w)
 	if errors.Is(err, errUnreadable) {
 		if err = s.restoreUnreadable(ctx, w); err == nil {
 			err = s.open(w)
@@ -165,36 +166,65 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 	return err
 }
 
+func (s *Shard) loadMissing(ctx context.Context, w *window) error {
+	err := s.retry(ctx, "load", func(ctx context.Context) (err error) {
+		w.values, err = s.ports.Accounts.Load(ctx, s.source.Shard(), w.ids, w.values[:0])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	next, bytes := 0, 0
+	for i := range w.accounts {
+		if a := &w.accounts[i]; a.state == nil && !a.loaded {
+			a.value, a.loaded, a.existed = w.values[next], true, w.values[next] != nil
+			next++
+		}
+		bytes += len(w.accounts[i].value)
+	}
+	if bytes > s.options.MaxStateBytes && len(w.accounts) > 1 {
+		return errTooLarge
+	}
+	return nil
+}
+
 // errUnreadable says that the state of an account is of another format, or
 // damaged.
 var errUnreadable = errors.New("the state of an account can't be read")
 
-// open makes the window's accounts what was loaded.
+// open makes the accounts that aren't open what was loaded of them.
 func (s *Shard) open(w *window) error {
 	for i := range w.accounts {
-		a := &w.accounts[i]
-		if a.state == nil {
-			a.state = engine.NewAccount(a.id)
-		}
-		a.touched = false
-		a.existed = w.values[i] != nil
-		if err := a.read(w.values[i]); err != nil {
-			return err
+		if a := &w.accounts[i]; a.state == nil {
+			if err := a.read(s.states.blank(a.id)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// read makes the account what was loaded of it; nil: nothing.
-func (a *account) read(value []byte) error {
-	a.state.Reset(a.id)
-	if value == nil {
-		return nil
+// read makes a blank state what was loaded of the account, if anything was.
+func (a *account) read(state *engine.Account) error {
+	if a.value != nil {
+		if err := state.UnmarshalBinary(a.value); err != nil {
+			return fmt.Errorf("%w: %w", errUnreadable, err)
+		}
 	}
-	if err := a.state.UnmarshalBinary(value); err != nil {
-		return fmt.Errorf("%w: %w", errUnreadable, err)
-	}
+	a.state = state
 	return nil
+}
+
+// remember keeps the states that were saved for the records that come. What was
+// loaded and not touched is not worth it: most of it is of no member.
+func (s *Shard) remember(w *window) {
+	for i := range w.accounts {
+		if a := &w.accounts[i]; a.touched || a.restored {
+			s.states.putBack(a.state)
+		} else {
+			s.states.giveBack(a.state)
+		}
+	}
 }
 
 // workOut works the window out. Where budgets were short, it reserves of them and
@@ -215,7 +245,7 @@ func (s *Shard) workOut(ctx context.Context, w *window) error {
 			return err
 		}
 		s.leases.again()
-		if err := s.undo(w, before); err != nil {
+		if err := s.undo(ctx, w, before); err != nil {
 			return err
 		}
 	}
@@ -228,11 +258,17 @@ type undecided struct {
 	letters int
 }
 
-// undo makes the window what it was before it was decided.
-func (s *Shard) undo(w *window, before undecided) error {
+// undo makes the window what it was before it was decided. States that were
+// remembered are read from Redis, where they are as before.
+func (s *Shard) undo(ctx context.Context, w *window, before undecided) error {
 	w.progress, s.lastSeq, w.letters = before.progress, before.lastSeq, w.letters[:before.letters]
 	w.undecide()
-	return s.open(w)
+	for i := range w.accounts {
+		a := &w.accounts[i]
+		s.states.giveBack(a.state)
+		a.state, a.touched = nil, false
+	}
+	return s.load(ctx, w)
 }
 
 // applyAll works every record out in order: what its account deserves, less
@@ -256,6 +292,10 @@ func (s *Shard) applyAll(w *window) error {
 func (s *Shard) apply(w *window, item *work) error {
 	a := &w.accounts[item.slot]
 	from := lengthsOf(&w.out)
+	if !item.own {
+		item.record.Own()
+		item.cause.ID, item.own = item.record.ID(), true
+	}
 	verdict, err := s.engine.Apply(a.state, item.record, item.cause, &w.out)
 	if err != nil && !errors.Is(err, engine.ErrLimit) {
 		return err
@@ -388,5 +428,8 @@ func (s *Shard) save(ctx context.Context, w *window) (SavedBatch, error) {
 	s.metrics.countRefunds(w.decision.Set)
 	s.metrics.countHoldouts(w.decision.Set)
 	s.leases.saved(s.source.Shard())
+	if w.outbox != nil {
+		saved.decision = w.handOver()
+	}
 	return saved, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"ristourne/processor/outbox"
 	"ristourne/rules"
 )
 
@@ -12,7 +11,8 @@ import (
 type SavedBatch struct {
 	batch     uint64
 	positions rules.Positions
-	outbox    []byte // what was saved, byte for byte; nil: the batch moved positions alone
+	outbox    []byte          // what was saved, byte for byte; nil: the batch moved positions alone
+	decision  *rules.Decision // what stands in outbox
 }
 
 // drain takes what waits behind first, without waiting for more: a slow sink
@@ -33,19 +33,14 @@ func drain(first SavedBatch, queue <-chan SavedBatch) []SavedBatch {
 }
 
 // Deliver books, sends and commits saved batches, oldest first, and then deletes
-// them from the outbox. It decodes what was saved, so that the usual way and
-// the way after a crash are one.
+// them from the outbox. It has the decisions from whoever decided; after a crash
+// they are decoded from what was saved, and are the same.
 func (s *Shard) Deliver(ctx context.Context, batches ...SavedBatch) error {
 	decisions := make([]*rules.Decision, 0, len(batches))
 	for i := range batches {
-		if batches[i].outbox == nil {
-			continue
+		if d := batches[i].decision; d != nil {
+			decisions = append(decisions, d)
 		}
-		d := new(rules.Decision)
-		if err := outbox.Decode(batches[i].outbox, d); err != nil {
-			return fmt.Errorf("outbox of batch %d: %w", batches[i].batch, err)
-		}
-		decisions = append(decisions, d)
 	}
 	if err := s.bookAndSend(ctx, decisions); err != nil {
 		return err

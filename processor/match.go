@@ -95,7 +95,7 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 	ev.ContentHash = wire.HashEvent(ev)
 	s.addKnown(member, ev)
 	w.work = append(w.work, work{
-		slot: w.slot(ev.AccountID, member), record: rules.Record{Event: ev}, read: *r, match: found,
+		slot: s.slot(w, ev.AccountID, member), record: rules.Record{Event: ev}, read: *r, match: found,
 		cause: s.cause(rules.CauseEvent, ev.ID, r),
 	})
 	return nil, nil
@@ -137,7 +137,7 @@ func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 		s.members.add(member)
 	}
 	w.work = append(w.work, work{
-		slot: w.slot(f.AccountID, member), record: rules.Record{Fact: f}, read: *r,
+		slot: s.slot(w, f.AccountID, member), record: rules.Record{Fact: f}, read: *r,
 		cause: s.cause(rules.CauseFact, f.ID, r),
 	})
 	return nil
@@ -160,7 +160,7 @@ func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*w
 	}
 	f.BuyerRef = s.refs.ref(f.BuyerAccountID)
 	w.work = append(w.work, work{
-		slot: w.slot(f.SponsorAccountID, memberHash(f.SponsorAccountID)), record: rules.Record{Referral: f}, read: *r,
+		slot: s.slot(w, f.SponsorAccountID, memberHash(f.SponsorAccountID)), record: rules.Record{Referral: f}, read: *r,
 		cause: s.cause(rules.CauseReferral, f.ID, r),
 	})
 	return nil, nil
@@ -171,6 +171,7 @@ func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
 	if fault := s.checkShard(r, s.decoder.Result(r.Value, r.Key, s.stamps.of(s.decoder, r), &result)); fault != nil {
 		return fault
 	}
+	result.Own()
 	w.decision.Results = append(w.decision.Results, rules.ResultRow{
 		Result: result, AccountRef: s.refs.ref(result.AccountID),
 		Cause: s.cause(rules.CauseResult, result.InstructionID, r),

@@ -124,7 +124,7 @@ func (p *Processor) runShard(ctx context.Context, source Source, pulse *pulse) e
 	s := NewShard(source, p.ports, p.options, p.metrics, p.log)
 	s.pulse = pulse
 	p.mu.Lock()
-	s.layout = p.layout
+	s.layout, s.shards = p.layout, p.count
 	p.shards[s] = struct{}{}
 	p.mu.Unlock()
 	defer func() {
@@ -134,6 +134,13 @@ func (p *Processor) runShard(ctx context.Context, source Source, pulse *pulse) e
 		p.metrics.letGo(source.Shard())
 	}()
 	return guarded(func() error { return s.Run(ctx) })()
+}
+
+// count is how many shards this process has.
+func (p *Processor) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.shards)
 }
 
 func (p *Processor) owned() []*Shard {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"ristourne/rules"
-	"ristourne/rules/engine"
 )
 
 // errNoHistory says that an account has a state and the ledger nothing of it:
@@ -43,10 +42,10 @@ func (s *Shard) restoreUnreadable(ctx context.Context, w *window) error {
 	var unread unreadable
 	for i := range w.accounts {
 		a := &w.accounts[i]
-		if a.state == nil {
-			a.state = engine.NewAccount(a.id)
+		if a.state != nil {
+			continue
 		}
-		if err := a.read(w.values[i]); err != nil {
+		if err := a.read(s.states.blank(a.id)); err != nil {
 			unread.add(s.refs, a.id, err)
 		}
 	}
@@ -61,7 +60,7 @@ func (s *Shard) restoreUnreadable(ctx context.Context, w *window) error {
 	}
 	for i := range w.accounts {
 		if state := unread.states[w.accounts[i].id]; state != nil {
-			w.values[i], w.accounts[i].restored = state, true
+			w.accounts[i].value, w.accounts[i].restored = state, true
 		}
 	}
 	return nil

@@ -20,6 +20,7 @@ type Options struct {
 	MaxAccounts    int                     // accounts of one script: it blocks Redis for a few milliseconds
 	MaxStateBytes  int                     // account states of one script, where it is more than one account
 	MaxSaveBytes   int                     // states and outbox of one script, where it is more than one record
+	MemoryBytes    int                     // of account states that the shards of a process remember together
 	MaxAhead       int                     // saved batches that wait for delivery, beside those that are being delivered
 	CommitInterval time.Duration           // how long offsets of records that changed nothing wait
 	LookInterval   time.Duration           // how long nothing is saved before it is looked whether Redis still has the shard
@@ -33,6 +34,7 @@ func DefaultOptions() Options {
 		MaxAccounts:    500,
 		MaxStateBytes:  8 << 20,
 		MaxSaveBytes:   32 << 20,
+		MemoryBytes:    64 << 20,
 		MaxAhead:       4,
 		CommitInterval: time.Second,
 		LookInterval:   10 * time.Second,
@@ -89,11 +91,13 @@ type Shard struct {
 	decoder *wire.Decoder
 	refs    *accountRefs
 	leases  *budgetLeases
+	shards  func() int  // that this process has now; nil: this one
 	layout  feed.Layout // by which accounts lie in shards; zero: not known, and not asked
 
 	positions rules.Positions // saved
 	batch     uint64          // number of the last saved batch
 	lastSeq   uint64          // of the last set row; in a window, of the last that is decided
+	states    *states         // that were saved lately
 	members   filter
 	known     filter
 	snapshot  *engine.Snapshot
@@ -128,6 +132,7 @@ func NewShard(source Source, ports Ports, options Options, metrics *Metrics, log
 		decoder:   wire.NewDecoder(wire.Options{}),
 		refs:      newAccountRefs(options.AccountRefKey),
 		leases:    newBudgetLeases(metrics, ports.Now),
+		states:    newStates(options.MemoryBytes),
 		window:    newWindow(),
 		positions: rules.NoPositions,
 		pulse:     newPulse(ports.Now()),
@@ -184,6 +189,7 @@ func (s *Shard) useCatalogue() {
 	}
 	s.snapshot = snapshot
 	s.engine.Use(snapshot)
+	s.states.unbind()
 	s.decoder.SetCardTokenRanges(snapshot.CardTokenRanges())
 }
 

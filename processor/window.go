@@ -21,7 +21,7 @@ type window struct {
 	letters   []rules.DeadLetter
 	slots     map[string]int // account id to its place in accounts
 	accounts  []account
-	ids       []string
+	ids       []string // of accounts that are to be loaded, and what was loaded of them
 	values    [][]byte
 
 	members, known []uint64 // to append to the filters
@@ -51,6 +51,7 @@ type work struct {
 	record rules.Record // in the window's memory
 	read   feed.Record  // it was read from: for its dead letter
 	match  match        // of an event
+	own    bool         // the record's texts are its own
 }
 
 // match is where an event's merchant was found, and by which snapshot.
@@ -61,11 +62,13 @@ type match struct {
 }
 
 type account struct {
-	id      string
-	hash    uint64
-	state   *engine.Account
-	existed bool
-	touched bool
+	id    string
+	hash  uint64
+	state *engine.Account // nil: it must be opened
+	value []byte          // what was loaded; nil: nothing is known of it, or it was remembered
+	// loaded says that value is what Redis has, and existed that it has something.
+	loaded, existed bool
+	touched         bool
 	// restored: its value was made anew from the ledger, and is saved whatever
 	// becomes of its records.
 	restored bool
@@ -84,11 +87,28 @@ func (w *window) reset(p progress) {
 	w.referrals.reset()
 	w.letters = w.letters[:0]
 	clear(w.slots)
-	w.accounts, w.ids, w.values = w.accounts[:0], w.ids[:0], w.values[:0]
+	w.ids, w.values = w.ids[:0], w.values[:0]
 	w.decision = rules.Decision{Accounts: w.decision.Accounts, Set: w.decision.Set, Results: w.decision.Results[:0]}
 	w.undecide()
+	clear(w.accounts) // whose states are remembered elsewhere, or not at all
+	w.accounts = w.accounts[:0]
 	w.states, w.arena, w.ends, w.spent = w.states[:0], w.arena[:0], w.ends[:0], w.spent[:0]
 }
+
+// handOver gives what was decided to whoever delivers it: the window writes none of
+// that memory any more, and makes room for as much again.
+func (w *window) handOver() *rules.Decision {
+	d := w.decision
+	w.decision = rules.Decision{Accounts: roomFor(d.Accounts), Set: roomFor(d.Set)}
+	w.out = rules.Output{
+		Accruals: roomFor(d.Accruals), Instructions: roomFor(d.Instructions), Referrals: roomFor(d.Referrals), Grants: roomFor(d.Grants),
+	}
+	w.payloads = make([]byte, 0, len(w.payloads))
+	return &d
+}
+
+// roomFor is room for as many as these.
+func roomFor[T any](s []T) []T { return make([]T, 0, len(s)) }
 
 // undecide empties what deciding fills.
 func (w *window) undecide() {
@@ -102,16 +122,18 @@ func (w *window) mustSave() bool {
 	return len(w.work) > 0 || len(w.letters) > 0 || len(w.decision.Results) > 0
 }
 
-func (w *window) slot(accountID string, hash uint64) int {
+// slot is the account's place in the window.
+func (s *Shard) slot(w *window, accountID string, hash uint64) int {
 	if slot, ok := w.slots[accountID]; ok {
 		return slot
 	}
-	w.accounts = grow(w.accounts)
+	a := account{id: accountID, hash: hash, state: s.states.takeOut(accountID)}
+	if a.existed = a.state != nil; a.existed {
+		a.id = a.state.ID()
+	}
+	w.accounts = append(w.accounts, a)
 	slot := len(w.accounts) - 1
-	a := &w.accounts[slot]
-	a.id, a.hash, a.existed, a.touched, a.restored = accountID, hash, false, false, false
-	w.slots[accountID] = slot
-	w.ids = append(w.ids, accountID)
+	w.slots[a.id] = slot
 	return slot
 }
 

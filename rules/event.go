@@ -1,11 +1,6 @@
 package rules
 
-import (
-	"slices"
-	"strings"
-
-	"ristourne/rules/money"
-)
+import "ristourne/rules/money"
 
 // EventType is what a transaction event says about its purchase. The type
 // gives the sign of the amount.
@@ -82,7 +77,7 @@ type Item struct {
 
 // Event is one transaction event, parsed and valid by itself. Its strings may
 // point into the buffer of the batch it came in: whoever keeps an event beyond
-// the batch copies it (Clone).
+// the batch makes them its own (Record.Own).
 type Event struct {
 	ID                    string // unique within the account
 	Type                  EventType
@@ -126,23 +121,6 @@ func (e *Event) TermsTime() Instant {
 		return Later(e.PurchaseTime(), e.OccurredAt)
 	}
 	return e.PurchaseTime()
-}
-
-// Clone is a copy of e that shares no memory with it.
-func (e *Event) Clone() *Event {
-	c := *e
-	for _, s := range [...]*string{&c.ID, &c.TransactionID, &c.OriginalTransactionID, &c.AccountID, &c.CardToken, &c.CardProduct} {
-		*s = strings.Clone(*s)
-	}
-	for _, s := range c.Merchant.fields() {
-		*s = strings.Clone(*s)
-	}
-	c.Items = slices.Clone(e.Items)
-	for i := range c.Items {
-		item := &c.Items[i]
-		item.Quantity, item.SKU, item.Category = strings.Clone(item.Quantity), strings.Clone(item.SKU), strings.Clone(item.Category)
-	}
-	return &c
 }
 
 func ParseName[T ~uint8](s string, names []string) (T, bool) {

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"ristourne/rules/money"
@@ -87,22 +85,6 @@ func (f *Fact) AsOfInstant() Instant {
 		return f.At // they are one instant; the decoder takes no other text
 	}
 	return InstantOf(t)
-}
-
-// Clone is a copy of f that shares no memory with it.
-func (f *Fact) Clone() *Fact {
-	c := *f
-	for _, s := range c.texts() {
-		*s = strings.Clone(*s)
-	}
-	c.CardTokens, c.Segments = slices.Clone(f.CardTokens), slices.Clone(f.Segments)
-	for i := range c.CardTokens {
-		c.CardTokens[i] = strings.Clone(c.CardTokens[i])
-	}
-	for i := range c.Segments {
-		c.Segments[i] = strings.Clone(c.Segments[i])
-	}
-	return &c
 }
 
 func (f *Fact) texts() [19]*string {

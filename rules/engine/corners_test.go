@@ -44,15 +44,20 @@ func newTown(s *engine.Snapshot) *town {
 }
 
 func put(e *engine.Engine, a *engine.Account, d deed, out *rules.Output) (engine.Verdict, error) {
-	switch r := d.record; {
-	case r.Event != nil:
-		return e.ApplyEvent(a, r.Event.Clone(), d.cause, out)
-	case r.Fact != nil:
-		return e.ApplyFact(a, r.Fact.Clone(), d.cause, out)
+	var r rules.Record // a copy: what is kept of it must not be shared
+	switch {
+	case d.record.Event != nil:
+		ev := *d.record.Event
+		r.Event = &ev
+	case d.record.Fact != nil:
+		f := *d.record.Fact
+		r.Fact = &f
 	default:
-		f := *r.Referral
-		return e.ApplyReferral(a, &f, d.cause, out)
+		f := *d.record.Referral
+		r.Referral = &f
 	}
+	r.Own()
+	return e.Apply(a, r, d.cause, out)
 }
 
 func (w *town) play(r ledgertest.Record) error {

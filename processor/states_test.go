@@ -1,0 +1,190 @@
+package processor
+
+import (
+	"bytes"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"ristourne/processor/outbox"
+	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/ledgertest"
+)
+
+// What a shard remembers of accounts, and what it hands over to be delivered, is
+// what it has saved, byte for byte: also where it forgets at random, decides windows
+// anew, and the buffer of the feed has other records by then. A shard that
+// remembers nothing saves the same.
+func TestWhatIsRememberedIsWhatIsSaved(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(8) {
+		generator := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 4, Language: ledgertest.WholeLanguage, Budgets: true})
+		records := ledgertest.Duplicate(rand.New(rand.NewPCG(seed, 1)), generator.Records(120), 10)
+		var saved []*rememberingShard
+		for _, memory := range []int{0, 5_000, 1 << 30} {
+			s := newRememberingShard(t, generator, memory)
+			s.takeAll(records, seed)
+			saved = append(saved, s)
+		}
+		for _, s := range saved[1:] {
+			if !maps.EqualFunc(saved[0].redis.states, s.redis.states, bytes.Equal) {
+				t.Fatalf("seed %d: with %d bytes of memory, Redis holds other states", seed, s.states.mostBytes)
+			}
+			if !slices.EqualFunc(saved[0].outboxes, s.outboxes, bytes.Equal) {
+				t.Fatalf("seed %d: with %d bytes of memory, other batches are decided", seed, s.states.mostBytes)
+			}
+		}
+		if last := saved[2]; last.fromMemory == 0 || saved[0].fromMemory > 0 {
+			t.Fatalf("seed %d: %d accounts were remembered where there is room, %d where there is none", seed, last.fromMemory, saved[0].fromMemory)
+		}
+	}
+}
+
+// rememberingShard decides records of which the feed's buffer is overwritten as soon
+// as their window is saved.
+type rememberingShard struct {
+	*saleShard
+	t          *testing.T
+	redis      *memoryRedis
+	outboxes   [][]byte
+	delivered  []SavedBatch
+	buffer     []byte
+	fromMemory int
+}
+
+func newRememberingShard(t *testing.T, generator *ledgertest.Generator, memoryBytes int) *rememberingShard {
+	s := &rememberingShard{saleShard: newShardOf(t, generator.Catalogue()), t: t, buffer: make([]byte, 0, 1<<20)}
+	s.redis, _ = s.on(newRowLedger())
+	s.states = newStates(memoryBytes)
+	return s
+}
+
+// takeAll decides the records in windows of a few.
+func (s *rememberingShard) takeAll(records []ledgertest.Record, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 2))
+	for offset := 0; len(records) > 0; {
+		n := min(len(records), 1+rng.IntN(6))
+		s.buffer = s.buffer[:0]
+		for _, r := range records[:n] {
+			s.put(r, int64(offset))
+			offset++
+		}
+		records = records[n:]
+		if rng.IntN(10) == 0 { // a window that is given up, and matched once more
+			s.loseWindow()
+			continue
+		}
+		if err := s.decideWindow(s.t.Context(), &s.window, s.saved); err != nil {
+			s.t.Fatal(err)
+		}
+		for i := range s.buffer {
+			s.buffer[i] = '#'
+		}
+		s.check()
+	}
+}
+
+// loseWindow decides a window and saves nothing of it. Nobody decides its records
+// again here: what is checked is that nothing of it is remembered.
+func (s *rememberingShard) loseWindow() {
+	before, seq := progress{positions: s.positions}, s.lastSeq
+	if err := s.load(s.t.Context(), &s.window); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.workOut(s.t.Context(), &s.window); err != nil {
+		s.t.Fatal(err)
+	}
+	s.window.reset(before)
+	s.lastSeq = seq
+	s.leases.forget()
+}
+
+func (s *rememberingShard) put(r ledgertest.Record, offset int64) {
+	record := rules.Record{}
+	cause := rules.Cause{Kind: rules.CauseEvent, Offset: offset, RecordedAt: 1_700_000_000_000 + offset}
+	if r.Event != nil {
+		ev := *r.Event
+		ev.Items = slices.Clone(ev.Items)
+		record.Event = &ev
+	} else {
+		f := *r.Fact
+		f.CardTokens, f.Segments = slices.Clone(f.CardTokens), slices.Clone(f.Segments)
+		record.Fact, cause.Kind = &f, rules.CauseFact
+	}
+	s.buffered(reflect.ValueOf(&record))
+	cause.ID = record.ID()
+	id := record.AccountID()
+	slot := s.slot(&s.window, id, memberHash(id))
+	if s.window.accounts[slot].state != nil {
+		s.fromMemory++
+	}
+	item := work{slot: slot, cause: cause, record: record}
+	if record.Event != nil {
+		item.match = s.matchEvent(record.Event)
+	}
+	s.window.work = append(s.window.work, item)
+}
+
+// buffered moves a record's texts into the buffer of the feed.
+func (s *rememberingShard) buffered(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			s.buffered(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			s.buffered(v.Field(i))
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			s.buffered(v.Index(i))
+		}
+	case reflect.String:
+		from := len(s.buffer)
+		if s.buffer = append(s.buffer, v.String()...); len(s.buffer) > from {
+			v.SetString(unsafe.String(&s.buffer[from], len(s.buffer)-from))
+		}
+	}
+}
+
+// check holds what is remembered to Redis, and all that was handed over to what was
+// saved of it.
+func (s *rememberingShard) check() {
+	s.t.Helper()
+	batch := <-s.saved
+	if batch.decision != nil {
+		s.redis.ledger.insert(batch.decision, wholeBatch)
+	}
+	s.outboxes, s.delivered = append(s.outboxes, batch.outbox), append(s.delivered, batch)
+	for id, r := range s.states.byID {
+		if !bytes.Equal(r.account.AppendBinary(nil), s.redis.states[id]) {
+			s.t.Fatalf("of account %s something else is remembered than was saved", id)
+		}
+	}
+	for _, d := range s.delivered[max(0, len(s.delivered)-10):] {
+		if d.decision != nil && !bytes.Equal(outbox.Encode(nil, d.decision), d.outbox) {
+			s.t.Fatalf("of batch %d something else is delivered than was saved", d.batch)
+		}
+	}
+}
+
+// The oldest goes where there is no room.
+func TestMemoryOfStatesIsBounded(t *testing.T) {
+	t.Parallel()
+	account := engine.NewAccount("a0")
+	m := newStates(3 * account.MemoryBytes())
+	for _, id := range []string{"a0", "a1", "a2", "a3"} {
+		m.putBack(m.blank(id))
+	}
+	if m.takeOut("a0") != nil || m.takeOut("a1") == nil || len(m.byID) != 2 || m.bytes != 2*account.MemoryBytes() {
+		t.Errorf("%d accounts of %d bytes are remembered", len(m.byID), m.bytes)
+	}
+	if reused := m.blank("a4"); len(m.spare) != 0 || !reused.IsEmpty() {
+		t.Errorf("%d spare accounts, %v", len(m.spare), reused)
+	}
+}
