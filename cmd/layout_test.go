@@ -89,10 +89,11 @@ var mayImport = map[string][]string{
 	"sinks/internal/topictest": {},
 	"sinks/clickhouse":         {"rules", "rules/money"},
 	"sinks/clickhouse/reports": {},
-	"sinks/credits":            {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
+	"sinks/credits":            {"rules", "rules/money", "sinks/internal/jsontext", "sinks/internal/topic"},
 	"sinks/deadletters":        {"rules", "sinks/internal/topic"},
 	"sinks/referrals":          {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
 
+	"deploy/rowgen":                        {"rules", "rules/money"},
 	"deploy/localservers":                  {},
 	"deploy/localservers/chdbserver":       {},
 	"deploy/localservers/localserverstest": {"deploy/localservers"},

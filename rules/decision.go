@@ -75,41 +75,41 @@ func (h Positions) Before(o Positions) bool {
 // SetRow is one event or fact that became part of an account's set. The rows
 // of a shard, in the order of Seq, are what its account states are rebuilt from.
 type SetRow struct {
-	Seq        uint64 // position in the shard's order of decisions, from 1
-	AccountRef AccountRef
+	Seq        uint64     `row:"seq,rising"` // position in the shard's order of decisions, from 1
+	AccountRef AccountRef `row:"account_ref"`
 	Cause      Cause
-	Fate       Fate
-	Type       string // event or fact type, as on the wire
+	Fate       Fate   `row:"fate"`
+	Type       string `row:"type"` // event or fact type, as on the wire
 	// What analysts ask of events; empty for facts.
-	TransactionID string
-	AmountMinor   int64
-	Currency      money.Currency
-	OccurredAt    Instant // a fact's At
-	MerchantID    string
-	MCC           string
-	PartnerID     string // of the store that the event's own merchant matched
-	StoreID       string
+	TransactionID string         `row:"transaction_id,many"`
+	AmountMinor   int64          `row:"amount_minor"`
+	Currency      money.Currency `row:"currency"`
+	OccurredAt    Instant        `row:"occurred_at"` // a fact's At
+	MerchantID    string         `row:"merchant_id,many"`
+	MCC           string         `row:"mcc"`
+	PartnerID     string         `row:"partner_id"` // of the store that the event's own merchant matched
+	StoreID       string         `row:"store_id"`
 	// Refunds is what it changed of refunds without a known purchase.
 	Refunds []RefundChange
 	// Holdouts are those that an event's purchase is under, as it was decided
 	// with this row.
 	Holdouts []HoldoutDraw
 	// Payload is the event's or fact's own binary form, without account id.
-	Payload []byte
+	Payload []byte `row:"payload"`
 }
 
 // AccountRow is one line of the map from references to personal ids.
 type AccountRow struct {
-	Ref        AccountRef
-	AccountID  string
-	MemberID   string // empty: not stated yet
-	RecordedAt int64  // Kafka timestamp of the cause, milliseconds since 1970
+	Ref        AccountRef `row:"account_ref"`
+	AccountID  string     `row:"account_id,many"`
+	MemberID   string     `row:"member_id,many"`     // empty: not stated yet
+	RecordedAt int64      `row:"recorded_at,millis"` // Kafka timestamp of the cause, milliseconds since 1970
 }
 
 // ResultRow is one word of the bank on an instruction.
 type ResultRow struct {
 	Result     Result
-	AccountRef AccountRef
+	AccountRef AccountRef `row:"account_ref"`
 	Cause      Cause
 }
 

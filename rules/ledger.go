@@ -52,11 +52,11 @@ func (k CauseKind) String() string { return causeKindNames[k] }
 // Cause is the input record that made a line. Partition, offset and timestamp
 // say where it stands in Kafka; they are no part of any id.
 type Cause struct {
-	Kind       CauseKind
-	ID         string // event_id or fact_id
-	Partition  int32
-	Offset     int64
-	RecordedAt int64 // Kafka timestamp, milliseconds since 1970
+	Kind       CauseKind `row:"cause_kind"`
+	ID         string    `row:"cause_id,many"` // event_id or fact_id
+	Partition  int32     `row:"cause_partition"`
+	Offset     int64     `row:"cause_offset,rising"`
+	RecordedAt int64     `row:"recorded_at,millis"` // Kafka timestamp, milliseconds since 1970
 }
 
 // Role is in which part the beneficiary of a line takes part.
@@ -125,38 +125,38 @@ type AccountRef [16]byte
 // Accrual is one signed ledger line. Sums of lines are the balances; a line is
 // never changed or deleted.
 type Accrual struct {
-	ID            AccrualID
-	Programme     string
-	AccountID     string // whose purchase it is
-	AccountRef    AccountRef
-	MemberID      string
-	BeneficiaryID string // whose money it is: an account, or the partner for role partner
+	ID            AccrualID  `row:"accrual_id"`
+	Programme     string     `row:"programme"`
+	AccountID     string     `row:"account_id,personal"` // whose purchase it is
+	AccountRef    AccountRef `row:"account_ref"`
+	MemberID      string     `row:"member_id,personal"`
+	BeneficiaryID string     `row:"beneficiary_id,personal"` // whose money it is: an account, or the partner for role partner
 	// BeneficiaryRef is the beneficiary's reference, zero for role partner: with
 	// whose account the line is kept and rebuilt.
-	BeneficiaryRef  AccountRef
-	Role            Role
-	TransactionID   string
-	PartnerID       string
-	StoreID         string
-	OfferID         string // empty: an adjustment, or the partner's own terms
-	OfferVersion    string
-	CampaignIDs     []string // whose boosts are in the award
-	Stage           Stage
-	Kind            Kind
-	Unit            string // currency code, or the points' code
-	BasisMinor      int64  // this award's basis; never to be summed over offers or beneficiaries
-	RewardMinor     int64
-	CommissionMinor int64
-	CostMinor       int64 // the reward in money
-	Currency        money.Currency
-	PurchasedAt     Instant
-	UsableFrom      Instant // of Kind Wallet: when it can be spent; zero for other kinds
-	ExpiresAt       Instant // of Kind Wallet: from when it no longer can; zero: never
+	BeneficiaryRef  AccountRef     `row:"beneficiary_ref,beneficiary"`
+	Role            Role           `row:"role"`
+	TransactionID   string         `row:"transaction_id,many"`
+	PartnerID       string         `row:"partner_id"`
+	StoreID         string         `row:"store_id"`
+	OfferID         string         `row:"offer_id"` // empty: an adjustment, or the partner's own terms
+	OfferVersion    string         `row:"offer_version"`
+	CampaignIDs     []string       `row:"campaign_ids"` // whose boosts are in the award
+	Stage           Stage          `row:"stage"`
+	Kind            Kind           `row:"kind"`
+	Unit            string         `row:"unit"`        // currency code, or the points' code
+	BasisMinor      int64          `row:"basis_minor"` // this award's basis; never to be summed over offers or beneficiaries
+	RewardMinor     int64          `row:"reward_minor"`
+	CommissionMinor int64          `row:"commission_minor"`
+	CostMinor       int64          `row:"cost_minor"` // the reward in money
+	Currency        money.Currency `row:"currency"`
+	PurchasedAt     Instant        `row:"purchased_at"`
+	UsableFrom      Instant        `row:"usable_from,rare"` // of Kind Wallet: when it can be spent; zero for other kinds
+	ExpiresAt       Instant        `row:"expires_at,rare"`  // of Kind Wallet: from when it no longer can; zero: never
 	Cause           Cause
-	Level           string
-	Channel         Channel
-	MCC             string
-	Reasons         []string // why it is what it is: codes such as "cap:month", "margin", "refund"
+	Level           string   `row:"level"`
+	Channel         Channel  `row:"channel,optional"`
+	MCC             string   `row:"mcc"`
+	Reasons         []string `row:"reasons"` // why it is what it is: codes such as "cap:month", "margin", "refund"
 }
 
 // Direction is which way an instruction moves money.
@@ -178,17 +178,17 @@ func ParseDirection(s string) (Direction, bool) { return ParseName[Direction](s,
 // Instruction tells the bank to pay a cardholder or to take money back. One id
 // has one amount, for ever: the bank dedupes on it.
 type Instruction struct {
-	ID            string // 1 to 35 of A-Z a-z 0-9 - : fits an ISO 20022 EndToEndId
-	Direction     Direction
-	AccountID     string
-	AccountRef    AccountRef
-	AmountMinor   int64 // over 0
-	Currency      money.Currency
-	StatementText string // at most 140 characters
-	Programme     string
-	Cycle         string
-	Reason        string
-	CreatedAt     int64 // Kafka timestamp of the cause, milliseconds since 1970
+	ID            string         `row:"instruction_id,unique"` // 1 to 35 of A-Z a-z 0-9 - : fits an ISO 20022 EndToEndId
+	Direction     Direction      `row:"direction"`
+	AccountID     string         `row:"account_id,personal"`
+	AccountRef    AccountRef     `row:"account_ref"`
+	AmountMinor   int64          `row:"amount_minor"` // over 0
+	Currency      money.Currency `row:"currency"`
+	StatementText string         `row:"statement_text,many"` // at most 140 characters
+	Programme     string         `row:"programme"`
+	Cycle         string         `row:"cycle"`
+	Reason        string         `row:"reason"`
+	CreatedAt     int64          `row:"created_at,millis"` // Kafka timestamp of the cause, milliseconds since 1970
 	Cause         Cause
 }
 
@@ -214,14 +214,14 @@ type DeadLetter struct {
 // Grant is what one purchase has of one budget after a decision. Grants are
 // part of what an account's awards follow from: they are kept for ever.
 type Grant struct {
-	Budget        BudgetKey
-	AccountID     string
-	AccountRef    AccountRef
-	TransactionID string
-	Unit          string
-	TargetMinor   int64 // what the purchase would have if budgets had no end
-	GrantedMinor  int64 // 0 to TargetMinor
-	ChangeMinor   int64 // what this decision raised it by; negative: gave back
+	Budget        BudgetKey  `row:"budget,many"`
+	AccountID     string     `row:"account_id,personal"`
+	AccountRef    AccountRef `row:"account_ref"`
+	TransactionID string     `row:"transaction_id,many"`
+	Unit          string     `row:"unit"`
+	TargetMinor   int64      `row:"target_minor"`  // what the purchase would have if budgets had no end
+	GrantedMinor  int64      `row:"granted_minor"` // 0 to TargetMinor
+	ChangeMinor   int64      `row:"change_minor"`  // what this decision raised it by; negative: gave back
 	Cause         Cause
 }
 
@@ -254,18 +254,19 @@ func (o *Output) Reset() {
 
 // RefundChange is what a record has changed of one such refund.
 type RefundChange struct {
-	EventID     string
-	Was, Is     RefundState
-	MatchedTo   string // the purchase, while matched
-	AmountMinor int64
-	Currency    money.Currency
+	EventID     string         `row:"unlinked_events"`
+	Was         RefundState    `row:"-"`
+	Is          RefundState    `row:"unlinked_states"`
+	MatchedTo   string         `row:"unlinked_to"` // the purchase, while matched
+	AmountMinor int64          `row:"-"`
+	Currency    money.Currency `row:"-"`
 }
 
 // HoldoutDraw is one holdout that a purchase is under, and whether its account
 // is held out by it.
 type HoldoutDraw struct {
-	ID   string // "partner/offer", "programme/offer", or that of the campaign or programme
-	Held bool
+	ID   string `row:"holdouts"` // "partner/offer", "programme/offer", or that of the campaign or programme
+	Held bool   `row:"held_out,of=ID"`
 }
 
 // RefundState is what has become of a refund at a partner's store that names no

@@ -10,32 +10,35 @@ import (
 // it. Of one (buyer, transaction, partner, offer, sponsor) the highest number
 // holds.
 type Referral struct {
-	ID               string // the fact_id: follows from its key and number
-	Number           int64  // from 1
-	SponsorAccountID string // whose fact it is
-	BuyerAccountID   string
-	BuyerRef         AccountRef
-	TransactionID    string // of the purchase
-	PartnerID        string // empty: an offer of the programme's own
-	StoreID          string
-	OfferID          string
-	OfferVersion     string
-	Programme        string
-	Currency         money.Currency
-	PurchasedAt      Instant
-	At               Instant // of its cause: the occurred_at of an event, the at of a fact
-	Channel          Channel
-	MCC              string
+	ID               string         `row:"fact_id,unique"`          // the fact_id: follows from its key and number
+	Number           int64          `row:"number"`                  // from 1
+	SponsorAccountID string         `row:"sponsor_account_id,many"` // whose fact it is
+	BuyerAccountID   string         `row:"buyer_account_id,personal"`
+	BuyerRef         AccountRef     `row:"account_ref"`
+	TransactionID    string         `row:"transaction_id,many"` // of the purchase
+	PartnerID        string         `row:"partner_id"`          // empty: an offer of the programme's own
+	StoreID          string         `row:"store_id"`
+	OfferID          string         `row:"offer_id"`
+	OfferVersion     string         `row:"offer_version"`
+	Programme        string         `row:"programme"`
+	Currency         money.Currency `row:"currency"`
+	PurchasedAt      Instant        `row:"purchased_at"`
+	At               Instant        `row:"at"` // of its cause: the occurred_at of an event, the at of a fact
+	Channel          Channel        `row:"channel,optional"`
+	MCC              string         `row:"mcc"`
 	// In each world the basis and the sponsor's award on it, before the caps
 	// that their account keeps. Both 0: no longer due.
-	ConfirmedBasisMinor, ConfirmedRewardMinor int64
-	ExpectedBasisMinor, ExpectedRewardMinor   int64
+	ConfirmedBasisMinor  int64 `row:"confirmed_basis_minor"`
+	ConfirmedRewardMinor int64 `row:"confirmed_reward_minor"`
+	ExpectedBasisMinor   int64 `row:"expected_basis_minor"`
+	ExpectedRewardMinor  int64 `row:"expected_reward_minor"`
 	// How much of the awards the purchase's late events bring; negative: take
 	// away. Without them the sponsor's caps fill in order; with them the purchase
 	// has the room that all others leave.
-	LateConfirmedRewardMinor, LateExpectedRewardMinor int64
+	LateConfirmedRewardMinor int64 `row:"late_confirmed_reward_minor"`
+	LateExpectedRewardMinor  int64 `row:"late_expected_reward_minor"`
 	// A refund that named no purchase is matched to it, as the purchase is told.
-	MatchedRefund bool
+	MatchedRefund bool  `row:"matched_refund,in=Channel"`
 	Cause         Cause // the buyer's record that made it; no part of the fact
 }
 

@@ -22,9 +22,9 @@ func ParseResultStatus(s string) (ResultStatus, bool) {
 // Result is the bank's word on one instruction. Settled may still be followed
 // by rejected (a return).
 type Result struct {
-	InstructionID string
-	AccountID     string
-	Status        ResultStatus
-	Reason        string
-	At            Instant
+	InstructionID string       `row:"instruction_id,unique"`
+	AccountID     string       `row:"account_id,personal"`
+	Status        ResultStatus `row:"status"`
+	Reason        string       `row:"reason,many"`
+	At            Instant      `row:"at"`
 }

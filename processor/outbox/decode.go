@@ -8,26 +8,13 @@ import (
 	"ristourne/rules/money"
 )
 
-// Fewest bytes of a row: a count that claims more rows than the rest of the
-// blob has room for is refused before memory is taken for them.
-const (
-	minAccount     = 4
-	minSetRow      = 23
-	minRefund      = 6
-	minHoldout     = 2
-	minResult      = 12
-	minAccrual     = 52
-	minInstruction = 18
-	minReferral    = 29
-	minGrant       = 13
-)
-
 // decoder reads a blob. The first thing that can't be read sets failed, from
 // then on every read gives zeros.
 type decoder struct {
 	src    []byte
 	text   string // the same as src: what the strings of the decision point into
 	at     int
+	format byte
 	failed bool
 	last   recent
 	places []string
@@ -86,6 +73,19 @@ func (r *decoder) byte() byte {
 func (r *decoder) enum(most byte) byte {
 	b := r.byte()
 	if b > most {
+		r.fail()
+		return 0
+	}
+	return b
+}
+
+func (r *decoder) bool() bool { return r.enum(1) == 1 }
+
+// flagged reads an enum and the flag in it.
+func (r *decoder) flagged(most byte, holds *bool) byte {
+	b := r.byte()
+	*holds = b&flagBit != 0
+	if b &^= flagBit; b > most {
 		r.fail()
 		return 0
 	}
@@ -162,6 +162,13 @@ func (r *decoder) ref() rules.AccountRef {
 	return r.last.ref
 }
 
+func (r *decoder) id() (id rules.AccrualID) {
+	if from := r.take(len(id)); from >= 0 {
+		copy(id[:], r.src[from:])
+	}
+	return id
+}
+
 func (r *decoder) currency() (c money.Currency) {
 	if from := r.take(len(c)); from >= 0 {
 		copy(c[:], r.src[from:])
@@ -180,26 +187,16 @@ func (r *decoder) rareInstant() rules.Instant {
 	return r.instant()
 }
 
-func (r *decoder) beneficiary(account rules.AccountRef) (ref rules.AccountRef) {
+func (r *decoder) beneficiary() (ref rules.AccountRef) {
 	switch r.enum(otherAccount) {
 	case accountItself:
-		return account
+		return r.last.ref
 	case otherAccount:
 		if from := r.take(len(ref)); from >= 0 {
 			copy(ref[:], r.src[from:])
 		}
 	}
 	return ref
-}
-
-func (r *decoder) cause() rules.Cause {
-	return rules.Cause{
-		Kind:       rules.CauseKind(r.enum(byte(rules.CauseReferral))),
-		ID:         r.word(),
-		Partition:  r.int32(),
-		Offset:     r.near(&r.last.offset),
-		RecordedAt: r.near(&r.last.recordedAt),
-	}
 }
 
 func (r *decoder) decision(d *rules.Decision) {
@@ -209,13 +206,7 @@ func (r *decoder) decision(d *rules.Decision) {
 		d.Positions[i] = r.int()
 	}
 	d.LastSeq = r.uint()
-	d.Accounts = rows(r, d.Accounts, minAccount, r.account)
-	d.Set = rows(r, d.Set, minSetRow, r.setRow)
-	d.Results = rows(r, d.Results, minResult, r.result)
-	d.Accruals = rows(r, d.Accruals, minAccrual, r.accrual)
-	d.Instructions = rows(r, d.Instructions, minInstruction, r.instruction)
-	d.Referrals = rows(r, d.Referrals, minReferral, r.referral)
-	d.Grants = rows(r, d.Grants, minGrant, r.grant)
+	r.tables(d)
 }
 
 // rows reads a count and as many rows over what dst held.
@@ -229,182 +220,4 @@ func rows[T any](r *decoder, dst []T, minBytes int, read func(*T)) []T {
 		read(&dst[i])
 	}
 	return dst
-}
-
-// In what follows, Go evaluates the calls of a literal in their order, which
-// is the order of Encode.
-
-func (r *decoder) account(a *rules.AccountRow) {
-	*a = rules.AccountRow{
-		Ref:        r.ref(),
-		AccountID:  r.word(),
-		MemberID:   r.word(),
-		RecordedAt: r.near(&r.last.recordedAt),
-	}
-}
-
-func (r *decoder) setRow(s *rules.SetRow) {
-	*s = rules.SetRow{
-		Seq:           uint64(r.near(&r.last.seq)),
-		AccountRef:    r.ref(),
-		Cause:         r.cause(),
-		Fate:          rules.Fate(r.enum(byte(rules.NumFates - 1))),
-		Type:          r.word(),
-		TransactionID: r.word(),
-		AmountMinor:   r.int(),
-		Currency:      r.currency(),
-		OccurredAt:    r.instant(),
-		MerchantID:    r.word(),
-		MCC:           r.word(),
-		PartnerID:     r.word(),
-		StoreID:       r.word(),
-		Refunds:       rows(r, nil, minRefund, r.refund),
-		Holdouts:      rows(r, nil, minHoldout, r.holdout),
-		Payload:       r.bytes(),
-	}
-}
-
-func (r *decoder) refund(c *rules.RefundChange) {
-	*c = rules.RefundChange{
-		EventID:     r.word(),
-		Was:         rules.RefundState(r.enum(byte(rules.NumRefundStates - 1))),
-		Is:          rules.RefundState(r.enum(byte(rules.NumRefundStates - 1))),
-		MatchedTo:   r.word(),
-		AmountMinor: r.int(),
-		Currency:    r.currency(),
-	}
-}
-
-func (r *decoder) holdout(d *rules.HoldoutDraw) {
-	*d = rules.HoldoutDraw{ID: r.word(), Held: r.enum(1) == 1}
-}
-
-func (r *decoder) result(row *rules.ResultRow) {
-	*row = rules.ResultRow{
-		Result: rules.Result{
-			InstructionID: r.string(),
-			AccountID:     r.word(),
-			Status:        rules.ResultStatus(r.enum(byte(rules.Rejected))),
-			Reason:        r.word(),
-			At:            r.instant(),
-		},
-		AccountRef: r.ref(),
-		Cause:      r.cause(),
-	}
-}
-
-func (r *decoder) accrual(a *rules.Accrual) {
-	*a = rules.Accrual{
-		ID:              r.accrualID(),
-		Programme:       r.word(),
-		AccountID:       r.word(),
-		AccountRef:      r.ref(),
-		MemberID:        r.word(),
-		BeneficiaryID:   r.word(),
-		BeneficiaryRef:  r.beneficiary(r.last.ref), // which AccountRef has just set
-		Role:            rules.Role(r.enum(byte(rules.NumRoles - 1))),
-		TransactionID:   r.word(),
-		PartnerID:       r.word(),
-		StoreID:         r.word(),
-		OfferID:         r.word(),
-		OfferVersion:    r.word(),
-		CampaignIDs:     r.words(),
-		Stage:           rules.Stage(r.enum(byte(rules.Confirmed))),
-		Kind:            rules.Kind(r.enum(byte(rules.CommissionKind))),
-		Unit:            r.word(),
-		BasisMinor:      r.int(),
-		RewardMinor:     r.int(),
-		CommissionMinor: r.int(),
-		CostMinor:       r.int(),
-		Currency:        r.currency(),
-		PurchasedAt:     r.instant(),
-		UsableFrom:      r.rareInstant(),
-		ExpiresAt:       r.rareInstant(),
-		Cause:           r.cause(),
-		Level:           r.word(),
-		Channel:         rules.Channel(r.enum(byte(rules.OtherChannel))),
-		MCC:             r.word(),
-		Reasons:         r.words(),
-	}
-}
-
-func (r *decoder) accrualID() (id rules.AccrualID) {
-	if from := r.take(len(id)); from >= 0 {
-		copy(id[:], r.src[from:])
-	}
-	return id
-}
-
-func (r *decoder) instruction(i *rules.Instruction) {
-	*i = rules.Instruction{
-		ID:            r.string(),
-		Direction:     rules.Direction(r.enum(byte(rules.Debit))),
-		AccountID:     r.word(),
-		AccountRef:    r.ref(),
-		AmountMinor:   r.int(),
-		Currency:      r.currency(),
-		StatementText: r.word(),
-		Programme:     r.word(),
-		Cycle:         r.word(),
-		Reason:        r.word(),
-		CreatedAt:     r.near(&r.last.recordedAt),
-		Cause:         r.cause(),
-	}
-}
-
-func (r *decoder) referral(f *rules.Referral) {
-	var matched bool
-	*f = rules.Referral{
-		ID:                   r.string(),
-		Number:               r.int(),
-		SponsorAccountID:     r.word(),
-		BuyerAccountID:       r.word(),
-		BuyerRef:             r.ref(),
-		TransactionID:        r.word(),
-		PartnerID:            r.word(),
-		StoreID:              r.word(),
-		OfferID:              r.word(),
-		OfferVersion:         r.word(),
-		Programme:            r.word(),
-		Currency:             r.currency(),
-		PurchasedAt:          r.instant(),
-		At:                   r.instant(),
-		Channel:              r.referralChannel(&matched),
-		MCC:                  r.word(),
-		ConfirmedBasisMinor:  r.int(),
-		ConfirmedRewardMinor: r.int(),
-		ExpectedBasisMinor:   r.int(),
-		ExpectedRewardMinor:  r.int(),
-
-		LateConfirmedRewardMinor: r.int(),
-		LateExpectedRewardMinor:  r.int(),
-
-		Cause: r.cause(),
-	}
-	f.MatchedRefund = matched
-}
-
-// referralChannel reads a channel, and whether a refund is matched.
-func (r *decoder) referralChannel(matched *bool) rules.Channel {
-	b := r.byte()
-	*matched = b&matchedRefund != 0
-	if b &^= matchedRefund; b > byte(rules.OtherChannel) {
-		r.fail()
-		return 0
-	}
-	return rules.Channel(b)
-}
-
-func (r *decoder) grant(g *rules.Grant) {
-	*g = rules.Grant{
-		Budget:        rules.BudgetKey(r.word()),
-		AccountID:     r.word(),
-		AccountRef:    r.ref(),
-		TransactionID: r.word(),
-		Unit:          r.word(),
-		TargetMinor:   r.int(),
-		GrantedMinor:  r.int(),
-		ChangeMinor:   r.int(),
-		Cause:         r.cause(),
-	}
 }

@@ -21,10 +21,7 @@ import (
 	"ristourne/rules/money"
 )
 
-const (
-	version  = 5
-	crcBytes = 4
-)
+const crcBytes = 4
 
 // errCorrupt says that bytes are no whole blob: the outbox they come from
 // can't be booked, and its shard must be rebuilt from the ledger.
@@ -41,16 +38,17 @@ func Encode(dst []byte, d *rules.Decision) []byte {
 	e := encoders.Get().(*encoder)
 	from := len(dst)
 	e.reset(dst)
-	e.buf = append(e.buf, version)
+	e.buf = append(e.buf, format)
 	e.decision(d)
 	dst = e.buf
 	e.release()
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli))
 }
 
-// Decode reads a blob of Encode into d, whose memory it uses again. The
-// payloads of d point into src; its strings don't. An error wraps ErrCorrupt,
-// unless the blob is of a newer version; d then holds nothing of use.
+// Decode reads a blob of Encode, of this version of the program or an older one, into
+// d, whose memory it uses again. The payloads of d point into src; its strings don't.
+// An error wraps ErrCorrupt, unless the blob is of a newer version; d then holds
+// nothing of use.
 func Decode(src []byte, d *rules.Decision) error {
 	if len(src) < 1+crcBytes {
 		return fmt.Errorf("%w: %d bytes are too few", errCorrupt, len(src))
@@ -59,10 +57,10 @@ func Decode(src []byte, d *rules.Decision) error {
 	if crc32.Checksum(body, castagnoli) != sum {
 		return fmt.Errorf("%w: checksum differs", errCorrupt)
 	}
-	if body[0] != version {
-		return fmt.Errorf("%w: it has format %d, this processor reads %d: run the version that wrote it until it is delivered", ErrVersion, body[0], version)
+	if body[0] < oldestFormat || body[0] > format {
+		return fmt.Errorf("%w: it has format %d, this processor reads %d to %d: run the version that wrote it until it is delivered", ErrVersion, body[0], oldestFormat, format)
 	}
-	r := decoder{src: body, text: string(body), at: 1}
+	r := decoder{src: body, text: string(body), at: 1, format: body[0]}
 	r.decision(d)
 	if !r.failed && r.at != len(body) {
 		r.fail()
@@ -172,6 +170,27 @@ func (e *encoder) ref(ref rules.AccountRef) {
 	e.buf = append(e.buf, ref[:]...)
 }
 
+func (e *encoder) id(id rules.AccrualID) { e.buf = append(e.buf, id[:]...) }
+
+func (e *encoder) bool(b bool) {
+	if b {
+		e.byte(1)
+	} else {
+		e.byte(0)
+	}
+}
+
+// flagBit marks, in the byte of an enum, that a bool beside it holds: where it stands
+// later than the enum, a blob that was written without it is read as if it didn't.
+const flagBit = 1 << 7
+
+func (e *encoder) flagged(b byte, holds bool) {
+	if holds {
+		b |= flagBit
+	}
+	e.byte(b)
+}
+
 func (e *encoder) currency(c money.Currency) { e.buf = append(e.buf, c[:]...) }
 
 func (e *encoder) instant(i rules.Instant) {
@@ -197,24 +216,17 @@ const (
 	otherAccount
 )
 
-func (e *encoder) beneficiary(ref, account rules.AccountRef) {
+// beneficiary writes a reference beside the account's, the last that was written.
+func (e *encoder) beneficiary(ref rules.AccountRef) {
 	switch ref {
 	case rules.AccountRef{}:
 		e.byte(noBeneficiary)
-	case account:
+	case e.last.ref:
 		e.byte(accountItself)
 	default:
 		e.byte(otherAccount)
 		e.buf = append(e.buf, ref[:]...)
 	}
-}
-
-func (e *encoder) cause(c *rules.Cause) {
-	e.byte(byte(c.Kind))
-	e.word(c.ID)
-	e.int(int64(c.Partition))
-	e.near(&e.last.offset, c.Offset)
-	e.near(&e.last.recordedAt, c.RecordedAt)
 }
 
 func (e *encoder) decision(d *rules.Decision) {
@@ -224,185 +236,5 @@ func (e *encoder) decision(d *rules.Decision) {
 		e.int(head)
 	}
 	e.uint(d.LastSeq)
-	e.uint(uint64(len(d.Accounts)))
-	for i := range d.Accounts {
-		e.account(&d.Accounts[i])
-	}
-	e.uint(uint64(len(d.Set)))
-	for i := range d.Set {
-		e.setRow(&d.Set[i])
-	}
-	e.uint(uint64(len(d.Results)))
-	for i := range d.Results {
-		e.result(&d.Results[i])
-	}
-	e.uint(uint64(len(d.Accruals)))
-	for i := range d.Accruals {
-		e.accrual(&d.Accruals[i])
-	}
-	e.uint(uint64(len(d.Instructions)))
-	for i := range d.Instructions {
-		e.instruction(&d.Instructions[i])
-	}
-	e.uint(uint64(len(d.Referrals)))
-	for i := range d.Referrals {
-		e.referral(&d.Referrals[i])
-	}
-	e.uint(uint64(len(d.Grants)))
-	for i := range d.Grants {
-		e.grant(&d.Grants[i])
-	}
-}
-
-func (e *encoder) account(a *rules.AccountRow) {
-	e.ref(a.Ref)
-	e.word(a.AccountID)
-	e.word(a.MemberID)
-	e.near(&e.last.recordedAt, a.RecordedAt)
-}
-
-func (e *encoder) setRow(s *rules.SetRow) {
-	e.near(&e.last.seq, int64(s.Seq))
-	e.ref(s.AccountRef)
-	e.cause(&s.Cause)
-	e.byte(byte(s.Fate))
-	e.word(s.Type)
-	e.word(s.TransactionID)
-	e.int(s.AmountMinor)
-	e.currency(s.Currency)
-	e.instant(s.OccurredAt)
-	e.word(s.MerchantID)
-	e.word(s.MCC)
-	e.word(s.PartnerID)
-	e.word(s.StoreID)
-	e.uint(uint64(len(s.Refunds)))
-	for i := range s.Refunds {
-		e.refund(&s.Refunds[i])
-	}
-	e.uint(uint64(len(s.Holdouts)))
-	for i := range s.Holdouts {
-		e.word(s.Holdouts[i].ID)
-		e.byte(held(s.Holdouts[i]))
-	}
-	e.bytes(s.Payload)
-}
-
-func held(d rules.HoldoutDraw) byte {
-	if d.Held {
-		return 1
-	}
-	return 0
-}
-
-func (e *encoder) refund(c *rules.RefundChange) {
-	e.word(c.EventID)
-	e.byte(byte(c.Was))
-	e.byte(byte(c.Is))
-	e.word(c.MatchedTo)
-	e.int(c.AmountMinor)
-	e.currency(c.Currency)
-}
-
-func (e *encoder) result(r *rules.ResultRow) {
-	e.text(r.Result.InstructionID)
-	e.word(r.Result.AccountID)
-	e.byte(byte(r.Result.Status))
-	e.word(r.Result.Reason)
-	e.instant(r.Result.At)
-	e.ref(r.AccountRef)
-	e.cause(&r.Cause)
-}
-
-func (e *encoder) accrual(a *rules.Accrual) {
-	e.buf = append(e.buf, a.ID[:]...)
-	e.word(a.Programme)
-	e.word(a.AccountID)
-	e.ref(a.AccountRef)
-	e.word(a.MemberID)
-	e.word(a.BeneficiaryID)
-	e.beneficiary(a.BeneficiaryRef, a.AccountRef)
-	e.byte(byte(a.Role))
-	e.word(a.TransactionID)
-	e.word(a.PartnerID)
-	e.word(a.StoreID)
-	e.word(a.OfferID)
-	e.word(a.OfferVersion)
-	e.words(a.CampaignIDs)
-	e.byte(byte(a.Stage))
-	e.byte(byte(a.Kind))
-	e.word(a.Unit)
-	e.int(a.BasisMinor)
-	e.int(a.RewardMinor)
-	e.int(a.CommissionMinor)
-	e.int(a.CostMinor)
-	e.currency(a.Currency)
-	e.instant(a.PurchasedAt)
-	e.rareInstant(a.UsableFrom)
-	e.rareInstant(a.ExpiresAt)
-	e.cause(&a.Cause)
-	e.word(a.Level)
-	e.byte(byte(a.Channel))
-	e.word(a.MCC)
-	e.words(a.Reasons)
-}
-
-func (e *encoder) instruction(i *rules.Instruction) {
-	e.text(i.ID)
-	e.byte(byte(i.Direction))
-	e.word(i.AccountID)
-	e.ref(i.AccountRef)
-	e.int(i.AmountMinor)
-	e.currency(i.Currency)
-	e.word(i.StatementText)
-	e.word(i.Programme)
-	e.word(i.Cycle)
-	e.word(i.Reason)
-	e.near(&e.last.recordedAt, i.CreatedAt)
-	e.cause(&i.Cause)
-}
-
-// matchedRefund marks, beside the channel, a referral of a purchase to which a
-// refund is matched: a blob that was written without it is read as of none.
-const matchedRefund = 1 << 7
-
-func (e *encoder) referral(r *rules.Referral) {
-	e.text(r.ID)
-	e.int(r.Number)
-	e.word(r.SponsorAccountID)
-	e.word(r.BuyerAccountID)
-	e.ref(r.BuyerRef)
-	e.word(r.TransactionID)
-	e.word(r.PartnerID)
-	e.word(r.StoreID)
-	e.word(r.OfferID)
-	e.word(r.OfferVersion)
-	e.word(r.Programme)
-	e.currency(r.Currency)
-	e.instant(r.PurchasedAt)
-	e.instant(r.At)
-	channel := byte(r.Channel)
-	if r.MatchedRefund {
-		channel |= matchedRefund
-	}
-	e.byte(channel)
-	e.word(r.MCC)
-	e.int(r.ConfirmedBasisMinor)
-	e.int(r.ConfirmedRewardMinor)
-	e.int(r.ExpectedBasisMinor)
-	e.int(r.ExpectedRewardMinor)
-	e.int(r.LateConfirmedRewardMinor)
-	e.int(r.LateExpectedRewardMinor)
-	e.cause(&r.Cause)
-}
-
-func (e *encoder) grant(g *rules.Grant) {
-	e.word(string(g.Budget))
-	e.word(g.AccountID)
-	e.ref(g.AccountRef)
-	e.word(g.TransactionID)
-	e.word(g.Unit)
-	e.int(g.TargetMinor)
-	e.int(g.GrantedMinor)
-	e.int(g.ChangeMinor)
-	e.cause(&g.Cause)
+	e.tables(d)
 }

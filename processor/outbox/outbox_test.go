@@ -121,16 +121,16 @@ func TestDamage(t *testing.T) {
 func TestHostile(t *testing.T) {
 	t.Parallel()
 	head := func(counts ...byte) []byte {
-		b := []byte{version, 0, 0, 0, 0, 0, 0, 0} // shard, batch, heads, last seq
+		b := []byte{format, 0, 0, 0, 0, 0, 0, 0} // shard, batch, heads, last seq
 		return append(b, counts...)
 	}
 	for name, body := range map[string][]byte{
-		"nothing":           {version},
+		"nothing":           {format},
 		"more behind":       head(0, 0, 0, 0, 0, 0, 0, 7),
 		"a count too high":  append(head(), binary.AppendUvarint(nil, math.MaxUint64)...),
 		"rows without room": head(2, 0, 0, 0, 0, 0, 0),
 		"word unknown":      head(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0),
-		"shard too large":   append([]byte{version}, binary.AppendVarint(nil, math.MaxInt32+1)...),
+		"shard too large":   append([]byte{format}, binary.AppendVarint(nil, math.MaxInt32+1)...),
 		"fate unknown": append(head(0, 1, 0, 1, 0, 1, 0, 0, 0, byte(rules.NumFates)),
 			make([]byte, 40)...),
 	} {
@@ -143,7 +143,7 @@ func TestHostile(t *testing.T) {
 	}
 	t.Run("version", func(t *testing.T) {
 		var d rules.Decision
-		if err := Decode(seal([]byte{version + 1}), &d); err == nil || errors.Is(err, errCorrupt) {
+		if err := Decode(seal([]byte{format + 1}), &d); err == nil || errors.Is(err, errCorrupt) {
 			t.Fatalf("error %v, want one that tells of the version", err)
 		}
 	})

@@ -65,44 +65,45 @@ func rowsOf(d *rules.Decision) int {
 // the account that it is kept with could not be rebuilt.
 func check(d *rules.Decision) error {
 	for i := range d.Set {
-		if r := &d.Set[i]; r.Fate == 0 || r.Fate >= rules.NumFates || badCause(&r.Cause) {
-			return fmt.Errorf("%w: set row %d has fate %d and cause kind %d, which do not exist: a fault of the program", ErrPermanent, r.Seq, r.Fate, r.Cause.Kind)
+		if column, value := unnamedInSetRow(&d.Set[i]); column != "" {
+			return unnamed(fmt.Sprintf("set row %d", d.Set[i].Seq), column, value)
 		}
 	}
 	for i := range d.Accruals {
-		if a := &d.Accruals[i]; a.Role == 0 || a.Role >= rules.NumRoles || a.Stage == 0 || a.Stage > rules.Confirmed ||
-			a.Kind == 0 || a.Kind > rules.CommissionKind || a.Channel > rules.OtherChannel || badCause(&a.Cause) {
-			return fmt.Errorf("%w: accrual %x has role %d, stage %d, kind %d, channel %d, cause kind %d, of which one does not exist: a fault of the program",
-				ErrPermanent, a.ID, a.Role, a.Stage, a.Kind, a.Channel, a.Cause.Kind)
+		a := &d.Accruals[i]
+		if column, value := unnamedInAccrual(a); column != "" {
+			return unnamed(fmt.Sprintf("accrual %x", a.ID), column, value)
 		} else if badBeneficiary(a) {
 			return fmt.Errorf("%w: accrual %x of role %s and account %x names %x as its beneficiary: a fault of the program",
 				ErrPermanent, a.ID, a.Role, a.AccountRef, a.BeneficiaryRef)
 		}
 	}
 	for i := range d.Instructions {
-		if n := &d.Instructions[i]; n.Direction == 0 || n.Direction > rules.Debit || badCause(&n.Cause) {
-			return fmt.Errorf("%w: instruction %s has direction %d and cause kind %d, which do not exist: a fault of the program", ErrPermanent, n.ID, n.Direction, n.Cause.Kind)
+		if column, value := unnamedInInstruction(&d.Instructions[i]); column != "" {
+			return unnamed("instruction "+d.Instructions[i].ID, column, value)
 		}
 	}
 	for i := range d.Results {
-		if r := &d.Results[i]; r.Result.Status == 0 || r.Result.Status > rules.Rejected {
-			return fmt.Errorf("%w: result on instruction %s has status %d, which does not exist: a fault of the program", ErrPermanent, r.Result.InstructionID, r.Result.Status)
+		if column, value := unnamedInResultRow(&d.Results[i]); column != "" {
+			return unnamed("result on instruction "+d.Results[i].Result.InstructionID, column, value)
 		}
 	}
 	for i := range d.Referrals {
-		if r := &d.Referrals[i]; r.Channel > rules.OtherChannel || badCause(&r.Cause) {
-			return fmt.Errorf("%w: referral %s has channel %d and cause kind %d, of which one does not exist: a fault of the program", ErrPermanent, r.ID, r.Channel, r.Cause.Kind)
+		if column, value := unnamedInReferral(&d.Referrals[i]); column != "" {
+			return unnamed("referral "+d.Referrals[i].ID, column, value)
 		}
 	}
 	for i := range d.Grants {
-		if g := &d.Grants[i]; badCause(&g.Cause) {
-			return fmt.Errorf("%w: grant of budget %s has cause kind %d, which does not exist: a fault of the program", ErrPermanent, g.Budget, g.Cause.Kind)
+		if column, value := unnamedInGrant(&d.Grants[i]); column != "" {
+			return unnamed("grant of budget "+string(d.Grants[i].Budget), column, value)
 		}
 	}
 	return nil
 }
 
-func badCause(c *rules.Cause) bool { return c.Kind == 0 || c.Kind > rules.CauseReferral }
+func unnamed(row, column string, value uint8) error {
+	return fmt.Errorf("%w: %s has %s %d, which does not exist: a fault of the program", ErrPermanent, row, column, value)
+}
 
 // badBeneficiary: a sponsor's line must name them; a member's names the account
 // itself, or leaves it to the role.

@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/ch-go/proto"
+
+	"ristourne/rules"
+	"ristourne/rules/money"
 )
 
 // A block is written column by column in the form that ClickHouse reads off the
@@ -37,14 +40,22 @@ func (c *column) appendInt64(v int64) {
 	c.rows++
 }
 
-// appendUUID writes the two halves, each with its lowest byte first.
-func (c *column) appendUUID(v *[16]byte) {
+func (c *column) appendBool(v bool) {
+	if v {
+		c.appendInt8(1)
+	} else {
+		c.appendInt8(0)
+	}
+}
+
+// appendRef writes the two halves of a UUID, each with its lowest byte first.
+func (c *column) appendRef(v rules.AccountRef) {
 	c.data = binary.LittleEndian.AppendUint64(c.data, binary.BigEndian.Uint64(v[:8]))
 	c.data = binary.LittleEndian.AppendUint64(c.data, binary.BigEndian.Uint64(v[8:]))
 	c.rows++
 }
 
-func (c *column) appendFixed(v *[16]byte) {
+func (c *column) appendID(v rules.AccrualID) {
 	c.data = append(c.data, v[:]...)
 	c.rows++
 }
@@ -117,6 +128,16 @@ func (c *dictColumn) append(s string) {
 		c.lookUp(s)
 	}
 	c.rows = append(c.rows, c.lastKey)
+}
+
+// appendCurrency makes no string of a code: a slice of three bytes on the stack is
+// compared with the word before, and looked up without being kept.
+func (c *dictColumn) appendCurrency(v money.Currency) {
+	if v == (money.Currency{}) {
+		c.append("")
+		return
+	}
+	c.append(string(v[:]))
 }
 
 func (c *dictColumn) lookUp(s string) {
@@ -236,8 +257,11 @@ func (c *wordsColumn) append(words []string) {
 	for _, word := range words {
 		c.all.append(word)
 	}
-	c.ends.appendInt64(int64(c.all.Rows()))
+	c.end()
 }
+
+// end ends a row whose words were appended to all, one by one.
+func (c *wordsColumn) end() { c.ends.appendInt64(int64(c.all.Rows())) }
 
 func (c *wordsColumn) Reset() {
 	c.ends.Reset()

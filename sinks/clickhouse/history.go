@@ -108,7 +108,7 @@ type stream struct {
 	keeper string
 	// scan reads the row at hand, whose account it returns; add puts it into
 	// that account's history.
-	scan func(driver.Rows) (uuid.UUID, error)
+	scan func(driver.Rows) (rules.AccountRef, error)
 	add  func(*rules.AccountHistory) error
 
 	rows driver.Rows
@@ -157,9 +157,19 @@ func (s *stream) next() error {
 	if s.more = s.rows.Next(); !s.more {
 		return s.rows.Err()
 	}
-	ref, err := s.scan(s.rows)
-	s.ref = rules.AccountRef(ref)
+	var err error
+	s.ref, err = s.scan(s.rows)
 	return err
+}
+
+// into scans one row after another into row, whose columns go where into says.
+func into[T any](row *T, account *rules.AccountRef, into []any) func(driver.Rows) (rules.AccountRef, error) {
+	return func(rows driver.Rows) (rules.AccountRef, error) {
+		var empty T
+		*row = empty
+		err := rows.Scan(into...)
+		return *account, err
+	}
 }
 
 // take adds all rows of the history's account.
@@ -203,10 +213,8 @@ func accountStream() *stream {
 	var row rules.AccountRow
 	return &stream{
 		what:  "accounts",
-		query: `SELECT account_ref, account_id, member_id FROM accounts_log FINAL WHERE shard = $1 ORDER BY account_ref`,
-		scan: func(rows driver.Rows) (ref uuid.UUID, err error) {
-			return ref, rows.Scan(&ref, &row.AccountID, &row.MemberID)
-		},
+		query: `SELECT ` + accountRowColumns + ` FROM accounts_log FINAL WHERE shard = $1 ORDER BY account_ref`,
+		scan:  into(&row, &row.Ref, accountRowInto(nil, &row)),
 		add: func(h *rules.AccountHistory) error {
 			h.AccountID, h.MemberID = row.AccountID, row.MemberID
 			return nil
@@ -214,21 +222,7 @@ func accountStream() *stream {
 	}
 }
 
-// setColumns are what scanSetRow reads.
-const setColumns = `account_ref, seq, toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms, toInt8(fate), type,
-	transaction_id, amount_minor, currency, occurred_sec, occurred_nsec, merchant_id, mcc, partner_id, store_id, payload`
-
-func scanSetRow(rows driver.Rows, r *rules.SetRow) (ref uuid.UUID, err error) {
-	*r = rules.SetRow{}
-	var kind, fate int8
-	var currency string
-	err = rows.Scan(&ref, &r.Seq, &kind, &r.Cause.ID, &r.Cause.Partition, &r.Cause.Offset, &r.Cause.RecordedAt, &fate, &r.Type,
-		&r.TransactionID, &r.AmountMinor, &currency, &r.OccurredAt.Sec, &r.OccurredAt.Nsec, &r.MerchantID, &r.MCC, &r.PartnerID, &r.StoreID, &r.Payload)
-	r.AccountRef, r.Cause.Kind, r.Fate, r.Currency = rules.AccountRef(ref), rules.CauseKind(kind), rules.Fate(fate), currencyOf(currency)
-	return ref, err
-}
-
-// currencyOf is the inverse of appendCurrency.
+// currencyOf is the currency of a code.
 func currencyOf(code string) (c money.Currency) {
 	copy(c[:], code)
 	return c
@@ -240,8 +234,8 @@ func setStream() *stream {
 		what: "events and facts",
 		// The rows lie in this order, so nothing is sorted; repeats are
 		// neighbours and are dropped here, which is cheaper than FINAL.
-		query: `SELECT ` + setColumns + ` FROM set_log WHERE shard = $1 ORDER BY shard, account_ref, seq, cause_id`,
-		scan:  func(rows driver.Rows) (uuid.UUID, error) { return scanSetRow(rows, &row) },
+		query: `SELECT ` + setRowColumns + ` FROM set_log WHERE shard = $1 ORDER BY shard, account_ref, seq, cause_id`,
+		scan:  into(&row, &row.AccountRef, setRowInto(nil, &row)),
 		add: func(h *rules.AccountHistory) error {
 			if n := len(h.Set); n > 0 && h.Set[n-1].Seq == row.Seq {
 				if last := &h.Set[n-1]; last.Cause.ID != row.Cause.ID || last.Cause.Kind != row.Cause.Kind || !bytes.Equal(last.Payload, row.Payload) {
@@ -260,32 +254,26 @@ func setStream() *stream {
 // sponsor's, every other with the account whose purchase it is.
 const lineKeeper = `if(role = 'sponsor', beneficiary_ref, account_ref)`
 
-// lineKey is what the lines of an account add up by. Their programme is no part
-// of the ledger's key: what facts book by themselves is kept apart by it alone.
-const lineKey = `programme, account_ref, transaction_id, partner_id, store_id, offer_id, offer_version, beneficiary_ref, role, kind, unit, stage`
-
 func bookedStream() *stream {
 	var row rules.Accrual
+	var keeper rules.AccountRef
 	var accountID string
 	return &stream{
 		what:   "booked sums",
 		keeper: lineKeeper,
-		// Buyers of sponsors' lines live in any shard, so their ids are looked up;
-		// theirs alone.
+		// Their programme is no part of the ledger's key: what facts book by themselves
+		// is kept apart by it alone. Buyers of sponsors' lines live in any shard, so
+		// their ids are looked up; theirs alone.
 		query: `
-			WITH argMax((campaign_ids, currency, purchased_sec, purchased_nsec, usable_sec, usable_nsec,
-				expires_sec, expires_nsec, level, toInt8(channel), mcc), (recorded_ms, cause_offset)) AS newest
+			WITH ` + accrualNewest + ` AS newest
 			SELECT line.*, buyer.account_id
 			FROM
 			(
-				SELECT ` + lineKeeper + ` AS keeper, account_ref, beneficiary_ref,
-					transaction_id, partner_id, store_id, offer_id, offer_version, toInt8(role), toInt8(kind), unit, toInt8(stage),
-					sum(basis_minor) AS basis, sum(reward_minor) AS reward, sum(commission_minor) AS commission, sum(cost_minor) AS cost,
-					programme, newest.1, newest.2, newest.3, newest.4, newest.5, newest.6, newest.7, newest.8, newest.9, newest.10, newest.11
+				SELECT ` + lineKeeper + ` AS keeper, ` + accrualBooked + `
 				FROM accruals_log FINAL
 				WHERE shard = $1
-				GROUP BY ` + lineKey + `
-				HAVING basis != 0 OR reward != 0 OR commission != 0 OR cost != 0
+				GROUP BY ` + accrualKey + `
+				HAVING ` + accrualIsBooked + `
 			) AS line
 			LEFT ANY JOIN
 			(
@@ -293,7 +281,7 @@ func bookedStream() *stream {
 				WHERE account_ref IN (SELECT account_ref FROM accruals_log WHERE shard = $1 AND role = 'sponsor')
 			) AS buyer ON buyer.account_ref = line.account_ref
 			ORDER BY keeper`,
-		scan: func(rows driver.Rows) (uuid.UUID, error) { return scanBooked(rows, &row, &accountID) },
+		scan: into(&row, &keeper, append(accrualBookedInto([]any{(*uuid.UUID)(&keeper)}, &row), &accountID)),
 		add: func(h *rules.AccountHistory) error {
 			booked := row
 			withIDs(&booked, accountID, h.AccountID, h.MemberID)
@@ -301,21 +289,6 @@ func bookedStream() *stream {
 			return nil
 		},
 	}
-}
-
-func scanBooked(rows driver.Rows, a *rules.Accrual, buyerAccountID *string) (keeper uuid.UUID, err error) {
-	*a = rules.Accrual{}
-	var account, beneficiary uuid.UUID
-	var role, kind, stage, channel int8
-	var currency string
-	err = rows.Scan(&keeper, &account, &beneficiary,
-		&a.TransactionID, &a.PartnerID, &a.StoreID, &a.OfferID, &a.OfferVersion, &role, &kind, &a.Unit, &stage,
-		&a.BasisMinor, &a.RewardMinor, &a.CommissionMinor, &a.CostMinor,
-		&a.Programme, &a.CampaignIDs, &currency, &a.PurchasedAt.Sec, &a.PurchasedAt.Nsec, &a.UsableFrom.Sec, &a.UsableFrom.Nsec,
-		&a.ExpiresAt.Sec, &a.ExpiresAt.Nsec, &a.Level, &channel, &a.MCC, buyerAccountID)
-	a.AccountRef, a.BeneficiaryRef, a.Currency = rules.AccountRef(account), rules.AccountRef(beneficiary), currencyOf(currency)
-	a.Role, a.Kind, a.Stage, a.Channel = rules.Role(role), rules.Kind(kind), rules.Stage(stage), rules.Channel(channel)
-	return keeper, err
 }
 
 // withIDs gives a line the personal ids of the map: of a sponsor's line the
@@ -333,32 +306,6 @@ func withIDs(a *rules.Accrual, buyerAccountID, keeperAccountID, keeperMemberID s
 // referralKey names what the newest number of a referral stands for.
 const referralKey = `account_ref, transaction_id, partner_id, offer_id, sponsor_account_id`
 
-// referralColumns are what scanReferral reads.
-const referralColumns = referralKey + `, number, fact_id, store_id, offer_version, programme, currency,
-	purchased_sec, purchased_nsec, at_sec, at_nsec, toInt8(channel), mcc,
-	confirmed_basis_minor, confirmed_reward_minor, expected_basis_minor, expected_reward_minor,
-	late_confirmed_reward_minor, late_expected_reward_minor, matched_refund,
-	toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms`
-
-// scanReferral leaves the buyer's account id empty; it reads more columns into
-// more.
-func scanReferral(rows driver.Rows, r *rules.Referral, more ...any) (buyer uuid.UUID, err error) {
-	*r = rules.Referral{}
-	var channel, kind int8
-	var matched uint8
-	var currency string
-	err = rows.Scan(append([]any{
-		&buyer, &r.TransactionID, &r.PartnerID, &r.OfferID, &r.SponsorAccountID, &r.Number, &r.ID, &r.StoreID, &r.OfferVersion, &r.Programme, &currency,
-		&r.PurchasedAt.Sec, &r.PurchasedAt.Nsec, &r.At.Sec, &r.At.Nsec, &channel, &r.MCC,
-		&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor,
-		&r.LateConfirmedRewardMinor, &r.LateExpectedRewardMinor, &matched,
-		&kind, &r.Cause.ID, &r.Cause.Partition, &r.Cause.Offset, &r.Cause.RecordedAt,
-	}, more...)...)
-	r.BuyerRef, r.Currency = rules.AccountRef(buyer), currencyOf(currency)
-	r.Channel, r.Cause.Kind, r.MatchedRefund = rules.Channel(channel), rules.CauseKind(kind), matched == 1
-	return buyer, err
-}
-
 func toldStream() *stream {
 	var row rules.Referral
 	return &stream{
@@ -368,7 +315,7 @@ func toldStream() *stream {
 			FROM referrals_told_log
 			WHERE shard = $1
 			ORDER BY ` + referralKey + `, number DESC LIMIT 1 BY ` + referralKey,
-		scan: func(rows driver.Rows) (uuid.UUID, error) { return scanReferral(rows, &row) },
+		scan: into(&row, &row.BuyerRef, referralInto(nil, &row)),
 		add: func(h *rules.AccountHistory) error {
 			told := row
 			told.BuyerAccountID = h.AccountID
@@ -387,10 +334,7 @@ func grantStream() *stream {
 			FROM grants_log
 			WHERE shard = $1
 			ORDER BY account_ref, budget, transaction_id, seq DESC, batch DESC, place DESC LIMIT 1 BY account_ref, budget, transaction_id`,
-		scan: func(rows driver.Rows) (uuid.UUID, error) {
-			err := scanGrant(rows, &row)
-			return uuid.UUID(row.AccountRef), err
-		},
+		scan: into(&row, &row.AccountRef, grantInto(nil, &row)),
 		add: func(h *rules.AccountHistory) error {
 			grant := row
 			grant.AccountID = h.AccountID
@@ -401,8 +345,11 @@ func grantStream() *stream {
 }
 
 func instructedStream() *stream {
-	var currency string
-	var netMinor int64
+	var row struct {
+		ref      rules.AccountRef
+		currency string
+		netMinor int64
+	}
 	return &stream{
 		what: "instructions",
 		query: `
@@ -411,14 +358,12 @@ func instructedStream() *stream {
 			WHERE shard = $1
 			GROUP BY account_ref, currency
 			ORDER BY account_ref, currency`,
-		scan: func(rows driver.Rows) (ref uuid.UUID, err error) {
-			return ref, rows.Scan(&ref, &currency, &netMinor)
-		},
+		scan: into(&row, &row.ref, []any{(*uuid.UUID)(&row.ref), &row.currency, &row.netMinor}),
 		add: func(h *rules.AccountHistory) error {
 			if h.InstructedMinor == nil {
 				h.InstructedMinor = make(map[money.Currency]int64, 1)
 			}
-			h.InstructedMinor[currencyOf(currency)] = netMinor
+			h.InstructedMinor[currencyOf(row.currency)] = row.netMinor
 			return nil
 		},
 	}
@@ -449,18 +394,18 @@ func positionsOfCauses(from *rules.Positions) (positions []int64) {
 // before a move are paid, and their offsets mean nothing now.
 func (l *Ledger) InstructionsFrom(ctx context.Context, shard int32, from rules.Positions, each func(rules.Instruction) error) (err error) {
 	query := `
-		SELECT ` + instructionColumns + `
-		FROM instructions_log AS i FINAL LEFT ANY JOIN accounts AS a ON a.account_ref = i.account_ref
-		WHERE i.shard = $1 AND i.cause_offset >= transform(toInt8(i.cause_topic), $2, $3, toInt64(0)) AND ` + sinceMove("i.batch") + `
-		ORDER BY i.cause_topic, i.cause_offset, i.instruction_id`
+		SELECT ` + instructionColumns + `, account_id
+		FROM instructions_log AS i FINAL` + withAccountIDs + `
+		WHERE shard = $1 AND cause_offset >= transform(toInt8(cause_topic), $2, $3, toInt64(0)) AND ` + sinceMove("batch") + `
+		ORDER BY cause_topic, cause_offset, instruction_id`
 	rows, err := l.reads.Query(ctx, query, shard, storedTopics, from[:])
 	if err != nil {
 		return fmt.Errorf("read instructions of shard %d: %w", shard, explain(err))
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
-		i, err := scanInstruction(rows)
-		if err != nil {
+		var i rules.Instruction
+		if err := scanInstruction(rows, &i); err != nil {
 			return fmt.Errorf("read instructions of shard %d: %w", shard, err)
 		}
 		if err := each(i); err != nil {
@@ -493,11 +438,9 @@ func (l *Ledger) ReferralsFrom(ctx context.Context, shard int32, from rules.Posi
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var r rules.Referral
-		var buyerAccountID string
-		if _, err := scanReferral(rows, &r, &buyerAccountID); err != nil {
+		if err := rows.Scan(append(referralInto(nil, &r), &r.BuyerAccountID)...); err != nil {
 			return fmt.Errorf("read referrals of shard %d: %w", shard, err)
 		}
-		r.BuyerAccountID = buyerAccountID
 		if err := each(r); err != nil {
 			return err
 		}
@@ -531,18 +474,4 @@ func (l *Ledger) Spent(ctx context.Context, budget rules.BudgetKey) (byShard map
 		return nil, fmt.Errorf("read what budget %s has given: %w", budget, explain(err))
 	}
 	return byShard, nil
-}
-
-// instructionColumns are what scanInstruction reads, of i and its account a.
-const instructionColumns = `i.account_ref, a.account_id, i.instruction_id, toInt8(i.direction), i.amount_minor, i.currency, i.statement_text,
-	i.programme, i.cycle, i.reason, i.created_ms, toInt8(i.cause_kind), i.cause_id, i.cause_partition, i.cause_offset, i.recorded_ms`
-
-func scanInstruction(rows driver.Rows) (i rules.Instruction, err error) {
-	var ref uuid.UUID
-	var direction, kind int8
-	var currency string
-	err = rows.Scan(&ref, &i.AccountID, &i.ID, &direction, &i.AmountMinor, &currency, &i.StatementText,
-		&i.Programme, &i.Cycle, &i.Reason, &i.CreatedAt, &kind, &i.Cause.ID, &i.Cause.Partition, &i.Cause.Offset, &i.Cause.RecordedAt)
-	i.AccountRef, i.Direction, i.Currency, i.Cause.Kind = rules.AccountRef(ref), rules.Direction(direction), currencyOf(currency), rules.CauseKind(kind)
-	return i, err
 }

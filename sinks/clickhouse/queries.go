@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/google/uuid"
 
 	"ristourne/rules"
 )
@@ -106,9 +105,7 @@ func (l *Ledger) Conflicts(ctx context.Context) ([]Conflict, error) {
 	for _, of := range []struct{ table, id, content string }{
 		// The engine and the place in Kafka may differ between two bookings of
 		// one line, and say nothing of what it is worth.
-		{"accruals_log", "lower(hex(accrual_id))", `tuple(account_ref, beneficiary_ref, role, transaction_id, programme, partner_id, store_id,
-			offer_id, offer_version, campaign_ids, stage, kind, unit, basis_minor, reward_minor, commission_minor, cost_minor, currency,
-			purchased_sec, purchased_nsec, usable_sec, usable_nsec, expires_sec, expires_nsec, cause_kind, cause_id, level, channel, mcc, reasons)`},
+		{"accruals_log", "lower(hex(accrual_id))", "tuple(" + accrualContent + ")"},
 		{"instructions_log", "instruction_id", "tuple(account_ref, direction, amount_minor, currency, programme, cycle)"},
 		{
 			"grants_log", "concat(toString(shard), '/', toString(seq), '/', toString(batch), '/', toString(place))",
@@ -142,7 +139,7 @@ type Trace struct {
 	Set          []rules.SetRow      // in the order of Seq
 	Accruals     []rules.Accrual     // in the order of their causes
 	Instructions []rules.Instruction // of an account: all; of a transaction: those of the same causes
-	Grants       []rules.Grant       // what each purchase has of each budget; of their causes nothing
+	Grants       []rules.Grant       // what each purchase has of each budget
 	Truncated    bool                // there is more than is shown
 }
 
@@ -170,36 +167,32 @@ func (l *Ledger) trace(ctx context.Context, accounts, condition, instructionCond
 	where := `WHERE (shard, account_ref) IN (` + accounts + `) `
 	limit := fmt.Sprintf(" LIMIT %d", maxTraceRows+1)
 
-	if t.Accounts, err = query(ctx, l, "accounts", scanAccount,
-		`SELECT account_ref, account_id, member_id, recorded_ms FROM accounts_log FINAL `+where+`ORDER BY account_id`+limit, parameter); err != nil {
+	if t.Accounts, err = query(ctx, l, "accounts", scanned(accountRowInto),
+		`SELECT `+accountRowColumns+` FROM accounts_log FINAL `+where+`ORDER BY account_id`+limit, parameter); err != nil {
 		return nil, err
 	}
-	if t.Set, err = query(ctx, l, "events and facts", func(rows driver.Rows, r *rules.SetRow) error {
-		_, err := scanSetRow(rows, r)
-		return err
-	}, `SELECT `+setColumns+` FROM set_log FINAL `+where+condition+` ORDER BY seq`+limit, parameter); err != nil {
+	if t.Set, err = query(ctx, l, "events and facts", scanned(setRowInto),
+		`SELECT `+setRowColumns+` FROM set_log FINAL `+where+condition+` ORDER BY seq`+limit, parameter); err != nil {
 		return nil, err
 	}
-	if t.Accruals, err = query(ctx, l, "accruals", scanAccrual,
+	if t.Accruals, err = query(ctx, l, "accruals", scanned(accrualInto),
 		`SELECT `+accrualColumns+` FROM (`+keptWith(accounts)+`) WHERE true `+condition+` ORDER BY recorded_ms, cause_offset, role, stage, offer_id, accrual_id`+limit, parameter); err != nil {
 		return nil, err
 	}
-	buyers, err := query(ctx, l, "buyers", scanAccount,
-		`SELECT account_ref, account_id, member_id, recorded_ms FROM accounts_log FINAL
+	buyers, err := query(ctx, l, "buyers", scanned(accountRowInto),
+		`SELECT `+accountRowColumns+` FROM accounts_log FINAL
 		WHERE account_ref IN (SELECT account_ref FROM accruals_log WHERE role = 'sponsor' AND (shard, beneficiary_ref) IN (`+accounts+`))`+limit, parameter)
 	if err != nil {
 		return nil, err
 	}
-	if t.Instructions, err = query(ctx, l, "instructions", func(rows driver.Rows, i *rules.Instruction) (err error) {
-		*i, err = scanInstruction(rows)
-		return err
-	}, `SELECT `+instructionColumns+`
-		FROM (SELECT * FROM instructions_log FINAL `+where+instructionCondition+`) AS i LEFT ANY JOIN accounts AS a ON a.account_ref = i.account_ref
-		ORDER BY i.recorded_ms, i.cause_offset, i.instruction_id`+limit, parameter); err != nil {
+	if t.Instructions, err = query(ctx, l, "instructions", scanInstruction, `
+		SELECT `+instructionColumns+`, account_id
+		FROM (SELECT * FROM instructions_log FINAL `+where+instructionCondition+`) AS i`+withAccountIDs+`
+		ORDER BY recorded_ms, cause_offset, instruction_id`+limit, parameter); err != nil {
 		return nil, err
 	}
-	if t.Grants, err = query(ctx, l, "grants", scanGrantNow, `
-		SELECT account_ref, budget, transaction_id, unit, target_minor, granted_minor FROM grants_log `+where+condition+`
+	if t.Grants, err = query(ctx, l, "grants", scanned(grantInto), `
+		SELECT `+grantColumns+` FROM grants_log `+where+condition+`
 		ORDER BY account_ref, budget, transaction_id, seq DESC, batch DESC, place DESC LIMIT 1 BY account_ref, budget, transaction_id`+limit, parameter); err != nil {
 		return nil, err
 	}
@@ -244,38 +237,4 @@ func (t *Trace) nameAccounts(buyers []rules.AccountRow) {
 		}
 		withIDs(a, byRef[a.AccountRef].AccountID, keeper.AccountID, keeper.MemberID)
 	}
-}
-
-func scanAccount(rows driver.Rows, r *rules.AccountRow) error {
-	var ref uuid.UUID
-	err := rows.Scan(&ref, &r.AccountID, &r.MemberID, &r.RecordedAt)
-	r.Ref = rules.AccountRef(ref)
-	return err
-}
-
-func scanGrantNow(rows driver.Rows, g *rules.Grant) error {
-	var ref uuid.UUID
-	err := rows.Scan(&ref, (*string)(&g.Budget), &g.TransactionID, &g.Unit, &g.TargetMinor, &g.GrantedMinor)
-	g.AccountRef = rules.AccountRef(ref)
-	return err
-}
-
-const accrualColumns = `accrual_id, programme, account_ref, beneficiary_ref, toInt8(role), transaction_id, partner_id, store_id, offer_id, offer_version,
-	campaign_ids, toInt8(stage), toInt8(kind), unit, basis_minor, reward_minor, commission_minor, cost_minor, currency,
-	purchased_sec, purchased_nsec, usable_sec, usable_nsec, expires_sec, expires_nsec,
-	toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms, level, toInt8(channel), mcc, reasons`
-
-func scanAccrual(rows driver.Rows, a *rules.Accrual) error {
-	var id, currency string
-	var ref, beneficiary uuid.UUID
-	var role, stage, kind, causeKind, channel int8
-	err := rows.Scan(&id, &a.Programme, &ref, &beneficiary, &role, &a.TransactionID, &a.PartnerID, &a.StoreID, &a.OfferID, &a.OfferVersion,
-		&a.CampaignIDs, &stage, &kind, &a.Unit, &a.BasisMinor, &a.RewardMinor, &a.CommissionMinor, &a.CostMinor, &currency,
-		&a.PurchasedAt.Sec, &a.PurchasedAt.Nsec, &a.UsableFrom.Sec, &a.UsableFrom.Nsec, &a.ExpiresAt.Sec, &a.ExpiresAt.Nsec, &causeKind, &a.Cause.ID, &a.Cause.Partition, &a.Cause.Offset, &a.Cause.RecordedAt,
-		&a.Level, &channel, &a.MCC, &a.Reasons)
-	copy(a.ID[:], id)
-	a.AccountRef, a.BeneficiaryRef, a.Currency = rules.AccountRef(ref), rules.AccountRef(beneficiary), currencyOf(currency)
-	a.Role, a.Stage, a.Kind = rules.Role(role), rules.Stage(stage), rules.Kind(kind)
-	a.Cause.Kind, a.Channel = rules.CauseKind(causeKind), rules.Channel(channel)
-	return err
 }

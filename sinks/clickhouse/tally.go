@@ -81,8 +81,8 @@ func (t tally) sortedKeys() []tallyKey {
 }
 
 // tallyTable is a table that is counted, and how the server digests its rows:
-// text is what the digest is of. The functions below digest the same rows on
-// their way there, field by field.
+// text is what the digest is of. The digester digests the same rows on their way
+// there, field by field.
 //
 // What the bank said of instructions is not counted: nothing is restored from it,
 // and a result that is read again, in other topics, replaces its row.
@@ -109,27 +109,11 @@ const behindBatch = "batch > $2"
 const setTable = "set_log"
 
 var tallyTables = []tallyTable{
-	{name: setTable, behind: "seq > $3", fields: []string{
-		sqlInt("seq"), sqlUUID("account_ref"), sqlEnum("cause_kind"), sqlText("cause_id"), sqlInt("cause_partition"), sqlInt("cause_offset"),
-		sqlInt("recorded_ms"), sqlEnum("fate"), sqlText("payload"),
-	}},
-	{name: "accruals_log", behind: behindBatch, fields: []string{
-		sqlFixed("accrual_id"), sqlUUID("account_ref"), sqlUUID("beneficiary_ref"), sqlEnum("role"), sqlText("programme"), sqlText("transaction_id"),
-		sqlText("partner_id"), sqlText("store_id"), sqlText("offer_id"), sqlText("offer_version"), sqlEnum("stage"), sqlEnum("kind"), sqlText("unit"),
-		sqlInt("basis_minor"), sqlInt("reward_minor"), sqlInt("commission_minor"), sqlInt("cost_minor"), sqlText("currency"),
-	}},
-	{name: "instructions_log", behind: behindBatch, fields: []string{
-		sqlText("instruction_id"), sqlUUID("account_ref"), sqlEnum("direction"), sqlInt("amount_minor"), sqlText("currency"),
-		sqlText("programme"), sqlText("cycle"),
-	}},
-	{name: "grants_log", behind: behindBatch, fields: []string{
-		sqlText("budget"), sqlUUID("account_ref"), sqlText("transaction_id"), sqlText("unit"),
-		sqlInt("target_minor"), sqlInt("granted_minor"), sqlInt("change_minor"), sqlInt("seq"), sqlInt("batch"), sqlInt("place"),
-	}},
-	{name: "referrals_told_log", behind: behindBatch, fields: []string{
-		sqlText("fact_id"), sqlUUID("account_ref"), sqlText("transaction_id"), sqlText("partner_id"), sqlText("offer_id"), sqlText("sponsor_account_id"),
-		sqlInt("number"), sqlInt("confirmed_basis_minor"), sqlInt("confirmed_reward_minor"), sqlInt("expected_basis_minor"), sqlInt("expected_reward_minor"),
-	}},
+	{name: setTable, behind: "seq > $3", fields: setDigest},
+	{name: "accruals_log", behind: behindBatch, fields: accrualsDigest},
+	{name: "instructions_log", behind: behindBatch, fields: instructionsDigest},
+	{name: "grants_log", behind: behindBatch, fields: grantsDigest},
+	{name: "referrals_told_log", behind: behindBatch, fields: referralsDigest},
 }
 
 // digest is the expression that gives a row's.
@@ -209,99 +193,4 @@ func (d *digester) monthOf(milli int64) uint32 {
 		d.fromMilli, d.until = first.UnixMilli(), first.AddDate(0, 1, 0).UnixMilli()
 	}
 	return d.month
-}
-
-// tally adds what the decision's rows are.
-func (d *digester) tally(t tally, of *rules.Decision) {
-	for i := range of.Set {
-		d.set(t, &of.Set[i])
-	}
-	for i := range of.Accruals {
-		d.accrual(t, &of.Accruals[i])
-	}
-	for i := range of.Instructions {
-		d.instruction(t, &of.Instructions[i])
-	}
-	for i := range of.Grants {
-		d.grant(t, of, i)
-	}
-	for i := range of.Referrals {
-		d.referral(t, &of.Referrals[i])
-	}
-}
-
-func (d *digester) set(t tally, r *rules.SetRow) {
-	d.uint(r.Seq)
-	d.ref(r.AccountRef)
-	d.int(int64(r.Cause.Kind))
-	d.str(r.Cause.ID)
-	d.int(int64(r.Cause.Partition))
-	d.int(r.Cause.Offset)
-	d.int(r.Cause.RecordedAt)
-	d.int(int64(r.Fate))
-	d.bytes(r.Payload)
-	d.end(t, "set_log", r.Cause.RecordedAt)
-}
-
-func (d *digester) accrual(t tally, a *rules.Accrual) {
-	d.fixed(a.ID)
-	d.ref(a.AccountRef)
-	d.ref(beneficiaryRef(a))
-	d.int(int64(a.Role))
-	d.str(a.Programme)
-	d.str(a.TransactionID)
-	d.str(a.PartnerID)
-	d.str(a.StoreID)
-	d.str(a.OfferID)
-	d.str(a.OfferVersion)
-	d.int(int64(a.Stage))
-	d.int(int64(a.Kind))
-	d.str(a.Unit)
-	d.int(a.BasisMinor)
-	d.int(a.RewardMinor)
-	d.int(a.CommissionMinor)
-	d.int(a.CostMinor)
-	d.currency(a.Currency)
-	d.end(t, "accruals_log", calendarMillis(a.PurchasedAt))
-}
-
-func (d *digester) instruction(t tally, n *rules.Instruction) {
-	d.str(n.ID)
-	d.ref(n.AccountRef)
-	d.int(int64(n.Direction))
-	d.int(n.AmountMinor)
-	d.currency(n.Currency)
-	d.str(n.Programme)
-	d.str(n.Cycle)
-	d.end(t, "instructions_log", n.CreatedAt)
-}
-
-func (d *digester) grant(t tally, of *rules.Decision, place int) {
-	g := &of.Grants[place]
-	d.str(string(g.Budget))
-	d.ref(g.AccountRef)
-	d.str(g.TransactionID)
-	d.str(g.Unit)
-	d.int(g.TargetMinor)
-	d.int(g.GrantedMinor)
-	d.int(g.ChangeMinor)
-	d.uint(of.LastSeq)
-	d.uint(of.Batch)
-	d.int(int64(place))
-	d.end(t, "grants_log", g.Cause.RecordedAt)
-}
-
-func (d *digester) referral(t tally, r *rules.Referral) {
-	d.str(r.ID)
-	d.ref(r.BuyerRef)
-	d.str(r.TransactionID)
-	d.str(r.PartnerID)
-	d.str(r.OfferID)
-	d.str(r.SponsorAccountID)
-	d.int(r.Number)
-	d.int(r.ConfirmedBasisMinor)
-	d.int(r.ConfirmedRewardMinor)
-	d.int(r.ExpectedBasisMinor)
-	d.int(r.ExpectedRewardMinor)
-	d.end(t, "referrals_told_log", r.Cause.RecordedAt)
 }

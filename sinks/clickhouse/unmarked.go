@@ -21,7 +21,7 @@ func (l *Ledger) Unmarked(ctx context.Context, shard int32, afterSeq uint64) (ma
 		}
 		return all[ref]
 	}
-	lines, err := query(ctx, l, "lines behind the marker", scanAccrual, `
+	lines, err := query(ctx, l, "lines behind the marker", scanned(accrualInto), `
 		SELECT `+accrualColumns+` FROM accruals_log FINAL
 		WHERE shard = $1 AND (`+lineKeeper+`, toInt8(cause_kind), cause_id) IN (SELECT account_ref, toInt8(cause_kind), cause_id `+behind+`)`, shard, afterSeq)
 	if err != nil {
@@ -34,21 +34,17 @@ func (l *Ledger) Unmarked(ctx context.Context, shard int32, afterSeq uint64) (ma
 		}
 		of(keeper).Accruals = append(of(keeper).Accruals, lines[i])
 	}
-	instructions, err := query(ctx, l, "instructions behind the marker", func(rows driver.Rows, i *rules.Instruction) (err error) {
-		*i, err = scanInstruction(rows)
-		return err
-	}, `
-		SELECT `+instructionColumns+`
+	instructions, err := query(ctx, l, "instructions behind the marker", scanInstruction, `
+		SELECT `+instructionColumns+`, account_id
 		FROM (SELECT * FROM instructions_log FINAL WHERE shard = $1
-			AND (account_ref, toInt8(cause_kind), cause_id) IN (SELECT account_ref, toInt8(cause_kind), cause_id `+behind+`)) AS i
-		LEFT ANY JOIN accounts AS a ON a.account_ref = i.account_ref`, shard, afterSeq)
+			AND (account_ref, toInt8(cause_kind), cause_id) IN (SELECT account_ref, toInt8(cause_kind), cause_id `+behind+`)) AS i`+withAccountIDs, shard, afterSeq)
 	if err != nil {
 		return nil, err
 	}
 	for i := range instructions {
 		of(instructions[i].AccountRef).Instructions = append(of(instructions[i].AccountRef).Instructions, instructions[i])
 	}
-	grants, err := query(ctx, l, "grants behind the marker", scanGrant, `
+	grants, err := query(ctx, l, "grants behind the marker", scanned(grantInto), `
 		SELECT `+grantColumns+` FROM grants_log FINAL
 		WHERE shard = $1 AND account_ref IN (SELECT account_ref `+behind+`)
 		ORDER BY account_ref, seq, batch, place`, shard, afterSeq)
@@ -58,10 +54,7 @@ func (l *Ledger) Unmarked(ctx context.Context, shard int32, afterSeq uint64) (ma
 	for i := range grants {
 		of(grants[i].AccountRef).Grants = append(of(grants[i].AccountRef).Grants, grants[i])
 	}
-	told, err := query(ctx, l, "referrals behind the marker", func(rows driver.Rows, r *rules.Referral) error {
-		_, err := scanReferral(rows, r)
-		return err
-	}, `
+	told, err := query(ctx, l, "referrals behind the marker", scanned(referralInto), `
 		SELECT `+referralColumns+` FROM referrals_told_log FINAL
 		WHERE shard = $1 AND account_ref IN (SELECT account_ref `+behind+`)
 		ORDER BY `+referralKey+`, number`, shard, afterSeq)
@@ -72,20 +65,6 @@ func (l *Ledger) Unmarked(ctx context.Context, shard int32, afterSeq uint64) (ma
 		of(told[i].BuyerRef).Told = append(of(told[i].BuyerRef).Told, told[i])
 	}
 	return all, nil
-}
-
-// grantColumns are what scanGrant reads.
-const grantColumns = `account_ref, budget, transaction_id, unit, target_minor, granted_minor, change_minor,
-	toInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms`
-
-func scanGrant(rows driver.Rows, g *rules.Grant) error {
-	*g = rules.Grant{}
-	var ref uuid.UUID
-	var kind int8
-	err := rows.Scan(&ref, (*string)(&g.Budget), &g.TransactionID, &g.Unit, &g.TargetMinor, &g.GrantedMinor, &g.ChangeMinor,
-		&kind, &g.Cause.ID, &g.Cause.Partition, &g.Cause.Offset, &g.Cause.RecordedAt)
-	g.AccountRef, g.Cause.Kind = rules.AccountRef(ref), rules.CauseKind(kind)
-	return err
 }
 
 // InstructionIDs are those of the shard's instructions to the accounts.
