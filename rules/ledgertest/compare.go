@@ -32,6 +32,11 @@ func Difference(want, got Result) string {
 			fmt.Fprintf(&b, "record %d instructs: want %v, got %v\n", i, want.Steps[i], got.Steps[i])
 		}
 	}
+	for i := range min(len(want.Instructions), len(got.Instructions)) {
+		if !slices.Equal(want.Instructions[i], got.Instructions[i]) {
+			fmt.Fprintf(&b, "record %d makes due: want %+v, got %+v\n", i, want.Instructions[i], got.Instructions[i])
+		}
+	}
 	for i := range min(len(want.Tells), len(got.Tells)) {
 		if !maps.Equal(want.Tells[i], got.Tells[i]) {
 			fmt.Fprintf(&b, "record %d tells sponsors: want %+v, got %+v\n", i, want.Tells[i], got.Tells[i])

@@ -307,7 +307,7 @@ func disagreement(cat *offer.Catalogue, records []Record, h how) (difference str
 	if err != nil {
 		return err.Error()
 	}
-	if d := Difference(OracleGiven(cat, b.records, b.grants), b.Result); d != "" {
+	if d := Difference(OracleGiven(cat, b.records, b.grants, nil), b.Result); d != "" {
 		return d + "\nwith the referrals where they arrived:\n" + Print(&offer.Catalogue{}, b.records)
 	}
 	if broken := BrokenPromises(cat, b.records, b.Sums); len(broken) > 0 {
@@ -321,7 +321,7 @@ func disagreement(cat *offer.Catalogue, records []Record, h how) (difference str
 	}
 	// First decided, first served; and all mail has arrived.
 	ideal := Oracle(cat, records)
-	ideal.Fates, ideal.Steps, ideal.Tells, ideal.Draws = nil, nil, nil, nil
+	ideal.Fates, ideal.Steps, ideal.Instructions, ideal.Tells, ideal.Draws = nil, nil, nil, nil, nil
 	if d := Difference(ideal, b.Result); d != "" {
 		return "in the end: " + d
 	}

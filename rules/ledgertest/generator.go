@@ -33,6 +33,10 @@ type GenOptions struct {
 	// Budgets gives offers and campaigns budgets, where the language is more
 	// than basic. The ledger then depends on the order of decisions.
 	Budgets bool
+	// Payouts lets programmes pay in cycles, hold, write off and the like, and lets
+	// wallet money and points expire. What is paid then depends on the order of
+	// arrival.
+	Payouts bool
 	// Catalogue is used instead of one that is made up. It needs a programme;
 	// members are enrolled in its first.
 	Catalogue *offer.Catalogue
@@ -97,6 +101,9 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 	if g.cat == nil {
 		g.cat = g.makeCatalogue()
 		holdOut(rand.New(rand.NewPCG(seed, 0x401d)), g.o.Language, g.cat)
+		if o.Payouts {
+			g.payOut(g.cat)
+		}
 	}
 	g.oracle = newOracle(g.cat)
 	g.edges = g.boundaries(g.cat)
@@ -221,8 +228,8 @@ func Timestamps(records []Record) []int64 {
 	newest := int64(0)
 	for _, r := range records {
 		dates := []rules.Instant{}
-		if r.Fact != nil {
-			dates = append(dates, r.Fact.At)
+		if r.Event == nil {
+			dates = append(dates, r.date())
 		} else {
 			dates = append(dates, r.Event.OccurredAt, r.Event.PurchaseTime())
 		}
@@ -247,6 +254,7 @@ type life struct {
 	cards     []string
 	arrivals  []arrival
 	sequence  int
+	cycles    int             // that are closed
 	followUps int             // records that may have to wait
 	times     []rules.Instant // purchase times so far, for ties
 	ids       []string        // purchases so far
@@ -307,7 +315,13 @@ func (g *Generator) sendFact(l *life, f rules.Fact) {
 	if g.o.Orderless {
 		f.At = g.within(f.At)
 	}
-	f.ID, f.AccountID = g.name(l, "f"), l.id
+	f.AccountID = l.id
+	if f.ID == "" {
+		f.ID = g.name(l, "f")
+	}
+	if f.Type == rules.CycleClosed {
+		f.AsOf = f.At.String()
+	}
 	at := rules.InstantOf(f.At.Time().Add(g.delay() - time.Minute))
 	l.arrivals = append(l.arrivals, arrival{Record{Fact: &f}.seal(), at})
 }
@@ -340,6 +354,9 @@ func (g *Generator) conflicts(arrivals []arrival) []arrival {
 		} else {
 			f := *a.Fact
 			f.At = f.At.AddDays(-1)
+			if f.Type == rules.CycleClosed {
+				f.AsOf = f.At.String()
+			}
 			other.Record = Record{Fact: &f}.seal()
 		}
 		others = append(others, other)
@@ -399,6 +416,9 @@ func (g *Generator) memberLife(l *life) {
 	for range g.rng.IntN(3) {
 		g.sendFact(l, g.moneyFact())
 	}
+	if g.o.Payouts {
+		g.payoutFacts(l)
+	}
 }
 
 // early is an instant in the first quarter of the span.
@@ -445,7 +465,7 @@ func (g *Generator) quietFact() rules.Fact {
 		rules.Fact{Type: rules.OfferDeactivated, OfferID: offer},
 		rules.Fact{Type: rules.SegmentAdded, Segment: "student"},
 		rules.Fact{Type: rules.SegmentRemoved, Segment: "student"},
-		rules.Fact{Type: rules.CycleClosed, Programme: g.cat.Programmes[0].ID, Cycle: "2024-03", AsOf: "2024-04-01T00:00:00Z"},
+		rules.Fact{Type: rules.VoucherRedeemed, VoucherID: "V1"},
 		rules.Fact{Type: rules.Erased},
 	)
 	f.At = g.instant()
@@ -463,12 +483,18 @@ func (g *Generator) moneyFact() rules.Fact {
 			Reason: "goodwill", ApprovedBy: "support",
 		},
 	)
+	if g.o.Payouts {
+		g.ofPayouts(&f)
+	}
 	f.At = g.instant()
 	return f
 }
 
 // factsOfPurchases are facts whose dates or contents come from what was bought.
 func (g *Generator) factsOfPurchases(l *life) {
+	if g.o.Payouts {
+		g.maturities(l)
+	}
 	for _, id := range l.authOnly {
 		if g.chance(60) {
 			g.sendFact(l, rules.Fact{Type: rules.AuthorizationExpired, At: g.instant(), TransactionID: id})

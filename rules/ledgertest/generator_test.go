@@ -64,7 +64,9 @@ func TestTheGeneratorReachesEverything(t *testing.T) {
 		want(t, seen, "event "+e.String()+" booked", "event "+e.String()+" no_change")
 	}
 	for f := rules.Enrolled; f <= rules.Erased; f++ {
-		want(t, seen, "fact "+f.String()+" no_change")
+		if f != rules.CycleClosed { // TestPayoutsReachEverything
+			want(t, seen, "fact "+f.String()+" no_change")
+		}
 	}
 	for _, f := range []rules.FactType{
 		rules.Enrolled, rules.Left, rules.CardLinked, rules.CardUnlinked, rules.AuthorizationExpired, rules.Adjustment,
@@ -110,7 +112,7 @@ func TestOrderlessRecordsHaveOneLedger(t *testing.T) {
 		}
 		rng := rand.New(rand.NewPCG(seed, 1))
 		other := Oracle(g.Catalogue(), Duplicate(rng, Shuffle(rng, records), 20))
-		other.Fates, other.Steps = nil, nil
+		other.Fates, other.Steps, other.Instructions = nil, nil, nil
 		if d := Difference(first, other); d != "" {
 			t.Fatalf("seed %d: the order of arrival changes the sums:\n%s", seed, d)
 		}
@@ -136,7 +138,7 @@ func TestInterleavingKeepsEachAccountsLedger(t *testing.T) {
 		first := Oracle(g.Catalogue(), records)
 		mixed := Interleave(rand.New(rand.NewPCG(seed, 2)), records)
 		other := Oracle(g.Catalogue(), mixed)
-		other.Fates, other.Steps = nil, nil
+		other.Fates, other.Steps, other.Instructions = nil, nil, nil
 		if reflect.DeepEqual(records, mixed) {
 			t.Fatalf("seed %d: nothing moved", seed)
 		}

@@ -68,6 +68,19 @@ type factJSON struct {
 	Currency         string   `json:"currency,omitempty"`
 	Reason           string   `json:"reason,omitempty"`
 	ApprovedBy       string   `json:"approved_by,omitempty"`
+	Method           string   `json:"method,omitempty"`
+	IBAN             string   `json:"iban,omitempty"`
+	Name             string   `json:"name,omitempty"`
+	Handle           string   `json:"handle,omitempty"`
+	VoucherID        string   `json:"voucher_id,omitempty"`
+}
+
+type resultJSON struct {
+	InstructionID string `json:"instruction_id"`
+	AccountID     string `json:"account_id"`
+	Status        string `json:"status"`
+	Reason        string `json:"reason,omitempty"`
+	At            string `json:"at"`
 }
 
 // referralJSON is for people alone: the wire's own form is the processor's.
@@ -90,6 +103,9 @@ func (r Record) JSON() []byte {
 		v = eventOf(r.Event)
 	case r.Fact != nil:
 		v = factOf(r.Fact)
+	case r.Result != nil:
+		x := r.Result
+		v = resultJSON{x.InstructionID, x.AccountID, x.Status.String(), x.Reason, x.At.String()}
 	default:
 		v = referralOf(r.Referral)
 	}
@@ -130,6 +146,7 @@ func factOf(f *rules.Fact) factJSON {
 		SponsorAccountID: f.SponsorAccountID, CardToken: f.CardToken, OfferID: f.OfferID, Segment: f.Segment,
 		TransactionID: f.TransactionID, Cycle: f.Cycle, AsOf: f.AsOf, AmountMinor: f.AmountMinor, Unit: f.Unit,
 		Currency: f.Currency.String(), Reason: f.Reason, ApprovedBy: f.ApprovedBy,
+		Method: f.Method.String(), IBAN: f.IBAN, Name: f.Name, Handle: f.Handle, VoucherID: f.VoucherID,
 	}
 }
 

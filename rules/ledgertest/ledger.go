@@ -2,8 +2,10 @@ package ledgertest
 
 import (
 	"maps"
+	"slices"
 
 	"ristourne/rules"
+	"ristourne/rules/money"
 )
 
 // bothWorlds works out all purchases of the account.
@@ -41,6 +43,7 @@ func (o oracle) settle(a *account, purchases []purchase, first [2][]result) {
 			}
 		}
 	}
+	a.confirmed = final[confirmedWorld]
 	a.last, a.told = a.told, referrals(a, final)
 	a.ledger = o.ledger(a)
 }
@@ -69,6 +72,9 @@ func (o oracle) ledger(a *account) map[Key]Sums {
 		if l, ok := o.factLine(a, f); ok {
 			sums[l.key] = sums[l.key].Add(l.sums)
 		}
+	}
+	for _, l := range slices.Concat(a.payout.writtenOff(a), o.expired(a)) {
+		sums[l.key] = sums[l.key].Add(l.sums)
 	}
 	maps.DeleteFunc(sums, func(_ Key, s Sums) bool { return s == (Sums{}) })
 	return sums
@@ -99,8 +105,7 @@ func (o oracle) factLine(a *account, f *rules.Fact) (line, bool) {
 	l := line{key: Key{AccountID: a.id, BeneficiaryID: a.id, Role: rules.RoleMember, Stage: rules.Confirmed}}
 	switch f.Type {
 	case rules.Adjustment:
-		l.key.Kind, l.key.Unit = rules.Cash, f.Currency.String()
-		l.sums = Sums{Reward: f.AmountMinor, Cost: f.AmountMinor}
+		return adjustment(a, f.Currency, f.AmountMinor), true
 	case rules.PointsSpent:
 		l.key.Kind, l.key.Unit = rules.Points, f.Unit
 		l.sums = Sums{Reward: -f.AmountMinor}
@@ -111,4 +116,10 @@ func (o oracle) factLine(a *account, f *rules.Fact) (line, bool) {
 		return line{}, false
 	}
 	return l, true
+}
+
+// adjustment is cash that no purchase gave.
+func adjustment(a *account, c money.Currency, minor int64) line {
+	k := Key{AccountID: a.id, BeneficiaryID: a.id, Role: rules.RoleMember, Stage: rules.Confirmed, Kind: rules.Cash, Unit: c.String()}
+	return line{k, Sums{Reward: minor, Cost: minor}}
 }

@@ -34,6 +34,14 @@ func (o oracle) horizon(a *account, t rules.Instant) int { return o.programmeOf(
 // programmeOf is the version of the account's programme whose settings hold for
 // what is dated t, be the account a member then or not.
 func (o oracle) programmeOf(a *account, t rules.Instant) offer.Programme {
+	if p, ok := o.programmeAt(o.programmeIDOf(a, t), t); ok {
+		return *p
+	}
+	return offer.Programme{HorizonDays: offer.DefaultHorizonDays}
+}
+
+// programmeIDOf is the programme that what is dated t belongs to.
+func (o oracle) programmeIDOf(a *account, t rules.Instant) string {
 	programme, first := "", ""
 	for _, f := range inOrder(a.facts) {
 		if f.Type != rules.Enrolled {
@@ -57,10 +65,7 @@ func (o oracle) programmeOf(a *account, t rules.Instant) offer.Programme {
 	if programme == "" {
 		programme = first
 	}
-	if p, ok := o.programmeAt(programme, t); ok {
-		return *p
-	}
-	return offer.Programme{HorizonDays: offer.DefaultHorizonDays}
+	return programme
 }
 
 // member is what an account is at one time.

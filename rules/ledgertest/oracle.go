@@ -96,6 +96,7 @@ type Record struct {
 	Event    *rules.Event
 	Fact     *rules.Fact
 	Referral *rules.Referral
+	Result   *rules.Result
 }
 
 // AccountID is the account the record is about.
@@ -105,20 +106,39 @@ func (r Record) AccountID() string {
 		return r.Event.AccountID
 	case r.Fact != nil:
 		return r.Fact.AccountID
+	case r.Result != nil:
+		return r.Result.AccountID
 	default:
 		return r.Referral.SponsorAccountID
 	}
 }
 
-// ID is the event_id or fact_id.
+// ID is the event_id or fact_id; of a result the instruction's.
 func (r Record) ID() string {
 	switch {
 	case r.Event != nil:
 		return r.Event.ID
 	case r.Fact != nil:
 		return r.Fact.ID
+	case r.Result != nil:
+		return r.Result.InstructionID
 	default:
 		return r.Referral.ID
+	}
+}
+
+// date is when what the record tells happened: as a cause it has that version of
+// the programme.
+func (r Record) date() rules.Instant {
+	switch {
+	case r.Event != nil:
+		return r.Event.OccurredAt
+	case r.Fact != nil:
+		return r.Fact.At
+	case r.Result != nil:
+		return r.Result.At
+	default:
+		return r.Referral.At
 	}
 }
 
@@ -149,6 +169,9 @@ type Result struct {
 	// Steps has for each record what its instructions move: credits less
 	// debits; 0 is left out.
 	Steps []map[Payee]int64
+	// Instructions has for each record what it makes due, by programme and
+	// currency.
+	Instructions [][]order
 	// Tells has for each record the referrals that it changes, as Substance
 	// has them.
 	Tells []map[ReferralKey]rules.Referral
@@ -171,12 +194,16 @@ func Oracle(cat *offer.Catalogue, records []Record) Result {
 // OracleGiven is Oracle where the decisions of another ledger are given:
 // grants[i] are those that its decision on records[i] gave, and records hold
 // the referrals where they reached the sponsors. Faults says what of the grants
-// can't be.
-func OracleGiven(cat *offer.Catalogue, records []Record, grants [][]rules.Grant) Result {
+// can't be. ids[i] are the instructions that it gave out then: results name them
+// by their ids, and what the oracle makes due itself is taken to have them. nil:
+// there are no results.
+func OracleGiven(cat *offer.Catalogue, records []Record, grants [][]rules.Grant, ids [][]rules.Instruction) Result {
 	if len(grants) != len(records) {
 		panic("ledgertest: there must be grants, or none, for each record")
 	}
-	return newLedgers(cat, grants).walk(records)
+	b := newLedgers(cat, grants)
+	b.ids = ids
+	return b.walk(records)
 }
 
 // OracleAtEnd is what all records come to, whatever was in between: its Fates,
@@ -197,7 +224,12 @@ func OracleAtEnd(cat *offer.Catalogue, records []Record, grants []rules.Grant) R
 		}
 	}
 	res := b.result()
-	res.Fates, res.Steps, res.Tells, res.Draws = nil, nil, nil, nil
+	for _, a := range b.accounts { // at once, all that is confirmed
+		for _, c := range b.oracle.cashOf(a) {
+			addTo(res.Instructed, Payee{a.id, c.currency}, c.minor)
+		}
+	}
+	res.Fates, res.Steps, res.Instructions, res.Tells, res.Draws = nil, nil, nil, nil, nil
 	return res
 }
 
@@ -206,11 +238,13 @@ type ledgers struct {
 	oracle   oracle
 	accounts map[string]*account
 	purse    *purse
+	ids      [][]rules.Instruction
 	Result
 }
 
 func newLedgers(cat *offer.Catalogue, grants [][]rules.Grant) *ledgers {
 	return &ledgers{
+		Result: Result{Instructed: map[Payee]int64{}},
 		oracle: newOracle(cat), accounts: map[string]*account{},
 		purse: &purse{given: map[rules.BudgetKey]int64{}, told: grants},
 	}
@@ -234,10 +268,9 @@ func (b *ledgers) walk(records []Record) Result {
 }
 
 func (b *ledgers) result() Result {
-	b.Sums, b.Instructed = map[Key]Sums{}, map[Payee]int64{}
+	b.Sums = map[Key]Sums{}
 	for _, a := range b.accounts {
 		maps.Copy(b.Sums, a.ledger)
-		addConfirmedCash(b.Instructed, a, a.ledger, 1)
 	}
 	b.Faults = b.purse.faults
 	return b.Result
@@ -246,11 +279,17 @@ func (b *ledgers) result() Result {
 // take decides one record.
 func (b *ledgers) take(i int, r Record) {
 	a := b.account(r.AccountID())
-	before := a.ledger
-	step, tells := map[Payee]int64{}, map[ReferralKey]rules.Referral{}
-	fate := b.oracle.arrive(a, r)
+	before, cashBefore := a.ledger, b.oracle.cashOf(a)
+	tells := map[ReferralKey]rules.Referral{}
+	var due []order
+	var fate rules.Fate
+	if r.Result != nil {
+		fate, due = b.oracle.takeResult(a, r.Result)
+	} else {
+		fate = b.oracle.arrive(a, r)
+	}
 	var draws map[string]bool
-	if fate.InSet() {
+	if r.Result == nil && fate.InSet() {
 		purchases := b.oracle.purchases(a)
 		first := b.oracle.bothWorlds(a, purchases, nil)
 		b.purse.decide(i, a, b.oracle.asks(first))
@@ -259,31 +298,61 @@ func (b *ledgers) take(i int, r Record) {
 		if r.Event != nil {
 			draws = b.oracle.drawsOf(a, purchases, r.Event)
 		}
+		due = b.oracle.pay(a, r, cashBefore)
 	} else if b.purse.told != nil && len(b.purse.told[i]) > 0 {
 		b.purse.fault("record %d is %s and grants %+v", i, fate, b.purse.told[i])
 	}
-	if fate == rules.NoChange && !maps.Equal(before, a.ledger) {
+	if fate == rules.NoChange && (!maps.Equal(before, a.ledger) || b.oracle.alwaysBooked(a, r)) {
 		fate = rules.Booked
 	}
-	addConfirmedCash(step, a, a.ledger, 1)
-	addConfirmedCash(step, a, before, -1)
+	b.give(i, a, r.date(), due)
 	if b.purse.told == nil {
-		b.deliver(tells, step)
+		due = append(due, b.deliver(i, r.date(), tells)...)
+	}
+	step := map[Payee]int64{}
+	for _, x := range due {
+		p := Payee{x.AccountID, x.Currency}
+		addTo(step, p, x.Minor)
+		addTo(b.Instructed, p, x.Minor)
 	}
 	b.Fates, b.Steps, b.Tells = append(b.Fates, fate), append(b.Steps, step), append(b.Tells, tells)
-	b.Draws = append(b.Draws, draws)
+	b.Instructions, b.Draws = append(b.Instructions, due), append(b.Draws, draws)
 }
 
-// deliver hands to the sponsors what was told.
-func (b *ledgers) deliver(tells map[ReferralKey]rules.Referral, step map[Payee]int64) {
+// give notes what is given out, under the ids that were told for it.
+func (b *ledgers) give(i int, a *account, date rules.Instant, due []order) {
+	for _, x := range due {
+		id := numbered(i, x)
+		if b.ids != nil {
+			n := slices.IndexFunc(b.ids[i], func(in rules.Instruction) bool { return in.Programme == x.Programme && in.Currency == x.Currency })
+			if n >= 0 {
+				id = b.ids[i][n].ID
+			}
+		}
+		a.payout.given = append(a.payout.given, &instruction{order: x, id: id, dated: date})
+	}
+}
+
+func addTo(sums map[Payee]int64, p Payee, minor int64) {
+	if sums[p] += minor; sums[p] == 0 {
+		delete(sums, p)
+	}
+}
+
+// deliver hands to the sponsors what was told, and is what that makes due.
+func (b *ledgers) deliver(i int, date rules.Instant, tells map[ReferralKey]rules.Referral) []order {
+	var all []order
 	for key, r := range tells {
 		sponsor := b.account(key.SponsorAccountID)
+		before := b.oracle.cashOf(sponsor)
+		r.At = date
 		sponsor.referrals[key] = &r
-		before := sponsor.ledger
 		sponsor.ledger = b.oracle.ledger(sponsor)
-		addConfirmedCash(step, sponsor, sponsor.ledger, 1)
-		addConfirmedCash(step, sponsor, before, -1)
+		due := b.oracle.pay(sponsor, Record{Referral: &r}, before)
+		b.give(i, sponsor, date, due)
+		all = append(all, due...)
 	}
+	return all
 }
 
 // endWith settles an account with the grants that it has in the end.
@@ -350,19 +419,6 @@ func saysNothing(r *rules.Referral) bool {
 	return r.ConfirmedRewardMinor == 0 && r.ExpectedRewardMinor == 0 && r.LateConfirmedRewardMinor == 0 && r.LateExpectedRewardMinor == 0
 }
 
-func addConfirmedCash(to map[Payee]int64, a *account, ledger map[Key]Sums, sign int64) {
-	for k, s := range ledger {
-		if k.Stage != rules.Confirmed || k.Kind != rules.Cash || k.BeneficiaryID != a.id {
-			continue
-		}
-		p := Payee{a.id, money.Currency([]byte(k.Unit))}
-		to[p] += sign * s.Reward
-		if to[p] == 0 {
-			delete(to, p)
-		}
-	}
-}
-
 // oracle knows the catalogue, and remembers where events match: that follows
 // from the catalogue alone.
 type oracle struct {
@@ -385,6 +441,8 @@ type account struct {
 	referrals map[ReferralKey]*rules.Referral // of the members whom it referred: the newest of each
 	grants    map[grantKey]grant
 	own       map[Key]Sums // of its purchases
+	confirmed []result     // likewise, in the confirmed world
+	payout    payout
 	ledger    map[Key]Sums
 	told      map[ReferralKey]rules.Referral // to its sponsors
 	last      map[ReferralKey]rules.Referral // told before the last record

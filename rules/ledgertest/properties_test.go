@@ -95,11 +95,11 @@ func TestGrantsThatCantBeAreSeen(t *testing.T) {
 		return []rules.Grant{{Budget: "campaign/double", AccountID: "a", TransactionID: purchase, TargetMinor: target, GrantedMinor: granted}}
 	}
 	right := [][]rules.Grant{nil, g("t1", 30, 30), g("t2", 30, 20), g("t1", 15, 15)}
-	got := OracleGiven(cat, records, right)
+	got := OracleGiven(cat, records, right, nil)
 	if want := "t1 three confirmed 30\nt2 three confirmed 50"; tell(got) != want || len(got.Faults) > 0 {
 		t.Errorf("%s %s, want %s", tell(got), got.Faults, want)
 	}
-	if less := OracleGiven(cat, records, [][]rules.Grant{nil, g("t1", 30, 11), g("t2", 30, 0), g("t1", 15, 11)}); tell(less) != "t1 three confirmed 26\nt2 three confirmed 30" || len(less.Faults) > 0 {
+	if less := OracleGiven(cat, records, [][]rules.Grant{nil, g("t1", 30, 11), g("t2", 30, 0), g("t1", 15, 11)}, nil); tell(less) != "t1 three confirmed 26\nt2 three confirmed 30" || len(less.Faults) > 0 {
 		t.Errorf("a budget may give less: %s %s", tell(less), less.Faults)
 	}
 	if end := OracleAtEnd(cat, records, slices.Concat(right[2], right[3])); tell(end) != tell(got) || len(end.Faults) > 0 {
@@ -115,7 +115,7 @@ func TestGrantsThatCantBeAreSeen(t *testing.T) {
 		"of who asked nothing":       {nil, g("t1", 30, 30), slices.Concat(g("t2", 30, 20), g("t1", 30, 29)), g("t1", 15, 15)},
 		"to somebody who is no part": {nil, g("t1", 30, 30), g("t9", 30, 20), g("t1", 15, 15)},
 	} {
-		if got := OracleGiven(cat, records, given); len(got.Faults) == 0 {
+		if got := OracleGiven(cat, records, given, nil); len(got.Faults) == 0 {
 			t.Errorf("%s is not seen", name)
 		}
 	}

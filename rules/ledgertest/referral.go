@@ -150,6 +150,22 @@ type sponsored struct {
 // world. As with its own purchases, what late events of one bring comes after all
 // others, and what they take away is given to none.
 func (o oracle) sponsorLines(w world, a *account) []line {
+	var lines []line
+	for _, s := range o.sponsoredIn(w, a) {
+		if s.minor > 0 {
+			k := Key{
+				AccountID: s.BuyerAccountID, TransactionID: s.TransactionID, PartnerID: s.PartnerID, StoreID: s.StoreID, OfferID: s.OfferID,
+				OfferVersion: s.OfferVersion, BeneficiaryID: a.id, Role: rules.RoleSponsor, Kind: rules.Cash, Unit: s.Currency.String(),
+			}
+			lines = append(lines, line{k, Sums{Reward: s.minor, Cost: s.minor, Basis: s.basis}})
+		}
+	}
+	return lines
+}
+
+// sponsoredIn are the purchases by which the account is a sponsor, and what each
+// comes to.
+func (o oracle) sponsoredIn(w world, a *account) []*sponsored {
 	var all []*sponsored
 	for _, r := range a.referrals {
 		s := &sponsored{Referral: r, basis: r.ConfirmedBasisMinor, reward: r.ConfirmedRewardMinor, zone: o.memberAt(a, r.PurchasedAt)}
@@ -184,17 +200,7 @@ func (o oracle) sponsorLines(w world, a *account) []line {
 		}
 		s.minor = minor
 	}
-	var lines []line
-	for _, s := range all {
-		if s.minor > 0 {
-			k := Key{
-				AccountID: s.BuyerAccountID, TransactionID: s.TransactionID, PartnerID: s.PartnerID, StoreID: s.StoreID, OfferID: s.OfferID,
-				OfferVersion: s.OfferVersion, BeneficiaryID: a.id, Role: rules.RoleSponsor, Kind: rules.Cash, Unit: s.Currency.String(),
-			}
-			lines = append(lines, line{k, Sums{Reward: s.minor, Cost: s.minor, Basis: s.basis}})
-		}
-	}
-	return lines
+	return all
 }
 
 func (o oracle) sponsorCaps(s *sponsored) []offer.Cap {
