@@ -17,7 +17,10 @@ func (c *checker) checkLevels(documents []*Document) {
 		if d.levels == nil {
 			continue
 		}
-		programme := c.programmeOf(d).ID
+		programme := c.programmeIDOf(d)
+		if len(c.programmes) > 0 && c.programmes[programme] == nil && !c.broken {
+			c.fault(d, path{"programme"}, "%s", c.noProgramme(programme))
+		}
 		if first := by[programme]; first != nil && first.Subject != d.Subject {
 			c.fault(d, path{}, "%s says already which levels programme %s has: write `programme: %s` in both files if they are versions of one, or remove one", first.File, programme, programme)
 		}

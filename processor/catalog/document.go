@@ -70,6 +70,8 @@ type Document struct {
 	Published rules.Instant
 	// zone is the programme's, in which its dates are read.
 	zone *time.Location
+	// unread are the values that couldn't be read.
+	unread []path
 	// The content, by kind. All are nil where the subject ended.
 	programme *programmeDoc
 	partner   *partnerDoc
@@ -122,7 +124,7 @@ func ReadDocument(file, shownAs string, text []byte) (*Document, []sourcefile.Fa
 	r := &reader{file: shownAs}
 	doc := r.document(text)
 	if doc != nil {
-		doc.File, doc.ShownAs, doc.Text = file, shownAs, text
+		doc.File, doc.ShownAs, doc.Text, doc.unread = file, shownAs, text, r.unread
 	}
 	showLines(r.faults, text)
 	return doc, r.faults
@@ -249,14 +251,14 @@ func firstInvalidLine(text []byte) int {
 func (r *reader) digest(sum hash.Hash, n *yaml.Node, depth int) {
 	switch {
 	case n.Kind == yaml.AliasNode:
-		r.fault(n, "an alias (*) stands for text elsewhere: write the value out")
+		r.note(n, "an alias (*) stands for text elsewhere: write the value out")
 		return
 	case n.Anchor != "":
-		r.fault(n, "an anchor (&%s) is not allowed: write the value where it is needed", clip(n.Anchor))
+		r.note(n, "an anchor (&%s) is not allowed: write the value where it is needed", clip(n.Anchor))
 	case n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!null":
-		r.fault(n, "a tag (%s) is not allowed: write the value alone", clip(n.Tag))
+		r.note(n, "a tag (%s) is not allowed: write the value alone", clip(n.Tag))
 	case n.Tag == "!!merge":
-		r.fault(n, "a merge (<<) is not allowed: write the keys out")
+		r.note(n, "a merge (<<) is not allowed: write the keys out")
 	}
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -2,12 +2,14 @@ package catalog
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"ristourne/processor/sourcefile"
+	"ristourne/rules/offer"
 )
 
 // showLines gives faults of one file the source lines they stand on.
@@ -27,6 +29,14 @@ func showLines(list []sourcefile.Fault, text []byte) {
 // A path leads from the top of a file to one of its values: names of keys and
 // positions in lists, such as {"offers", 2, "reward"}.
 type path []any
+
+// to is the path some steps further.
+func (p path) to(steps ...any) path { return append(p[:len(p):len(p)], steps...) }
+
+// within reports whether p leads to what whole leads to, or into it.
+func (p path) within(whole path) bool {
+	return len(whole) <= len(p) && slices.Equal(whole, p[:len(whole)])
+}
 
 // find is the node that p leads to, or the innermost one that is there where the
 // value itself isn't written.
@@ -67,6 +77,7 @@ type Finding struct {
 	doc     *Document
 	path    path
 	message string
+	code    offer.Code // of what the rules found; 0: the files show it
 }
 
 // trees are the nodes of the files in which something was looked for.

@@ -25,7 +25,7 @@ type programmeDoc struct {
 	unlinkedRefunds int   // days; 0: not written
 	ceiling         int64 // millionths; 0: not written
 	cardTokenRanges []rules.TokenRange
-	points          known[pointsDoc]
+	points          pointsDoc
 	payout          payoutDoc
 	holdout         holdoutDoc
 	sepa            bool
@@ -55,7 +55,7 @@ type partnerDoc struct {
 	name       string
 	programme  string
 	currency   money.Currency
-	commission known[commission]
+	commission commission
 	stores     []storeDoc
 	offers     []offerDoc
 }
@@ -88,7 +88,7 @@ type owing struct {
 type storeDoc struct {
 	id, name string
 	zone     *time.Location // nil: the programme's
-	keys     []known[keyDoc]
+	keys     []keyDoc
 }
 
 type keyDoc struct {
@@ -163,7 +163,7 @@ var programmeKeys = mapping[programmeDoc]{what: "the programme", fields: []field
 		func(d *programmeDoc) *[]rules.TokenRange { return &d.cardTokenRanges }, "card tokens that look like card numbers and are none"),
 	key("statement_text", letters, func(d *programmeDoc) *bool { return &d.sepa }, "sepa: what cardholders read on statements is written in the letters that every bank of SEPA takes"),
 	key("holdout", aHoldout, func(d *programmeDoc) *holdoutDoc { return &d.holdout }, "whom all offers but those that say `holdout: none` hold out, such as 5%"),
-	key("points", whetherKnown[pointsDoc]{pointsKeys}, func(d *programmeDoc) *known[pointsDoc] { return &d.points }, "the points that it gives, such as {code: MILES, value: 0.005 EUR}"),
+	key("points", pointsKeys, func(d *programmeDoc) *pointsDoc { return &d.points }, "the points that it gives, such as {code: MILES, value: 0.005 EUR}"),
 	key("payout", payoutKeys, func(d *programmeDoc) *payoutDoc { return &d.payout }, "when what members earn is paid; at once where none is written"),
 	key("offers", list[offerDoc]{what: "a list of the programme's own offers", max: maxOffers, of: ownOfferKeys},
 		func(d *programmeDoc) *[]offerDoc { return &d.offers }, "what the programme itself gives, at a partner's store or not"),
@@ -250,8 +250,8 @@ var storeKeys = mapping[storeDoc]{what: "a store", fields: []field[storeDoc]{
 	key("id", idText, func(s *storeDoc) *string { return &s.id }, "the store's id, unique in its partner").must(),
 	key("name", plainText, func(s *storeDoc) *string { return &s.name }, "what people call the store"),
 	key("zone", zoneName, func(s *storeDoc) **time.Location { return &s.zone }, "the store's time zone; the programme's where none is written"),
-	key("keys", list[known[keyDoc]]{what: "a list of merchant keys", max: maxKeysPerStore, of: whetherKnown[keyDoc]{merchantKeys}},
-		func(s *storeDoc) *[]known[keyDoc] { return &s.keys }, "by what card messages name the store, such as [{mid: \"0012345678\"}]").must(),
+	key("keys", list[keyDoc]{what: "a list of merchant keys", max: maxKeysPerStore, of: merchantKeys},
+		func(s *storeDoc) *[]keyDoc { return &s.keys }, "by what card messages name the store, such as [{mid: \"0012345678\"}]").must(),
 }}
 
 var partnerKeys = mapping[partnerDoc]{what: "a partner", fields: []field[partnerDoc]{
@@ -260,7 +260,7 @@ var partnerKeys = mapping[partnerDoc]{what: "a partner", fields: []field[partner
 	key("name", plainText, func(d *partnerDoc) *string { return &d.name }, "what members know the partner as"),
 	key("programme", idText, func(d *partnerDoc) *string { return &d.programme }, "the programme's id; needed only where there are several"),
 	key("currency", currencyCode, func(d *partnerDoc) *money.Currency { return &d.currency }, "of the partner's terms; the programme's where none is written"),
-	key("commission", whetherKnown[commission]{aCommission}, func(d *partnerDoc) *known[commission] { return &d.commission }, "what the partner owes for a purchase; nothing where none is written"),
+	key("commission", aCommission, func(d *partnerDoc) *commission { return &d.commission }, "what the partner owes for a purchase; nothing where none is written"),
 	key("stores", list[storeDoc]{what: "a list of stores", max: maxStores, of: storeKeys},
 		func(d *partnerDoc) *[]storeDoc { return &d.stores }, "the partner's stores").must(),
 	key("offers", list[offerDoc]{what: "a list of offers", max: maxOffers, of: offerKeys},

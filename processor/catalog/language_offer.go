@@ -14,7 +14,7 @@ type offerDoc struct {
 	stores      []string
 	from, until offer.LocalTime
 	currency    money.Currency
-	reward      known[reward]
+	reward      reward
 	pays        rules.Kind // 0: not written
 	wallet      *offer.WalletTerms
 	voucherFor  string
@@ -28,7 +28,7 @@ type offerDoc struct {
 	activation activation
 	holdout    holdoutDoc
 	fundedBy   funding
-	commission known[commission]
+	commission commission
 	sponsor    *sponsorDoc
 }
 
@@ -316,7 +316,7 @@ var offerKeys = mapping[offerDoc]{
 		key("from", wallClock, func(o *offerDoc) *offer.LocalTime { return &o.from }, "the first day, on the store's clock"),
 		key("until", wallClock, func(o *offerDoc) *offer.LocalTime { return &o.until }, "the day from which it holds no more"),
 		key("currency", currencyCode, func(o *offerDoc) *money.Currency { return &o.currency }, "in what it counts; the programme's currency where none is written"),
-		key("reward", whetherKnown[reward]{either[reward]{aReward, rewardKeys}}, func(o *offerDoc) *known[reward] { return &o.reward },
+		key("reward", either[reward]{aReward, rewardKeys}, func(o *offerDoc) *reward { return &o.reward },
 			"what the member gets, such as 3% or 2 EUR, 1 EUR per full 20 EUR, 2 points per EUR, or {tiers: [{from: 100 EUR, give: 5%}]}"),
 		key("pays", payments, func(o *offerDoc) *rules.Kind { return &o.pays }, "as what money is given: cash on the card, into the wallet, or a voucher"),
 		key("wallet", ifWritten[offer.WalletTerms]{walletKeys}, func(o *offerDoc) **offer.WalletTerms { return &o.wallet },
@@ -352,8 +352,8 @@ var offerKeys = mapping[offerDoc]{
 		key("holdout", offersHoldout, func(o *offerDoc) *holdoutDoc { return &o.holdout },
 			"who gets nothing of it, so that its effect can be measured, such as 10% of all accounts; none: the programme's doesn't reach it"),
 		key("funded_by", payer, func(o *offerDoc) *funding { return &o.fundedBy }, "commission, or programme where the bank itself pays"),
-		key("commission", whetherKnown[commission]{either[commission]{commissionPhrase, offerCommissionKeys}},
-			func(o *offerDoc) *known[commission] { return &o.commission }, "what the partner owes for this offer beside its terms, such as 2%"),
+		key("commission", either[commission]{commissionPhrase, offerCommissionKeys},
+			func(o *offerDoc) *commission { return &o.commission }, "what the partner owes for this offer beside its terms, such as 2%"),
 		key("sponsor", ifWritten[sponsorDoc]{sponsorKeys}, func(o *offerDoc) **sponsorDoc { return &o.sponsor },
 			"what the buyer's sponsor gets, such as {reward: 5%, first_purchases: 3, within: 90 days}"),
 	},

@@ -132,27 +132,28 @@ func readBounded(name string) ([]byte, error) {
 // in order, states them in the terms of the rules, and checks what no document
 // can know alone. now decides only what is worth a warning.
 func Assemble(dir string, documents []*Document, faults []sourcefile.Fault, now time.Time) (*Loaded, error) {
-	c := &checker{now: rules.InstantOf(now), whole: len(faults) == 0, trees: trees{}, homeless: map[*Document]bool{}}
+	return newChecker(documents, faults, now).assemble(dir, documents, faults)
+}
+
+func (c *checker) assemble(dir string, documents []*Document, faults []sourcefile.Fault) (*Loaded, error) {
 	c.date(documents)
 	SortDocuments(documents)
 	c.group(documents)
-	if len(c.programmes) == 0 && len(faults) == 0 {
+	if len(c.programmes) == 0 && !c.broken {
 		faults = append(faults, sourcefile.Fault{
 			File: dir, Line: 1, Column: 1,
 			Message: "there is no programme here: add a file that begins with `programme: ID` and says its currency and zone",
 		})
 	}
 	loaded := &Loaded{Catalogue: c.catalogue(documents), Documents: documents}
-	c.keyConflicts(documents, loaded.Catalogue)
+	c.warnOfLookAlikes(documents, loaded.Catalogue)
 	for _, d := range documents {
 		c.cardNumbers(d)
 	}
 	faults = append(faults, c.placed...)
-	switch {
-	case len(faults) > 0: // what couldn't be read would seem wrong to the rules too
-	case len(c.faults) > 0:
-		c.refused(documents, offer.Check(loaded.Catalogue))
-	default:
+	if len(faults)+len(c.faults) > 0 {
+		c.tell(documents, loaded.Catalogue, offer.Check(loaded.Catalogue))
+	} else {
 		loaded.Snapshot = c.compile(documents, loaded.Catalogue)
 	}
 	if faults = append(faults, c.trees.locate(c.faults)...); len(faults) > 0 {
@@ -171,70 +172,26 @@ func SortDocuments(documents []*Document) {
 	})
 }
 
-// compile makes the snapshot. What the rules still refuse is told in terms of
-// the files.
+// compile makes the snapshot. What the rules refuse is told in terms of the
+// files.
 func (c *checker) compile(documents []*Document, catalogue *offer.Catalogue) *engine.Snapshot {
 	snapshot, err := engine.Compile(catalogue)
 	var refused offer.Faults
-	switch {
-	case errors.As(err, &refused):
-		c.refused(documents, refused)
-	case err != nil:
+	if errors.As(err, &refused) {
+		c.tell(documents, catalogue, refused)
+	}
+	if err != nil && len(c.faults) == 0 {
 		c.fault(documents[0], path{}, "the catalogue can't be compiled: %v", err)
 	}
 	return snapshot
 }
 
-// refused tells what the rules refuse beyond what was found already. Of a value
-// that has a fault they say more than helps: it is told once.
-func (c *checker) refused(documents []*Document, faults offer.Faults) {
-	told := map[place]bool{}
-	for _, f := range c.faults {
-		told[placeOf(f.doc, f.path)] = true
-	}
-	kinds := map[offer.Subject]Kind{
-		offer.SubjectProgramme: KindProgramme, offer.SubjectPartner: KindPartner, offer.SubjectCampaign: KindCampaign,
-	}
-	for _, f := range faults {
-		first := slices.IndexFunc(documents, func(d *Document) bool { return d.Subject.Kind == kinds[f.Subject] })
-		d, at := documents[first+f.Index], parsePath(f.Path)
-		if !told[placeOf(d, at)] && !c.followsFromNoProgramme(d, at) {
-			c.fault(d, at, "%s", f.Message)
-		}
-	}
-}
-
-// followsFromNoProgramme: the currency of a document is its programme's where it
-// states none, so that one whose programme isn't there has none, at each offer
-// anew.
-func (c *checker) followsFromNoProgramme(d *Document, at path) bool {
-	return c.homeless[d] && len(at) > 0 && at[len(at)-1] == "currency"
-}
-
-// place is one element of a list in a file, or one value that is in none: where
-// one fault is enough.
-type place struct {
-	doc *Document
-	key any
-	at  any
-}
-
-func placeOf(d *Document, p path) place {
-	where := place{doc: d}
-	if len(p) > 0 {
-		where.key = p[0]
-	}
-	if len(p) > 1 {
-		where.at = p[1]
-	}
-	return where
-}
-
 // checker states documents in the terms of the rules and collects what is wrong
 // with them.
 type checker struct {
-	// whole: every file could be read, so that what isn't there is missing.
-	whole            bool
+	// whole: every file could be read, so that what isn't there is missing. broken:
+	// of some file not even what it is about.
+	whole, broken    bool
 	now              rules.Instant
 	versions         map[Subject][]*Document // in order
 	programmes       map[string][]*Document  // versions in order, by id
@@ -242,16 +199,48 @@ type checker struct {
 	trees            trees
 	// placed are faults, and warnings, that know their lines.
 	placed, placedWarnings []sourcefile.Fault
-	// homeless are the documents of a programme that isn't there, and said so.
-	homeless map[*Document]bool
+	// doubted are the values that couldn't be read, or that are wrong in a way
+	// that only the file shows: no fault that follows from them is told.
+	doubted map[*Document][]path
+	// pieces are the keys as written of those that followZones adds.
+	pieces map[*storeDoc][]int
 }
 
+func newChecker(documents []*Document, faults []sourcefile.Fault, now time.Time) *checker {
+	c := &checker{
+		now: rules.InstantOf(now), whole: len(faults) == 0, trees: trees{},
+		doubted: map[*Document][]path{}, pieces: map[*storeDoc][]int{},
+	}
+	known := map[string]bool{}
+	for _, d := range documents {
+		if len(d.unread) > 0 {
+			c.doubted[d] = slices.Clip(d.unread)
+		}
+		known[d.ShownAs] = d.Subject.ID != ""
+	}
+	c.broken = slices.ContainsFunc(faults, func(f sourcefile.Fault) bool { return !known[f.File] })
+	return c
+}
+
+// fault tells what only the files show, unless it follows from what couldn't be
+// read.
 func (c *checker) fault(d *Document, at path, format string, args ...any) {
-	c.faults = append(c.faults, Finding{d, at, fmt.Sprintf(format, args...)})
+	if !d.cannotRead(at) {
+		c.faults = append(c.faults, Finding{doc: d, path: at, message: fmt.Sprintf(format, args...)})
+		c.doubted[d] = append(c.doubted[d], at)
+	}
+}
+
+// cannotRead reports whether the value, or what it is in, couldn't be read.
+func (d *Document) cannotRead(at path) bool { return slices.ContainsFunc(d.unread, at.within) }
+
+// unreadIn reports whether something in the value couldn't be read.
+func (d *Document) unreadIn(at path) bool {
+	return slices.ContainsFunc(d.unread, func(p path) bool { return p.within(at) })
 }
 
 func (c *checker) warn(d *Document, at path, format string, args ...any) {
-	c.warnings = append(c.warnings, Finding{d, at, fmt.Sprintf(format, args...)})
+	c.warnings = append(c.warnings, Finding{doc: d, path: at, message: fmt.Sprintf(format, args...)})
 }
 
 // date works out when each document comes into force, programmes first: the
@@ -303,7 +292,8 @@ func (d *Document) setVersion(zone *time.Location) {
 	d.Version = offer.Version{ID: versionID(from, zone, d.Meaning), From: from}
 }
 
-// group collects the versions of each subject; documents are in order.
+// group collects the versions of each subject; documents are in order. Of those
+// that come into force together the first counts.
 func (c *checker) group(documents []*Document) {
 	c.versions, c.programmes = map[Subject][]*Document{}, map[string][]*Document{}
 	for _, d := range documents {
@@ -312,8 +302,9 @@ func (c *checker) group(documents []*Document) {
 		}
 		older := c.versions[d.Subject]
 		if len(older) > 0 && older[len(older)-1].Version.From == d.Version.From {
-			first := older[len(older)-1]
-			c.fault(d, path{"effective_from"}, "%s", together(first, d))
+			if d.levels != nil { // which the rules don't know
+				c.fault(d, path{"effective_from"}, "%s", together(older[len(older)-1], d))
+			}
 			continue
 		}
 		c.versions[d.Subject] = append(older, d)
@@ -343,7 +334,7 @@ func shareStores(a, b *partnerDoc) bool {
 	for i := range a.stores {
 		known[a.stores[i].id] = true
 		for j := range a.stores[i].keys {
-			k := a.stores[i].keys[j].value
+			k := a.stores[i].keys[j]
 			k.from, k.until = offer.LocalTime{}, offer.LocalTime{}
 			known[k] = true
 		}
@@ -351,7 +342,7 @@ func shareStores(a, b *partnerDoc) bool {
 	for i := range b.stores {
 		shared := known[b.stores[i].id] && (a.name == b.name || a.name == "" || b.name == "")
 		for j := range b.stores[i].keys {
-			k := b.stores[i].keys[j].value
+			k := b.stores[i].keys[j]
 			k.from, k.until = offer.LocalTime{}, offer.LocalTime{}
 			shared = shared || known[k]
 		}
@@ -405,7 +396,6 @@ func (c *checker) catalogue(documents []*Document) *offer.Catalogue {
 		}
 	}
 	c.checkLevels(documents)
-	c.checkReferences(documents, catalogue)
 	c.checkActivations(documents, catalogue)
 	c.warnOfSalts(documents, catalogue)
 	return catalogue
@@ -424,7 +414,7 @@ func (c *checker) programme(d *Document) offer.Programme {
 	p.HorizonDays = cmp.Or(doc.horizonDays, offer.DefaultHorizonDays)
 	p.UnlinkedRefundDays = doc.unlinkedRefunds
 	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
-	p.Points, p.Holdout, p.SEPAStatements = doc.points.value.toRules(), doc.holdout.toRules(), doc.sepa
+	p.Points, p.Holdout, p.SEPAStatements = doc.points.toRules(), doc.holdout.toRules(), doc.sepa
 	p.Payout = doc.payout.toRules(p.Zone)
 	p.Offers = offersToRules(doc.offers, &p)
 	c.checkProgramme(d, &p)
@@ -441,7 +431,7 @@ func (c *checker) partner(d *Document) offer.Partner {
 	programme := c.programmeOf(d)
 	p.Name, p.Programme = cmp.Or(doc.name, doc.id), programme.ID
 	p.Currency = cmp.Or(doc.currency, programme.Currency)
-	p.Commission = doc.commission.value.toRules()
+	p.Commission = doc.commission.toRules()
 	p.Stores = make([]offer.Store, len(doc.stores))
 	for i := range doc.stores {
 		p.Stores[i] = doc.stores[i].toRules(programme.Zone)
@@ -477,23 +467,13 @@ func (c *checker) campaign(d *Document) offer.Campaign {
 }
 
 // programmeOf is the programme a document belongs to, as it is when that version
-// comes into force. Its zero value with UTC stands for one that is unknown, and
-// said so.
+// comes into force. Its zero value with UTC stands for one that is unknown.
 func (c *checker) programmeOf(d *Document) offer.Programme {
 	id := c.programmeIDOf(d)
-	versions := c.programmes[id]
-	switch {
-	case len(versions) > 0:
+	if versions := c.programmes[id]; len(versions) > 0 {
 		if in := inForce(versions, d.Version.From); in.programme != nil {
-			return offer.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.value.toRules()}
+			return offer.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.toRules()}
 		}
-	case id != "":
-		c.homeless[d] = true
-		c.fault(d, path{"programme"}, "there is no programme %q: known are %s%s",
-			id, strings.Join(names(c.programmes), ", "), didYouMean(id, names(c.programmes)))
-	case len(c.programmes) > 1:
-		c.homeless[d] = true
-		c.fault(d, path{}, "the catalogue has several programmes: say `programme: ID` with one of %s", strings.Join(names(c.programmes), ", "))
 	}
 	return offer.Programme{ID: id, Zone: time.UTC}
 }
@@ -526,7 +506,7 @@ func (c *checker) followZones(doc *storeDoc, store *offer.Store, programmeID str
 		return
 	}
 	for i := range doc.keys {
-		dates := &doc.keys[i].value
+		dates := &doc.keys[i]
 		if dates.from.IsZero() && dates.until.IsZero() {
 			continue
 		}
@@ -549,7 +529,10 @@ func (c *checker) followZones(doc *storeDoc, store *offer.Store, programmeID str
 		}
 		if len(pieces) > 0 {
 			store.Keys[i] = pieces[0]
-			store.Keys = append(store.Keys, pieces[1:]...)
+			for _, piece := range pieces[1:] {
+				store.Keys = append(store.Keys, piece)
+				c.pieces[doc] = append(c.pieces[doc], i)
+			}
 		}
 	}
 }
@@ -560,7 +543,7 @@ func (s *storeDoc) toRules(zone *time.Location) offer.Store {
 	}
 	store := offer.Store{ID: s.id, Name: cmp.Or(s.name, s.id), Zone: zone, OfProgramme: s.zone == nil, Keys: make([]offer.Key, len(s.keys))}
 	for i := range s.keys {
-		k := &s.keys[i].value
+		k := &s.keys[i]
 		key := offer.Key{
 			MID: k.mid, AcquirerID: k.acquirer, SubMerchantID: k.subMerchant, TerminalID: k.terminal,
 			Network: k.network, NetworkMerchantID: k.networkMerchantID,

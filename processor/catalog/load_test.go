@@ -7,9 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"ristourne/processor/catalog/internal/foldertest"
 	"ristourne/processor/sourcefile"
@@ -129,6 +132,96 @@ func said(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return text.String()
+}
+
+// unwritable are the codes that no file brings about: the language has no words
+// for what they refuse, or refuses it first.
+var unwritable = []offer.Code{
+	offer.FaultID, offer.FaultIDSeparator, offer.FaultVersionName, offer.FaultCurrency, offer.FaultZone, offer.FaultTooMany,
+	offer.FaultRounding, offer.FaultHorizon, offer.FaultCeiling, offer.FaultHoldout, offer.FaultSalt, offer.FaultHoldoutAndNone,
+	offer.FaultPointsCode, offer.FaultPointsDecimals, offer.FaultCycle, offer.FaultNegative, offer.FaultKeyLong, offer.FaultKeyBlank,
+	offer.FaultRewardKind, offer.FaultRewardForm, offer.FaultRewardBoth, offer.FaultPerFull,
+	offer.FaultTierCount, offer.FaultCategoryCount, offer.FaultCategory,
+	offer.FaultAmount, offer.FaultDays, offer.FaultTimes, offer.FaultWeekday, offer.FaultHours, offer.FaultChannel, offer.FaultMCC, offer.FaultCountry,
+	offer.FaultPeriod, offer.FaultActivated, offer.FaultBoostOp, offer.FaultFactor, offer.FaultCapPeriod, offer.FaultCapDays, offer.FaultCapAndCount,
+	offer.FaultCommissionOn, offer.FaultCommissionForm, offer.FaultOfferCommission, offer.FaultFunding, offer.FaultSponsorBoth, offer.FaultCampaignBudget,
+}
+
+// TestEveryCodeHasWords: each code has words here, which a broken catalogue shows,
+// or no file can bring it about.
+func TestEveryCodeHasWords(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("../../testdata/bad-catalogue/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[offer.Code]string{}
+	for _, dir := range folders {
+		documents, faults, err := readFolder(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newChecker(documents, faults, noon)
+		_, _ = c.assemble(dir, documents, faults)
+		for _, f := range c.faults {
+			shown[f.code] = f.message
+		}
+	}
+	for code := offer.FaultID; code < offer.CodeCount; code++ {
+		worded := wordings[code].text != "" || wordings[code].say != nil
+		if worded == slices.Contains(unwritable, code) {
+			t.Errorf("code %d of the rules has words: %t; give it some, or say that no file brings it about", code, worded)
+		}
+		if text, is := shown[code]; is != worded {
+			t.Errorf("code %d of the rules has words: %t, and a broken catalogue shows it: %t (%s)", code, worded, is, text)
+		} else if strings.Contains(text, "%!") {
+			t.Errorf("code %d of the rules: %s", code, text)
+		}
+	}
+}
+
+// TestWhatCannotBeReadIsToldOnce breaks each value of the sample catalogue, one at
+// a time: nothing more is said than that it can't be read.
+func TestWhatCannotBeReadIsToldOnce(t *testing.T) {
+	t.Parallel()
+	documents, faults, err := readFolder(lyon)
+	if err != nil || len(faults) > 0 {
+		t.Fatal(faults, err)
+	}
+	broken := 0
+	for i, d := range documents {
+		root, err := parseYAML(d.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eachValue(root, func(n *yaml.Node) {
+			was := *n
+			defer func() { *n = was }()
+			*n = yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle}
+			if was.Kind == yaml.ScalarNode {
+				*n = yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{{Kind: yaml.SequenceNode}}}
+			}
+			text, err := yaml.Marshal(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc, unreadable := ReadDocument(d.File, d.ShownAs, text)
+			if doc == nil || len(unreadable) == 0 {
+				return
+			}
+			broken++
+			all := slices.Clone(documents)
+			all[i] = doc
+			_, err = Assemble(lyon, all, slices.Clone(unreadable), noon)
+			var told *sourcefile.Faults
+			if !errors.As(err, &told) || len(told.List) != len(unreadable) {
+				t.Errorf("%s:%d: %v\nfor\n%v", d.File, was.Line, err, unreadable)
+			}
+		})
+	}
+	if broken < 500 {
+		t.Errorf("only %d values were broken", broken)
+	}
 }
 
 // A page that shows the language to a newcomer shows this.

@@ -122,5 +122,4 @@ func (e either[V]) schema(d definitions) schemaNode {
 	return schemaNode{"anyOf": []schemaNode{e.short.schema(d), e.long.schema(d)}}
 }
 
-func (w whetherKnown[V]) schema(d definitions) schemaNode { return w.of.schema(d) }
-func (w ifWritten[V]) schema(d definitions) schemaNode    { return w.of.schema(d) }
+func (w ifWritten[V]) schema(d definitions) schemaNode { return w.of.schema(d) }

@@ -26,8 +26,35 @@ type shape[V any] interface {
 type reader struct {
 	file   string
 	faults []sourcefile.Fault
+	// at is the way to the value that is read, and unread are the ways to values
+	// that couldn't be: what they mean isn't known.
+	at     []step
+	unread []path
 	// misshapen: something is wrong that an editor can tell by the schema alone.
 	misshapen bool
+}
+
+// step is one of a path: a key, or where there is none a position in a list.
+type step struct {
+	key   string
+	index int
+}
+
+func (r *reader) enter(key string, index int) { r.at = append(r.at, step{key, index}) }
+
+func (r *reader) leave() { r.at = r.at[:len(r.at)-1] }
+
+// here is the way to what is read.
+func (r *reader) here() path {
+	p := make(path, 0, len(r.at)+1)
+	for _, s := range r.at {
+		if s.key != "" {
+			p = append(p, s.key)
+		} else {
+			p = append(p, s.index)
+		}
+	}
+	return p
 }
 
 // misshape notes a fault that an editor can tell too.
@@ -37,6 +64,22 @@ func (r *reader) misshape(n *yaml.Node, format string, args ...any) {
 }
 
 func (r *reader) fault(n *yaml.Node, format string, args ...any) {
+	r.unread = append(r.unread, r.here())
+	r.note(n, format, args...)
+}
+
+// misshapeKeys notes a fault of the mapping that is read, after which the values
+// of these keys aren't known, and all others are.
+func (r *reader) misshapeKeys(n *yaml.Node, keys []string, format string, args ...any) {
+	for _, k := range keys {
+		r.unread = append(r.unread, r.here().to(k))
+	}
+	r.misshapen = true
+	r.note(n, format, args...)
+}
+
+// note notes a fault that leaves the value known.
+func (r *reader) note(n *yaml.Node, format string, args ...any) {
 	r.faults = append(r.faults, sourcefile.Fault{
 		File: r.file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...),
 	})
@@ -48,7 +91,8 @@ func (r *reader) is(n *yaml.Node, kind yaml.Kind, want string) bool {
 		return true
 	}
 	switch {
-	case n.Kind == yaml.AliasNode:
+	case n.Kind == yaml.AliasNode: // said already
+		r.unread = append(r.unread, r.here())
 	case n.Tag == "!!null":
 		r.misshape(n, "there is no value here: write %s, or drop the key", want)
 	default:
@@ -138,7 +182,9 @@ func (l list[V]) read(r *reader, n *yaml.Node, v *[]V) {
 	}
 	values := make([]V, len(n.Content))
 	for i, element := range n.Content {
+		r.enter("", i)
 		l.of.read(r, element, &values[i])
+		r.leave()
 	}
 	*v = values
 }
@@ -183,12 +229,14 @@ func (t table[V]) read(r *reader, n *yaml.Node, v *[]entry[V]) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		var e entry[V]
 		name := n.Content[i]
+		r.enter(name.Value, 0)
 		t.word.read(r, name, &e.word)
 		if first, twice := onLine[name.Value]; twice {
 			r.fault(name, "%q is here twice, first on line %d: keep one", clip(name.Value), first)
 		}
 		onLine[name.Value] = name.Line
 		t.of.read(r, n.Content[i+1], &e.value)
+		r.leave()
 		values = append(values, e)
 	}
 	*v = values
@@ -236,11 +284,11 @@ func (c choice) check(r *reader, n *yaml.Node, what string, written func(key str
 		case first == "":
 			first = k
 		case c.one:
-			r.misshape(name, "%q and %q exclude each other: keep one", first, k)
+			r.misshapeKeys(name, []string{first, k}, "%q and %q exclude each other: keep one", first, k)
 		}
 	}
 	if first == "" {
-		r.misshape(n, "%s needs %s: %s", what, anyOf(c.keys), c.doc)
+		r.misshapeKeys(n, c.keys, "%s needs %s: %s", what, anyOf(c.keys), c.doc)
 	}
 }
 
@@ -259,20 +307,23 @@ func (m mapping[T]) read(r *reader, n *yaml.Node, t *T) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		at := m.index(name)
-		switch {
-		case at < 0:
+		if at < 0 {
 			strange = true
-			r.misshape(name, "%s has no key %q%s", m.what, clip(name.Value), m.meant(name.Value))
-		case seen[at] != nil:
+			r.misshapeKeys(name, []string{closest(name.Value, m.names())}, "%s has no key %q%s", m.what, clip(name.Value), m.meant(name.Value))
+			continue
+		}
+		r.enter(m.fields[at].name, 0)
+		if seen[at] != nil {
 			r.fault(name, "%q is here twice, first on line %d: keep one", name.Value, seen[at].Line)
-		default:
+		} else {
 			seen[at] = name
 			m.fields[at].read(r, value, t)
 		}
+		r.leave()
 	}
 	for i, f := range m.fields {
 		if f.required && seen[i] == nil {
-			r.misshape(n, "%s needs %q: %s", m.what, f.name, f.doc)
+			r.misshapeKeys(n, []string{f.name}, "%s needs %q: %s", m.what, f.name, f.doc)
 		}
 	}
 	for _, c := range m.choices {
@@ -360,23 +411,16 @@ func (w ifWritten[V]) read(r *reader, n *yaml.Node, v **V) {
 	w.of.read(r, n, *v)
 }
 
-// known is a value that says whether the file has it right: for the few whose
-// absence means something.
-type known[V any] struct {
-	value  V
-	broken bool
-}
-
-type whetherKnown[V any] struct{ of shape[V] }
-
-func (w whetherKnown[V]) read(r *reader, n *yaml.Node, v *known[V]) {
-	before := len(r.faults)
-	w.of.read(r, n, &v.value)
-	v.broken = len(r.faults) > before
-}
-
-// didYouMean names the known word that is at most two letters away.
+// didYouMean names the known word that was perhaps meant.
 func didYouMean(word string, words []string) string {
+	if meant := closest(word, words); meant != "" {
+		return fmt.Sprintf(" (did you mean %q?)", meant)
+	}
+	return ""
+}
+
+// closest is the known word that is at most two letters away; empty: none is.
+func closest(word string, words []string) string {
 	best, bestDistance := "", 3
 	for _, k := range words {
 		if len(word) > len(k)+2 || len(k) < 2 {
@@ -386,10 +430,7 @@ func didYouMean(word string, words []string) string {
 			best, bestDistance = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
+	return best
 }
 
 // distance counts the letters to insert, delete or replace to get from a to b.

@@ -14,10 +14,10 @@ func (o *offerDoc) toRules(in *offer.Programme) offer.Offer {
 	decimals := in.Points.Decimals
 	agreed := offer.Offer{
 		ID: o.id, Name: cmp.Or(o.name, o.id), Stores: o.stores, From: o.from, Until: o.until,
-		Currency: cmp.Or(o.currency, in.Currency), Reward: o.reward.value.toRules(decimals),
+		Currency: cmp.Or(o.currency, in.Currency), Reward: o.reward.toRules(decimals),
 		Conditions: o.conditionsDoc.toRules(), Caps: capsToRules(o.caps, decimals),
 		Group: cmp.Or(o.group, offer.DefaultGroup), Priority: o.priority, ActivationShared: bool(o.activation), Holdout: o.holdout.toRules(), NotOfProgrammes: o.holdout.none, FundedBy: o.fundedBy.by,
-		Commission: o.commission.value.toRules(),
+		Commission: o.commission.toRules(),
 	}
 	if agreed.Reward.Kind == rules.Cash && o.pays != 0 {
 		agreed.Reward.Kind = o.pays

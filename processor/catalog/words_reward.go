@@ -32,8 +32,6 @@ const (
 
 func (q quantity) written() bool { return q.inPoints || !isNone(q.currency) }
 
-func (q quantity) isZero() bool { return q.minor == 0 && q.points == 0 }
-
 func (q quantity) String() string {
 	if !q.inPoints {
 		return q.amount.String()

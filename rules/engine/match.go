@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"math/bits"
 	"slices"
 	"strings"
@@ -222,17 +221,11 @@ func newMIDTable(byMID map[string][]keyedStore) midTable {
 	return t
 }
 
-// statedKey is a key with where it is written, while the index is built.
-type statedKey struct {
-	keyedStore
-	partnerIndex int // in Catalogue.Partners
-	path         string
-}
-
-// compileKeys builds the index and refuses two stores with one key at one time.
-func compileKeys(s *Snapshot, c *offer.Catalogue, faults *offer.Faults) keyIndex {
-	network, mids := map[string][]statedKey{}, map[string][]statedKey{}
-	sub, terminals := map[midPart][]statedKey{}, map[midPart][]statedKey{}
+// compileKeys builds the index. No two stores have one key at one time: the checks
+// of the catalogue refuse that.
+func compileKeys(s *Snapshot, c *offer.Catalogue) keyIndex {
+	network, mids := map[string][]keyedStore{}, map[string][]keyedStore{}
+	sub, terminals := map[midPart][]keyedStore{}, map[midPart][]keyedStore{}
 	for i := range c.Partners {
 		p := &c.Partners[i]
 		if p.Version.Ended {
@@ -242,8 +235,7 @@ func compileKeys(s *Snapshot, c *offer.Catalogue, faults *offer.Faults) keyIndex
 		for n := range p.Stores {
 			for m := range p.Stores[n].Keys {
 				k := &p.Stores[n].Keys[m]
-				stated := statedKey{partnerIndex: i, path: fmt.Sprintf("stores[%d].keys[%d]", n, m)}
-				stated.Match = Match{PartnerID: p.ID, StoreID: p.Stores[n].ID}
+				stated := keyedStore{Match: Match{PartnerID: p.ID, StoreID: p.Stores[n].ID}}
 				stated.from, stated.until = rules.Later(k.From, v.from), rules.Earlier(k.Until, v.until)
 				if !stated.from.Before(stated.until) {
 					continue
@@ -270,40 +262,14 @@ func compileKeys(s *Snapshot, c *offer.Catalogue, faults *offer.Faults) keyIndex
 		}
 	}
 	return keyIndex{
-		network:   keyedStoresOf(network, c, faults, true),
-		sub:       keyedStoresOf(sub, c, faults, true),
-		terminals: keyedStoresOf(terminals, c, faults, true),
-		mids:      newMIDTable(keyedStoresOf(mids, c, faults, false)),
+		network: byBeginning(network), sub: byBeginning(sub), terminals: byBeginning(terminals), mids: newMIDTable(byBeginning(mids)),
 	}
 }
 
-// keyedStoresOf checks the keys of one kind for two stores at one time. oneRank
-// says that a key with a qualifier and one without are of one rank, so that
-// both would decide; of MIDs the one with the acquirer goes first.
-func keyedStoresOf[K comparable](stated map[K][]statedKey, c *offer.Catalogue, faults *offer.Faults, oneRank bool) map[K][]keyedStore {
-	places := make(map[K][]keyedStore, len(stated))
-	for name, keys := range stated {
-		places[name] = nil // of a MID all whose keys name terminals
-		slices.SortStableFunc(keys, func(a, b statedKey) int { return a.from.Compare(b.from) })
-		var active []*statedKey // those before that still hold
-		for i := range keys {
-			k := &keys[i]
-			active = slices.DeleteFunc(active, func(other *statedKey) bool { return !k.from.Before(other.until) })
-			for _, other := range active {
-				sameRank := other.qualifier == k.qualifier || oneRank && (other.qualifier == "" || k.qualifier == "")
-				if sameRank && other.Match != k.Match {
-					faults.Add(offer.Fault{
-						Subject: offer.SubjectPartner, Index: k.partnerIndex, ID: k.PartnerID, Path: k.path,
-						Message: fmt.Sprintf("store %s of partner %s has the same key at the same time (from %s); end one of them with until", other.StoreID, other.PartnerID, k.from),
-					})
-				}
-			}
-			if len(*faults) >= offer.MaxFaults {
-				return nil
-			}
-			active = append(active, k)
-			places[name] = append(places[name], k.keyedStore)
-		}
+// byBeginning puts the stores of each key in order.
+func byBeginning[K comparable](keys map[K][]keyedStore) map[K][]keyedStore {
+	for _, stores := range keys {
+		slices.SortStableFunc(stores, func(a, b keyedStore) int { return a.from.Compare(b.from) })
 	}
-	return places
+	return keys
 }

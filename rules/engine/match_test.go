@@ -133,66 +133,6 @@ func TestEachMIDIsItself(t *testing.T) {
 	}
 }
 
-func TestCompileFindsEveryFault(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name   string
-		change func(*offer.Catalogue)
-		path   string
-		want   string // in the message
-	}{
-		{"unknown programme", sample.Partner(func(p *offer.Partner) { p.Programme = "nope" }), "programme", "unknown programme"},
-		{"two versions at one time", func(c *offer.Catalogue) { c.Partners = append(c.Partners, c.Partners[0]) }, "effective_from", "two versions"},
-		{"commission over 100 %", sample.Partner(func(p *offer.Partner) { p.Commission.RateMillionths = 1_000_001 }), "commission", "100%"},
-		{"commission under 0", sample.Partner(func(p *offer.Partner) { p.Commission.FixedMinor = -1 }), "commission", "not within"},
-		{"reward over 100 %", sample.Offers(sample.PercentOffer("a", 1_000_001)), "offers[0].reward", "100%"},
-		{"reward under 0", sample.Offers(sample.PercentOffer("a", -1)), "offers[0].reward", "not within"},
-		{"no reward", sample.Offers(sample.PercentOffer("a", 0)), "offers[0].reward", "over 0%"},
-		{"fixed reward without end", sample.Offers(sample.FixedOffer("a", 1<<50)), "offers[0].reward", "not within"},
-		{"no form", sample.Offers(offer.Offer{ID: "a", Currency: sample.EUR}), "offers[0].reward", "no reward"},
-		{"unknown currency", sample.Offers(sample.PercentOffer("a", 1, sample.In([3]byte{'X', 'X', 'X'}), sample.ByProgramme)), "offers[0].currency", "ISO 4217"},
-		{"minimum under 0", sample.Offers(sample.PercentOffer("a", 1, sample.Minimum(-1))), "offers[0].min_spend", "not within"},
-		{"cap of 0", sample.Offers(sample.PercentOffer("a", 1, sample.Capped(offer.PerMonth, 0))), "offers[0].caps[0]", "amount or a count over 0"},
-		{"unknown period", sample.Offers(sample.PercentOffer("a", 1, sample.Capped(0, 5))), "offers[0].caps[0]", "period"},
-		{"two offers of one id", sample.Offers(sample.PercentOffer("a", 1), sample.PercentOffer("a", 2)), "offers[1]", "two offers"},
-		{"unknown store", sample.Offers(sample.PercentOffer("a", 1, func(o *offer.Offer) { o.Stores = []string{"moon"} })), "offers[0].stores", "no store"},
-		{"window backwards", sample.Offers(sample.PercentOffer("a", 1, func(o *offer.Offer) {
-			o.From, o.Until = offer.LocalTime{Year: 2026, Month: 2, Day: 1}, offer.LocalTime{Year: 2026, Month: 2, Day: 1}
-		})), "offers[0]", "ends before"},
-		{"commission that isn't owed can't fund", sample.Partner(func(p *offer.Partner) { p.Commission = offer.Commission{} }), "offers[0].funded_by", "no commission"},
-		{"nor can one in another currency", sample.Offers(sample.PercentOffer("a", 1, sample.In(sample.USD))), "offers[0].funded_by", "currency"},
-		{"two stores of one id", sample.Partner(func(p *offer.Partner) { p.Stores[1].ID = "bastille" }), "stores[1]", "two stores"},
-		{"no zone", sample.Partner(func(p *offer.Partner) { p.Stores[1].Zone = nil }), "stores[1].zone", "time zone"},
-		{"empty key", sample.Partner(func(p *offer.Partner) { p.Stores[1].Keys[0].MID = "" }), "stores[1].keys[0]", "names a mid"},
-		{"key with too much", sample.Partner(func(p *offer.Partner) { p.Stores[1].Keys[0].NetworkMerchantID = "N" }), "stores[1].keys[0]", "not both"},
-		{"mid too long", sample.Partner(func(p *offer.Partner) { p.Stores[1].Keys[0].MID = strings.Repeat("é", 65) }), "stores[1].keys[0]", "longer"},
-		{"key backwards", sample.Partner(func(p *offer.Partner) { p.Stores[1].Keys[0].Until = rules.MinInstant }), "stores[1].keys[0]", "ends before"},
-		{"two stores with one key at one time", sample.Partner(func(p *offer.Partner) { p.Stores[1].Keys = append(p.Stores[1].Keys, sample.Mid("CAFE1")) }), "stores[1].keys[1]", "same key"},
-		{"H of 0", sample.Programme(func(p *offer.Programme) { p.HorizonDays = 0 }), "horizon_days", "not within"},
-		{"ceiling of 0", sample.Programme(func(p *offer.Programme) { p.CeilingMillionths = 0 }), "ceiling", "not over"},
-		{"two automatic programmes", func(c *offer.Catalogue) {
-			c.Programmes[0].Enrolment = offer.EnrolmentAutomatic
-			other := c.Programmes[0]
-			other.ID = "other"
-			c.Programmes = append(c.Programmes, other)
-		}, "enrolment", "only one"},
-	} {
-		_, err := engine.Compile(sample.Cafe(t, c.change))
-		var faults offer.Faults
-		if !errors.As(err, &faults) {
-			t.Errorf("%s: %v, want faults", c.name, err)
-			continue
-		}
-		found := false
-		for _, f := range faults {
-			found = found || f.Path == c.path && strings.Contains(f.Message, c.want)
-		}
-		if !found {
-			t.Errorf("%s: no fault at %s with %q in\n%v", c.name, c.path, c.want, err)
-		}
-	}
-}
-
 func TestCompileTellsAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := engine.Compile(sample.Cafe(t,

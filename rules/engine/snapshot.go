@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -223,19 +222,14 @@ func (s *Snapshot) wasAutomatic(t rules.Instant) *programmeVersion {
 // Compile checks a catalogue and makes its snapshot. The error is a Faults
 // with everything that is wrong, not only the first of it.
 func Compile(c *offer.Catalogue) (*Snapshot, error) {
-	faults := offer.Check(c)
-	if len(faults) > 0 {
+	if faults := offer.Check(c); len(faults) > 0 {
 		return nil, faults
 	}
 	s := &Snapshot{programmeIndex: map[string]int32{}, partnerIndex: map[string]int32{}}
 	s.orderProgrammes(c)
-	checkAutomatic(s, c, &faults)
 	s.orderPartners(c)
 	newCompiler(s, c).compile()
-	s.keys = compileKeys(s, c, &faults)
-	if len(faults) > 0 {
-		return nil, faults
-	}
+	s.keys = compileKeys(s, c)
 	return s, nil
 }
 
@@ -291,24 +285,4 @@ func (s *Snapshot) programmeName(i int32, t rules.Instant) string {
 		return v.Name
 	}
 	return defaultProgrammeName
-}
-
-// checkAutomatic refuses two programmes that take every account at one time:
-// an account is in one programme at a time.
-func checkAutomatic(s *Snapshot, c *offer.Catalogue, faults *offer.Faults) {
-	for i := range c.Programmes {
-		p := &c.Programmes[i]
-		if p.Version.Ended || p.Enrolment != offer.EnrolmentAutomatic {
-			continue
-		}
-		for n := range s.programmes {
-			other := s.programmeAt(int32(n), p.Version.From)
-			if other != nil && other.ID != p.ID && other.Enrolment == offer.EnrolmentAutomatic {
-				faults.Add(offer.Fault{
-					Subject: offer.SubjectProgramme, Index: i, ID: p.ID, Path: "enrolment",
-					Message: fmt.Sprintf("programme %s enrols every account at that time too; only one can", other.ID),
-				})
-			}
-		}
-	}
 }

@@ -3,8 +3,10 @@ package offer
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"ristourne/rules"
@@ -12,13 +14,27 @@ import (
 )
 
 // Fault is one thing wrong with a catalogue. Subject, Index and Path say where:
-// a reader of files puts its file:line:column before the message.
+// a reader of files puts its file:line:column before the words for Code.
 type Fault struct {
 	Subject Subject
 	Index   int    // in Catalogue.Programmes, Partners or Campaigns
 	ID      string // of the programme, partner or campaign
-	Path    string // within it, such as "stores[0].keys[1]" or "offers[2].caps[0]"; empty: the whole
-	Message string // what is wrong, and what to do
+	// Path is within it, named as in an offer file, such as "stores[0].keys[1]"
+	// or "offers[2].caps[0].amount"; empty: the whole.
+	Path string
+	Code Code
+	Args []any // as the code says
+	// Other is the first of two that don't go together, where the code says so.
+	Other Other
+	// Of is what else of the subject the fault follows from: paths of values with
+	// all that is in them. Where one of them isn't known, the fault isn't either.
+	Of []string
+}
+
+// Other is a place in a subject of the fault's kind.
+type Other struct {
+	Index int
+	Path  string
 }
 
 // Subject is what a fault is about.
@@ -31,30 +47,12 @@ const (
 	SubjectCampaign
 )
 
-func (s Subject) String() string { return [...]string{"programme", "partner", "campaign"}[s] }
-
-func (f Fault) Error() string {
-	where := f.Subject.String() + " " + f.ID
-	if f.Path != "" {
-		where += " " + f.Path
-	}
-	return where + ": " + f.Message
-}
-
 // Faults is everything wrong with a catalogue.
 type Faults []Fault
 
-// MaxFaults bounds what is told of one catalogue: a broken export of 100,000
+// maxFaults bounds what is told of one catalogue: a broken export of 100,000
 // stores must not become a gigabyte of messages.
-const MaxFaults = 1000
-
-func (f Faults) Error() string {
-	lines := make([]string, len(f))
-	for i := range f {
-		lines[i] = f[i].Error()
-	}
-	return strings.Join(lines, "\n")
-}
+const maxFaults = 1000
 
 // Unwrap lets errors.As find single faults.
 func (f Faults) Unwrap() []error {
@@ -65,9 +63,9 @@ func (f Faults) Unwrap() []error {
 	return errs
 }
 
-// Add takes one more, as far as MaxFaults allows.
-func (f *Faults) Add(fault Fault) {
-	if len(*f) < MaxFaults {
+// add takes one more, as far as maxFaults allows.
+func (f *Faults) add(fault Fault) {
+	if len(*f) < maxFaults {
 		*f = append(*f, fault)
 	}
 }
@@ -78,11 +76,25 @@ type checker struct {
 	at     Fault // Subject, Index and ID of what is checked
 }
 
-func (c checker) fault(path, format string, args ...any) {
-	fault := c.at
-	fault.Path, fault.Message = path, fmt.Sprintf(format, args...)
-	c.faults.Add(fault)
+func (c checker) fault(path string, code Code, args ...any) {
+	c.add(Fault{Path: path, Code: code, Args: args})
 }
+
+// twice tells the second of two that don't go together: at of its list, the
+// first being at position first, by the key that they have alike.
+func (c checker) twice(list string, first, at int, key string, code Code, args ...any) {
+	c.add(Fault{
+		Path: element(list, at) + key, Code: code, Args: args, Other: Other{c.at.Index, element(list, first)},
+		Of: []string{element(list, first) + key, element(list, at) + key},
+	})
+}
+
+func (c checker) add(fault Fault) {
+	fault.Subject, fault.Index, fault.ID = c.at.Subject, c.at.Index, c.at.ID
+	c.faults.add(fault)
+}
+
+func element(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
 
 // Bounds of the catalogue's settings. With them no sum over an account within
 // maxAccountVolumeMinor can leave int64.
@@ -97,14 +109,14 @@ const (
 	maxSaltLength        = 256
 )
 
-// Check is what Compile refuses of single settings, without compiling: all but
-// two stores that have one key at one time, and two programmes that both enrol
-// every account.
+// Check is everything that is wrong with a catalogue.
 func Check(c *Catalogue) Faults {
 	var faults Faults
-	checkProgrammes(c, &faults)
-	checkPartners(c, &faults)
-	checkCampaigns(c, &faults)
+	timeline, boosts := newTimeline(c), newBoostIndex(c)
+	checkProgrammes(c, timeline, boosts, &faults)
+	checkPartners(c, timeline, boosts, &faults)
+	checkCampaigns(c, timeline, &faults)
+	checkKeys(c, timeline, &faults)
 	return faults
 }
 
@@ -117,10 +129,9 @@ type versionName struct {
 	from rules.Instant
 }
 
-func checkProgrammes(c *Catalogue, faults *Faults) {
-	seen := map[versionName]bool{}
+func checkProgrammes(c *Catalogue, timeline timeline, boosts *boostIndex, faults *Faults) {
+	seen := map[versionName]int{}
 	scales := map[string]int{}
-	boosts := newBoostIndex(c)
 	for i := range c.Programmes {
 		p := &c.Programmes[i]
 		check := checker{faults, Fault{Subject: SubjectProgramme, Index: i, ID: p.ID}}
@@ -128,30 +139,67 @@ func checkProgrammes(c *Catalogue, faults *Faults) {
 		if p.Version.Ended {
 			continue
 		}
-		if _, ok := p.Currency.Exponent(); !ok {
-			check.fault("currency", "%q is no ISO 4217 currency; write one such as EUR", p.Currency)
-		}
-		if p.Zone == nil {
-			check.fault("zone", "no time zone; write one such as Europe/Paris")
-		}
-		if p.Rounding > money.Up {
-			check.fault("rounding", "unknown rounding; write half_even, half_up, down or up")
-		}
-		if p.HorizonDays < 1 || p.HorizonDays > maxHorizonDays {
-			check.fault("horizon_days", "%d is not within 1 to %d days", p.HorizonDays, maxHorizonDays)
-		}
-		if p.UnlinkedRefundDays < 0 || p.UnlinkedRefundDays > p.HorizonDays {
-			check.fault("unlinked_refunds", "%d is not within 0 days and the horizon of %d", p.UnlinkedRefundDays, p.HorizonDays)
-		}
-		if p.CeilingMillionths < 1 || p.CeilingMillionths > maxCeilingMillionths {
-			check.fault("ceiling", "%s is not over 0%% and up to %s of the basis", money.FormatPercent(p.CeilingMillionths), money.FormatPercent(maxCeilingMillionths))
-		}
-		check.holdout("holdout", p.Holdout)
+		check.currency("currency", p.Currency)
+		check.zone("zone", p.Zone)
+		check.settings(p)
+		check.automatic(p, timeline)
 		check.points(p, scales)
 		check.payout(&p.Payout)
-		check.offers(p.Offers, &agreed{own: true, programme: p.ID, programmes: []*Programme{p}, boosts: boosts})
+		check.offers(p.Offers, &agreed{own: true, programme: p.ID, programmes: []*Programme{p}, currency: p.Currency, boosts: boosts})
 	}
 	checkOnePoints(c, faults)
+}
+
+func (c checker) settings(p *Programme) {
+	if p.Rounding > money.Up {
+		c.fault("rounding", FaultRounding)
+	}
+	if p.HorizonDays < 1 || p.HorizonDays > maxHorizonDays {
+		c.fault("horizon_days", FaultHorizon, p.HorizonDays)
+	}
+	if p.UnlinkedRefundDays < 0 || p.UnlinkedRefundDays > p.HorizonDays {
+		c.add(Fault{Path: "unlinked_refunds", Code: FaultUnlinkedRefunds, Args: []any{p.UnlinkedRefundDays, p.HorizonDays}, Of: []string{"horizon_days"}})
+	}
+	if p.CeilingMillionths < 1 || p.CeilingMillionths > maxCeilingMillionths {
+		c.fault("ceiling", FaultCeiling, money.FormatPercent(p.CeilingMillionths))
+	}
+	for i, r := range p.CardTokenRanges {
+		if r.Length < len(r.Prefix) {
+			at := element("card_token_ranges", i)
+			c.add(Fault{Path: at + ".length", Code: FaultTokenRange, Args: []any{r.Length, len(r.Prefix)}, Of: []string{at}})
+		}
+	}
+	c.holdout("holdout", p.Holdout)
+}
+
+// automatic refuses two programmes that take every account at one time: an
+// account is in one programme at a time.
+func (c checker) automatic(p *Programme, timeline timeline) {
+	if p.Enrolment != EnrolmentAutomatic {
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(timeline.programmes)) {
+		if other := timeline.at(id, p.Version.From); id != p.ID && other != nil && other.Enrolment == EnrolmentAutomatic {
+			c.fault("enrolment", FaultTwoAutomatic, id)
+		}
+	}
+}
+
+func (c checker) currency(path string, currency money.Currency) {
+	if !isCurrency(currency) {
+		c.fault(path, FaultCurrency, currency.String())
+	}
+}
+
+func isCurrency(currency money.Currency) bool {
+	_, ok := currency.Exponent()
+	return ok
+}
+
+func (c checker) zone(path string, zone *time.Location) {
+	if zone == nil {
+		c.fault(path, FaultZone)
+	}
 }
 
 // points checks what the programme's points are. scales holds the decimals of
@@ -162,19 +210,17 @@ func (c checker) points(p *Programme, scales map[string]int) {
 		return
 	}
 	if _, isCurrency := money.ParseCurrency(u.Code); isCurrency || !isPointsCode(u.Code) {
-		c.fault("points.code", "%q is no code of points; write 2 to 12 of A-Z 0-9 _ that are no currency", u.Code)
+		c.fault("points.code", FaultPointsCode, u.Code)
 	}
 	if u.Decimals < 0 || u.Decimals > maxPointsDecimals {
-		c.fault("points.decimals", "%d is not within 0 to %d", u.Decimals, maxPointsDecimals)
+		c.fault("points.decimals", FaultPointsDecimals, u.Decimals)
 	}
 	if u.ValueMillionths < 0 || u.ValueMillionths > maxPointValueMillionths {
-		c.fault("points.value", "a point is worth 0 to %d minor units", int64(maxPointValueMillionths/money.One))
+		c.fault("points.value", FaultPointsValue)
 	}
-	if u.ExpiresAfterDays < 0 || u.ExpiresAfterDays > maxOfferDays {
-		c.fault("points.expires_after", "%d is not within 0 to %d days", u.ExpiresAfterDays, maxOfferDays)
-	}
+	c.days("points.expires_after", u.ExpiresAfterDays)
 	if decimals, known := scales[u.Code]; known && decimals != u.Decimals {
-		c.fault("points.decimals", "%s has %d decimals elsewhere, and balances in both would be added up; write the same, or give the points another code", u.Code, decimals)
+		c.add(Fault{Path: "points.decimals", Code: FaultPointsRescaled, Args: []any{u.Code, decimals}, Of: []string{"points.code"}})
 		return
 	}
 	scales[u.Code] = u.Decimals
@@ -197,34 +243,40 @@ func checkOnePoints(c *Catalogue, faults *Faults) {
 			continue
 		}
 		if code, known := codes[p.ID]; known && code != p.Points.Code {
-			checker{faults, Fault{Subject: SubjectProgramme, Index: i, ID: p.ID}}.fault("points.code",
-				"the programme's points are %s in another version; what members have of them can't be renamed", code)
+			checker{faults, Fault{Subject: SubjectProgramme, Index: i, ID: p.ID}}.fault("points.code", FaultPointsRenamed, code)
 		}
 		codes[p.ID] = p.Points.Code
 	}
 }
 
-func (c checker) identity(id string, version Version, seen map[versionName]bool) {
-	if id == "" || len(id) > maxIDLength {
-		c.fault("id", "an id has 1 to %d bytes", maxIDLength)
-	}
-	if strings.ContainsAny(id, idSeparators) {
-		c.fault("id", "%q has one of %s, which separate ids where they are joined; leave it out", id, idSeparators)
-	}
+func (c checker) identity(id string, version Version, seen map[versionName]int) {
+	c.id("id", id)
+	c.separator("id", id)
 	if version.ID == "" || len(version.ID) > maxIDLength {
-		c.fault("version", "a version has a name of 1 to %d bytes", maxIDLength)
+		c.fault("version", FaultVersionName)
 	}
 	name := versionName{id, version.From}
-	if seen[name] {
-		c.fault("effective_from", "two versions come into force at %s; give one of them another date", version.From)
+	if first, twice := seen[name]; twice {
+		c.add(Fault{Path: "effective_from", Code: FaultVersionTwice, Args: []any{version.From}, Other: Other{first, "effective_from"}, Of: []string{"id"}})
+		return
 	}
-	seen[name] = true
+	seen[name] = c.at.Index
 }
 
-func checkPartners(c *Catalogue, faults *Faults) {
-	timeline := newTimeline(c)
-	boosts := newBoostIndex(c)
-	seen := map[versionName]bool{}
+func (c checker) id(path, id string) {
+	if id == "" || len(id) > maxIDLength {
+		c.fault(path, FaultID)
+	}
+}
+
+func (c checker) separator(path, id string) {
+	if strings.ContainsAny(id, idSeparators) {
+		c.fault(path, FaultIDSeparator, id)
+	}
+}
+
+func checkPartners(c *Catalogue, timeline timeline, boosts *boostIndex, faults *Faults) {
+	seen := map[versionName]int{}
 	for i := range c.Partners {
 		p := &c.Partners[i]
 		check := checker{faults, Fault{Subject: SubjectPartner, Index: i, ID: p.ID}}
@@ -232,18 +284,28 @@ func checkPartners(c *Catalogue, faults *Faults) {
 		if p.Version.Ended {
 			continue
 		}
-		if timeline.programmes[p.Programme] == nil {
-			check.fault("programme", "unknown programme %q; name one of the catalogue", p.Programme)
+		if p.ID == rules.ProgrammeWord {
+			check.fault("id", FaultReservedID)
 		}
-		if _, ok := p.Currency.Exponent(); !ok {
-			check.fault("currency", "%q is no ISO 4217 currency; write one such as EUR", p.Currency)
+		in := agreed{
+			partner: p, programme: p.Programme, programmes: timeline.during(p.Programme, p.Version.From, timeline.until[p]),
+			currency: p.Currency, boosts: boosts,
+		}
+		if timeline.programmes[p.Programme] == nil {
+			check.fault("programme", FaultUnknownProgramme, p.Programme)
+		} else if !in.toldOfProgramme(p.Currency) {
+			check.currency("currency", p.Currency)
 		}
 		check.commission("commission", &p.Commission)
 		check.stores(p)
-		check.offers(p.Offers, &agreed{
-			partner: p, programme: p.Programme, programmes: timeline.during(p), boosts: boosts,
-		})
+		check.offers(p.Offers, &in)
 	}
+}
+
+// toldOfProgramme reports that a currency is none because the programme has none:
+// that is told once, of the programme.
+func (t *agreed) toldOfProgramme(currency money.Currency) bool {
+	return len(t.programmes) > 0 && currency == t.programmes[0].Currency
 }
 
 // timeline is when the versions of programmes and partners are in force.
@@ -277,77 +339,99 @@ func newTimeline(c *Catalogue) timeline {
 	return t
 }
 
-// during are the versions of the partner's programme that are in force at some
-// time while this version of the partner is.
-func (t *timeline) during(p *Partner) []*Programme {
-	versions := t.programmes[p.Programme]
+// at is the version of a programme that is in force at an instant; nil: none.
+func (t *timeline) at(programme string, at rules.Instant) *Programme {
+	var found *Programme
+	for _, v := range t.programmes[programme] {
+		if !v.Version.From.After(at) {
+			found = v
+		}
+	}
+	if found == nil || found.Version.Ended {
+		return nil
+	}
+	return found
+}
+
+// during are the versions of a programme that are in force at some time from from
+// on and before until.
+func (t *timeline) during(programme string, from, until rules.Instant) []*Programme {
+	versions := t.programmes[programme]
 	var during []*Programme
 	for i, v := range versions {
-		until := rules.MaxInstant
+		ends := rules.MaxInstant
 		if i+1 < len(versions) {
-			until = versions[i+1].Version.From
+			ends = versions[i+1].Version.From
 		}
-		if !v.Version.Ended && v.Version.From.Before(t.until[p]) && p.Version.From.Before(until) {
+		if !v.Version.Ended && v.Version.From.Before(until) && from.Before(ends) {
 			during = append(during, v)
 		}
 	}
 	return during
 }
 
-func (c checker) share(path string, rateMillionths, fixedMinor int64) {
-	if rateMillionths < 0 || rateMillionths > money.One {
-		c.fault(path, "%s is not within 0%% to 100%%", money.FormatPercent(rateMillionths))
-	}
-	if fixedMinor < 0 || fixedMinor > maxFixedMinor {
-		c.fault(path, "a fixed amount of %d is not within 0 to %d minor units", fixedMinor, int64(maxFixedMinor))
-	}
+// share checks a share, and an amount beside it.
+func (c checker) share(ratePath string, rateMillionths int64, fixedPath string, fixedMinor int64) {
+	c.rate(ratePath, rateMillionths, rules.Cash)
+	c.fixed(fixedPath, fixedMinor)
 }
 
 func (c checker) stores(p *Partner) {
 	if len(p.Stores) > maxStoresPerPartner {
-		c.fault("stores", "more than %d stores", maxStoresPerPartner)
+		c.fault("stores", FaultTooMany, maxStoresPerPartner, "stores")
 		return
 	}
-	ids := make(map[string]bool, len(p.Stores))
+	seen := make(map[string]int, len(p.Stores))
 	for i := range p.Stores {
 		st := &p.Stores[i]
-		path := fmt.Sprintf("stores[%d]", i)
-		if st.ID == "" || len(st.ID) > maxIDLength {
-			c.fault(path, "a store's id has 1 to %d bytes", maxIDLength)
+		path := element("stores", i)
+		c.id(path+".id", st.ID)
+		if first, twice := seen[st.ID]; twice {
+			c.twice("stores", first, i, ".id", FaultStoreTwice, st.ID)
+		} else {
+			seen[st.ID] = i
 		}
-		if ids[st.ID] {
-			c.fault(path, "two stores have the id %q; give one of them another", st.ID)
-		}
-		ids[st.ID] = true
-		if st.Zone == nil {
-			c.fault(path+".zone", "no time zone; write one such as Europe/Paris")
-		}
+		c.zone(path+".zone", st.Zone)
 		for n := range st.Keys {
-			c.key(fmt.Sprintf("%s.keys[%d]", path, n), &st.Keys[n])
+			c.key(element(path+".keys", n), &st.Keys[n])
 		}
 	}
 }
 
+// key holds a key to exactly one of the ways in which a card message can name a
+// store.
 func (c checker) key(path string, k *Key) {
-	switch {
-	case k.MID == "" && k.NetworkMerchantID == "":
-		c.fault(path, "a key names a mid or a network merchant id")
-	case k.MID != "" && k.NetworkMerchantID != "":
-		c.fault(path, "a key names a mid or a network merchant id, not both; write two keys")
-	case k.NetworkMerchantID != "" && (k.SubMerchantID != "" || k.TerminalID != "" || k.AcquirerID != ""):
-		c.fault(path, "a network merchant id goes with a network alone; drop acquirer, terminal and sub-merchant")
-	case k.SubMerchantID != "" && k.TerminalID != "":
-		c.fault(path, "a key names a sub-merchant or a terminal of its mid, not both; write two keys")
-	case k.MID != "" && k.Network != "":
-		c.fault(path, "a network goes with a network merchant id, not with a mid")
-	case utf8.RuneCountInString(strings.TrimRight(k.MID, " ")) > maxMerchantID:
-		c.fault(path, "mid %q is longer than %d characters", k.MID, maxMerchantID)
-	case strings.ContainsRune(k.MID, 0) || (k.MID != "" && strings.TrimRight(k.MID, " ") == ""):
-		c.fault(path, "mid %q names nothing", k.MID)
+	if code := k.wrong(); code != 0 {
+		c.add(Fault{Path: path, Code: code, Of: []string{path}})
+	}
+	switch mid := strings.TrimRight(k.MID, " "); {
+	case utf8.RuneCountInString(mid) > maxMerchantID:
+		c.fault(path+".mid", FaultKeyLong, k.MID)
+	case strings.ContainsRune(mid, 0) || k.MID != "" && mid == "":
+		c.fault(path+".mid", FaultKeyBlank, k.MID)
 	}
 	if !k.From.Before(k.Until) {
-		c.fault(path, "it ends before it begins; from is inclusive, until is not")
+		c.fault(path+".until", FaultWindow)
 	}
+}
+
+// wrong is what is wrong with the parts that a key has together; 0: nothing.
+func (k *Key) wrong() Code {
+	byNetwork := k.Network != "" || k.NetworkMerchantID != ""
+	byMID := k.MID != "" || k.AcquirerID != "" || k.SubMerchantID != "" || k.TerminalID != ""
+	switch {
+	case byNetwork && byMID:
+		return FaultKeyTwoWays
+	case byNetwork && k.NetworkMerchantID == "":
+		return FaultKeyNetworkAlone
+	case byMID && k.MID == "":
+		return FaultKeyNoMID
+	case k.SubMerchantID != "" && k.TerminalID != "":
+		return FaultKeyPartTwice
+	case !byMID && !byNetwork:
+		return FaultKeyNothing
+	}
+	return 0
 }
 
 // before compares wall clocks.

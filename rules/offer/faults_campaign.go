@@ -18,16 +18,17 @@ const (
 
 // ownBoosts checks what raises an offer, by the offer itself.
 func (c checker) ownBoosts(path string, o *Offer) {
+	list := path + ".boosts"
 	if len(o.Boosts) > maxBoosts {
-		c.fault(path, "more than %d boosts", maxBoosts)
+		c.fault(list, FaultTooMany, maxBoosts, "boosts")
 		return
 	}
-	ids := map[string]bool{}
+	seen := map[string]int{}
 	for i := range o.Boosts {
-		b, at := &o.Boosts[i], fmt.Sprintf("%s[%d]", path, i)
-		c.boost(at, b, ids)
-		if o.Reward.Form != 0 && !b.fits(o) {
-			c.fault(at, "it sets or adds what the offer doesn't give; amounts can only be multiplied, and rates are of money or of points as the reward is")
+		b := &o.Boosts[i]
+		c.boost(list, i, b, seen)
+		if o.Reward.Form != 0 && b.Op != 0 && !b.fits(o) {
+			c.add(Fault{Path: element(list, i) + "." + b.Op.String(), Code: FaultBoostFit, Of: []string{path + ".reward"}})
 		}
 	}
 }
@@ -41,41 +42,41 @@ func (b *Boost) fits(o *Offer) bool {
 	return rated && b.OfPoints == (o.Reward.Kind == rules.Points)
 }
 
-func (c checker) boost(path string, b *Boost, ids map[string]bool) {
-	if b.ID == "" || len(b.ID) > maxIDLength || ids[b.ID] {
-		c.fault(path, "a boost has an id of its own of 1 to %d bytes", maxIDLength)
+func (o BoostOp) String() string { return [...]string{"", "set", "multiply", "add"}[o] }
+
+func (c checker) boost(list string, i int, b *Boost, seen map[string]int) {
+	path := element(list, i)
+	c.id(path+".id", b.ID)
+	if first, twice := seen[b.ID]; twice {
+		c.twice(list, first, i, ".id", FaultBoostTwice, b.ID)
+	} else {
+		seen[b.ID] = i
 	}
-	ids[b.ID] = true
-	c.window(path, b.From, b.Until)
+	c.window(path+".until", b.From, b.Until)
 	c.when(path+".when", &b.When)
-	c.audience(path+".for", &b.Audience)
-	if b.Audience.Activated {
-		c.fault(path+".for", "an offer is activated, a boost is not; say so in the offer")
-	}
+	c.everyMember(path+".for", &b.Audience)
 	kind := rules.Cash
 	if b.OfPoints {
 		kind = rules.Points
 	}
 	switch b.Op {
-	case SetRate:
-		c.rate(path+".set", b.RateMillionths, kind)
-	case AddRate:
-		c.rate(path+".add", b.RateMillionths, kind)
+	case SetRate, AddRate:
+		c.rate(path+"."+b.Op.String(), b.RateMillionths, kind)
 	case MultiplyRate:
 		if b.FactorMillionths < money.One || b.FactorMillionths > maxFactorMillionths {
-			c.fault(path+".multiply", "a factor is from 1 to %d", maxFactorMillionths/money.One)
+			c.fault(path+".multiply", FaultFactor)
 		}
 	default:
-		c.fault(path, "it does nothing; write set, add or multiply")
+		c.add(Fault{Path: path, Code: FaultBoostOp, Of: []string{path}})
 	}
 }
 
-func checkCampaigns(c *Catalogue, faults *Faults) {
+func checkCampaigns(c *Catalogue, timeline timeline, faults *Faults) {
 	if len(c.Campaigns) == 0 {
 		return
 	}
-	offers := newOfferIndex(c)
-	seen := map[versionName]bool{}
+	offers := newOfferIndex(c, timeline)
+	seen := map[versionName]int{}
 	for i := range c.Campaigns {
 		campaign := &c.Campaigns[i]
 		check := checker{faults, Fault{Subject: SubjectCampaign, Index: i, ID: campaign.ID}}
@@ -87,58 +88,74 @@ func checkCampaigns(c *Catalogue, faults *Faults) {
 }
 
 func (c checker) campaign(campaign *Campaign, offers *offerIndex) {
-	if !offers.programmes[campaign.Programme] {
-		c.fault("programme", "unknown programme %q; name one of the catalogue", campaign.Programme)
+	known := offers.timeline.programmes[campaign.Programme] != nil
+	if !known {
+		c.fault("programme", FaultUnknownProgramme, campaign.Programme)
 	}
 	c.window("until", campaign.From, campaign.Until)
 	c.when("when", &campaign.When)
-	c.audience("for", &campaign.Audience)
-	if campaign.Audience.Activated {
-		c.fault("for", "an offer is activated, a campaign is not; say so in the offer")
+	c.everyMember("for", &campaign.Audience)
+	var begins *Programme // as it is when the campaign begins, or when it does
+	if during := offers.timeline.during(campaign.Programme, campaign.Version.From, rules.MaxInstant); len(during) > 0 {
+		begins = during[0]
 	}
-	c.campaignBudget(campaign, offers)
+	c.campaignBudget(campaign, begins)
 	c.holdout("holdout", campaign.Holdout)
 	if len(campaign.Boosts) > maxCampaignBoosts {
-		c.fault("boosts", "more than %d boosts", maxCampaignBoosts)
+		c.fault("boosts", FaultTooMany, maxCampaignBoosts, "boosts")
 		return
 	}
-	ids := map[string]bool{}
+	seen := map[string]int{}
 	for i := range campaign.Boosts {
-		b, path := &campaign.Boosts[i], fmt.Sprintf("boosts[%d]", i)
-		c.boost(path, &b.Boost, ids)
-		if len(b.Offers) > maxBoostOffers {
-			c.fault(path+".offers", "more than %d offers", maxBoostOffers)
-			continue
-		}
-		for n, ref := range b.Offers {
-			if what := offers.refuses(campaign, b, ref); what != "" {
-				c.fault(fmt.Sprintf("%s.offers[%d]", path, n), "%s", what)
-			}
+		b, path := &campaign.Boosts[i], element("boosts", i)
+		c.boost("boosts", i, &b.Boost, seen)
+		if b.OfPoints && begins != nil && begins.Points.Code == "" {
+			c.fault(path+"."+b.Op.String(), FaultNoPoints, begins.ID, begins.Version.ID)
+		} else if known {
+			c.references(path+".offers", campaign, b, offers)
 		}
 	}
 }
 
-func (c checker) campaignBudget(campaign *Campaign, offers *offerIndex) {
-	b := campaign.Budget
-	if b == (Budget{}) {
+// references holds a campaign's boost to offers that some version has, each named
+// once: a campaign may come before the offers it raises.
+func (c checker) references(path string, campaign *Campaign, b *CampaignBoost, offers *offerIndex) {
+	if len(b.Offers) > maxBoostOffers {
+		c.fault(path, FaultTooMany, maxBoostOffers, "offers")
 		return
 	}
-	if b.AmountMinor < 1 || b.AmountMinor > money.MaxAmountMinor || b.PerStoreAndDay {
-		c.fault("budget", "a campaign's budget is 1 to 2^53-1 minor units in all")
+	seen := map[OfferRef]bool{}
+	for n, ref := range b.Offers {
+		at := element(path, n)
+		if code, args := offers.refuses(campaign, b, ref); code != 0 {
+			c.fault(at, code, args...)
+		} else if seen[ref] {
+			c.fault(at, FaultOfferNamedTwice, ref)
+		}
+		seen[ref] = true
 	}
-	if _, isCurrency := money.ParseCurrency(campaign.Unit); !isCurrency && !offers.points[programmeUnit{campaign.Programme, campaign.Unit}] {
-		c.fault("budget", "%q is neither a currency nor the points of the programme", campaign.Unit)
+}
+
+// campaignBudget checks a budget, with the programme as the campaign finds it.
+func (c checker) campaignBudget(campaign *Campaign, in *Programme) {
+	b := campaign.Budget
+	if b == (Budget{}) && campaign.Unit == "" {
+		return
+	}
+	c.budget("budget", &b)
+	if b.PerStoreAndDay {
+		c.fault("budget", FaultCampaignBudget)
+	}
+	if _, isCurrency := money.ParseCurrency(campaign.Unit); !isCurrency && in != nil && (campaign.Unit == "" || campaign.Unit != in.Points.Code) {
+		c.add(Fault{Path: "budget", Code: FaultCampaignUnit, Args: []any{campaign.Unit}, Of: []string{"budget"}})
 	}
 }
 
 // offerIndex finds the offers of all versions by what a campaign calls them.
 type offerIndex struct {
-	programmes map[string]bool
-	points     map[programmeUnit]bool
-	named      map[namedOffer][]offerKind
+	timeline timeline
+	named    map[namedOffer][]offerKind
 }
-
-type programmeUnit struct{ programme, unit string }
 
 // namedOffer is a name within a programme.
 type namedOffer struct {
@@ -152,14 +169,11 @@ type offerKind struct {
 	unit string
 }
 
-func newOfferIndex(c *Catalogue) *offerIndex {
-	x := &offerIndex{programmes: map[string]bool{}, points: map[programmeUnit]bool{}, named: map[namedOffer][]offerKind{}}
+func newOfferIndex(c *Catalogue, timeline timeline) *offerIndex {
+	x := &offerIndex{timeline: timeline, named: map[namedOffer][]offerKind{}}
 	codes := map[string]string{}
 	for i := range c.Programmes {
-		p := &c.Programmes[i]
-		x.programmes[p.ID] = true
-		if p.Points.Code != "" {
-			x.points[programmeUnit{p.ID, p.Points.Code}] = true
+		if p := &c.Programmes[i]; p.Points.Code != "" {
 			codes[p.ID] = p.Points.Code
 		}
 	}
@@ -188,20 +202,19 @@ func (x *offerIndex) add(programme, partner, points string, offers []Offer) {
 	}
 }
 
-// refuses says why a campaign's boost can't touch the offers it names; empty:
-// it can touch some version of them.
-func (x *offerIndex) refuses(campaign *Campaign, b *CampaignBoost, ref OfferRef) string {
+// refuses says why a campaign's boost can't touch the offers it names; 0: it can
+// touch some version of them.
+func (x *offerIndex) refuses(campaign *Campaign, b *CampaignBoost, ref OfferRef) (Code, []any) {
 	offers := x.named[namedOffer{campaign.Programme, ref}]
-	if len(offers) == 0 {
-		return "programme " + campaign.Programme + " has no such offer; name one that some version of a partner has"
+	switch {
+	case len(offers) == 0:
+		return FaultUnknownOffer, []any{campaign.Programme}
+	case b.Op != 0 && !slices.ContainsFunc(offers, func(o offerKind) bool { return b.fits(o.Offer) }):
+		return FaultOfferFit, nil
+	case campaign.Budget.AmountMinor > 0 && !slices.ContainsFunc(offers, func(o offerKind) bool { return o.unit == campaign.Unit }):
+		return FaultOfferUnit, []any{offers[0].unit, campaign.Unit}
 	}
-	if !slices.ContainsFunc(offers, func(o offerKind) bool { return b.fits(o.Offer) }) {
-		return "it sets or adds what the offer doesn't give; amounts can only be multiplied, and rates are of money or of points as the reward is"
-	}
-	if campaign.Budget.AmountMinor > 0 && !slices.ContainsFunc(offers, func(o offerKind) bool { return o.unit == campaign.Unit }) {
-		return fmt.Sprintf("it gives %s, and the campaign's budget is in %s; name it in a campaign of its own", offers[0].unit, campaign.Unit)
-	}
-	return ""
+	return 0, nil
 }
 
 // boostIndex finds the boosts of campaigns that can touch an offer, and what
@@ -365,13 +378,11 @@ func (p *peak) rate(millionths int64) int64 {
 	return (min(boosted, maxPointsRateMillionths)*factor+money.One-1)/money.One + p.addMillionths
 }
 
-// because names the campaigns that take part in the peak.
-func (p *peak) because() string {
-	switch {
-	case !p.boosted:
-		return ""
-	case len(p.campaigns) == 0:
-		return "with its boosts together "
-	}
-	return "with its boosts and those of campaign " + strings.Join(p.campaigns, ", ") + " together "
+// together is which boosts take part in the peak.
+func (p *peak) together() together { return together{p.boosted, p.campaigns} }
+
+// together is which boosts come together on an offer.
+type together struct {
+	boosted   bool
+	campaigns []string // those that take part, beside the offer's own
 }

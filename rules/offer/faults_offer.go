@@ -2,8 +2,8 @@ package offer
 
 import (
 	"cmp"
-	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"ristourne/rules"
@@ -26,7 +26,6 @@ const (
 	maxCategoryBytes        = 256
 	maxBoosts               = 50
 	maxCaps                 = 20
-	maxBudgets              = 2
 	maxHours                = 20
 	maxDates                = 400
 	maxMCCs                 = 500
@@ -39,10 +38,11 @@ const (
 
 // agreed is what the offers of one document are checked against.
 type agreed struct {
-	own        bool         // the offers are the programme's
-	partner    *Partner     // otherwise
-	programme  string       // whose members they are for
-	programmes []*Programme // its versions in force while the document is
+	own        bool           // the offers are the programme's
+	partner    *Partner       // otherwise
+	programme  string         // whose members they are for
+	programmes []*Programme   // its versions in force while the document is
+	currency   money.Currency // of the partner's terms, or of the programme
 	boosts     *boostIndex
 }
 
@@ -55,7 +55,7 @@ func (t *agreed) partnerID() string {
 
 func (c checker) offers(offers []Offer, in *agreed) {
 	if len(offers) > maxOffersPerPartner {
-		c.fault("offers", "more than %d offers", maxOffersPerPartner)
+		c.fault("offers", FaultTooMany, maxOffersPerPartner, "offers")
 		return
 	}
 	stores := map[string]bool{}
@@ -64,24 +64,17 @@ func (c checker) offers(offers []Offer, in *agreed) {
 			stores[in.partner.Stores[i].ID] = true
 		}
 	}
-	ids, weights := map[string]bool{}, map[string]int64{}
+	seen, weights := make(map[string]int, len(offers)), map[string]int64{}
 	for i := range offers {
-		o, path := &offers[i], fmt.Sprintf("offers[%d]", i)
-		if o.ID == "" || len(o.ID) > maxIDLength {
-			c.fault(path, "an offer's id has 1 to %d bytes", maxIDLength)
+		o, path := &offers[i], element("offers", i)
+		c.id(path+".id", o.ID)
+		c.separator(path+".id", o.ID)
+		if first, twice := seen[o.ID]; twice {
+			c.twice("offers", first, i, ".id", FaultOfferTwice, o.ID)
+		} else {
+			seen[o.ID] = i
 		}
-		if strings.ContainsAny(o.ID, idSeparators) {
-			c.fault(path, "%q has one of %s, which separate ids where they are joined; leave it out", o.ID, idSeparators)
-		}
-		if ids[o.ID] {
-			c.fault(path, "two offers have the id %q; give one of them another", o.ID)
-		}
-		ids[o.ID] = true
-		for _, id := range o.Stores {
-			if !stores[id] {
-				c.fault(path+".stores", "the partner has no store %q", id)
-			}
-		}
+		c.storesOf(path+".stores", o.Stores, stores)
 		c.offer(path, o, in)
 		group := cmp.Or(o.Group, DefaultGroup)
 		weights[group] = max(weights[group], c.peaks(path, o, in))
@@ -91,31 +84,43 @@ func (c checker) offers(offers []Offer, in *agreed) {
 		sum += weight
 	}
 	if sum > maxWeight {
-		c.fault("offers", "its groups add up, and could give more than %d times a purchase together; put offers into one group, of which the best wins", maxWeight/money.One)
+		c.add(Fault{Path: "offers", Code: FaultGroups, Args: []any{maxWeight / money.One}, Of: []string{"offers"}})
+	}
+}
+
+// storesOf holds an offer to stores of its partner, each named once.
+func (c checker) storesOf(path string, named []string, stores map[string]bool) {
+	for i, id := range named {
+		switch at := element(path, i); {
+		case !stores[id]:
+			c.add(Fault{Path: at, Code: FaultUnknownStore, Args: []any{id}, Of: []string{"stores"}})
+		case slices.Contains(named[:i], id):
+			c.fault(at, FaultStoreNamedTwice, id)
+		}
 	}
 }
 
 func (c checker) offer(path string, o *Offer, in *agreed) {
-	if _, ok := o.Currency.Exponent(); !ok {
-		c.fault(path+".currency", "%q is no ISO 4217 currency; write one such as EUR", o.Currency)
+	if !in.toldOfProgramme(o.Currency) && o.Currency != in.currency {
+		c.currency(path+".currency", o.Currency)
 	}
-	c.window(path, o.From, o.Until)
+	c.window(path+".until", o.From, o.Until)
 	if o.Reward.Form != 0 || o.Sponsor.None() {
-		c.reward(path+".reward", o, in)
+		c.reward(path, o, in)
 	}
 	c.conditions(path, &o.Conditions)
-	c.ownBoosts(path+".boosts", o)
+	c.ownBoosts(path, o)
 	c.caps(path+".caps", o.Caps)
-	c.budgets(path, o.Budgets)
+	c.budgets(path+".budgets", o.Budgets)
 	c.funding(path, o, in)
 	c.commission(path+".commission", &o.Commission)
 	if o.Commission.Form == CostPlusCommission || in.own && !o.Commission.None() {
-		c.fault(path+".commission", "an offer of a partner may add a share, an amount or tiers of both; drop it, or write one of these")
+		c.fault(path+".commission", FaultOfferCommission)
 	}
 	c.sponsor(path+".sponsor", &o.Sponsor)
 	c.holdout(path+".holdout", o.Holdout)
 	if o.NotOfProgrammes && o.Holdout != (Holdout{}) {
-		c.fault(path+".holdout", "an offer has a holdout of its own or is outside of the programme's; keep one of them")
+		c.fault(path+".holdout", FaultHoldoutAndNone)
 	}
 }
 
@@ -123,55 +128,77 @@ func (c checker) offer(path string, o *Offer, in *agreed) {
 // what is hashed, so none is in it.
 func (c checker) holdout(path string, h Holdout) {
 	if h.Millionths < 0 || h.Millionths > money.One {
-		c.fault(path, "%s is not within 0%% and 100%% of all accounts", money.FormatPercent(h.Millionths))
+		c.fault(path+".percent", FaultHoldout, money.FormatPercent(h.Millionths))
 	}
 	if len(h.Salt) > maxSaltLength || strings.ContainsRune(h.Salt, 0) {
-		c.fault(path, "a salt is at most %d bytes without a zero byte", maxSaltLength)
+		c.fault(path+".salt", FaultSalt)
 	}
 }
 
-func (c checker) window(path string, from, until LocalTime) {
-	if !from.IsZero() && !until.IsZero() && !from.before(until) {
-		c.fault(path, "it ends before it begins; from is inclusive, until is not")
+func (c checker) window(until string, from, to LocalTime) {
+	if !from.IsZero() && !to.IsZero() && !from.before(to) {
+		c.fault(until, FaultWindow)
 	}
 }
 
+// reward checks what an offer gives. What points of no programme come to can't be
+// told.
 func (c checker) reward(path string, o *Offer, in *agreed) {
-	r := &o.Reward
+	r, at := &o.Reward, path+".reward"
 	if r.Kind > rules.Voucher {
-		c.fault(path, "unknown kind; write cash, points, wallet or voucher")
+		c.fault(at, FaultRewardKind)
 	}
-	c.fixed(path, r.FixedMinor)
+	if r.Kind != rules.Points || c.pointsOffer(path, o, in) {
+		c.given(path, r)
+	}
+	c.kind(path, r)
+}
+
+func (c checker) given(path string, r *Reward) {
+	at, nothing := path+".reward", false
+	c.fixed(at, r.FixedMinor)
 	switch r.Form {
 	case RateReward:
-		c.rate(path, r.RateMillionths, r.Kind)
-		if r.RateMillionths == 0 || r.FixedMinor != 0 {
-			c.fault(path, "a percent reward has a rate over 0%% and no fixed amount")
+		c.rate(at, r.RateMillionths, r.Kind)
+		nothing = r.RateMillionths == 0
+		if r.FixedMinor != 0 {
+			c.fault(at, FaultRewardBoth)
 		}
 	case FixedReward:
-		if r.FixedMinor == 0 || r.RateMillionths != 0 {
-			c.fault(path, "a fixed reward has an amount over 0 and no rate")
+		nothing = r.FixedMinor == 0
+		if r.RateMillionths != 0 {
+			c.fault(at, FaultRewardBoth)
 		}
 	case PerFullReward:
-		if r.FixedMinor == 0 || r.PerMinor < 1 || r.PerMinor > money.MaxAmountMinor {
-			c.fault(path, "an amount per full amount has both over 0")
+		nothing = r.FixedMinor == 0
+		if r.PerMinor < 1 || r.PerMinor > money.MaxAmountMinor {
+			c.fault(at, FaultPerFull)
 		}
 	case TieredReward:
-		c.tiers(path, r)
+		nothing = c.tiers(at, r)
 	case CategoryReward:
-		c.categories(path, r)
+		nothing = c.categories(at, r)
 	default:
-		c.fault(path, "no reward; write a percentage or an amount")
+		c.add(Fault{Path: at, Code: FaultRewardForm, Of: []string{at, path + ".sponsor"}})
 	}
-	if r.Kind == rules.Points {
-		c.pointsOffer(path, o, in)
+	if nothing {
+		c.add(Fault{Path: at, Code: FaultRewardNothing, Of: []string{at}})
 	}
-	w := r.Wallet
-	if w.UsableAfterDays < 0 || w.UsableAfterDays > maxOfferDays || w.ExpiresAfterDays < 0 || w.ExpiresAfterDays > maxOfferDays {
-		c.fault(path, "days of a wallet are not within 0 to %d", maxOfferDays)
+}
+
+// kind checks as what a reward is paid.
+func (c checker) kind(path string, r *Reward) {
+	w, pays := r.Wallet, []string{path + ".pays", path + ".reward"}
+	c.days(path+".wallet.usable_after", w.UsableAfterDays)
+	c.days(path+".wallet.expires_after", w.ExpiresAfterDays)
+	if w != (WalletTerms{}) && r.Kind != rules.Wallet {
+		c.add(Fault{Path: path + ".wallet", Code: FaultWalletKind, Of: pays})
 	}
-	if w != (WalletTerms{}) && r.Kind != rules.Wallet || w.ExpiresAfterDays != 0 && w.ExpiresAfterDays <= w.UsableAfterDays {
-		c.fault(path, "terms of a wallet go with rewards of its kind, and it expires after it can be used")
+	if w.ExpiresAfterDays != 0 && w.ExpiresAfterDays <= w.UsableAfterDays {
+		c.fault(path+".wallet.expires_after", FaultWalletExpiry, w.UsableAfterDays)
+	}
+	if r.VoucherFor != "" && r.Kind != rules.Voucher {
+		c.add(Fault{Path: path + ".voucher_for", Code: FaultVoucherKind, Of: pays})
 	}
 }
 
@@ -180,266 +207,323 @@ func (c checker) reward(path string, o *Offer, in *agreed) {
 func (c checker) rate(path string, rateMillionths int64, kind rules.Kind) {
 	switch {
 	case kind != rules.Points && (rateMillionths < 0 || rateMillionths > money.One):
-		c.fault(path, "%s is not within 0%% to 100%%", money.FormatPercent(rateMillionths))
+		c.fault(path, FaultRate, money.FormatPercent(rateMillionths))
 	case rateMillionths < 0 || rateMillionths > maxPointsRateMillionths:
-		c.fault(path, "so many points for each minor unit are more than %d of their smallest part; write fewer, or points of fewer decimals", maxPointsRateMillionths/money.One)
+		c.fault(path, FaultPointsRate)
 	}
 }
 
 func (c checker) fixed(path string, fixedMinor int64) {
 	if fixedMinor < 0 || fixedMinor > maxFixedMinor {
-		c.fault(path, "a fixed amount of %d is not within 0 to %d minor units", fixedMinor, int64(maxFixedMinor))
+		c.fault(path, FaultFixedAmount, fixedMinor)
 	}
 }
 
-func (c checker) tiers(path string, r *Reward) {
-	if len(r.Tiers) == 0 || len(r.Tiers) > maxTiers {
-		c.fault(path, "%d tiers are not within 1 to %d", len(r.Tiers), maxTiers)
-		return
+func (c checker) amount(path string, minor int64) {
+	if minor < 0 || minor > money.MaxAmountMinor {
+		c.fault(path, FaultAmount, minor)
 	}
-	highest := int64(0)
+}
+
+func (c checker) days(path string, days int) {
+	if days < 0 || days > maxOfferDays {
+		c.fault(path, FaultDays, days)
+	}
+}
+
+func (c checker) tooMany(path string, are, most int, what string) {
+	if are > most {
+		c.fault(path, FaultTooMany, most, what)
+	}
+}
+
+// tiers reports whether none of them gives anything.
+func (c checker) tiers(path string, r *Reward) (nothing bool) {
+	list := path + ".tiers"
+	if !c.tierCount(list, len(r.Tiers)) {
+		return false
+	}
+	nothing = true
 	for i, t := range r.Tiers {
-		at := fmt.Sprintf("%s.tiers[%d]", path, i)
-		c.rate(at, t.RateMillionths, r.Kind)
-		c.rising(at, t.FromMinor, i > 0, r.Tiers[max(i-1, 0)].FromMinor)
-		highest = max(highest, t.RateMillionths)
+		c.rate(element(list, i)+".give", t.RateMillionths, r.Kind)
+		c.rising(list, i, t.FromMinor, r.Tiers[max(i-1, 0)].FromMinor)
+		nothing = nothing && t.RateMillionths == 0
 	}
-	if highest == 0 {
-		c.fault(path, "no tier gives anything; write a rate over 0")
+	return nothing
+}
+
+func (c checker) tierCount(list string, n int) bool {
+	if n == 0 || n > maxTiers {
+		c.fault(list, FaultTierCount, n)
+		return false
+	}
+	return true
+}
+
+func (c checker) rising(list string, i int, fromMinor, beforeMinor int64) {
+	c.amount(element(list, i)+".from", fromMinor)
+	if i > 0 && fromMinor >= 0 && fromMinor <= beforeMinor {
+		c.twice(list, i-1, i, ".from", FaultTierOrder)
 	}
 }
 
-func (c checker) rising(path string, fromMinor int64, follows bool, before int64) {
-	if fromMinor < 0 || fromMinor > money.MaxAmountMinor || follows && fromMinor <= before {
-		c.fault(path, "tiers begin at 0 to 2^53-1 minor units, in rising order, each once")
-	}
-}
-
-func (c checker) categories(path string, r *Reward) {
+// categories reports whether none of them gives anything, nor what is in none.
+func (c checker) categories(path string, r *Reward) (nothing bool) {
+	list := path + ".categories"
 	if len(r.Categories) == 0 || len(r.Categories) > maxCategories {
-		c.fault(path, "%d categories are not within 1 to %d", len(r.Categories), maxCategories)
-		return
+		c.fault(list, FaultCategoryCount, len(r.Categories))
+		return false
 	}
-	highest := r.RestMillionths
+	nothing = r.RestMillionths == 0
 	c.rate(path+".rest", r.RestMillionths, r.Kind)
 	seen := map[string]bool{}
 	for i, category := range r.Categories {
-		at := fmt.Sprintf("%s.categories[%d]", path, i)
+		at := element(list, i)
 		c.rate(at, category.RateMillionths, r.Kind)
 		if name := category.Category; name == "" || len(name) > maxCategoryBytes || seen[name] {
-			c.fault(at, "a category has a name of 1 to %d bytes, and one rate", maxCategoryBytes)
+			c.fault(at, FaultCategory)
 		}
 		seen[category.Category] = true
-		highest = max(highest, category.RateMillionths)
+		nothing = nothing && category.RateMillionths == 0
 	}
-	if highest == 0 {
-		c.fault(path, "no category gives anything; write a rate over 0")
-	}
+	return nothing
 }
 
 // pointsOffer holds an offer to points that its programme gives, in the
-// programme's currency, at every time.
-func (c checker) pointsOffer(path string, o *Offer, in *agreed) {
+// programme's currency, at every time. It reports whether there are points.
+func (c checker) pointsOffer(path string, o *Offer, in *agreed) bool {
 	for _, p := range in.programmes {
 		switch {
 		case p.Points.Code == "":
-			c.fault(path, "programme %s gives no points in version %s; write points there, or give money", p.ID, p.Version.ID)
-			return
-		case o.Currency != p.Currency:
-			c.fault(path, "points are given for %s, the currency of programme %s, and the offer counts in %s; use one currency", p.Currency, p.ID, o.Currency)
-			return
+			c.fault(path+".reward", FaultNoPoints, p.ID, p.Version.ID)
+			return false
+		case o.Currency != p.Currency && isCurrency(o.Currency) && isCurrency(p.Currency):
+			c.add(Fault{
+				Path: path + ".reward", Code: FaultPointsCurrency, Args: []any{p.Currency, p.ID, o.Currency}, Of: []string{path + ".currency"},
+			})
+			return true
 		}
 	}
+	return true
 }
 
 func (c checker) conditions(path string, k *Conditions) {
-	if k.MinSpendMinor < 0 || k.MinSpendMinor > money.MaxAmountMinor {
-		c.fault(path+".min_spend", "%d is not within 0 to 2^53-1 minor units", k.MinSpendMinor)
-	}
-	if k.MaxSpendMinor < 0 || k.MaxSpendMinor > money.MaxAmountMinor {
-		c.fault(path+".max_spend", "%d is not within 0 to 2^53-1 minor units", k.MaxSpendMinor)
-	}
+	c.amount(path+".min_spend", k.MinSpendMinor)
+	c.amount(path+".max_spend", k.MaxSpendMinor)
 	c.when(path+".when", &k.When)
 	c.audience(path+".for", &k.Audience)
-	for _, channel := range k.Channels {
+	for i, channel := range k.Channels {
 		if channel == rules.ChannelUnknown || channel > rules.OtherChannel {
-			c.fault(path+".channels", "unknown channel; write in_store, online or other")
+			c.fault(element(path+".channels", i), FaultChannel)
 		}
 	}
 	c.categoryCodes(path+".mcc", k.MCCs)
 	c.categoryCodes(path+".except_mcc", k.NotMCCs)
 	c.places(path, k)
-	if k.LapsedDays < 0 || k.LapsedDays > maxOfferDays {
-		c.fault(path+".lapsed", "%d is not within 0 to %d days", k.LapsedDays, maxOfferDays)
+	c.days(path+".lapsed", k.LapsedDays)
+	if e := k.Every; e != (Every{}) {
+		if e.N < 2 || e.N > maxTimes {
+			c.fault(path+".every.visit", FaultTimes, e.N, 2, maxTimes)
+		}
+		c.counts(path+".every.per", e.Per)
+		if e.OnceADay && e.Per == PerDay {
+			c.add(Fault{Path: path + ".every.once_a", Code: FaultOnceADay, Of: []string{path + ".every.per"}})
+		}
 	}
-	if k.Every != (Every{}) && (k.Every.N < 2 || k.Every.N > maxTimes || !k.Every.Per.counts()) {
-		c.fault(path+".every", "every nth visit is from the 2nd to the %dth, per day to year or life", maxTimes)
+	if g := k.Goal; g != (Goal{}) {
+		if g.AmountMinor < 1 || g.AmountMinor > money.MaxAmountMinor {
+			c.fault(path+".goal.spend", FaultGoal)
+		}
+		c.counts(path+".goal.per", g.Per)
+		if k.Every != (Every{}) {
+			c.fault(path+".every", FaultEveryAndGoal)
+		}
 	}
-	if k.Goal != (Goal{}) && (k.Goal.AmountMinor < 1 || k.Goal.AmountMinor > money.MaxAmountMinor || !k.Goal.Per.counts()) {
-		c.fault(path+".goal", "a goal is from 1 to 2^53-1 minor units, per day to year or life")
-	}
-	if k.Every.OnceADay && k.Every.Per == PerDay {
-		c.fault(path+".every", "with one visit a day no day has a second one; count over a longer period")
-	}
-	if k.Every.N != 0 && k.Goal.AmountMinor != 0 {
-		c.fault(path+".every", "an offer has either a goal or an nth visit; keep one")
+}
+
+// counts holds a period to those over which visits and goals can count.
+func (c checker) counts(path string, p CapPeriod) {
+	if p < PerDay || p > PerYear && p != PerLife {
+		c.fault(path, FaultPeriod)
 	}
 }
 
 func (c checker) categoryCodes(path string, ranges []MCCRange) {
-	if len(ranges) > maxMCCs {
-		c.fault(path, "more than %d merchant categories", maxMCCs)
-	}
-	for _, r := range ranges {
+	c.tooMany(path, len(ranges), maxMCCs, "merchant categories")
+	for i, r := range ranges {
 		if r.From > r.To || r.To > maxMCC {
-			c.fault(path, "%04d-%04d is no range of merchant category codes", r.From, r.To)
+			c.fault(element(path, i), FaultMCC, r.From, r.To)
 		}
 	}
 }
 
 // places checks where a merchant may be, and in what it may be paid.
 func (c checker) places(path string, k *Conditions) {
-	if len(k.Countries) > maxCountries {
-		c.fault(path+".countries", "more than %d countries", maxCountries)
-	}
-	for _, country := range k.Countries {
+	c.tooMany(path+".countries", len(k.Countries), maxCountries, "countries")
+	for i, country := range k.Countries {
 		if !rules.KnownCountry(country) {
-			c.fault(path+".countries", "%q is no country of ISO 3166-1; write its two capital letters, such as FR", country)
+			c.fault(element(path+".countries", i), FaultCountry, country)
 		}
 	}
-	if len(k.PaidIn) > maxCurrencies {
-		c.fault(path+".paid_in", "more than %d currencies", maxCurrencies)
-	}
-	for _, currency := range k.PaidIn {
-		if _, ok := currency.Exponent(); !ok {
-			c.fault(path+".paid_in", "%q is no ISO 4217 currency; write one such as EUR", currency)
-		}
+	c.tooMany(path+".paid_in", len(k.PaidIn), maxCurrencies, "currencies")
+	for i, currency := range k.PaidIn {
+		c.currency(element(path+".paid_in", i), currency)
 	}
 }
 
-// counts reports whether visits and goals can count over the period.
-func (p CapPeriod) counts() bool { return p >= PerDay && p <= PerYear || p == PerLife }
-
 func (c checker) when(path string, w *When) {
 	if w.Weekdays > 1<<7-1 {
-		c.fault(path+".weekdays", "unknown weekday")
+		c.fault(path+".weekdays", FaultWeekday)
 	}
-	if len(w.Hours) > maxHours || len(w.Dates) > maxDates {
-		c.fault(path, "more than %d times of day or %d dates", maxHours, maxDates)
-	}
-	for _, h := range w.Hours {
+	c.tooMany(path+".hours", len(w.Hours), maxHours, "times of day")
+	c.tooMany(path+".dates", len(w.Dates), maxDates, "dates")
+	for i, h := range w.Hours {
 		if h.FromSec < 0 || h.FromSec >= daySeconds || h.UntilSec < 1 || h.UntilSec > daySeconds {
-			c.fault(path+".hours", "a time of day is not within 00:00 to 24:00")
+			c.fault(element(path+".hours", i), FaultHours)
 		}
 	}
-	for _, d := range w.Dates {
-		c.window(path+".dates", d.From, d.Until)
+	for i, d := range w.Dates {
+		c.window(element(path+".dates", i), d.From, d.Until)
 	}
 }
 
 func (c checker) audience(path string, a *Audience) {
-	for _, words := range [...][]string{a.Levels, a.Segments, a.CardProducts} {
-		if len(words) > maxWords {
-			c.fault(path, "more than %d words", maxWords)
-		}
-	}
-	for _, days := range [...]int{a.EnrolledForDays, a.EnrolledWithinDays} {
-		if days < 0 || days > maxOfferDays {
-			c.fault(path, "%d is not within 0 to %d days", days, maxOfferDays)
-		}
+	c.tooMany(path+".levels", len(a.Levels), maxWords, "levels")
+	c.tooMany(path+".segments", len(a.Segments), maxWords, "segments")
+	c.tooMany(path+".card_products", len(a.CardProducts), maxWords, "card products")
+	c.days(path+".enrolled_for", a.EnrolledForDays)
+	c.days(path+".enrolled_within", a.EnrolledWithinDays)
+}
+
+// everyMember checks an audience of what no member activates.
+func (c checker) everyMember(path string, a *Audience) {
+	c.audience(path, a)
+	if a.Activated {
+		c.fault(path+".activated", FaultActivated)
 	}
 }
 
 func (c checker) caps(path string, caps []Cap) {
 	if len(caps) > maxCaps {
-		c.fault(path, "more than %d caps", maxCaps)
+		c.fault(path, FaultTooMany, maxCaps, "caps")
 		return
 	}
+	type kind struct {
+		per     CapPeriod
+		days    int
+		byCount bool
+	}
+	seen := map[kind]int{}
 	for i, limit := range caps {
-		at := fmt.Sprintf("%s[%d]", path, i)
+		at := element(path, i)
+		c.amount(at+".amount", limit.AmountMinor)
 		switch {
 		case limit.Per < PerPurchase || limit.Per > PerLife:
-			c.fault(at, "unknown period")
+			c.fault(at+".per", FaultCapPeriod)
 		case (limit.Per == PerRolling) != (limit.Days != 0) || limit.Days < 0 || limit.Days > maxOfferDays:
-			c.fault(at, "a rolling period has 1 to %d days, and no other has any", maxOfferDays)
-		case (limit.AmountMinor != 0) == (limit.Count != 0):
-			c.fault(at, "a cap is an amount or a count over 0")
-		case limit.AmountMinor < 0 || limit.AmountMinor > money.MaxAmountMinor:
-			c.fault(at, "%d is not within 1 to 2^53-1 minor units", limit.AmountMinor)
-		case limit.Count < 0 || limit.Count > maxTimes || limit.Count != 0 && limit.Per == PerPurchase:
-			c.fault(at, "a count is within 1 to %d, over more than one purchase", maxTimes)
+			c.fault(at+".per", FaultCapDays)
 		}
+		switch {
+		case limit.AmountMinor != 0 && limit.Count != 0:
+			c.add(Fault{Path: at, Code: FaultCapAndCount, Of: []string{at}})
+		case limit.AmountMinor == 0 && limit.Count == 0:
+			c.add(Fault{Path: at + ".amount", Code: FaultCapNothing, Of: []string{at + ".count"}})
+		case limit.Count < 0 || limit.Count > maxTimes:
+			c.fault(at+".count", FaultTimes, limit.Count, 1, maxTimes)
+		case limit.Count != 0 && limit.Per == PerPurchase:
+			c.add(Fault{Path: at + ".count", Code: FaultCountByPurchase, Of: []string{at + ".per"}})
+		}
+		name := kind{limit.Per, limit.Days, limit.Count != 0}
+		if first, twice := seen[name]; twice {
+			c.twice(path, first, i, "", FaultCapTwice)
+			continue
+		}
+		seen[name] = i
 	}
 }
 
 func (c checker) budgets(path string, budgets []Budget) {
-	if len(budgets) > maxBudgets || len(budgets) == 2 && budgets[0].PerStoreAndDay == budgets[1].PerStoreAndDay {
-		c.fault(path+".budgets", "an offer has one budget, and one per store and day")
-	}
-	for i, b := range budgets {
-		if b.AmountMinor < 1 || b.AmountMinor > money.MaxAmountMinor {
-			c.fault(fmt.Sprintf("%s.budgets[%d]", path, i), "%d is not within 1 to 2^53-1 minor units", b.AmountMinor)
+	for i := range budgets {
+		b := &budgets[i]
+		c.budget(element(path, i), b)
+		first := slices.IndexFunc(budgets, func(o Budget) bool { return o.PerStoreAndDay == b.PerStoreAndDay })
+		if first < i {
+			c.twice(path, first, i, "", FaultBudgetTwice)
 		}
+	}
+}
+
+func (c checker) budget(path string, b *Budget) {
+	c.amount(path+".amount", b.AmountMinor)
+	if b.AmountMinor == 0 {
+		c.fault(path+".amount", FaultBudgetNothing)
 	}
 }
 
 // commission checks what a partner owes by its terms, or by one offer.
 func (c checker) commission(path string, owed *Commission) {
 	if owed.On > OnSale {
-		c.fault(path+".on", "unknown; write award or sale")
+		c.fault(path+".on", FaultCommissionOn)
 	}
 	switch owed.Form {
 	case ShareCommission:
-		c.share(path, owed.RateMillionths, owed.FixedMinor)
+		c.share(path+".percent", owed.RateMillionths, path+".fixed", owed.FixedMinor)
 	case TieredCommission:
-		if len(owed.Tiers) == 0 || len(owed.Tiers) > maxTiers {
-			c.fault(path, "%d tiers are not within 1 to %d", len(owed.Tiers), maxTiers)
+		list := path + ".tiers"
+		if !c.tierCount(list, len(owed.Tiers)) {
 			return
 		}
 		for i, t := range owed.Tiers {
-			at := fmt.Sprintf("%s.tiers[%d]", path, i)
-			c.share(at, t.RateMillionths, t.FixedMinor)
-			c.rising(at, t.FromMinor, i > 0, owed.Tiers[max(i-1, 0)].FromMinor)
+			at := element(list, i)
+			c.share(at+".percent", t.RateMillionths, at+".fixed", t.FixedMinor)
+			c.rising(list, i, t.FromMinor, owed.Tiers[max(i-1, 0)].FromMinor)
 		}
 	case CostPlusCommission:
 		if owed.CostMillionths < money.One || owed.CostMillionths > maxCostMillionths {
-			c.fault(path+".cost_plus", "%s is not from 100%% to %s of the rewards' cost", money.FormatPercent(owed.CostMillionths), money.FormatPercent(maxCostMillionths))
+			c.fault(path+".cost_plus", FaultCostPlus, money.FormatPercent(owed.CostMillionths))
 		}
 	default:
-		c.fault(path, "unknown form of a commission")
+		c.fault(path, FaultCommissionForm)
 	}
 }
 
 // funding holds offers to what keeps the programme's margin from going
 // negative unsaid.
 func (c checker) funding(path string, o *Offer, in *agreed) {
-	at := path + ".funded_by"
+	if o.FundedBy == FundedByProgramme || o.Reward.Form == 0 {
+		return
+	}
+	fault := Fault{Path: path + ".funded_by", Of: []string{path + ".reward"}}
+	also := func(paths ...string) { fault.Of = append(fault.Of, paths...) }
 	switch {
 	case o.FundedBy > FundedByProgramme:
-		c.fault(at, "unknown; write commission or programme")
-	case o.FundedBy == FundedByProgramme || o.Reward.Form == 0:
+		fault.Code = FaultFunding
 	case in.own:
-		c.fault(at, "no partner owes a commission for the programme's own offers; write funded_by: programme")
+		fault.Code = FaultFundingOwn
 	case in.partner.Commission.None() && o.Commission.None():
-		c.fault(at, "the partner owes no commission per sale that could fund it; write funded_by: programme, or agree on a commission")
+		fault.Code = FaultFundingNone
+		also("commission", path+".commission")
 	case o.Reward.Kind == rules.Points && in.partner.Commission.Form != CostPlusCommission:
-		c.fault(at, "points are paid by no commission but cost_plus; write funded_by: programme, or agree on cost_plus")
-	case o.Currency != in.partner.Currency:
-		c.fault(at, "its currency %s is not that of the partner's commission, %s; write funded_by: programme, or use one currency", o.Currency, in.partner.Currency)
+		fault.Code = FaultFundingPoints
+		also("commission")
+	case o.Currency != in.partner.Currency && isCurrency(o.Currency) && isCurrency(in.partner.Currency):
+		fault.Code, fault.Args = FaultFundingCurrency, []any{o.Currency, in.partner.Currency}
+		also("currency", path+".currency")
+	default:
+		return
 	}
+	c.add(fault)
 }
 
 func (c checker) sponsor(path string, s *Sponsor) {
-	c.share(path+".reward", s.RateMillionths, s.FixedMinor)
+	c.share(path+".reward", s.RateMillionths, path+".reward", s.FixedMinor)
 	if s.RateMillionths != 0 && s.FixedMinor != 0 {
-		c.fault(path+".reward", "a sponsor gets a rate or an amount, not both")
+		c.fault(path+".reward", FaultSponsorBoth)
 	}
 	if s.FirstPurchases < 0 || s.FirstPurchases > maxTimes {
-		c.fault(path+".first_purchases", "%d is not within 0 to %d", s.FirstPurchases, maxTimes)
+		c.fault(path+".first_purchases", FaultTimes, s.FirstPurchases, 0, maxTimes)
 	}
-	if s.WithinDays < 0 || s.WithinDays > maxOfferDays {
-		c.fault(path+".within", "%d is not within 0 to %d days", s.WithinDays, maxOfferDays)
-	}
+	c.days(path+".within", s.WithinDays)
 	c.caps(path+".caps", s.Caps)
 }
 
@@ -449,8 +533,8 @@ func (c checker) sponsor(path string, s *Sponsor) {
 func (c checker) peaks(path string, o *Offer, in *agreed) int64 {
 	weight := int64(0)
 	for _, p := range in.boosts.peaksOf(o, in) {
-		if what := p.tooMuch(o, in.programmes); what != "" {
-			c.fault(path+".reward", "%s%s; lower the reward, or what raises it", p.because(), what)
+		if code, bounds := p.tooMuch(o, in.programmes); code != 0 {
+			c.add(Fault{Path: path + ".reward", Code: code, Args: append([]any{p.together()}, bounds...), Of: []string{path}})
 			return 0
 		}
 		weight = max(weight, p.weight(o, in.programmes))
@@ -502,34 +586,34 @@ func scaleOf(u PointsUnit) int64 {
 	return scale
 }
 
-// tooMuch says what of the offer a peak takes over its bound; empty: nothing.
-func (p *peak) tooMuch(o *Offer, programmes []*Programme) string {
+// tooMuch is which bound of the offer a peak breaks, and the bound; 0: none.
+func (p *peak) tooMuch(o *Offer, programmes []*Programme) (Code, []any) {
 	points, most := o.Reward.Kind == rules.Points, int64(maxMoneyRateMillionths)
 	if points {
 		most = maxPointsRateMillionths
 	}
 	rate, fixed, per := p.rate(o.Reward.highestRate()), o.Reward.FixedMinor, o.Reward.PerMinor
-	if o.Reward.highestRate() > most { // told already
-		return ""
-	}
-	if rate > most {
-		if points {
-			return fmt.Sprintf("it could give more than %d of the smallest part of a point for each minor unit", most/money.One)
-		}
-		return fmt.Sprintf("its rate could come to %s, over %s", money.FormatPercent(rate), money.FormatPercent(most))
-	}
-	if o.Reward.Form == PerFullReward && over([]int64{fixed, p.factorMillionths}, []int64{most, per}) {
-		return fmt.Sprintf("it could give more than %d times the amount that has to be full", most/money.One)
+	switch {
+	case o.Reward.highestRate() > most || o.Reward.Form == PerFullReward && per < 1: // told already
+		return 0, nil
+	case rate > most && points:
+		return FaultTogetherPoints, []any{most / money.One}
+	case rate > most:
+		return FaultTogetherRate, []any{money.FormatPercent(rate), money.FormatPercent(most)}
+	case o.Reward.Form == PerFullReward && over([]int64{fixed, p.factorMillionths}, []int64{most, per}):
+		return FaultTogetherPerFull, []any{most / money.One}
+	case !points:
+		return 0, nil
 	}
 	for _, in := range programmes {
-		if points && p.worthTooMuch(o, in.Points) {
-			return fmt.Sprintf("its points could be worth more than %s of the purchase, or a fortune", money.FormatPercent(maxMoneyRateMillionths))
+		if p.worthTooMuch(o, in.Points) {
+			return FaultTogetherWorth, []any{money.FormatPercent(maxMoneyRateMillionths)}
 		}
-		if points && o.Goal.Again && p.repeatsTooMuch(o, &in.Points) {
-			return fmt.Sprintf("its points, given again and again, could leave all bounds with a purchase of %d minor units; cap their amount, or raise the goal", int64(repeatsWithin))
+		if o.Goal.Again && p.repeatsTooMuch(o, &in.Points) {
+			return FaultTogetherAgain, []any{int64(repeatsWithin)}
 		}
 	}
-	return ""
+	return 0, nil
 }
 
 // worthTooMuch compares what points cost with what money may.

@@ -125,36 +125,38 @@ func (c Cycle) End(name string, zone *time.Location) (rules.Instant, error) {
 	return LocalTime{Year: end.Year(), Month: end.Month(), Day: end.Day()}.In(zone), nil
 }
 
-const (
-	maxHoldDays = maxHorizonDays
-	maxAttempts = 1000
-)
+const maxAttempts = 1000
 
 func (c checker) payout(p *Payout) {
-	atOnce := p.Cycle.Kind == AtOnce
 	if p.Cycle.Kind > ByHand || p.Cycle.Kind == MonthlyCycle && (p.Cycle.Day < 1 || p.Cycle.Day > 28) {
-		c.fault("payout.cycle", "unknown cycle; write at once, daily, weekly on friday, monthly on 1 (to 28) or by hand")
+		c.fault("payout.cycle", FaultCycle)
 	}
-	if p.HoldDays < 0 || p.HoldDays > maxHoldDays {
-		c.fault("payout.hold", "%d is not within 0 to %d days", p.HoldDays, maxHoldDays)
-	} else if atOnce && p.HoldDays > 0 {
-		c.fault("payout.hold", "what is paid at once can't be held: name a cycle, such as `cycle: monthly on 1`, or drop hold")
+	if p.Negative > NegativeDebit || p.DebitAfterDays > 0 && p.Negative != NegativeDebit {
+		c.fault("payout.negative", FaultNegative)
 	}
-	if p.FromMinor < 0 || p.FromMinor > maxFixedMinor {
-		c.fault("payout.from", "%d is not within 0 to %d minor units", p.FromMinor, int64(maxFixedMinor))
-	} else if atOnce && p.FromMinor > 0 {
-		c.fault("payout.from", "what is paid at once waits for no sum: name a cycle, such as `cycle: monthly on 1`, or drop from")
-	}
-	if p.Negative > NegativeDebit || p.DebitAfterDays < 0 || p.DebitAfterDays > maxHoldDays || p.DebitAfterDays > 0 && p.Negative != NegativeDebit {
-		c.fault("payout.negative", "unknown way to take a debt; write net, debit or debit after 30 days")
-	} else if atOnce && p.DebitAfterDays > 0 {
-		c.fault("payout.negative", "days are counted from cycle to cycle: name a cycle, such as `cycle: monthly on 1`, or write debit or net")
-	}
-	if w := p.WriteOff; w.UpToMinor < 0 || w.UpToMinor > maxFixedMinor || w.AfterDays < 0 || w.AfterDays > maxHoldDays || w.UpToMinor == 0 && w.AfterDays > 0 {
-		c.fault("payout.write_off", "a debt of 1 to %d minor units is given up after 0 to %d days", int64(maxFixedMinor), maxHoldDays)
-	}
+	c.days("payout.hold", p.HoldDays)
+	c.fixed("payout.from", p.FromMinor)
+	c.days("payout.negative", p.DebitAfterDays)
+	c.fixed("payout.write_off.up_to", p.WriteOff.UpToMinor)
+	c.days("payout.write_off.after", p.WriteOff.AfterDays)
 	if p.Attempts < 0 || p.Attempts > maxAttempts {
-		c.fault("payout.attempts", "%d is not within 1 to %d", p.Attempts, maxAttempts)
+		c.fault("payout.attempts", FaultTimes, p.Attempts, 1, maxAttempts)
+	}
+	if p.Cycle.Kind != AtOnce {
+		return
+	}
+	for _, needs := range [...]struct {
+		key    string
+		asked  bool
+		atOnce Code
+	}{
+		{"hold", p.HoldDays > 0, FaultHoldAtOnce},
+		{"from", p.FromMinor > 0, FaultFromAtOnce},
+		{"negative", p.DebitAfterDays > 0, FaultDebitAtOnce},
+	} {
+		if needs.asked {
+			c.add(Fault{Path: "payout." + needs.key, Code: needs.atOnce, Of: []string{"payout.cycle"}})
+		}
 	}
 }
 
