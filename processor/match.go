@@ -167,16 +167,19 @@ func (s *Shard) takeReferral(ctx context.Context, w *window, r *feed.Record) (*w
 }
 
 func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
-	var result rules.Result
-	if fault := s.checkShard(r, s.decoder.Result(r.Value, r.Key, s.stamps.of(s.decoder, r), &result)); fault != nil {
+	result := new(rules.Result)
+	if fault := s.checkShard(r, s.decoder.Result(r.Value, r.Key, s.stamps.of(s.decoder, r), result)); fault != nil {
 		return fault
 	}
 	result.Own()
 	w.decision.Results = append(w.decision.Results, rules.ResultRow{
-		Result: result, AccountRef: s.refs.ref(result.AccountID),
+		Result: *result, AccountRef: s.refs.ref(result.AccountID),
 		Cause: s.cause(rules.CauseResult, result.InstructionID, r),
 	})
-	w.fates[rules.NoChange]++
+	w.work = append(w.work, work{
+		slot: s.slot(w, result.AccountID, memberHash(result.AccountID)), record: rules.Record{Result: result}, read: *r,
+		cause: s.cause(rules.CauseResult, result.CauseID(), r),
+	})
 	return nil
 }
 

@@ -3,6 +3,7 @@ package processor
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"ristourne/rules"
 	"ristourne/rules/engine"
@@ -23,12 +24,14 @@ func (r *rebuild) restore(h *rules.AccountHistory, marked int) (*engine.Account,
 	}
 	adopted := len(booked.Grants) > 0 || !agrees(a, booked)
 	if adopted {
-		adopt(a, booked)
+		if err := adopt(a, booked); err != nil {
+			return nil, err
+		}
 	} else {
 		// A repair, once, may have told more than the set does.
 		a.AdoptPublished(booked.Told)
 	}
-	instructed := maps.Clone(booked.InstructedMinor)
+	instructed := slices.Clone(booked.Instructed)
 	if len(behind) > 0 {
 		t := tail{r: r, h: h, rows: behind, booked: u}
 		switch t.work(a); {
@@ -43,7 +46,7 @@ func (r *rebuild) restore(h *rules.AccountHistory, marked int) (*engine.Account,
 		}
 		a = t.account
 		r.take(h, &t.out)
-		instructed = plus(instructed, t.out.Instructions)
+		instructed = append(instructed, t.out.Instructions...)
 	}
 	if !adopted {
 		return a, nil
@@ -60,8 +63,10 @@ func (r *rebuild) restoreAsBooked(h *rules.AccountHistory, why string) (*engine.
 	if err != nil {
 		return nil, err
 	}
-	adopt(a, h)
-	return a, r.compare(a, h, h.InstructedMinor)
+	if err := adopt(a, h); err != nil {
+		return nil, err
+	}
+	return a, r.compare(a, h, h.Instructed)
 }
 
 // replay gives the state that the first rows make, as if budgets had no end.
@@ -98,22 +103,44 @@ func (r *rebuild) apply(a *engine.Account, row *rules.SetRow, out *rules.Output)
 // paid, whichever says more counts, up to what is confirmed: instructions that
 // the ledger has lost were paid all the same, and a rebuild must not be how they
 // are paid again.
-func adopt(a *engine.Account, h *rules.AccountHistory) {
-	replayed := a.InstructedMinor()
-	a.AdoptBooked(h.Booked)
-	instructed := maps.Clone(h.InstructedMinor)
-	for c, minor := range replayed {
-		if confirmed, _ := a.ConfirmedCash(c); min(minor, confirmed) > instructed[c] {
-			if instructed == nil {
-				instructed = make(map[money.Currency]int64, 1)
-			}
-			instructed[c] = min(minor, confirmed)
-		}
+func adopt(a *engine.Account, h *rules.AccountHistory) error {
+	replayed, err := a.Instructed()
+	if err != nil {
+		return err
 	}
-	a.AdoptInstructed(instructed)
+	a.AdoptBooked(h.Booked)
+	if err := a.AdoptInstructed(withLost(a, h.Instructed, replayed)); err != nil {
+		return err
+	}
 	a.AdoptGrants(h.Grants)
 	a.AdoptPublished(h.Told)
 	a.Restored()
+	return nil
+}
+
+// withLost are the ledger's instructions, and of those of a replay that the ledger
+// doesn't know as many as what is confirmed has room for.
+func withLost(a *engine.Account, known, replayed []rules.Instruction) []rules.Instruction {
+	all, room := slices.Clone(known), map[money.Currency]int64{}
+	for i := range replayed {
+		room[replayed[i].Currency] += replayed[i].SignedMinor()
+	}
+	for c, minor := range room {
+		confirmed, _ := a.ConfirmedCash(c)
+		room[c] = min(minor, confirmed)
+	}
+	ids := make(map[string]bool, len(known))
+	for i := range known {
+		ids[known[i].ID] = true
+		room[known[i].Currency] -= known[i].SignedMinor()
+	}
+	for _, x := range replayed {
+		if x.AmountMinor = min(x.AmountMinor, room[x.Currency]); x.Direction == rules.Credit && x.AmountMinor > 0 && !ids[x.ID] {
+			room[x.Currency] -= x.AmountMinor
+			all = append(all, x)
+		}
+	}
+	return all
 }
 
 // take keeps what is to be booked and sent again. Grants are not: those
@@ -128,9 +155,17 @@ func (r *rebuild) take(h *rules.AccountHistory, out *rules.Output) {
 // agrees reports whether what the state takes to be booked and instructed is
 // what the ledger has.
 func agrees(a *engine.Account, h *rules.AccountHistory) bool {
-	instructed := maps.Clone(h.InstructedMinor)
-	maps.DeleteFunc(instructed, func(_ money.Currency, minor int64) bool { return minor == 0 })
-	return maps.Equal(bookedSums(a.Booked()), bookedSums(h.Booked)) && maps.Equal(a.InstructedMinor(), instructed)
+	instructed, err := a.Instructed()
+	return err == nil && maps.Equal(bookedSums(a.Booked()), bookedSums(h.Booked)) && maps.Equal(amountsOf(instructed), amountsOf(h.Instructed))
+}
+
+// amountsOf are instructions by id.
+func amountsOf(instructed []rules.Instruction) map[string]int64 {
+	amounts := make(map[string]int64, len(instructed))
+	for i := range instructed {
+		amounts[instructed[i].ID] = instructed[i].SignedMinor()
+	}
+	return amounts
 }
 
 func bookedSums(lines []rules.Accrual) map[rules.LineKey]rules.Sums {
@@ -145,22 +180,4 @@ func bookedSums(lines []rules.Accrual) map[rules.LineKey]rules.Sums {
 		sums[key] = sum
 	}
 	return sums
-}
-
-// plus adds instructions to what was instructed.
-func plus(instructedMinor map[money.Currency]int64, more []rules.Instruction) map[money.Currency]int64 {
-	if instructedMinor == nil {
-		instructedMinor = make(map[money.Currency]int64, 1)
-	}
-	for i := range more {
-		instructedMinor[more[i].Currency] += signedMinor(&more[i])
-	}
-	return instructedMinor
-}
-
-func signedMinor(i *rules.Instruction) int64 {
-	if i.Direction == rules.Debit {
-		return -i.AmountMinor
-	}
-	return i.AmountMinor
 }

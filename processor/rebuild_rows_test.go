@@ -14,7 +14,6 @@ import (
 	"ristourne/processor/feed"
 	"ristourne/rules"
 	"ristourne/rules/engine"
-	"ristourne/rules/money"
 	"ristourne/rules/offer"
 )
 
@@ -181,7 +180,7 @@ func (l *rowLedger) HistoriesOf(ctx context.Context, shard int32, refs []rules.A
 
 func (l *rowLedger) Histories(_ context.Context, _ int32, each func(*rules.AccountHistory) error) error {
 	for _, ref := range slices.SortedFunc(maps.Keys(l.accounts), func(a, b rules.AccountRef) int { return slices.Compare(a[:], b[:]) }) {
-		h := &rules.AccountHistory{Ref: ref, AccountID: l.accounts[ref], InstructedMinor: map[money.Currency]int64{}}
+		h := &rules.AccountHistory{Ref: ref, AccountID: l.accounts[ref]}
 		for _, seq := range slices.Sorted(maps.Keys(l.set)) {
 			if l.set[seq].AccountRef == ref {
 				h.Set = append(h.Set, l.set[seq])
@@ -194,7 +193,7 @@ func (l *rowLedger) Histories(_ context.Context, _ int32, each func(*rules.Accou
 		}
 		for _, i := range l.instructions {
 			if i.AccountRef == ref {
-				h.InstructedMinor = plus(h.InstructedMinor, []rules.Instruction{i})
+				h.Instructed = append(h.Instructed, i)
 			}
 		}
 		newest := map[string]rules.Grant{}

@@ -1,7 +1,6 @@
 package processor
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 
@@ -172,10 +171,9 @@ func beforeTail(h *rules.AccountHistory, rows []rules.SetRow, u *rules.Unmarked)
 	before.Booked = slices.DeleteFunc(before.Booked, func(a rules.Accrual) bool {
 		return a.BasisMinor == 0 && a.RewardMinor == 0 && a.CommissionMinor == 0 && a.CostMinor == 0
 	})
-	before.InstructedMinor = maps.Clone(h.InstructedMinor)
-	for i := range u.Instructions {
-		before.InstructedMinor[u.Instructions[i].Currency] -= signedMinor(&u.Instructions[i])
-	}
+	before.Instructed = slices.DeleteFunc(slices.Clone(h.Instructed), func(i rules.Instruction) bool {
+		return slices.ContainsFunc(u.Instructions, func(tail rules.Instruction) bool { return tail.ID == i.ID })
+	})
 	isBehind := func(c *rules.Cause) bool { return behind[causeKey{c.Kind, c.ID}] }
 	before.Grants, before.Told = grantsBefore(h, u, isBehind), toldBefore(h, u, isBehind)
 	return &before

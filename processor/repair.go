@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -26,9 +25,9 @@ type Difference struct {
 	Grants       int
 	AsksBudgets  bool // so that it may come to less
 
-	accountID       string
-	cause           rules.Cause // the newest of the account
-	instructedMinor map[money.Currency]int64
+	accountID  string
+	cause      rules.Cause // the newest of the account
+	instructed []rules.Instruction
 }
 
 // DifferenceSum is the sum of lines that would be booked, in minor units.
@@ -53,9 +52,9 @@ const shownDifferences = 20
 
 // compare works an account out anew, on a copy, and reports what a repair would
 // change. instructed is what the bank was told to pay, as the ledger has it.
-func (r *rebuild) compare(a *engine.Account, h *rules.AccountHistory, instructed map[money.Currency]int64) error {
+func (r *rebuild) compare(a *engine.Account, h *rules.AccountHistory, instructed []rules.Instruction) error {
 	d := &Difference{
-		Ref: h.Ref, accountID: h.AccountID, instructedMinor: instructed,
+		Ref: h.Ref, accountID: h.AccountID, instructed: instructed,
 		cause: rules.Cause{Kind: rules.CauseFact, Partition: r.shard.source.Shard(), Offset: -1},
 	}
 	if n := len(h.Set); n > 0 {
@@ -83,7 +82,9 @@ func (s *Shard) compareState(state []byte, d *Difference) (bool, error) {
 	if err := a.UnmarshalBinary(state); err != nil {
 		return false, err
 	}
-	a.AdoptInstructed(d.instructedMinor)
+	if err := a.AdoptInstructed(d.instructed); err != nil {
+		return false, err
+	}
 	var budgets generousBudgets
 	s.engine.SetBudgets(&budgets)
 	defer s.engine.SetBudgets(s.leases)
@@ -318,7 +319,9 @@ func (s *Shard) repairSome(ctx context.Context, o *Repair, found *Repaired, rest
 
 func (s *Shard) repairOne(a *engine.Account, d *Difference, number int64, out *rules.Output) error {
 	from := lengthsOf(out)
-	a.AdoptInstructed(d.instructedMinor)
+	if err := a.AdoptInstructed(d.instructed); err != nil {
+		return err
+	}
 	if err := s.engine.Repair(a, d.cause, number, out); err != nil {
 		return fmt.Errorf("account reference %x: %w", d.Ref, err)
 	}
@@ -367,7 +370,7 @@ func (s *Shard) refill(ctx context.Context, o *Repair, found *Repaired) error {
 			// Where it stood in its topic is not known any more: before everything.
 			kept.Cause = rules.Cause{Kind: rules.CauseFact, Partition: s.source.Shard(), Offset: -1, RecordedAt: i.CreatedAt}
 			lost = append(lost, kept)
-			d.instructedMinor = plus(maps.Clone(d.instructedMinor), lost[len(lost)-1:])
+			d.instructed = append(slices.Clip(d.instructed), kept)
 		}
 		return nil
 	}); err != nil {

@@ -30,7 +30,7 @@ func repairWorld(t *testing.T) (*saleShard, *rowLedger, *memoryRedis, *paidAndTo
 
 func creditedMinor(instructions map[string]rules.Instruction) (sum int64) {
 	for _, i := range instructions {
-		sum += signedMinor(&i)
+		sum += i.SignedMinor()
 	}
 	return sum
 }

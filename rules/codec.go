@@ -9,7 +9,9 @@ import (
 const (
 	eventFormat    = 1
 	factFormat     = 1
-	referralFormat = 2
+	referralFormat = 3
+	// referralFormatWithoutClearing is that of ledgers that paid all at once.
+	referralFormatWithoutClearing = 2
 	// referralFormatWithoutLate is that of ledgers whose sponsors' caps knew
 	// nothing of late events.
 	referralFormatWithoutLate = 1
@@ -144,9 +146,10 @@ const (
 	factVoucher
 )
 
-// factOfProgramme marks, beside the type, an adjustment that names its programme:
-// what was written without it names none.
-const factOfProgramme = 1 << 7
+// factMore marks, beside the type, an adjustment that names its programme, and a
+// cycle_closed of which is known what was found when it was taken: what was written
+// without it has neither.
+const factMore = 1 << 7
 
 func factFields(t FactType) uint64 {
 	switch t {
@@ -177,16 +180,15 @@ func factFields(t FactType) uint64 {
 }
 
 func (f *Fact) Encode(e *codec.Encoder) {
-	ofProgramme := f.Type == Adjustment && f.Programme != ""
 	head := byte(f.Type)
-	if ofProgramme {
-		head |= factOfProgramme
+	if f.Type == Adjustment && f.Programme != "" || f.Closed != nil {
+		head |= factMore
 	}
 	e.Byte(head)
 	e.Unique(f.ID)
 	e.Instant(f.At.Parts())
 	fields := factFields(f.Type)
-	if ofProgramme {
+	if head&factMore != 0 {
 		fields |= factProgramme
 	}
 	if fields&factMember != 0 {
@@ -211,6 +213,14 @@ func (f *Fact) Encode(e *codec.Encoder) {
 	if fields&factCycle != 0 {
 		e.String(f.Cycle)
 		e.String(f.AsOf)
+	}
+	if f.Closed != nil {
+		e.Count(len(f.Closed))
+		for _, debt := range f.Closed {
+			e.Currency(debt.Currency)
+			e.Instant(debt.Since.Parts())
+			e.Amount(debt.WrittenOffMinor)
+		}
 	}
 	if fields&factMoney != 0 {
 		e.Int(f.AmountMinor)
@@ -237,12 +247,13 @@ func (f *Fact) Encode(e *codec.Encoder) {
 func DecodeFact(d *codec.Decoder, arena *[]string) Fact {
 	var f Fact
 	head := d.Byte()
-	f.Type = FactType(d.Enum(head&^factOfProgramme, byte(Enrolled), byte(NumFactTypes-1), "bad fact type"))
+	f.Type = FactType(d.Enum(head&^factMore, byte(Enrolled), byte(NumFactTypes-1), "bad fact type"))
 	f.ID = d.Unique()
 	f.At = InstantAt(d.Instant())
 	fields := factFields(f.Type)
-	if head&factOfProgramme != 0 {
-		if f.Type != Adjustment {
+	closed := head&factMore != 0 && f.Type == CycleClosed
+	if head&factMore != 0 {
+		if f.Type != Adjustment && !closed {
 			d.Fail("bad fact type")
 		}
 		fields |= factProgramme
@@ -265,6 +276,12 @@ func DecodeFact(d *codec.Decoder, arena *[]string) Fact {
 	if fields&factCycle != 0 {
 		f.Cycle, f.AsOf = d.String(), d.String()
 	}
+	if closed {
+		f.Closed = []Debt{}
+		for range d.Count(minDebtBytes) {
+			f.Closed = append(f.Closed, Debt{d.Currency(), InstantAt(d.Instant()), d.Amount()})
+		}
+	}
 	if fields&factMoney != 0 {
 		f.AmountMinor = d.Int()
 		if f.AmountMinor > money.MaxAmountMinor || f.AmountMinor < -money.MaxAmountMinor {
@@ -284,4 +301,31 @@ func DecodeFact(d *codec.Decoder, arena *[]string) Fact {
 	}
 	f.ContentHash = d.Hash()
 	return f
+}
+
+const minDebtBytes = 3
+
+const resultFormat = 1
+
+// AppendBinary appends the set's own form of the result: all of it but the
+// account id.
+func (r *Result) AppendBinary(dst []byte) []byte {
+	w := codec.Encoder{Bytes: append(dst, resultFormat, byte(r.Status))}
+	w.Unique(r.InstructionID)
+	w.Unique(r.Reason)
+	w.Instant(r.At.Parts())
+	return w.Bytes
+}
+
+// UnmarshalBinary reads what AppendBinary wrote. AccountID stays empty; the other
+// strings point into src, which must not be changed afterwards.
+func (r *Result) UnmarshalBinary(src []byte) error {
+	d := codec.Decoder{Rest: src}
+	if d.Byte() != resultFormat {
+		d.Fail("result of an unknown format")
+	}
+	*r = Result{Status: ResultStatus(d.Enum(d.Byte(), byte(Accepted), byte(Rejected), "bad status"))}
+	r.InstructionID, r.Reason = d.Unique(), d.Unique()
+	r.At = InstantAt(d.Instant())
+	return d.Done()
 }

@@ -160,8 +160,9 @@ type AccountHistory struct {
 	// Grants is the newest grant of each (budget, transaction), those that are
 	// 0 included.
 	Grants []Grant
-	// InstructedMinor is credits less debits by currency.
-	InstructedMinor map[money.Currency]int64
+	// Instructed are the instructions that were given out to the account. What says
+	// more than which they are, and whose cause, may be empty.
+	Instructed []Instruction
 }
 
 // Unmarked is what the ledger's store has, row by row, of an account that has set

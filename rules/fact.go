@@ -76,6 +76,19 @@ type Fact struct {
 	VoucherID        string         // voucher_redeemed
 
 	ContentHash uint64 // as Event.ContentHash
+
+	// Closed is what the account owed when it took a cycle_closed, which depends on
+	// what it had by then: part of its set, and of no content. Nil: it was not taken,
+	// or changed nothing.
+	Closed []Debt
+}
+
+// Debt is what was instructed beyond what is confirmed, in one currency of the
+// programme whose cycle closed.
+type Debt struct {
+	Currency        money.Currency
+	Since           Instant // the as_of of the first cycle in a row at which there was one
+	WrittenOffMinor int64
 }
 
 // AsOfInstant is the end of the cycle that a cycle_closed fact closes.

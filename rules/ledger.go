@@ -186,10 +186,29 @@ type Instruction struct {
 	Currency      money.Currency `row:"currency"`
 	StatementText string         `row:"statement_text,many"` // at most 140 characters
 	Programme     string         `row:"programme"`
-	Cycle         string         `row:"cycle"`
+	Cycle         string         `row:"cycle"` // empty: at once
 	Reason        string         `row:"reason"`
+	Method        PayMethod      `row:"method,optional,since=6"`
+	IBAN          string         `row:"-,many,since=6"`    // of a transfer
+	Name          string         `row:"-,many,since=6"`    // who is paid, of a transfer or a cheque
+	Handle        string         `row:"-,many,since=6"`    // of an e-wallet
 	CreatedAt     int64          `row:"created_at,millis"` // Kafka timestamp of the cause, milliseconds since 1970
 	Cause         Cause
+}
+
+// ShadowReason marks an instruction that never leaves the house: another system
+// pays it.
+const ShadowReason = "shadow"
+
+// IsShadow reports that it must not be sent to the bank.
+func (i *Instruction) IsShadow() bool { return i.Reason == ShadowReason }
+
+// SignedMinor is the amount, under 0 for a debit.
+func (i *Instruction) SignedMinor() int64 {
+	if i.Direction == Debit {
+		return -i.AmountMinor
+	}
+	return i.AmountMinor
 }
 
 // DeadLetter is a record that broke a rule. Key and value are those of the

@@ -17,6 +17,8 @@ func (r Record) Own() {
 		r.Fact.own()
 	case r.Referral != nil:
 		r.Referral.own()
+	case r.Result != nil:
+		r.Result.Own()
 	}
 }
 
@@ -27,6 +29,8 @@ func (r Record) ID() string {
 		return r.Event.ID
 	case r.Fact != nil:
 		return r.Fact.ID
+	case r.Result != nil:
+		return r.Result.CauseID()
 	}
 	return r.Referral.ID
 }
@@ -38,6 +42,8 @@ func (r Record) AccountID() string {
 		return r.Event.AccountID
 	case r.Fact != nil:
 		return r.Fact.AccountID
+	case r.Result != nil:
+		return r.Result.AccountID
 	}
 	return r.Referral.SponsorAccountID
 }

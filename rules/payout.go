@@ -1,5 +1,12 @@
 package rules
 
+import (
+	"crypto/sha256"
+	"encoding/base32"
+
+	"ristourne/rules/internal/codec"
+)
+
 // PayMethod is by which way money reaches a beneficiary.
 type PayMethod uint8
 
@@ -18,3 +25,16 @@ func (m PayMethod) String() string { return payMethodNames[m] }
 
 // ParsePayMethod reads the name of the wire.
 func ParsePayMethod(s string) (PayMethod, bool) { return ParseName[PayMethod](s, payMethodNames[:]) }
+
+const cycleFactPrefix = "CY-"
+
+// CycleFactID is the id of the fact that closes a programme's cycle for an account:
+// whoever closes it, and however often, says the same.
+func CycleFactID(programme, cycle, accountID string) string {
+	var b []byte
+	for _, s := range [...]string{programme, cycle, accountID} {
+		b = codec.AppendString(b, s)
+	}
+	sum := sha256.Sum256(b)
+	return cycleFactPrefix + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])
+}

@@ -7,6 +7,7 @@ type Record struct {
 	Event    *Event
 	Fact     *Fact
 	Referral *Referral // that makes the account a sponsor
+	Result   *Result   // on one of its instructions
 }
 
 // AppendBinary appends the set's own form of the record, without the account id.
@@ -16,6 +17,8 @@ func (r Record) AppendBinary(dst []byte) []byte {
 		return r.Event.AppendBinary(dst)
 	case r.Fact != nil:
 		return r.Fact.AppendBinary(dst)
+	case r.Result != nil:
+		return r.Result.AppendBinary(dst)
 	}
 	return r.Referral.AppendBinary(dst)
 }
@@ -29,6 +32,11 @@ func (row *SetRow) Record(accountID string) (Record, error) {
 		err := f.UnmarshalBinary(row.Payload)
 		f.AccountID = accountID
 		return Record{Fact: f}, err
+	case CauseResult:
+		r := new(Result)
+		err := r.UnmarshalBinary(row.Payload)
+		r.AccountID = accountID
+		return Record{Result: r}, err
 	case CauseReferral:
 		r := new(Referral)
 		err := r.UnmarshalBinary(row.Payload)
@@ -54,6 +62,8 @@ func (row *SetRow) Describe(r Record) {
 		f := r.Fact
 		row.Type, row.TransactionID, row.OccurredAt = f.Type.String(), f.TransactionID, f.At
 		row.AmountMinor, row.Currency = f.AmountMinor, f.Currency
+	case r.Result != nil:
+		row.Type, row.OccurredAt = "result", r.Result.At
 	default:
 		f := r.Referral
 		row.Type, row.TransactionID, row.OccurredAt = "referral", f.TransactionID, f.At

@@ -38,8 +38,10 @@ type Referral struct {
 	LateConfirmedRewardMinor int64 `row:"late_confirmed_reward_minor"`
 	LateExpectedRewardMinor  int64 `row:"late_expected_reward_minor"`
 	// A refund that named no purchase is matched to it, as the purchase is told.
-	MatchedRefund bool  `row:"matched_refund,in=Channel"`
-	Cause         Cause // the buyer's record that made it; no part of the fact
+	MatchedRefund bool `row:"matched_refund,in=Channel"`
+	// ClearedAt is when the purchase was cleared last; zero: it isn't told.
+	ClearedAt Instant `row:"-,since=6"`
+	Cause     Cause   // the buyer's record that made it; no part of the fact
 }
 
 // Bytes is at least what the referral takes in the account's state.
@@ -62,6 +64,14 @@ func (r *Referral) Volume() int64 {
 	return max(r.ConfirmedRewardMinor, r.ExpectedRewardMinor) + late
 }
 
+// MatureFrom is from when on the sponsor's hold counts.
+func (r *Referral) MatureFrom() Instant {
+	if r.ClearedAt == (Instant{}) {
+		return r.At
+	}
+	return r.ClearedAt
+}
+
 // IsLate reports that late events of the purchase change what it gives.
 func (r *Referral) IsLate() bool {
 	return r.LateConfirmedRewardMinor != 0 || r.LateExpectedRewardMinor != 0
@@ -81,7 +91,7 @@ func (r *Referral) AppendBinary(dst []byte) []byte {
 func (r *Referral) UnmarshalBinary(src []byte) error {
 	d := codec.Decoder{Rest: src}
 	format := d.Byte()
-	if format != referralFormat && format != referralFormatWithoutLate {
+	if format != referralFormat && format != referralFormatWithoutClearing && format != referralFormatWithoutLate {
 		d.Fail("referral of an unknown format")
 	}
 	*r = decodeReferralAs(&d, format)
@@ -117,6 +127,7 @@ func (r *Referral) Encode(e *codec.Encoder) {
 	e.Currency(r.Currency)
 	e.Instant(r.PurchasedAt.Parts())
 	e.Instant(r.At.Parts())
+	e.Instant(r.ClearedAt.Parts())
 	for _, minor := range [...]int64{r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.ExpectedBasisMinor, r.ExpectedRewardMinor} {
 		e.Amount(minor)
 	}
@@ -124,8 +135,14 @@ func (r *Referral) Encode(e *codec.Encoder) {
 	e.Int(r.LateExpectedRewardMinor)
 }
 
-// DecodeReferral reads one as encode writes it.
-func DecodeReferral(d *codec.Decoder) Referral { return decodeReferralAs(d, referralFormat) }
+// DecodeReferral reads one as Encode writes it, or as it was written once, without
+// the clearing.
+func DecodeReferral(d *codec.Decoder, withoutClearing bool) Referral {
+	if withoutClearing {
+		return decodeReferralAs(d, referralFormatWithoutClearing)
+	}
+	return decodeReferralAs(d, referralFormat)
+}
 
 func decodeReferralAs(d *codec.Decoder, format byte) Referral {
 	r := Referral{ID: d.Unique(), Number: int64(d.Uint()), BuyerAccountID: d.String(), TransactionID: d.Unique()}
@@ -136,6 +153,9 @@ func decodeReferralAs(d *codec.Decoder, format byte) Referral {
 	r.MatchedRefund = channel&referralMatched != 0
 	r.Channel = Channel(d.Enum(channel&^referralMatched, 0, byte(OtherChannel), "bad channel"))
 	r.Currency, r.PurchasedAt, r.At = d.Currency(), InstantAt(d.Instant()), InstantAt(d.Instant())
+	if format == referralFormat {
+		r.ClearedAt = InstantAt(d.Instant())
+	}
 	for _, minor := range [...]*int64{&r.ConfirmedBasisMinor, &r.ConfirmedRewardMinor, &r.ExpectedBasisMinor, &r.ExpectedRewardMinor} {
 		*minor = d.Amount()
 	}

@@ -19,6 +19,14 @@ func ParseResultStatus(s string) (ResultStatus, bool) {
 	return ParseName[ResultStatus](s, resultStatusNames[:])
 }
 
+// Reasons of a rejection that say more than that (ISO 20022 external codes).
+const (
+	ReasonDuplicate = "AM05" // the bank has seen it before: it was paid
+	ReasonClosed    = "AC04"
+	ReasonBlocked   = "AC06"
+	ReasonDeceased  = "MD07"
+)
+
 // Result is the bank's word on one instruction. Settled may still be followed
 // by rejected (a return).
 type Result struct {
@@ -28,3 +36,7 @@ type Result struct {
 	Reason        string       `row:"reason,many"`
 	At            Instant      `row:"at"`
 }
+
+// CauseID is the id of the result as a cause: an instruction may be rejected more
+// than once.
+func (r *Result) CauseID() string { return r.InstructionID + "@" + r.At.String() }

@@ -242,6 +242,9 @@ func newSimulatePrinter(w io.Writer, o simulateOptions) *simulatePrinter {
 func (p *simulatePrinter) lines(out *rules.Output) {
 	if p.options.instructions {
 		for i := range out.Instructions {
+			if out.Instructions[i].IsShadow() {
+				continue // another system pays it
+			}
 			p.encode(json.RawMessage(credits.Append(nil, &out.Instructions[i])))
 		}
 		return

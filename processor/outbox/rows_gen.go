@@ -7,7 +7,7 @@ import "ristourne/rules"
 // The format that is written, and the oldest that is read: columns that it hasn't
 // are zero.
 const (
-	format       = 5
+	format       = 6
 	oldestFormat = 5
 )
 
@@ -294,6 +294,10 @@ func (e *encoder) instruction(row *rules.Instruction) {
 	e.word(row.Reason)
 	e.near(&e.last.recordedAt, row.CreatedAt)
 	e.cause(&row.Cause)
+	e.byte(byte(row.Method))
+	e.word(row.IBAN)
+	e.word(row.Name)
+	e.word(row.Handle)
 }
 
 func (r *decoder) instruction(row *rules.Instruction) {
@@ -310,6 +314,12 @@ func (r *decoder) instruction(row *rules.Instruction) {
 		Reason:        r.word(),
 		CreatedAt:     r.near(&r.last.recordedAt),
 		Cause:         r.cause(),
+	}
+	if r.format >= 6 {
+		row.Method = rules.PayMethod(r.enum(4))
+		row.IBAN = r.word()
+		row.Name = r.word()
+		row.Handle = r.word()
 	}
 }
 
@@ -337,6 +347,7 @@ func (e *encoder) referral(row *rules.Referral) {
 	e.int(row.LateConfirmedRewardMinor)
 	e.int(row.LateExpectedRewardMinor)
 	e.cause(&row.Cause)
+	e.instant(row.ClearedAt)
 }
 
 func (r *decoder) referral(row *rules.Referral) {
@@ -365,6 +376,9 @@ func (r *decoder) referral(row *rules.Referral) {
 		LateConfirmedRewardMinor: r.int(),
 		LateExpectedRewardMinor:  r.int(),
 		Cause:                    r.cause(),
+	}
+	if r.format >= 6 {
+		row.ClearedAt = r.instant()
 	}
 	row.MatchedRefund = flag
 }

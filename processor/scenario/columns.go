@@ -122,6 +122,8 @@ var instructionColumns = []column[rules.Instruction]{
 	{name: "because", text: func(x *rules.Instruction) string { return x.Reason }},
 	{name: "statement", text: func(x *rules.Instruction) string { return x.StatementText }},
 	{name: "cause", text: func(x *rules.Instruction) string { return x.Cause.ID }},
+	{name: "method", text: func(x *rules.Instruction) string { return x.Method.String() }},
+	{name: "to", text: func(x *rules.Instruction) string { return strings.TrimSpace(x.IBAN + " " + x.Name + x.Handle) }},
 	{name: "amount", amount: func(x *rules.Instruction) quantity { return quantity{minor: x.AmountMinor, unit: x.Currency.String()} }},
 }
 

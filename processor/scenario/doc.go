@@ -44,6 +44,7 @@
 //
 //	WHEN  ACCOUNT  EVENT  PURCHASE  AMOUNT  [at MERCHANT]  [k=v ...]  [=> FATE]
 //	WHEN  ACCOUNT  FACT  [SUBJECT]  [AMOUNT]  [k=v ...]  [=> FATE]
+//	WHEN  ACCOUNT  accepted|settled|rejected  INSTRUCTION  [REASON]  [=> FATE]
 //
 // EVENT and FACT are the types of the wire, and k=v any field of it, such as
 // channel=online or card_product=gold: a value is JSON where it can be read so,
@@ -56,6 +57,14 @@
 // merchant of the purchase's event before; the card "card", which enrolled links
 // too; the only programme; ids in the order of the lines. The SUBJECT of a fact is
 // the purchase that expired, the card, level, offer, segment, cycle or member.
+//
+// INSTRUCTION is i1 for the first that was given out in the scenario, i2 for the next.
+//
+//	settle CYCLE [programme=ID] [as_of=WHEN] [=> FATE]
+//
+// closes a cycle for all accounts that records have named above: 2026-02 is the month
+// that begins on the cycle's day of February, 2026-02-03 the day, or the week that
+// begins on it. Cycles that are closed by hand, or at once, have any name, and as_of.
 //
 // What a purchase gives the buyer's sponsor reaches their account at once.
 //

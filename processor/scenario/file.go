@@ -194,6 +194,8 @@ func (p *parser) build(written *part, common []statement) {
 		case isDate(first):
 			p.noBody(st)
 			b.record(st)
+		case first == "settle":
+			b.closeCycle(st)
 		case first == "expect":
 			b.expect(st)
 		}
@@ -216,7 +218,7 @@ func (p *parser) settle(s *Scenario, all []statement) bool {
 			p.fault(st.line, 1, "%s holds for the whole scenario: write it above the first record of line %d, or below the next `scenario`", first, stepLine)
 		}
 		switch {
-		case isDate(first) || first == "expect":
+		case isDate(first) || first == "expect" || first == "settle":
 			if stepLine < s.Line {
 				stepLine = st.line
 			}
@@ -229,7 +231,7 @@ func (p *parser) settle(s *Scenario, all []statement) bool {
 			p.noBody(st)
 			p.merchant(st, &s.settings)
 		default:
-			p.fault(st.line, 1, "%q begins no statement: write a record that begins with its date, or one of catalogue, zone, merchant, scenario, expect", first)
+			p.fault(st.line, 1, "%q begins no statement: write a record that begins with its date, or one of catalogue, zone, merchant, scenario, settle, expect", first)
 		}
 	}
 	return p.load(s, &c)

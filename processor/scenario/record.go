@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type record struct {
 	line    int
 	what    string // its type, for a person
 	fact    bool
+	result  bool
 	of      purchase
 	values  [][]byte // JSON, one a record
 	kafkaMS int64    // -1: its own date stands in
@@ -42,6 +44,7 @@ type builder struct {
 	scenario     *Scenario
 	events       int
 	facts        int
+	accounts     []string // that records have named
 	lastMerchant map[purchase]any
 	checks       bool // something is expected
 }
@@ -74,13 +77,19 @@ func (b *builder) record(st statement) {
 	f := &fields{builder: b, line: st.line, json: map[string]any{"type": r.what, "account_id": r.of.account}, times: 1, kafkaMS: -1}
 	_, isEvent := rules.ParseEventType(r.what)
 	_, r.fact = rules.ParseFactType(r.what)
+	_, r.result = rules.ParseResultStatus(r.what)
+	if !slices.Contains(b.accounts, r.of.account) {
+		b.accounts = append(b.accounts, r.of.account)
+	}
 	switch {
 	case isEvent:
 		b.event(r, f, at, rest[2:])
 	case r.fact:
 		b.factRecord(r, f, at, rest[2:])
+	case r.result:
+		b.resultRecord(r, f, at, rest[2:])
 	default:
-		b.fault(st.line, rest[1].column, "%q is neither an event nor a fact: write %s", r.what, knownTypes())
+		b.fault(st.line, rest[1].column, "%q is neither an event, a fact nor a result: write %s", r.what, knownTypes())
 		return
 	}
 	r.kafkaMS = f.kafkaMS
@@ -95,6 +104,9 @@ func knownTypes() string {
 	}
 	for t := rules.Enrolled; t < rules.NumFactTypes; t++ {
 		names = append(names, t.String())
+	}
+	for s := rules.Accepted; s <= rules.Rejected; s++ {
+		names = append(names, s.String())
 	}
 	return "one of " + strings.Join(names, ", ")
 }
@@ -199,7 +211,8 @@ var subjects = map[string]string{
 	rules.Enrolled.String(): "member_id", rules.CardLinked.String(): "card_token", rules.CardUnlinked.String(): "card_token",
 	rules.LevelChanged.String(): "level", rules.OfferActivated.String(): "offer_id", rules.OfferDeactivated.String(): "offer_id",
 	rules.SegmentAdded.String(): "segment", rules.SegmentRemoved.String(): "segment",
-	rules.AuthorizationExpired.String(): "transaction_id", rules.CycleClosed.String(): "cycle",
+	rules.AuthorizationExpired.String(): "transaction_id", rules.CycleClosed.String(): "cycle", rules.PayoutMethod.String(): "method",
+	rules.PayoutReleased.String(): "programme", rules.VoucherRedeemed.String(): "voucher_id",
 }
 
 // factRecord reads [SUBJECT] [AMOUNT UNIT] [k=v ...].
@@ -210,7 +223,7 @@ func (b *builder) factRecord(r *record, f *fields, at time.Time, rest []word) {
 	if r.what == rules.Enrolled.String() {
 		f.json["member_id"], f.json["card_tokens"] = r.of.account, []string{defaultCard}
 	}
-	ofProgramme := r.what == rules.Enrolled.String() || r.what == rules.CycleClosed.String()
+	ofProgramme := r.what == rules.Enrolled.String() || r.what == rules.CycleClosed.String() || r.what == rules.PayoutReleased.String()
 	if only := b.scenario.settings.programme; ofProgramme && only != "" {
 		f.json["programme"] = only
 	}
@@ -423,8 +436,10 @@ func (f *fields) when(w word) string {
 // encode makes the JSON, once for each time the record is sent.
 func (f *fields) encode() [][]byte {
 	idName := "event_id"
-	if f.json["fact_id"] != nil {
-		idName = "fact_id"
+	for _, name := range [...]string{"fact_id", "instruction_id"} {
+		if f.json[name] != nil {
+			idName = name
+		}
 	}
 	id := f.json[idName]
 	values := make([][]byte, 0, f.times)

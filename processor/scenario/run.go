@@ -144,6 +144,9 @@ func (r *runner) send(rec *record, value []byte) (wantedFate, error) {
 	if rec.fact {
 		apply = r.world.Fact
 	}
+	if rec.result {
+		apply, value = r.world.Result, r.withInstruction(value)
+	}
 	if err := apply(nil, value, place); err != nil {
 		return wantedFate{}, err
 	}

@@ -91,15 +91,15 @@ func (w *World) Event(key, value []byte, at Place) error {
 	return w.conclude(key, value, at, "event_id", verdict, err)
 }
 
-// Result counts one word of the bank.
+// Result applies one word of the bank, as Fact does a fact.
 func (w *World) Result(key, value []byte, at Place) error {
-	var result rules.Result
-	if fault := w.decoder.Result(value, key, at.checked(), &result); fault != nil {
+	r := new(rules.Result)
+	if fault := w.decoder.Result(value, key, at.checked(), r); fault != nil {
 		w.deadLetter(key, value, at, fault)
 		return nil
 	}
-	w.Fates[rules.NoChange]++
-	return nil
+	verdict, err := w.engine.ApplyResult(w.account(r.AccountID), r, at.cause(rules.CauseResult, r.CauseID(), r.At), &w.out)
+	return w.conclude(key, value, at, "instruction_id", verdict, err)
 }
 
 func (w *World) account(id string) *engine.Account {

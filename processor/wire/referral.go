@@ -29,6 +29,7 @@ const (
 	referralLateConfirmed
 	referralLateExpected
 	referralMatchedRefund
+	referralClearedAt
 )
 
 // referralTypeName is the type of the facts of which Ristourne itself is the
@@ -65,6 +66,7 @@ func newReferralRecord() *record {
 		referralLateConfirmed:   {name: "late_confirmed_reward_minor", min: -maxSumMinor, max: maxSumMinor},
 		referralLateExpected:    {name: "late_expected_reward_minor", min: -maxSumMinor, max: maxSumMinor},
 		referralMatchedRefund:   {name: "matched_refund"},
+		referralClearedAt:       {name: "cleared_at"},
 	})
 }
 
@@ -99,6 +101,7 @@ func (d *Decoder) Referral(value, key []byte, kafkaMillis int64, f *rules.Referr
 	f.LateConfirmedRewardMinor = d.late(r, referralLateConfirmed, f.ConfirmedRewardMinor)
 	f.LateExpectedRewardMinor = d.late(r, referralLateExpected, f.ExpectedRewardMinor)
 	f.MatchedRefund = d.has(r, referralMatchedRefund, boolean) && r.token(referralMatchedRefund).odd
+	f.ClearedAt, _ = d.instant(r, referralClearedAt)
 	return d.verdict()
 }
 

@@ -59,7 +59,8 @@ type Account struct {
 	referrals []referralState     // what this account gets as a sponsor, in the order in which its caps fill
 
 	factLines int32 // booked of facts alone: the head of a chain
-	cash      []cashTotal
+	purses    []purse
+	payments  payments
 	// needsFullRun says that booked sums may differ from what is due
 	// anywhere: they came from elsewhere.
 	needsFullRun bool
@@ -202,14 +203,6 @@ func (s sums) plus(o sums) sums {
 	return sums{s.basisMinor + o.basisMinor, s.rewardMinor + o.rewardMinor, s.commissionMinor + o.commissionMinor, s.costMinor + o.costMinor}
 }
 
-// cashTotal is what the account was confirmed in one currency, and what of it
-// the bank was told to pay: credits less debits.
-type cashTotal struct {
-	currency        money.Currency
-	confirmedMinor  int64
-	instructedMinor int64
-}
-
 // NewAccount is an account of which nothing is known.
 func NewAccount(id string) *Account {
 	a := new(Account)
@@ -222,7 +215,7 @@ func (a *Account) Reset(id string) {
 	*a = Account{
 		id: id, facts: a.facts[:0], purchases: a.purchases[:0], events: a.events[:0], lines: a.lines[:0],
 		dropped: a.dropped[:0], grants: a.grants[:0], published: a.published[:0], standings: a.standings[:0], referrals: a.referrals[:0],
-		cash: a.cash[:0], arena: a.arena[:0], draws: a.draws, codec: a.codec, free: -1, factLines: -1, newest: rules.MinInstant,
+		purses: a.purses[:0], payments: payments{list: a.payments.list[:0]}, arena: a.arena[:0], draws: a.draws, codec: a.codec, free: -1, factLines: -1, newest: rules.MinInstant,
 	}
 	a.draws.reset()
 }
@@ -235,7 +228,7 @@ func (a *Account) IsMember() bool { return a.enrolments > 0 }
 
 // IsEmpty reports that nothing of the account is known: it need not be stored.
 func (a *Account) IsEmpty() bool {
-	return len(a.facts)+len(a.purchases)+len(a.cash)+len(a.referrals)+len(a.dropped) == 0 && a.factLines < 0
+	return len(a.facts)+len(a.purchases)+len(a.purses)+len(a.referrals)+len(a.dropped) == 0 && a.factLines < 0
 }
 
 // MemberID is the member id of the latest enrolment; empty where none is known.
@@ -304,17 +297,6 @@ func (a *Account) countFact(f *rules.Fact) {
 	case rules.AuthorizationExpired:
 		a.expiries++
 	}
-}
-
-// cashIn is the total of a currency, made where there is none yet.
-func (a *Account) cashIn(c money.Currency) *cashTotal {
-	for i := range a.cash {
-		if a.cash[i].currency == c {
-			return &a.cash[i]
-		}
-	}
-	a.cash = append(a.cash, cashTotal{currency: c})
-	return &a.cash[len(a.cash)-1]
 }
 
 func (a *Account) factBytes() int {

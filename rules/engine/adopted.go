@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -25,8 +26,8 @@ func (a *Account) AdoptBooked(booked []rules.Accrual) {
 	for i := range a.referrals {
 		a.referrals[i].lines = -1
 	}
-	for i := range a.cash {
-		a.cash[i].confirmedMinor = 0
+	for i := range a.purses {
+		a.purses[i].confirmedMinor = 0
 	}
 	places := a.adoption()
 	for i := range booked {
@@ -134,9 +135,9 @@ func (x *adoption) adoptLine(l *rules.Accrual) {
 		unit: l.Unit, role: l.Role, kind: l.Kind, stage: l.Stage,
 	}
 	s := sums{l.BasisMinor, l.RewardMinor, l.CommissionMinor, l.CostMinor}
-	if key.stage == rules.Confirmed && key.kind == rules.Cash && key.role != rules.RolePartner {
+	if key.isCash() {
 		if c, ok := money.ParseCurrency(l.Unit); ok {
-			a.cashIn(c).confirmedMinor += l.RewardMinor
+			a.purses[a.purseOf(l.Programme, c)].confirmedMinor += l.RewardMinor
 		}
 	}
 	if i := x.lineOf(head, programmeLine{key, l.Programme}); i >= 0 {
@@ -184,17 +185,73 @@ func (x *adoption) sort() {
 // by nobody but a repair.
 func (a *Account) Restored() { a.needsFullRun = false }
 
-// AdoptInstructed takes what the bank was told to pay, credits less debits by
-// currency, for what the account believes; Repair then instructs what is due.
-func (a *Account) AdoptInstructed(instructedMinor map[money.Currency]int64) {
+// AdoptInstructed takes the instructions that the ledger's store holds for those
+// that the account believes to have given out; Repair then instructs what is due.
+// The bank's words on them stay. A replay before has told what their causes are
+// dated, and in which order they came.
+func (a *Account) AdoptInstructed(instructed []rules.Instruction) error {
+	if err := a.payments.open(); err != nil {
+		return err
+	}
 	a.needsFullRun = true
-	for i := range a.cash {
-		a.cash[i].instructedMinor = 0
+	for i := range a.purses {
+		a.purses[i].instructedMinor, a.purses[i].rejected = 0, false
 	}
-	for c, minor := range instructedMinor {
-		a.cashIn(c).instructedMinor = minor
+	before := &a.payments
+	known := make(map[instructionHash]int, len(before.list))
+	words := make(map[instructionHash][]rules.Result, len(before.list))
+	for i := range before.list {
+		known[before.list[i].id], words[before.list[i].id] = i, before.list[i].results
 	}
-	slices.SortFunc(a.cash, func(x, y cashTotal) int { return cmp.Compare(x.currency.String(), y.currency.String()) })
+	for _, r := range before.strays {
+		if id, ok := parseInstructionID(r.InstructionID); ok {
+			words[id] = append(words[id], rules.Result{Status: r.Status, Reason: r.Reason, At: r.At})
+		}
+	}
+	list := make([]adoptedPayment, 0, len(instructed))
+	for i := range instructed {
+		x := a.adoptPayment(&instructed[i], known)
+		x.results = words[x.id]
+		list = append(list, x)
+	}
+	slices.SortStableFunc(list, func(x, y adoptedPayment) int { return cmp.Compare(x.order, y.order) })
+	a.payments = payments{}
+	for i := range list {
+		x := &list[i].payment
+		a.payments.list = append(a.payments.list, *x)
+		p := &a.purses[x.purse]
+		if x.instructed() {
+			p.instructedMinor += x.minor
+		}
+		for n := range x.results {
+			p.rejected = p.rejected || x.results[n].Status == rules.Rejected
+		}
+	}
+	return nil
+}
+
+// adoptedPayment is an instruction, and where it stands among the others.
+type adoptedPayment struct {
+	payment
+	order int
+}
+
+func (a *Account) adoptPayment(i *rules.Instruction, known map[instructionHash]int) adoptedPayment {
+	x := adoptedPayment{order: math.MaxInt}
+	x.id, _ = parseInstructionID(i.ID)
+	x.purse, x.minor, x.shadow = a.purseOf(i.Programme, i.Currency), i.SignedMinor(), i.IsShadow()
+	x.at = rules.InstantOfMillis(i.CreatedAt)
+	n, ok := known[x.id]
+	if ok {
+		x.at, x.order = a.payments.list[n].at, n
+	}
+	if a.payments.dates != nil {
+		x.order = math.MaxInt
+		if date, ok := a.payments.dates[causeKey{i.Cause.Kind, i.Cause.ID}]; ok {
+			x.at, x.order = date.at, date.order
+		}
+	}
+	return x
 }
 
 // AdoptGrants takes the grants that the ledger's store holds for the account's
@@ -239,6 +296,8 @@ func (a *Account) AdoptPublished(published []rules.Referral) {
 			lateMinor:   [numWorlds]int64{r.LateConfirmedRewardMinor, r.LateExpectedRewardMinor}, next: p.published,
 		})
 		p.published = int32(len(a.published) - 1)
+		t := &a.published[p.published] // each clearing is told
+		t.clearedAt = a.cleared(p, t)
 	}
 	places.sort()
 }

@@ -5,13 +5,15 @@ import (
 )
 
 // Apply takes a record of whatever kind into the account's set: as ApplyEvent,
-// ApplyFact and ApplyReferral say.
+// ApplyFact, ApplyReferral and ApplyResult say.
 func (e *Engine) Apply(a *Account, r rules.Record, c rules.Cause, out *rules.Output) (Verdict, error) {
 	switch {
 	case r.Event != nil:
 		return e.ApplyEvent(a, r.Event, c, out)
 	case r.Fact != nil:
 		return e.ApplyFact(a, r.Fact, c, out)
+	case r.Result != nil:
+		return e.ApplyResult(a, r.Result, c, out)
 	}
 	return e.ApplyReferral(a, r.Referral, c, out)
 }
@@ -22,9 +24,13 @@ func (e *Engine) Apply(a *Account, r rules.Record, c rules.Cause, out *rules.Out
 // asks none.
 func (e *Engine) Replay(a *Account, row *rules.SetRow, out *rules.Output) (rules.Record, error) {
 	r, err := row.Record(a.id)
-	if err == nil {
-		_, err = e.Apply(a, r, row.Cause, out)
+	if err != nil {
+		return r, err
 	}
+	a.payments.date(row.Cause, r)
+	e.replaying = true
+	_, err = e.Apply(a, r, row.Cause, out)
+	e.replaying = false
 	return r, err
 }
 

@@ -28,6 +28,7 @@ type booking struct {
 	referralsDue []publishedReferral
 	campaigns    []string
 	nets         []net
+	before       []int64                  // by purse, what of it counts before the record, where not all does
 	dueNumbers   numbering[programmeLine] // of the chain at hand, where much is due by it
 	reasons      reason.Cache
 	buf          []byte // to hash ids from
@@ -209,9 +210,10 @@ func (b *booking) accrue(c *chain, l *entitlement, s sums) {
 	}
 	x.Reasons = b.reasons.Names(why)
 	x.ID = b.accrualID(x)
-	if l.stage == rules.Confirmed && l.kind == rules.Cash && l.role != rules.RolePartner {
-		a.cashIn(x.Currency).confirmedMinor += s.rewardMinor
-		b.addNet(l.programme, x.Currency, s.rewardMinor, c.valued)
+	if l.isCash() {
+		purse := a.purseOf(l.programme, x.Currency)
+		a.purses[purse].confirmedMinor += s.rewardMinor
+		b.addNet(purse, s.rewardMinor, c.valued)
 	}
 }
 
@@ -309,22 +311,24 @@ func (b *booking) bookFacts() {
 	b.entitlements = b.entitlements[:0]
 	var met numbering[programmeLine]
 	about, valued := rules.Accrual{AccountID: a.id}, valuedPurchase{}
-	for i := range a.facts {
-		f := &a.facts[i]
-		l, ok := factLine(f)
-		if !ok || !b.snapshot.takesEvents(a, f.At) {
-			continue
-		}
-		l.programme = b.snapshot.programmeOf(a, f.At)
-		valued.statement = b.snapshot.programmeTitle(l.programme, f.At)
-		standing := a.standingAt(f.At)
-		about.PurchasedAt, about.MemberID, about.Level = f.At, standing.memberID, standing.level
+	b.snapshot.factLinesOf(a, func(l entitlement, at rules.Instant) {
+		valued.statement = b.snapshot.programmeTitle(l.programme, at)
+		standing := a.standingAt(at)
+		about.PurchasedAt, about.MemberID, about.Level = at, standing.memberID, standing.level
 		i, known := met.of(programmeLine{l.lineKey, l.programme})
 		if !known {
 			b.entitlements = append(b.entitlements, l)
-			continue
+			return
 		}
 		b.entitlements[i].sums = b.entitlements[i].plus(l.sums)
+	})
+	if b.closing != nil {
+		about.PurchasedAt = b.at
+		for i := range b.entitlements {
+			if l := &b.entitlements[i]; l.isCash() {
+				l.why = reason.WriteOff
+			}
+		}
 	}
 	b.entitlements = slices.DeleteFunc(b.entitlements, func(l entitlement) bool { return l.sums == (sums{}) })
 	if a.factSumsDiffer(b.entitlements) {
@@ -385,12 +389,13 @@ func (s *Snapshot) programmeOf(a *Account, t rules.Instant) string {
 // ConfirmedCash is what the account was confirmed in the currency, and what
 // of it the bank was told to pay: credits less debits.
 func (a *Account) ConfirmedCash(c money.Currency) (confirmedMinor, instructedMinor int64) {
-	for i := range a.cash {
-		if a.cash[i].currency == c {
-			return a.cash[i].confirmedMinor, a.cash[i].instructedMinor
+	for i := range a.purses {
+		if p := &a.purses[i]; p.currency == c {
+			confirmedMinor += p.confirmedMinor
+			instructedMinor += p.instructedMinor
 		}
 	}
-	return 0, 0
+	return confirmedMinor, instructedMinor
 }
 
 // bookReferrals books what referrals give the account, each with its award.

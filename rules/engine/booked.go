@@ -2,7 +2,6 @@ package engine
 
 import (
 	"ristourne/rules"
-	"ristourne/rules/money"
 )
 
 // Booked gives what the account believes to be booked: one line a key, with
@@ -19,16 +18,29 @@ func (a *Account) Booked() []rules.Accrual {
 	return a.appendBooked(booked, a.id, "", a.factLines)
 }
 
-// InstructedMinor is credits less debits by currency, as the account believes
-// them; currencies with 0 are left out.
-func (a *Account) InstructedMinor() map[money.Currency]int64 {
-	instructed := make(map[money.Currency]int64, len(a.cash))
-	for _, total := range a.cash {
-		if total.instructedMinor != 0 {
-			instructed[total.currency] = total.instructedMinor
-		}
+// Instructed are the instructions that the account believes to have given out, in
+// their order, with what says which they are alone.
+func (a *Account) Instructed() ([]rules.Instruction, error) {
+	if err := a.payments.open(); err != nil {
+		return nil, err
 	}
-	return instructed
+	instructed := make([]rules.Instruction, 0, len(a.payments.list))
+	for i := range a.payments.list {
+		x := &a.payments.list[i]
+		p := &a.purses[x.purse]
+		given := rules.Instruction{
+			ID: x.id.String(), Direction: rules.Credit, AmountMinor: x.minor, Currency: p.currency, AccountID: a.id, Programme: p.programme,
+			CreatedAt: x.at.Sec * 1000,
+		}
+		if x.minor < 0 {
+			given.Direction, given.AmountMinor = rules.Debit, -x.minor
+		}
+		if x.shadow {
+			given.Reason = rules.ShadowReason
+		}
+		instructed = append(instructed, given)
+	}
+	return instructed, nil
 }
 
 func (a *Account) appendBooked(booked []rules.Accrual, accountID, transactionID string, head int32) []rules.Accrual {

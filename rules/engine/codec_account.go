@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"encoding/binary"
+
 	"ristourne/rules"
 	"ristourne/rules/internal/codec"
 )
@@ -8,13 +10,21 @@ import (
 // accountFormat is the version byte of an account's state: one that this engine
 // doesn't know is an error, and the stream makes the account anew from the ledger
 // (processor/restore.go).
-const accountFormat = 3
+const accountFormat = 4
+
+// accountFormatWithoutPayments is of states that knew sums of what was instructed
+// alone. Such a one is read where nothing was; else the bank's word on an
+// instruction would find none, and the account is made anew from the ledger.
+const accountFormatWithoutPayments = 3
 
 // stateEncoder writes the parts of an account's state.
 type stateEncoder struct{ codec.Encoder }
 
 // stateDecoder reads them.
-type stateDecoder struct{ codec.Decoder }
+type stateDecoder struct {
+	codec.Decoder
+	format byte
+}
 
 // AppendBinary appends the account's state: its version byte, then facts,
 // purchases with their events and booked lines, and totals. The account id is
@@ -41,18 +51,38 @@ func (a *Account) AppendBinary(dst []byte) []byte {
 		w.lines(a, r.lines, Match{r.PartnerID, r.StoreID})
 	}
 	w.lines(a, a.factLines, Match{})
-	w.Count(len(a.cash))
-	for i := range a.cash {
-		w.Currency(a.cash[i].currency)
-		w.Int(a.cash[i].confirmedMinor)
-		w.Int(a.cash[i].instructedMinor)
+	w.Count(len(a.purses))
+	for i := range a.purses {
+		p := &a.purses[i]
+		w.String(p.programme)
+		w.Currency(p.currency)
+		w.Int(p.confirmedMinor)
+		w.Int(p.instructedMinor)
+		w.Byte(mark(p.rejected))
 	}
 	w.Count(len(a.dropped))
 	for i := range a.dropped {
 		w.Unique(a.dropped[i].id)
 		w.Hash(a.dropped[i].hash)
 	}
+	w.payments(&a.payments)
 	return w.Bytes
+}
+
+const paymentsLength = 4 // bytes of the length of all payments, little-endian
+
+// payments come last: as they are, while nobody has asked for them.
+func (e *stateEncoder) payments(p *payments) {
+	if e.Count(p.count()); p.count() == 0 {
+		return
+	}
+	e.Bytes = append(e.Bytes, make([]byte, paymentsLength)...)
+	start := len(e.Bytes)
+	e.Bytes = append(e.Bytes, p.encoded...)
+	for i := range p.list {
+		e.Bytes = appendPayment(e.Bytes, &p.list[i])
+	}
+	binary.LittleEndian.PutUint32(e.Bytes[start-paymentsLength:], uint32(len(e.Bytes)-start))
 }
 
 const (
@@ -118,6 +148,7 @@ func (e *stateEncoder) published(a *Account, p *purchase) {
 		e.Instant(t.at.Parts())
 		e.Uint(uint64(t.number))
 		e.Currency(t.currency)
+		e.Instant(t.clearedAt.Parts())
 		for w := range numWorlds {
 			e.Int(t.basisMinor[w])
 			e.Int(t.rewardMinor[w])
@@ -278,8 +309,9 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 		a.codec = new(codec.Dictionary)
 	}
 	a.codec.Reset()
-	r := stateDecoder{codec.Decoder{Rest: src, Dictionary: a.codec}}
-	if r.Byte() != accountFormat {
+	r := stateDecoder{Decoder: codec.Decoder{Rest: src, Dictionary: a.codec}}
+	r.format = r.Byte()
+	if r.format != accountFormat && r.format != accountFormatWithoutPayments {
 		r.Fail("account state of an unknown format")
 	}
 	a.needsFullRun = r.Byte() != 0
@@ -287,12 +319,11 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 	r.purchases(a)
 	r.referrals(a)
 	a.factLines = r.lines(a, Match{})
-	for range r.Count(3) {
-		a.cash = append(a.cash, cashTotal{currency: r.Currency(), confirmedMinor: r.Int(), instructedMinor: r.Int()})
-	}
+	r.purses(a)
 	for range r.Count(minDroppedBytes) {
 		a.dropped = append(a.dropped, droppedEvent{r.Unique(), r.Hash()})
 	}
+	r.payments(a)
 	err := r.Done()
 	if err != nil {
 		a.Reset(a.id)
@@ -310,6 +341,7 @@ const (
 	minEventBytes    = 14
 	minDroppedBytes  = 9
 	minLineBytes     = 6
+	minPurseBytes    = 3 // in the older format
 )
 
 func (d *stateDecoder) facts(a *Account) {
@@ -325,6 +357,36 @@ func (d *stateDecoder) facts(a *Account) {
 		a.countFact(&f)
 		d.volume(a, max(f.AmountMinor, -f.AmountMinor))
 	}
+}
+
+func (d *stateDecoder) purses(a *Account) {
+	n := d.Count(minPurseBytes)
+	if n > 0 && d.format == accountFormatWithoutPayments {
+		d.Fail("account state of a format that knows no instructions")
+		return
+	}
+	for range n {
+		p := purse{programme: d.String(), currency: d.Currency(), confirmedMinor: d.Int(), instructedMinor: d.Int()}
+		p.rejected = d.Enum(d.Byte(), 0, 1, "bad flag") == 1
+		a.purses = append(a.purses, p)
+	}
+}
+
+// payments keeps the bytes: they are decoded once somebody asks.
+func (d *stateDecoder) payments(a *Account) {
+	if d.format == accountFormatWithoutPayments {
+		return
+	}
+	n := d.Count(minPaymentBytes)
+	if d.Err != nil || n == 0 {
+		return
+	}
+	if len(d.Rest) < paymentsLength || int(binary.LittleEndian.Uint32(d.Rest)) != len(d.Rest)-paymentsLength {
+		d.Fail("bad length of instructions")
+		return
+	}
+	d.Rest = d.Rest[paymentsLength:]
+	a.payments.encoded, a.payments.hidden, d.Rest = d.Rest, n, nil
 }
 
 func (d *stateDecoder) volume(a *Account, minor int64) {
@@ -387,6 +449,11 @@ func (d *stateDecoder) published(a *Account, p *purchase) {
 		}
 		t.channel, t.at = rules.Channel(d.Enum(d.Byte(), 0, byte(rules.OtherChannel), "bad channel")), rules.InstantAt(d.Instant())
 		t.number, t.currency = int64(d.Uint()), d.Currency()
+		if d.format != accountFormatWithoutPayments {
+			t.clearedAt = rules.InstantAt(d.Instant())
+		} else {
+			t.clearedAt = a.cleared(p, &t)
+		}
 		for w := range numWorlds {
 			t.basisMinor[w], t.rewardMinor[w], t.lateMinor[w] = d.Int(), d.Int(), d.Int()
 		}
@@ -398,7 +465,7 @@ func (d *stateDecoder) published(a *Account, p *purchase) {
 
 func (d *stateDecoder) referrals(a *Account) {
 	for i := range d.Count(minReferralBytes) {
-		r := referralState{Referral: rules.DecodeReferral(&d.Decoder)}
+		r := referralState{Referral: rules.DecodeReferral(&d.Decoder, d.format == accountFormatWithoutPayments)}
 		d.volume(a, r.Volume())
 		r.lines = d.lines(a, Match{r.PartnerID, r.StoreID})
 		if i > 0 && sponsorsOrder(&a.referrals[i-1], &r) >= 0 {

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type town struct {
 	purse    pot
 	lines    []rules.Accrual
 	paid     map[ledgertest.Payee]int64
+	given    []rules.Instruction
 	grants   map[[2]string]rules.Grant // by account and budget/transaction
 	told     map[ledgertest.ReferralKey]rules.Referral
 	set      []deed
@@ -90,6 +92,7 @@ func (w *town) keep(out *rules.Output) error {
 		if i.Direction == rules.Debit {
 			sign = -1
 		}
+		w.given = append(w.given, i)
 		w.paid[ledgertest.Payee{AccountID: i.AccountID, Currency: i.Currency}] += sign * i.AmountMinor
 	}
 	for _, g := range out.Grants {
@@ -140,14 +143,11 @@ func (w *town) rebuild() error {
 				told = append(told, f)
 			}
 		}
-		instructed := map[money.Currency]int64{}
-		for p, minor := range w.paid {
-			if p.AccountID == id {
-				instructed[p.Currency] = minor
-			}
-		}
+		instructed := slices.DeleteFunc(slices.Clone(w.given), func(i rules.Instruction) bool { return i.AccountID != id })
 		a.AdoptBooked(booked)
-		a.AdoptInstructed(instructed)
+		if err := a.AdoptInstructed(instructed); err != nil {
+			return err
+		}
 		a.AdoptGrants(grants)
 		a.AdoptPublished(told)
 		w.engine.SetBudgets(nothingLeft{})

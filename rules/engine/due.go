@@ -5,35 +5,34 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"slices"
+	"strings"
 
 	"ristourne/rules"
 	"ristourne/rules/internal/codec"
 	"ristourne/rules/money"
+	"ristourne/rules/offer"
 )
 
-// This file says what is due. In the programme as it is, what is confirmed is
-// due at once: one instruction for what one record has booked. Cycles, holds
-// and thresholds belong here: due is then what is confirmed and past its hold,
-// less what was instructed.
+// This file says what becomes an instruction: at once what one record has changed
+// of what is confirmed, and in cycles (cycle.go) what is mature.
 
 const (
 	instructionPrefix    = "RI-"
 	defaultProgrammeName = "Cashback"
 )
 
-// net is what a record has confirmed in one programme and currency.
+// net is what a record has changed of what is confirmed in one purse.
 type net struct {
-	programme string
-	currency  money.Currency
+	purse     int32
 	minor     int64
 	statement string // what the cardholder reads
 	several   bool   // more than one statement: none can name its partner
 }
 
-func (b *booking) addNet(programme string, c money.Currency, minor int64, valued *valuedPurchase) {
+func (b *booking) addNet(purse int32, minor int64, valued *valuedPurchase) {
 	for i := range b.nets {
 		n := &b.nets[i]
-		if n.programme != programme || n.currency != c {
+		if n.purse != purse {
 			continue
 		}
 		n.minor += minor
@@ -43,14 +42,54 @@ func (b *booking) addNet(programme string, c money.Currency, minor int64, valued
 		n.several = n.several || (valued.statement != "" && n.statement != valued.statement)
 		return
 	}
-	b.nets = append(b.nets, net{programme, c, minor, valued.statement, false})
+	b.nets = append(b.nets, net{purse, minor, valued.statement, false})
 }
 
-// instruct makes what is due an instruction.
-func (b *booking) instruct() {
-	a, out := b.account, b.out
-	if a.needsFullRun {
+// payoutTerms are a programme's at one time, and the currency that their amounts
+// are in; none: nothing is too little to pay, and nothing is written off.
+type payoutTerms struct {
+	*offer.Payout
+	currency money.Currency
+}
+
+var defaultPayout offer.Payout
+
+// payoutAt are the terms in force at t. Of a programme that is none then, the
+// defaults hold.
+func (s *Snapshot) payoutAt(programme string, t rules.Instant) payoutTerms {
+	if i, ok := s.programmeIndex[programme]; ok {
+		if v := s.programmeAt(i, t); v != nil {
+			return payoutTerms{&v.Payout, v.Currency}
+		}
+	}
+	return payoutTerms{Payout: &defaultPayout}
+}
+
+// notePurses remembers what the purses of programmes that don't look at all that
+// was earned have before the account changes.
+func (e *Engine) notePurses(a *Account, at rules.Instant) {
+	b := &e.booking
+	b.before = b.before[:0]
+	if !e.snapshot.paysFrom {
+		return
+	}
+	for i := range a.purses {
+		minor := int64(0)
+		if terms := e.snapshot.payoutAt(a.purses[i].programme, at); terms.PayFrom != (rules.Instant{}) {
+			minor = e.snapshot.earnedBy(a, int32(i), terms.PayFrom, nil)
+		}
+		b.before = append(b.before, minor)
+	}
+}
+
+// instruct makes what is due at once an instruction.
+func (b *booking) instruct() error {
+	a := b.account
+	switch {
+	case a.needsFullRun:
 		b.netsOfTotals()
+	case b.snapshot.paysFrom:
+		b.netsOfPart()
 	}
 	// What is taken back goes first: a record that moves money from one
 	// programme to another must not pay before it has made the room.
@@ -60,17 +99,62 @@ func (b *booking) instruct() {
 		if n.minor == 0 {
 			continue
 		}
-		total := a.cashIn(n.currency)
-		if n.minor > 0 {
-			// Credits never exceed what is confirmed, also where the ledger has lost
-			// lines whose money was paid.
-			if n.minor = min(n.minor, total.confirmedMinor-total.instructedMinor); n.minor <= 0 {
-				continue
-			}
+		terms := b.snapshot.payoutAt(a.purses[n.purse].programme, b.statedAt())
+		if terms.Cycle.Kind != offer.AtOnce {
+			continue
 		}
-		total.instructedMinor += n.minor
-		out.Instructions = append(out.Instructions, b.instruction(n))
+		if err := b.payAtOnce(n, &terms); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// payAtOnce instructs what a purse has changed by. Credits never exceed what is
+// confirmed and debits what was paid, also where the ledger has lost lines, or
+// some of the money was never paid.
+func (b *booking) payAtOnce(n *net, terms *payoutTerms) error {
+	confirmed, instructed, err := b.totalsOf(n.purse, terms.PayFrom)
+	if err != nil {
+		return err
+	}
+	minor := min(n.minor, confirmed-instructed)
+	if n.minor < 0 {
+		if _, debits := terms.Debits(); !debits {
+			return nil
+		}
+		if minor = max(n.minor, confirmed-instructed); minor >= 0 {
+			return nil
+		}
+	} else if minor <= 0 {
+		return nil
+	}
+	stuck, err := b.account.stuck(n.purse, minor < 0, terms.AttemptsAllowed())
+	if err != nil || stuck {
+		return err
+	}
+	n.minor = minor
+	b.issue(n, terms, "", rules.MaxInstant)
+	return nil
+}
+
+// totalsOf are what is confirmed in a purse and what of it is instructed, of what
+// is not before `from`; zero: all.
+func (b *booking) totalsOf(purse int32, from rules.Instant) (confirmedMinor, instructedMinor int64, err error) {
+	a := b.account
+	if from == (rules.Instant{}) {
+		p := &a.purses[purse]
+		return p.confirmedMinor, p.instructedMinor, nil
+	}
+	if err := a.payments.open(); err != nil {
+		return 0, 0, err
+	}
+	for i := range a.payments.list {
+		if x := &a.payments.list[i]; x.purse == purse && !x.at.Before(from) && x.instructed() {
+			instructedMinor += x.minor
+		}
+	}
+	return b.snapshot.earnedBy(a, purse, from, nil), instructedMinor, nil
 }
 
 func sign(minor int64) int { return cmp.Compare(minor, 0) }
@@ -78,53 +162,96 @@ func sign(minor int64) int { return cmp.Compare(minor, 0) }
 // netsOfTotals makes what is confirmed and not instructed due, where sums came
 // from elsewhere and the lines of this decision don't tell the whole.
 func (b *booking) netsOfTotals() {
-	a := b.account
-	programme := b.snapshot.programmeOf(a, rules.MaxInstant)
-	if len(b.nets) > 0 {
-		programme = b.nets[0].programme
-	}
 	b.nets = b.nets[:0]
-	for i := range a.cash {
-		total := &a.cash[i]
-		b.nets = append(b.nets, net{
-			programme: programme, currency: total.currency, minor: total.confirmedMinor - total.instructedMinor,
-		})
+	for i := range b.account.purses {
+		p := &b.account.purses[i]
+		b.nets = append(b.nets, net{purse: int32(i), minor: p.confirmedMinor - p.instructedMinor})
 	}
 }
 
-func (b *booking) instruction(n *net) rules.Instruction {
+// netsOfPart are what the record has changed where what was earned before a day is
+// not looked at: a purchase may have moved over that day.
+func (b *booking) netsOfPart() {
+	for i := range b.account.purses {
+		terms := b.snapshot.payoutAt(b.account.purses[i].programme, b.statedAt())
+		if terms.PayFrom == (rules.Instant{}) {
+			continue
+		}
+		minor := b.snapshot.earnedBy(b.account, int32(i), terms.PayFrom, nil)
+		if i < len(b.before) {
+			minor -= b.before[i]
+		}
+		at := slices.IndexFunc(b.nets, func(n net) bool { return n.purse == int32(i) })
+		if at < 0 {
+			at = len(b.nets)
+			b.nets = append(b.nets, net{purse: int32(i)})
+		}
+		b.nets[at].minor = minor
+	}
+}
+
+// issue gives an instruction out; the method is that of the facts until methodAt.
+func (b *booking) issue(n *net, terms *payoutTerms, cycle string, methodAt rules.Instant) {
+	a := b.account
+	p := &a.purses[n.purse]
+	method := a.method(methodAt)
 	x := rules.Instruction{
-		Direction: rules.Credit, AccountID: b.account.id, AmountMinor: n.minor, Currency: n.currency, StatementText: n.statement,
-		Programme: n.programme, Reason: "cashback", CreatedAt: b.cause.RecordedAt, Cause: b.cause,
+		Direction: rules.Credit, AccountID: a.id, AmountMinor: n.minor, Currency: p.currency, StatementText: n.statement,
+		Programme: p.programme, Cycle: cycle, Reason: "cashback", CreatedAt: b.cause.RecordedAt, Cause: b.cause,
+		Method: method.Method, IBAN: method.IBAN, Name: method.Name, Handle: method.Handle,
 	}
 	if n.several || n.statement == "" {
-		x.StatementText = b.snapshot.programmeTitle(n.programme, rules.InstantOfMillis(b.cause.RecordedAt))
+		x.StatementText = b.snapshot.programmeTitle(p.programme, rules.InstantOfMillis(b.cause.RecordedAt))
 	}
-	x.StatementText = cutStatement(b.snapshot.inLettersOf(n.programme, b.statedAt(), x.StatementText))
+	x.StatementText = cutStatement(b.snapshot.inLettersOf(p.programme, b.statedAt(), x.StatementText))
 	if n.minor < 0 {
 		x.Direction, x.AmountMinor, x.Reason = rules.Debit, -n.minor, "take_back"
 	}
-	x.ID = b.instructionID(n)
-	return x
+	if terms.Shadow {
+		x.Reason = rules.ShadowReason
+	}
+	id := b.instructionID(p)
+	x.ID = id.String()
+	b.out.Instructions = append(b.out.Instructions, x)
+	p.instructedMinor += n.minor
+	a.payments.list = append(a.payments.list, payment{id: id, purse: n.purse, minor: n.minor, at: b.at, shadow: terms.Shadow})
 }
 
 var instructionEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
+const hashLetters = 26 // of the encoding of 16 bytes
+
+func (h instructionHash) String() string {
+	var id [len(instructionPrefix) + hashLetters]byte
+	copy(id[:], instructionPrefix)
+	instructionEncoding.Encode(id[len(instructionPrefix):], h[:])
+	return string(id[:])
+}
+
+// parseInstructionID reads what String has written.
+func parseInstructionID(id string) (h instructionHash, ok bool) {
+	text, ours := strings.CutPrefix(id, instructionPrefix)
+	if !ours || len(text) != hashLetters {
+		return h, false
+	}
+	var room [len(h)]byte
+	n, err := instructionEncoding.Decode(room[:], []byte(text))
+	h = room
+	return h, err == nil && n == len(h) && h.String() == id
+}
+
 // instructionID hashes what the instruction is for. The amount is no part of
 // it: one id has one amount because the same cause, or the same repair, always
 // gives the same.
-func (b *booking) instructionID(n *net) string {
+func (b *booking) instructionID(p *purse) instructionHash {
 	buf := codec.AppendString(b.buf[:0], b.account.id)
-	buf = codec.AppendString(buf, n.programme)
-	buf = append(buf, n.currency[:]...)
+	buf = codec.AppendString(buf, p.programme)
+	buf = append(buf, p.currency[:]...)
 	buf = codec.AppendString(buf, b.cause.ID)
 	buf = b.appendRepair(append(buf, byte(b.cause.Kind)))
 	b.buf = buf
 	sum := sha256.Sum256(buf)
-	var id [len(instructionPrefix) + 26]byte
-	copy(id[:], instructionPrefix)
-	instructionEncoding.Encode(id[len(instructionPrefix):], sum[:16])
-	return string(id[:])
+	return instructionHash(sum[:16])
 }
 
 // programmeTitle is what a statement calls the programme at t.

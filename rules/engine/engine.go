@@ -57,6 +57,7 @@ type Engine struct {
 	demands     demands
 	booking     booking
 	holdouts    []rules.HoldoutDraw // of the purchase of the event at hand; memory of valuer
+	replaying   bool                // what was decided before is known to the ledger
 }
 
 // New decides by s.
@@ -126,6 +127,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *rules.Event, c rules.Cause, out *rul
 		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
 	}
 	e.bindSnapshot(a)
+	e.notePurses(a, ev.OccurredAt)
 	e.noteRefunds(a)
 	at, newest := int32(len(a.events)), a.newest
 	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
@@ -240,6 +242,9 @@ func (e *Engine) ApplyFact(a *Account, f *rules.Fact, c rules.Cause, out *rules.
 		return Verdict{}, fmt.Errorf("fact %s: %w", f.ID, ErrLimit)
 	}
 	e.bindSnapshot(a)
+	e.notePurses(a, f.At)
+	d := decision{cause: c, at: f.At, facts: true, event: noEvent}
+	taken := e.prepare(a, f, &d)
 	a.volume += volume
 	a.insertFact(f)
 	e.markByFact(a, f)
@@ -249,11 +254,44 @@ func (e *Engine) ApplyFact(a *Account, f *rules.Fact, c rules.Cause, out *rules.
 		e.dropWaiting(a)
 		e.reportRefunds(a, out)
 	}
-	booked, err := e.decide(a, decision{cause: c, at: f.At, facts: true, event: noEvent}, out)
-	if booked {
+	booked, err := e.decide(a, d, out)
+	if booked || taken {
 		return Verdict{Fate: rules.Booked}, err
 	}
 	return Verdict{Fate: rules.NoChange}, err
+}
+
+// prepare makes ready for a fact of payments, and reports whether it is booked
+// whatever it changes.
+func (e *Engine) prepare(a *Account, f *rules.Fact, d *decision) (taken bool) {
+	switch f.Type {
+	case rules.CycleClosed:
+		known := f.Closed != nil && e.replaying
+		if !known {
+			f.Closed = nil
+		}
+		last := a.lastClosed(f.Programme)
+		if !known && last != nil && !f.AsOfInstant().After(last.AsOfInstant()) {
+			return false
+		}
+		if !known {
+			f.Closed = []rules.Debt{}
+		}
+		d.at = f.AsOfInstant()
+		d.closing = &closing{fact: f, replay: known}
+		if last != nil {
+			before := *last // facts may move
+			d.closing.last = &before
+		}
+		return true
+	case rules.PayoutReleased:
+		d.released = f
+		return true
+	case rules.PayoutMethod:
+		return true
+	default:
+		return false
+	}
 }
 
 // markByFact marks the purchases that a new fact can change.
@@ -268,7 +306,8 @@ func (e *Engine) markByFact(a *Account, f *rules.Fact) {
 		a.markFrom(f.At)
 	case rules.Left, rules.CardLinked, rules.CardUnlinked, rules.LevelChanged, rules.OfferActivated, rules.OfferDeactivated, rules.SegmentAdded, rules.SegmentRemoved:
 		a.markFrom(f.At)
-	case rules.CycleClosed, rules.PointsSpent, rules.WalletSpent, rules.Adjustment, rules.Erased:
+	case rules.CycleClosed, rules.PointsSpent, rules.WalletSpent, rules.Adjustment, rules.Erased,
+		rules.PayoutMethod, rules.PayoutReleased, rules.VoucherRedeemed:
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"runtime"
@@ -12,7 +13,6 @@ import (
 	"ristourne/rules"
 	"ristourne/rules/engine"
 	"ristourne/rules/internal/sample"
-	"ristourne/rules/money"
 	"ristourne/rules/offer"
 )
 
@@ -323,7 +323,12 @@ var operations = []struct {
 			a.AdoptBooked(booked)
 			a.AdoptGrants(grants)
 			a.AdoptPublished(told)
-			a.AdoptInstructed(map[money.Currency]int64{sample.EUR: 5})
+			given := make([]rules.Instruction, n)
+			for i := range given {
+				id := "RI-" + base32.HexEncoding.EncodeToString(fmt.Appendf(nil, "%016d", i))[:26]
+				given[i] = rules.Instruction{ID: id, Direction: rules.Credit, AmountMinor: 5, Currency: sample.EUR}
+			}
+			x.done(a.AdoptInstructed(given))
 		}
 	}},
 }

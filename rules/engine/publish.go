@@ -23,6 +23,7 @@ type publishedReferral struct {
 	currency                                           money.Currency
 	basisMinor, rewardMinor                            [numWorlds]int64
 	lateMinor                                          [numWorlds]int64 // of rewardMinor, by late events; negative: less
+	clearedAt                                          rules.Instant    // last, where anything is confirmed; else zero
 	next                                               int32
 }
 
@@ -35,8 +36,17 @@ func (t *publishedReferral) sameSponsorship(o *publishedReferral) bool {
 // what it books.
 func (t *publishedReferral) sameContent(o *publishedReferral) bool {
 	return t.store == o.store && t.version == o.version && t.programme == o.programme && t.currency == o.currency &&
-		t.at == o.at &&
+		t.at == o.at && t.clearedAt == o.clearedAt &&
 		t.basisMinor == o.basisMinor && t.rewardMinor == o.rewardMinor && t.lateMinor == o.lateMinor
+}
+
+// cleared is when the purchase was cleared last, as its sponsor's account is told:
+// until then, and the hold, what it gives them is not paid.
+func (a *Account) cleared(p *purchase, t *publishedReferral) rules.Instant {
+	if t.rewardMinor[confirmedWorld] == 0 {
+		return rules.Instant{}
+	}
+	return a.latestClearing(p)
 }
 
 // isNothing reports that the sponsor's account need not know of it: what late
@@ -50,6 +60,7 @@ func (t *publishedReferral) isNothing() bool {
 func (b *booking) publishReferrals(p *purchase, wanted []publishedReferral) {
 	a := b.account
 	for i := range wanted {
+		wanted[i].clearedAt = a.cleared(p, &wanted[i])
 		known := int32(-1)
 		for n := p.published; n >= 0; n = a.published[n].next {
 			if a.published[n].sameSponsorship(&wanted[i]) {
@@ -72,6 +83,7 @@ func (b *booking) publishReferrals(p *purchase, wanted []publishedReferral) {
 		}
 		nothing := *t
 		nothing.basisMinor, nothing.rewardMinor, nothing.lateMinor = [numWorlds]int64{}, [numWorlds]int64{}, [numWorlds]int64{}
+		nothing.clearedAt = rules.Instant{}
 		b.publishReferral(p, t, nothing)
 	}
 }
@@ -96,6 +108,7 @@ func (b *booking) publishReferral(p *purchase, t *publishedReferral, now publish
 		ConfirmedBasisMinor: t.basisMinor[confirmedWorld], ConfirmedRewardMinor: t.rewardMinor[confirmedWorld],
 		ExpectedBasisMinor: t.basisMinor[expectedWorld], ExpectedRewardMinor: t.rewardMinor[expectedWorld],
 		LateConfirmedRewardMinor: t.lateMinor[confirmedWorld], LateExpectedRewardMinor: t.lateMinor[expectedWorld],
+		ClearedAt:     t.clearedAt,
 		MatchedRefund: a.matched > 0 && a.tallyOf(p, true).matched,
 	}
 	r.ID = b.referralID(&r)

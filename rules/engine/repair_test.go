@@ -34,6 +34,7 @@ func TestRepairBooksWhatIsMissing(t *testing.T) {
 		a := engine.NewAccount(id)
 		var kept []rules.Accrual
 		instructed := map[money.Currency]int64{}
+		var given []rules.Instruction
 		for n, r := range records {
 			var out rules.Output
 			c := rules.Cause{Kind: rules.CauseEvent, ID: r.ID(), Offset: int64(n)}
@@ -52,16 +53,15 @@ func TestRepairBooksWhatIsMissing(t *testing.T) {
 			}
 			for _, x := range out.Instructions {
 				if n < len(records)/2 || rng.IntN(2) == 0 {
-					sign := int64(1)
-					if x.Direction == rules.Debit {
-						sign = -1
-					}
-					instructed[x.Currency] += sign * x.AmountMinor
+					instructed[x.Currency] += x.SignedMinor()
+					given = append(given, x)
 				}
 			}
 		}
 		a.AdoptBooked(kept)
-		a.AdoptInstructed(instructed)
+		if err := a.AdoptInstructed(given); err != nil {
+			t.Fatal(err)
+		}
 		state := a.AppendBinary(nil)
 		if err := a.UnmarshalBinary(state); err != nil {
 			t.Fatal(err)

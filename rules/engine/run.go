@@ -10,8 +10,10 @@ type decision struct {
 	facts bool          // the lines of facts may have changed
 	// referrals: what the account gets as a sponsor may have changed.
 	referrals bool
-	event     int32 // the one that was put into the set; noEvent: none was
-	repair    int64 // over 0: no new record, but the repair of this number
+	event     int32       // the one that was put into the set; noEvent: none was
+	repair    int64       // over 0: no new record, but the repair of this number
+	closing   *closing    // of a cycle
+	released  *rules.Fact // that looked at payments that were stuck
 }
 
 // decide values the marked purchases, and what their change reaches, and books the
@@ -42,7 +44,17 @@ func (e *Engine) decide(a *Account, d decision, out *rules.Output) (booked bool,
 	if d.facts || d.referrals || a.needsFullRun {
 		b.bookReferrals(e.referrals.value(a))
 	}
-	b.instruct()
+	if err := b.instruct(); err != nil {
+		return false, err
+	}
+	if d.closing != nil {
+		err = b.closeCycle(d.closing)
+	} else if d.released != nil {
+		err = b.release(d.released)
+	}
+	if err != nil {
+		return false, err
+	}
 	out.Holdouts = append(out.Holdouts, e.holdouts...)
 	for i := range a.purchases {
 		a.purchases[i].dirty = false

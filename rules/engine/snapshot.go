@@ -30,6 +30,7 @@ type Snapshot struct {
 	// unlinkedRefunds: some version of some programme matches refunds that name
 	// no purchase.
 	unlinkedRefunds bool
+	paysFrom        bool // some programme doesn't look at all that was earned
 	// holdouts: somebody may be held out of something.
 	holdouts bool
 }
@@ -247,6 +248,7 @@ func (s *Snapshot) orderProgrammes(c *offer.Catalogue) {
 		})
 		s.automatic = s.automatic || (p.Enrolment == offer.EnrolmentAutomatic && !p.Version.Ended)
 		s.unlinkedRefunds = s.unlinkedRefunds || p.UnlinkedRefundDays > 0
+		s.paysFrom = s.paysFrom || p.Payout.PayFrom != (rules.Instant{})
 	}
 	for i := range s.programmes {
 		versions := s.programmes[i].versions

@@ -114,6 +114,9 @@ func referrals(a *account, byWorld [2][]result) map[ReferralKey]rules.Referral {
 				}
 				if world(w) == confirmedWorld {
 					ref.ConfirmedBasisMinor, ref.ConfirmedRewardMinor, ref.LateConfirmedRewardMinor = t.basis, t.reward, t.reward-t.recorded
+					if t.reward != 0 {
+						ref.ClearedAt = latestClearing(r.purchase.whole.events)
+					}
 				} else {
 					ref.ExpectedBasisMinor, ref.ExpectedRewardMinor, ref.LateExpectedRewardMinor = t.basis, t.reward, t.reward-t.recorded
 				}

@@ -60,6 +60,7 @@ const (
 	Country                       // a merchant in another country, or none stated
 	PaidIn                        // paid in another currency
 	Holdout                       // the account is held out of it
+	WriteOff                      // a debt that was given up
 )
 
 var codes = [...]string{
@@ -68,7 +69,7 @@ var codes = [...]string{
 	"max_spend", "hours", "channel", "mcc", "card_product", "level", "segment", "activation", "enrolled",
 	"first_purchase", "lapsed", "visit", "goal", "tier", "cap:day", "cap:week", "cap:quarter", "cap:year", "cap:rolling",
 	"cap:life", "cap:count", "budget", "boost", "referral", "matched_refund", "country", "paid_in",
-	HoldoutCode,
+	HoldoutCode, "write_off",
 }
 
 // HoldoutCode is the reason for which an offer or a boost doesn't apply to who is

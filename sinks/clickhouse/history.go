@@ -345,25 +345,19 @@ func grantStream() *stream {
 }
 
 func instructedStream() *stream {
-	var row struct {
-		ref      rules.AccountRef
-		currency string
-		netMinor int64
-	}
+	var row rules.Instruction
 	return &stream{
 		what: "instructions",
 		query: `
-			SELECT account_ref, currency, sum(if(direction = 'credit', amount_minor, -amount_minor))
+			SELECT ` + instructionColumns + `
 			FROM instructions_log FINAL
 			WHERE shard = $1
-			GROUP BY account_ref, currency
-			ORDER BY account_ref, currency`,
-		scan: into(&row, &row.ref, []any{(*uuid.UUID)(&row.ref), &row.currency, &row.netMinor}),
+			ORDER BY account_ref, cause_topic, cause_offset, instruction_id`,
+		scan: into(&row, &row.AccountRef, instructionInto(nil, &row)),
 		add: func(h *rules.AccountHistory) error {
-			if h.InstructedMinor == nil {
-				h.InstructedMinor = make(map[money.Currency]int64, 1)
-			}
-			h.InstructedMinor[currencyOf(row.currency)] = row.netMinor
+			given := row
+			given.AccountID = h.AccountID
+			h.Instructed = append(h.Instructed, given)
 			return nil
 		},
 	}

@@ -15,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 
 	"ristourne/rules"
-	"ristourne/rules/money"
 	"ristourne/sinks/clickhouse"
 )
 
@@ -105,13 +104,7 @@ func expected(shard int32, decisions []*rules.Decision) map[string]*rules.Accoun
 			h.Grants = append(h.Grants, g)
 		}
 		for _, i := range d.Instructions {
-			if h.InstructedMinor == nil {
-				h.InstructedMinor = map[money.Currency]int64{}
-			}
-			if i.Direction == rules.Debit {
-				i.AmountMinor = -i.AmountMinor
-			}
-			h.InstructedMinor[i.Currency] += i.AmountMinor
+			h.Instructed = append(h.Instructed, i)
 		}
 	}
 	for key, sum := range sums {
@@ -144,6 +137,7 @@ func compareHistories(tb fataler, got, want map[string]*rules.AccountHistory) {
 			slices.SortFunc(h.Booked, func(a, b rules.Accrual) int { return cmp.Compare(fmt.Sprint(a.Key()), fmt.Sprint(b.Key())) })
 			slices.SortFunc(h.Told, func(a, b rules.Referral) int { return cmp.Compare(toldKey(a), toldKey(b)) })
 			slices.SortFunc(h.Grants, func(a, b rules.Grant) int { return cmp.Compare(grantKey(a), grantKey(b)) })
+			slices.SortFunc(h.Instructed, func(a, b rules.Instruction) int { return cmp.Compare(a.ID, b.ID) })
 			for i := range h.Booked {
 				if len(h.Booked[i].CampaignIDs) == 0 {
 					h.Booked[i].CampaignIDs = nil

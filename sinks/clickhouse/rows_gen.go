@@ -638,6 +638,7 @@ type instructionsBlock struct {
 	programme      *dictColumn
 	cycle          *dictColumn
 	reason         *dictColumn
+	method         *column
 	createdMs      *column
 	causeKind      *column
 	causeID        *column
@@ -661,6 +662,7 @@ func newInstructionsBlock() *instructionsBlock {
 		programme:      c.dict("programme"),
 		cycle:          c.dict("cycle"),
 		reason:         c.dict("reason"),
+		method:         c.int8("method"),
 		createdMs:      c.int64("created_ms"),
 		causeKind:      c.int8("cause_kind"),
 		causeID:        c.text("cause_id"),
@@ -685,6 +687,7 @@ func (b *instructionsBlock) append(d *rules.Decision, _ int, row *rules.Instruct
 	b.programme.append(row.Programme)
 	b.cycle.append(row.Cycle)
 	b.reason.append(row.Reason)
+	b.method.appendInt8(int8(row.Method))
 	b.createdMs.appendInt64(row.CreatedAt)
 	b.causeKind.appendInt8(int8(row.Cause.Kind))
 	b.causeID.appendString(row.Cause.ID)
@@ -699,6 +702,8 @@ func unnamedInInstruction(row *rules.Instruction) (column string, value uint8) {
 	switch {
 	case row.Direction == 0 || row.Direction > 2:
 		return "direction", uint8(row.Direction)
+	case row.Method > 4:
+		return "method", uint8(row.Method)
 	case row.Cause.Kind == 0 || row.Cause.Kind > 4:
 		return "cause_kind", uint8(row.Cause.Kind)
 	}
@@ -707,7 +712,8 @@ func unnamedInInstruction(row *rules.Instruction) (column string, value uint8) {
 
 // instructionColumns are what instructionInto reads.
 const instructionColumns = `instruction_id, toUInt8(direction), account_ref, amount_minor, currency, statement_text,
-	programme, cycle, reason, created_ms, toUInt8(cause_kind), cause_id, cause_partition, cause_offset, recorded_ms`
+	programme, cycle, reason, toUInt8(method), created_ms, toUInt8(cause_kind), cause_id, cause_partition, cause_offset,
+	recorded_ms`
 
 // instructionInto appends where the columns go.
 func instructionInto(dst []any, row *rules.Instruction) []any {
@@ -721,6 +727,7 @@ func instructionInto(dst []any, row *rules.Instruction) []any {
 		&row.Programme,
 		&row.Cycle,
 		&row.Reason,
+		(*uint8)(&row.Method),
 		&row.CreatedAt,
 		(*uint8)(&row.Cause.Kind),
 		&row.Cause.ID,

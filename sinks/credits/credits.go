@@ -5,6 +5,7 @@ package credits
 import (
 	"context"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"ristourne/rules"
@@ -38,7 +39,7 @@ func (w *Writer) Close() error { return w.out.Close() }
 // is not as processor/wire/README.md, "What comes out", has it is refused before any
 // is sent.
 func (w *Writer) WriteInstructions(ctx context.Context, instructions []rules.Instruction) error {
-	messages, err := form.Messages(instructions)
+	messages, err := form.Messages(outOfHouse(instructions))
 	if err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
@@ -46,6 +47,16 @@ func (w *Writer) WriteInstructions(ctx context.Context, instructions []rules.Ins
 		return fmt.Errorf("write %d instructions: %w", len(instructions), err)
 	}
 	return nil
+}
+
+// outOfHouse are the instructions that leave the house: all but those of programmes
+// that another system pays.
+func outOfHouse(all []rules.Instruction) []rules.Instruction {
+	isShadow := func(i rules.Instruction) bool { return i.IsShadow() }
+	if !slices.ContainsFunc(all, isShadow) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), isShadow)
 }
 
 const (

@@ -38,8 +38,10 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	far := credit()
 	far.CreatedAt = math.MaxInt64
+	transfer := credit()
+	transfer.Method, transfer.IBAN, transfer.Name = rules.ByTransfer, "FR7630006000011234567890189", "Marie Curie"
 	var lines []byte
-	for _, i := range []rules.Instruction{credit(), debit(), far} {
+	for _, i := range []rules.Instruction{credit(), debit(), far, transfer} {
 		lines = append(Append(lines, &i), '\n')
 	}
 	want, err := os.ReadFile("testdata/instructions.jsonl")
@@ -62,6 +64,8 @@ func TestDecode(t *testing.T) {
 			AmountMinor: rapid.Int64Range(1, math.MaxInt64).Draw(t, "amount"), Currency: eur,
 			StatementText: rapid.StringN(0, 140, -1).Draw(t, "statement"),
 			Programme:     text.Draw(t, "programme"), Cycle: text.Draw(t, "cycle"), Reason: text.Draw(t, "reason"),
+			Method: rapid.SampledFrom([]rules.PayMethod{rules.ByCard, rules.ByTransfer, rules.ByEWallet}).Draw(t, "method"),
+			IBAN:   text.Draw(t, "iban"), Name: text.Draw(t, "name"), Handle: text.Draw(t, "handle"),
 			CreatedAt: rapid.Int64Range(minTime.UnixMilli(), maxTime.UnixMilli()).Draw(t, "created"),
 		}
 		got, err := Decode(Append(nil, &want))
@@ -183,5 +187,22 @@ func BenchmarkMessages(b *testing.B) {
 		if _, err := form.Messages(instructions); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestShadowsStayInTheHouse: what another system pays is never told to the bank.
+func TestShadowsStayInTheHouse(t *testing.T) {
+	t.Parallel()
+	shadow := credit()
+	shadow.Reason = rules.ShadowReason
+	for _, c := range [][]rules.Instruction{{}, {shadow}, {credit(), shadow, debit()}} {
+		for _, i := range outOfHouse(c) {
+			if i.IsShadow() {
+				t.Errorf("%s leaves the house", i.ID)
+			}
+		}
+	}
+	if n := len(outOfHouse([]rules.Instruction{credit(), shadow, debit()})); n != 2 {
+		t.Errorf("%d of 2 instructions leave the house", n)
 	}
 }

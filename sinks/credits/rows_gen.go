@@ -29,6 +29,8 @@ func appendFields(dst []byte, row *rules.Instruction) []byte {
 	dst = jsontext.AppendString(dst, row.Cycle)
 	dst = append(dst, `,"reason":`...)
 	dst = jsontext.AppendString(dst, row.Reason)
+	dst = append(dst, `,"method":`...)
+	dst = jsontext.AppendString(dst, row.Method.String())
 	dst = append(dst, `,"created_at":`...)
 	dst = appendMillis(dst, row.CreatedAt)
 	return append(dst, '}')
@@ -45,6 +47,7 @@ type fields struct {
 	Programme     string `json:"programme"`
 	Cycle         string `json:"cycle"`
 	Reason        string `json:"reason"`
+	Method        string `json:"method"`
 	CreatedAt     string `json:"created_at"`
 }
 
@@ -61,5 +64,6 @@ func (f *fields) row() rules.Instruction {
 		Programme:     f.Programme,
 		Cycle:         f.Cycle,
 		Reason:        f.Reason,
+		Method:        named(rules.ParsePayMethod(f.Method)),
 	}
 }

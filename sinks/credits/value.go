@@ -1,20 +1,29 @@
 package credits
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"ristourne/rules"
 	"ristourne/rules/money"
+	"ristourne/sinks/internal/jsontext"
 )
 
 // Append appends the value of a message: a JSON object with the fields of the
 // contract, all of them, in its order.
 func Append(dst []byte, i *rules.Instruction) []byte {
 	told := *i
-	told.StatementText = statement(i.StatementText)
-	return appendFields(dst, &told)
+	told.StatementText, told.Method = statement(i.StatementText), cmp.Or(i.Method, rules.ByCard)
+	dst = appendFields(dst, &told)
+	dst = dst[:len(dst)-1] // the brace
+	for _, detail := range [...]struct{ name, text string }{{`,"iban":`, i.IBAN}, {`,"name":`, i.Name}, {`,"handle":`, i.Handle}} {
+		if detail.text != "" {
+			dst = jsontext.AppendString(append(dst, detail.name...), detail.text)
+		}
+	}
+	return append(dst, '}')
 }
 
 const timeForm = "2006-01-02T15:04:05.000Z07:00" // RFC 3339 with the milliseconds of Kafka
@@ -51,7 +60,12 @@ func named[T any](value T, _ bool) T { return value }
 // Decode reads a value of Append and refuses what none may be: see
 // processor/wire/README.md, "What comes out". The account reference and the cause are empty: they don't cross the border.
 func Decode(value []byte) (i rules.Instruction, err error) {
-	var v fields
+	var v struct {
+		fields
+		IBAN   string `json:"iban"`
+		Name   string `json:"name"`
+		Handle string `json:"handle"`
+	}
 	if err := json.Unmarshal(value, &v); err != nil {
 		return i, fmt.Errorf("decode instruction: %w", err)
 	}
@@ -60,6 +74,7 @@ func Decode(value []byte) (i rules.Instruction, err error) {
 		return i, fmt.Errorf("decode instruction %q: created_at: %w", v.InstructionID, err)
 	}
 	i = v.row()
+	i.IBAN, i.Name, i.Handle = v.IBAN, v.Name, v.Handle
 	i.CreatedAt = created.UnixMilli()
 	if err := check(&i); err != nil {
 		return rules.Instruction{}, fmt.Errorf("decode: %w", err)

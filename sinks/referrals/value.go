@@ -50,6 +50,9 @@ func appendValue(dst []byte, r *rules.Referral) []byte {
 	if r.MatchedRefund {
 		dst = append(dst, `,"matched_refund":true`...)
 	}
+	if r.ClearedAt != (rules.Instant{}) {
+		dst = appendInstant(dst, `,"cleared_at":"`, r.ClearedAt)
+	}
 	return append(dst, '}')
 }
 

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"ristourne/rules"
+	"ristourne/rules/money"
+	"ristourne/rules/offer"
+	"ristourne/rules/reason"
+)
+
+// This file closes cycles: what is mature is paid, and what was paid too much is
+// taken back or given up. It goes by what the account's set holds at that moment;
+// what comes later is the next cycle's.
+
+// maturity is what is mature: hold days before t at the latest.
+type maturity struct {
+	t        rules.Instant
+	holdDays int
+}
+
+func (m *maturity) has(cleared rules.Instant) bool {
+	return m == nil || !cleared.AddDays(m.holdDays).After(m.t)
+}
+
+// earnedBy is the confirmed cash of a purse that was not earned before `from`
+// (zero: all), and, where it is asked for, is mature.
+func (s *Snapshot) earnedBy(a *Account, purse int32, from rules.Instant, m *maturity) int64 {
+	p := &a.purses[purse]
+	unit, total := p.currency.String(), int64(0)
+	counts := func(at rules.Instant) bool { return from == (rules.Instant{}) || !at.Before(from) }
+	for i := range a.purchases {
+		if x := &a.purchases[i]; x.lines >= 0 && counts(x.at) && m.has(a.latestClearing(x)) {
+			total += a.cashOf(x.lines, p.programme, unit)
+		}
+	}
+	for i := range a.referrals {
+		if r := &a.referrals[i]; r.lines >= 0 && counts(r.PurchasedAt) && m.has(r.MatureFrom()) {
+			total += a.cashOf(r.lines, p.programme, unit)
+		}
+	}
+	s.factLinesOf(a, func(l entitlement, at rules.Instant) {
+		if l.kind == rules.Cash && l.programme == p.programme && l.unit == unit && counts(at) && (m == nil || !at.After(m.t)) {
+			total += l.rewardMinor
+		}
+	})
+	return total
+}
+
+// cashOf is the confirmed cash of a chain's lines in a purse.
+func (a *Account) cashOf(head int32, programme, unit string) int64 {
+	total := int64(0)
+	for i := head; i >= 0; i = a.lines[i].next {
+		if l := &a.lines[i]; l.isCash() && l.programme == programme && l.unit == unit {
+			total += l.rewardMinor
+		}
+	}
+	return total
+}
+
+// isCash reports a line of money that the account is confirmed.
+func (k *lineKey) isCash() bool {
+	return k.stage == rules.Confirmed && k.kind == rules.Cash && k.role != rules.RolePartner
+}
+
+// latestClearing is when a purchase was cleared last; of one without a clearing,
+// which a ledger may have kept without its events, when it was made.
+func (a *Account) latestClearing(p *purchase) rules.Instant {
+	last, any := rules.MinInstant, false
+	for i := p.events; i >= 0; i = a.events[i].next {
+		if a.events[i].typ == rules.Clearing {
+			last, any = rules.Later(last, a.events[i].occurredAt), true
+		}
+	}
+	if !any {
+		return p.at
+	}
+	return last
+}
+
+// lastClosed is the cycle of a programme that closed last; nil: none has.
+func (a *Account) lastClosed(programme string) *rules.Fact {
+	var last *rules.Fact
+	for i := range a.facts {
+		f := &a.facts[i]
+		if f.Type == rules.CycleClosed && f.Closed != nil && f.Programme == programme &&
+			(last == nil || f.AsOfInstant().After(last.AsOfInstant())) {
+			last = f
+		}
+	}
+	return last
+}
+
+// closing is a cycle that closes: the last one before it, and what is found.
+type closing struct {
+	fact   *rules.Fact
+	last   *rules.Fact // a copy; nil: none
+	replay bool        // what was found is known
+}
+
+// closeCycle pays what is due by the closing, and takes back what was paid too much.
+func (b *booking) closeCycle(c *closing) error {
+	a, t := b.account, c.fact.AsOfInstant()
+	terms := b.snapshot.payoutAt(c.fact.Programme, t)
+	b.nets = b.nets[:0]
+	for i := range a.purses {
+		if a.purses[i].programme != c.fact.Programme {
+			continue
+		}
+		if err := b.closePurse(int32(i), c, &terms, t); err != nil {
+			return err
+		}
+	}
+	if c.replay {
+		return nil
+	}
+	for i := range a.facts {
+		if f := &a.facts[i]; f.ID == c.fact.ID {
+			f.Closed = c.fact.Closed
+		}
+	}
+	b.nets = b.nets[:0]
+	b.bookFacts() // what is written off
+	return nil
+}
+
+func (b *booking) closePurse(purse int32, c *closing, terms *payoutTerms, t rules.Instant) error {
+	confirmed, instructed, err := b.totalsOf(purse, terms.PayFrom)
+	if err != nil {
+		return err
+	}
+	if debt := instructed - confirmed; debt > 0 {
+		return b.closeDebt(purse, debt, c, terms, t)
+	}
+	cycle, methodAt, due := c.fact.Cycle, t, confirmed-instructed
+	if terms.Cycle.Kind == offer.AtOnce {
+		cycle, methodAt = "", rules.MaxInstant // it pays what versions, rejections and releases left
+	} else {
+		mature := b.snapshot.earnedBy(b.account, purse, terms.PayFrom, &maturity{t, terms.HoldDays})
+		due = min(mature, confirmed) - instructed
+	}
+	if due <= 0 || due < b.leastOf(purse, terms, t) {
+		return nil
+	}
+	return b.payUnlessStuck(&net{purse: purse, minor: due}, terms, cycle, methodAt)
+}
+
+// leastOf is the least that a cycle pays: of the programme's own currency, and to
+// who is still its member.
+func (b *booking) leastOf(purse int32, terms *payoutTerms, t rules.Instant) int64 {
+	p := &b.account.purses[purse]
+	if p.currency != terms.currency || terms.FromMinor == 0 {
+		return 0
+	}
+	standing := b.account.standingAt(t)
+	if v := b.snapshot.programmeFor(b.account, &standing, t); v == nil || v.ID != p.programme {
+		return 0
+	}
+	return terms.FromMinor
+}
+
+// closeDebt gives up what was paid too much, or takes it back, or leaves it to
+// coming rewards.
+func (b *booking) closeDebt(purse int32, minor int64, c *closing, terms *payoutTerms, t rules.Instant) error {
+	p := &b.account.purses[purse]
+	debt := rules.Debt{Currency: p.currency, Since: debtSince(c, p.currency, t)}
+	w := terms.WriteOff
+	if minor <= w.UpToMinor && p.currency == terms.currency && !debt.Since.AddDays(w.AfterDays).After(t) && !c.replay {
+		debt.WrittenOffMinor = minor
+		c.fact.Closed = append(c.fact.Closed, debt)
+		return nil
+	}
+	if !c.replay {
+		c.fact.Closed = append(c.fact.Closed, debt)
+	}
+	afterDays, debits := terms.Debits()
+	if !debits || debt.Since.AddDays(afterDays).After(t) {
+		return nil
+	}
+	cycle, methodAt := c.fact.Cycle, t
+	if terms.Cycle.Kind == offer.AtOnce {
+		cycle, methodAt = "", rules.MaxInstant
+	}
+	return b.payUnlessStuck(&net{purse: purse, minor: -minor}, terms, cycle, methodAt)
+}
+
+// debtSince is since when there is a debt: the cycle before may have met it.
+func debtSince(c *closing, currency money.Currency, t rules.Instant) rules.Instant {
+	if c.last != nil {
+		for _, debt := range c.last.Closed {
+			if debt.Currency == currency {
+				return debt.Since
+			}
+		}
+	}
+	return t
+}
+
+func (b *booking) payUnlessStuck(n *net, terms *payoutTerms, cycle string, methodAt rules.Instant) error {
+	stuck, err := b.account.stuck(n.purse, n.minor < 0, terms.AttemptsAllowed())
+	if err == nil && !stuck {
+		b.issue(n, terms, cycle, methodAt)
+	}
+	return err
+}
+
+// release instructs what payments that were stuck have left, where the programme
+// pays at once.
+func (b *booking) release(f *rules.Fact) error {
+	terms := b.snapshot.payoutAt(f.Programme, f.At)
+	if terms.Cycle.Kind != offer.AtOnce {
+		return nil
+	}
+	for i := range b.account.purses {
+		if b.account.purses[i].programme != f.Programme {
+			continue
+		}
+		confirmed, instructed, err := b.totalsOf(int32(i), terms.PayFrom)
+		if err != nil {
+			return err
+		}
+		if due := confirmed - instructed; due > 0 {
+			if err := b.payUnlessStuck(&net{purse: int32(i), minor: due}, &terms, "", rules.MaxInstant); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writtenOff is the line by which a debt was given up.
+func writtenOff(f *rules.Fact, debt *rules.Debt) entitlement {
+	var l entitlement
+	l.role, l.stage, l.kind, l.unit, l.why = rules.RoleMember, rules.Confirmed, rules.Cash, debt.Currency.String(), reason.WriteOff
+	l.programme, l.rewardMinor, l.costMinor = f.Programme, debt.WrittenOffMinor, debt.WrittenOffMinor
+	return l
+}
+
+// factLinesOf calls each with the lines that facts entitle to by themselves, and
+// their dates.
+func (s *Snapshot) factLinesOf(a *Account, each func(l entitlement, at rules.Instant)) {
+	for i := range a.facts {
+		f := &a.facts[i]
+		for n := range f.Closed {
+			if debt := &f.Closed[n]; debt.WrittenOffMinor > 0 {
+				each(writtenOff(f, debt), f.AsOfInstant())
+			}
+		}
+		if l, ok := factLine(f); ok && s.takesEvents(a, f.At) {
+			if l.programme = f.Programme; l.programme == "" {
+				l.programme = s.programmeOf(a, f.At)
+			}
+			each(l, f.At)
+		}
+	}
+}
