@@ -1,6 +1,7 @@
 package ledgertest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -50,7 +51,8 @@ type books struct {
 	// they were delivered, and the grants of each.
 	records []Record
 	grants  [][]rules.Grant
-	mail    []rules.Referral // told, and not delivered yet
+	ids     [][]rules.Instruction // that each record gave out
+	mail    []rules.Referral      // told, and not delivered yet
 	rng     *rand.Rand
 }
 
@@ -76,6 +78,10 @@ func (b *budgets) GiveBack(key rules.BudgetKey, minor int64) { b.given[key] -= m
 type how struct {
 	reloads int  // percentage of records before which the account is written and read back
 	stingy  bool // budgets
+	payouts bool // what is paid depends on the order of arrival
+	// results is the percentage of instructions of which the bank says something
+	// after each record; refuses how many of a hundred it rejects.
+	results, refuses int
 }
 
 func openBooks(cat *offer.Catalogue, snapshot *engine.Snapshot, seed uint64, h how) *books {
@@ -128,6 +134,10 @@ func (b *books) apply(r Record, reload bool) error {
 	case r.Fact != nil:
 		f := *r.Fact
 		verdict, err = b.engine.ApplyFact(a, &f, cause, &b.out)
+	case r.Result != nil:
+		res := *r.Result
+		cause.Kind, cause.ID = rules.CauseResult, res.CauseID()
+		verdict, err = b.engine.ApplyResult(a, &res, cause, &b.out)
 	default:
 		cause.Kind = rules.CauseReferral
 		f := *r.Referral
@@ -228,6 +238,7 @@ func (b *books) book(offset int) error {
 		programme string
 	}
 	step, once := map[Payee]int64{}, map[payee]bool{}
+	var due []order
 	for _, in := range b.out.Instructions {
 		if b.paid[in.ID] {
 			return fmt.Errorf("record %d uses instruction id %s once more", offset, in.ID)
@@ -240,6 +251,7 @@ func (b *books) book(offset int) error {
 		if in.Direction == rules.Debit {
 			minor = -minor
 		}
+		due = append(due, order{in.AccountID, in.Programme, in.Currency, minor, in.Cycle, in.IsShadow(), payoutMethod{in.Method, in.IBAN, in.Name, in.Handle}})
 		p := Payee{in.AccountID, in.Currency}
 		if once[payee{p, in.Programme}] {
 			return fmt.Errorf("record %d instructs %v twice", offset, p)
@@ -252,7 +264,25 @@ func (b *books) book(offset int) error {
 			delete(b.Instructed, p)
 		}
 	}
-	b.Steps = append(b.Steps, step)
+	slices.SortFunc(due, func(x, y order) int {
+		return cmp.Or(cmp.Compare(x.Programme, y.Programme), cmp.Compare(x.Currency.String(), y.Currency.String()))
+	})
+	b.Steps, b.Instructions, b.ids = append(b.Steps, step), append(b.Instructions, due), append(b.ids, slices.Clone(b.out.Instructions))
+	return nil
+}
+
+// bankWrites lets the bank say what became of some instructions.
+func (b *books) bankWrites(k *bank, h how) error {
+	for i, ids := range b.ids {
+		for _, in := range ids {
+			if k.rng.IntN(100) >= h.results {
+				continue
+			}
+			if err := b.apply(Record{Result: k.says(in, b.records[i].date())}, k.rng.IntN(100) < h.reloads); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -284,11 +314,15 @@ func runEngine(cat *offer.Catalogue, records []Record, h how) (*books, error) {
 		return nil, fmt.Errorf("compile the catalogue: %w", err)
 	}
 	b := openBooks(cat, snapshot, uint64(len(records)), h)
+	k := &bank{rng: rand.New(rand.NewPCG(uint64(len(records)), 7)), refuses: h.refuses}
 	for _, r := range records {
 		if err := b.apply(r, b.rng.IntN(100) < h.reloads); err != nil {
 			return nil, err
 		}
 		if err := b.deliver(30, h.reloads); err != nil {
+			return nil, err
+		}
+		if err := b.bankWrites(k, h); err != nil {
 			return nil, err
 		}
 	}
@@ -307,7 +341,7 @@ func disagreement(cat *offer.Catalogue, records []Record, h how) (difference str
 	if err != nil {
 		return err.Error()
 	}
-	if d := Difference(OracleGiven(cat, b.records, b.grants, nil), b.Result); d != "" {
+	if d := Difference(OracleGiven(cat, b.records, b.grants, b.ids), b.Result); d != "" {
 		return d + "\nwith the referrals where they arrived:\n" + Print(&offer.Catalogue{}, b.records)
 	}
 	if broken := BrokenPromises(cat, b.records, b.Sums); len(broken) > 0 {
@@ -316,7 +350,7 @@ func disagreement(cat *offer.Catalogue, records []Record, h how) (difference str
 	if over := Overspent(cat, b.Sums, b.grants); len(over) > 0 {
 		return strings.Join(over, "\n")
 	}
-	if h.stingy {
+	if h.stingy || h.payouts {
 		return ""
 	}
 	// First decided, first served; and all mail has arrived.
@@ -332,6 +366,13 @@ func compareWithOracle(t *testing.T, seed uint64, cat *offer.Catalogue, records 
 	t.Helper()
 	if disagreement(cat, records, h) == "" {
 		return
+	}
+	if h.results > 0 { // what the bank says goes on a line of its own
+		certain := h
+		certain.results = 0
+		if fixed := withResults(cat, records, h); disagreement(cat, fixed, certain) != "" {
+			records, h = fixed, certain
+		}
 	}
 	_, refused := engine.Compile(cat)
 	differs := func(c *offer.Catalogue, rs []Record) bool {

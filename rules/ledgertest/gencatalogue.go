@@ -367,6 +367,9 @@ func (g *Generator) boundaries(cat *offer.Catalogue) []rules.Instant {
 	zone := cat.Programmes[0].Zone
 	for _, p := range cat.Programmes {
 		add(p.Version.From)
+		if p.Payout.PayFrom != (rules.Instant{}) {
+			add(p.Payout.PayFrom)
+		}
 		addOffers(p.Zone, p.Offers)
 		if g.o.Language != BasicLanguage { // days, weeks and months of caps begin and end
 			on := g.instant().Time()

@@ -33,10 +33,11 @@ type GenOptions struct {
 	// Budgets gives offers and campaigns budgets, where the language is more
 	// than basic. The ledger then depends on the order of decisions.
 	Budgets bool
-	// Payouts lets programmes pay in cycles, hold, write off and the like, and lets
-	// wallet money and points expire. What is paid then depends on the order of
-	// arrival.
+	// Payouts lets programmes pay in cycles, hold, write off and the like. What is
+	// paid then depends on the order of arrival.
 	Payouts bool
+	// Expiries lets wallet money and points expire, once cycles close.
+	Expiries bool
 	// Catalogue is used instead of one that is made up. It needs a programme;
 	// members are enrolled in its first.
 	Catalogue *offer.Catalogue
@@ -85,6 +86,9 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 	}
 	g.plain = g.chance(40)
 	g.unlinked = g.chance(60)
+	if o.Payouts { // much to pay
+		g.plain = g.plain || g.chance(60)
+	}
 	if g.o.Partnered == 0 {
 		g.o.Partnered = 80
 		if g.plain {
@@ -103,6 +107,7 @@ func NewGenerator(seed uint64, o GenOptions) *Generator {
 		holdOut(rand.New(rand.NewPCG(seed, 0x401d)), g.o.Language, g.cat)
 		if o.Payouts {
 			g.payOut(g.cat)
+			g.expire(g.cat)
 		}
 	}
 	g.oracle = newOracle(g.cat)

@@ -9,9 +9,9 @@ import (
 	"ristourne/rules/offer"
 )
 
-// payOut gives the programmes of a case terms of payout, and lets wallet money and
-// points expire within it.
+// payOut gives the programmes of a case terms of payout.
 func (g *Generator) payOut(cat *offer.Catalogue) {
+	g.sponsorMore(cat)
 	atOnce := g.chance(40)
 	for i := range cat.Programmes {
 		p := &cat.Programmes[i]
@@ -22,25 +22,54 @@ func (g *Generator) payOut(cat *offer.Catalogue) {
 			atOnce = !atOnce
 		}
 		p.Payout = g.payout(atOnce)
-		if p.Points.Code != "" && g.chance(70) {
-			p.Points.ExpiresAfterDays = pick(g.rng, 1, 7, 20)
-		}
-		g.letExpire(p.Offers)
-	}
-	for i := range cat.Partners {
-		g.letExpire(cat.Partners[i].Offers)
 	}
 }
 
-func (g *Generator) letExpire(offers []offer.Offer) {
-	for i := range offers {
-		if r := &offers[i].Reward; r.Kind == rules.Wallet && g.chance(80) {
-			r.Wallet = pick(
-				g.rng, offer.WalletTerms{ExpiresAfterDays: 7}, offer.WalletTerms{UsableAfterDays: 1, ExpiresAfterDays: 3},
-				offer.WalletTerms{UsableAfterDays: 7, ExpiresAfterDays: 20}, offer.WalletTerms{ExpiresAfterDays: 2},
-			)
+// sponsorMore gives sponsors something by most offers in some cases: their money
+// matures by the purchases of others.
+func (g *Generator) sponsorMore(cat *offer.Catalogue) {
+	if g.features[sponsors] = g.features[sponsors] || g.chance(30); !g.features[sponsors] || g.chance(40) {
+		return
+	}
+	for i := range cat.Partners {
+		for n := range cat.Partners[i].Offers {
+			if o := &cat.Partners[i].Offers[n]; o.Sponsor.None() && g.chance(70) {
+				o.Sponsor = g.sponsor()
+			}
 		}
 	}
+}
+
+// expire lets what is put into wallets, and points, expire while cycles close.
+func (g *Generator) expire(cat *offer.Catalogue) {
+	all := [][]offer.Offer{}
+	for i := range cat.Programmes {
+		p := &cat.Programmes[i]
+		all = append(all, p.Offers)
+		if g.o.Expiries && p.Points.Code != "" && g.chance(70) {
+			p.Points.ExpiresAfterDays = pick(g.rng, 1, 7, 20)
+		}
+	}
+	for i := range cat.Partners {
+		all = append(all, cat.Partners[i].Offers)
+	}
+	for _, offers := range all {
+		for i := range offers {
+			if r := &offers[i].Reward; r.Kind == rules.Wallet {
+				r.Wallet = g.walletTerms()
+			}
+		}
+	}
+}
+
+func (g *Generator) walletTerms() offer.WalletTerms {
+	if !g.o.Expiries || g.chance(20) {
+		return offer.WalletTerms{UsableAfterDays: pick(g.rng, 0, 7)}
+	}
+	return pick(
+		g.rng, offer.WalletTerms{ExpiresAfterDays: 7}, offer.WalletTerms{UsableAfterDays: 1, ExpiresAfterDays: 3},
+		offer.WalletTerms{UsableAfterDays: 7, ExpiresAfterDays: 20}, offer.WalletTerms{ExpiresAfterDays: 2},
+	)
 }
 
 // payout is one version's terms.
@@ -58,7 +87,7 @@ func (g *Generator) payout(atOnce bool) offer.Payout {
 		p.WriteOff = offer.WriteOff{UpToMinor: pick[int64](g.rng, 1, 30, 500, 10_000), AfterDays: pick(g.rng, 0, 1, 7)}
 	}
 	p.Shadow = g.chance(12)
-	if g.chance(15) {
+	if g.chance(25) {
 		p.PayFrom = g.instant()
 	}
 	return p
@@ -80,9 +109,31 @@ func (g *Generator) payoutFacts(l *life) {
 	for range g.rng.IntN(3) {
 		g.sendFact(l, g.methodFact())
 	}
-	for range g.rng.IntN(4) {
-		g.sendFact(l, g.moneyFact())
+	for range g.rng.IntN(8) {
+		f := g.moneyFact()
+		if f.Type == rules.Adjustment && g.chance(50) {
+			f.AmountMinor = pick(g.rng, g.payoutAmounts()...)
+		}
+		g.sendFact(l, f)
+		if a := &l.arrivals[len(l.arrivals)-1]; g.chance(25) { // known before it holds
+			a.at = rules.InstantOf(a.at.Time().Add(-g.delay()))
+		}
 	}
+}
+
+// payoutAmounts are all amounts that the payouts speak of, and what is taken back of
+// such.
+func (g *Generator) payoutAmounts() []int64 {
+	amounts := []int64{60, -60}
+	for i := range g.cat.Programmes {
+		p := &g.cat.Programmes[i].Payout
+		for _, minor := range []int64{p.FromMinor, p.WriteOff.UpToMinor} {
+			if minor > 0 {
+				amounts = append(amounts, minor, -minor, -minor, 1-minor, -1-minor)
+			}
+		}
+	}
+	return slices.DeleteFunc(amounts, func(minor int64) bool { return minor == 0 })
 }
 
 // payoutDays are all days of N x 24 h that the payouts speak of.
@@ -129,9 +180,9 @@ func (g *Generator) methodFact() rules.Fact {
 }
 
 // maturities are cycles that close just when a purchase's money is mature, or
-// just before.
+// just before: of the account's own, or of one that it may be the sponsor of.
 func (g *Generator) maturities(l *life) {
-	for _, a := range slices.Clone(l.arrivals) {
+	for _, a := range slices.Concat(l.arrivals, pick(g.rng, g.lives...).arrivals) {
 		if a.Event == nil || !isClearing(a.Event) || !g.chance(10) {
 			continue
 		}
@@ -150,7 +201,7 @@ func (g *Generator) ofPayouts(f *rules.Fact) {
 	case rules.WalletSpent:
 		f.Unit = pick(g.rng, g.base.String(), g.base.String(), f.Unit)
 	case rules.Adjustment:
-		if g.chance(30) {
+		if g.chance(30) || !adjustmentsMove {
 			f.Programme = pick(g.rng, programmesOf(g.cat)...)
 		}
 		if g.chance(15) {
@@ -158,3 +209,6 @@ func (g *Generator) ofPayouts(f *rules.Fact) {
 		}
 	}
 }
+
+// adjustmentsMove says that what names no programme follows a late enrolment.
+const adjustmentsMove = false

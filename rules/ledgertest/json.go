@@ -87,12 +87,12 @@ type resultJSON struct {
 type referralJSON struct {
 	Type string `json:"type"`
 	rules.Referral
-	Currency, PurchasedAt, At string
-	Cause                     *struct{} `json:",omitempty"`
+	Currency, PurchasedAt, At, ClearedAt string
+	Cause                                *struct{} `json:",omitempty"`
 }
 
 func referralOf(r *rules.Referral) referralJSON {
-	return referralJSON{Type: "referral", Referral: *r, Currency: r.Currency.String(), PurchasedAt: r.PurchasedAt.String(), At: r.At.String()}
+	return referralJSON{Type: "referral", Referral: *r, Currency: r.Currency.String(), PurchasedAt: r.PurchasedAt.String(), At: r.At.String(), ClearedAt: r.ClearedAt.String()}
 }
 
 // JSON is the record as a bank would send it: one line, without its newline.

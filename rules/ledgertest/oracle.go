@@ -409,7 +409,7 @@ func (o oracle) withMatched(a *account, tells map[ReferralKey]rules.Referral) ma
 
 // noLonger is a referral of which nothing is left.
 func noLonger(r rules.Referral) rules.Referral {
-	r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.LateConfirmedRewardMinor = 0, 0, 0
+	r.ConfirmedBasisMinor, r.ConfirmedRewardMinor, r.LateConfirmedRewardMinor, r.ClearedAt = 0, 0, 0, rules.Instant{}
 	r.ExpectedBasisMinor, r.ExpectedRewardMinor, r.LateExpectedRewardMinor = 0, 0, 0
 	return r
 }
@@ -454,6 +454,8 @@ func (o oracle) arrive(a *account, r Record) rules.Fate {
 		return o.arriveEvent(a, r.Event)
 	case r.Fact != nil:
 		return o.arriveFact(a, r.Fact)
+	case r.Result != nil:
+		return rules.Unmatched // no part of the set
 	default:
 		return arriveReferral(a, r.Referral)
 	}

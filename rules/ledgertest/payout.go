@@ -22,7 +22,7 @@ import (
 //     the horizon comes from (choice 14 of the ledger).
 //  3. A cycle that is taken at once pays all that is due, mature or not.
 //  4. Which result counts is a matter of the set: its reason counts with it. Of two
-//     rejections at one instant the one of the larger reason.
+//     rejections at one instant the one of the smaller reason.
 //  5. A rejected debit pays what is due, if anything is.
 //  6. The latest release is that of the set, whatever its date. Rejections before
 //     it are passed over.
@@ -117,7 +117,7 @@ func (o oracle) cashOf(a *account) []cash {
 	}
 	for _, s := range o.sponsoredIn(confirmedWorld, a) {
 		if s.minor > 0 {
-			all = append(all, cash{balance{s.Programme, s.Currency}, s.minor, s.PurchasedAt, s.PurchasedAt, true})
+			all = append(all, cash{balance{s.Programme, s.Currency}, s.minor, s.PurchasedAt, s.ClearedAt, true})
 		}
 	}
 	for _, f := range a.facts {
@@ -192,7 +192,7 @@ func (p *payout) instructed(b balance, t terms) int64 {
 func (g *instruction) counts() *rules.Result {
 	var counts *rules.Result
 	for _, r := range g.results {
-		if counts == nil || cmp.Or(r.At.Compare(counts.At), cmp.Compare(r.Status, counts.Status), cmp.Compare(r.Reason, counts.Reason)) > 0 {
+		if counts == nil || cmp.Or(r.At.Compare(counts.At), cmp.Compare(r.Status, counts.Status), cmp.Compare(counts.Reason, r.Reason)) > 0 {
 			counts = r
 		}
 	}

@@ -1,12 +1,15 @@
 package ledgertest
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/rules/offer"
 )
 
@@ -25,6 +28,8 @@ func closed(n, day int, change ...func(*rules.Fact)) Record {
 		f.Programme, f.Cycle = "ristourne", fmt.Sprintf("c%d", n)
 	}}, append(change, func(f *rules.Fact) { f.AsOf = f.At.String() })...)...)
 }
+
+func to(account string) func(*rules.Fact) { return func(f *rules.Fact) { f.AccountID = account } }
 
 // plus moves a fact by nanoseconds.
 func plus(nanoseconds time.Duration) func(*rules.Fact) {
@@ -100,6 +105,51 @@ func (c payoutCase) run(t *testing.T) {
 	if f := tellFates(got); c.fates != "" && f != c.fates {
 		t.Errorf("%s: fates %s, want %s", c.name, f, c.fates)
 	}
+	engines, err := byHand(c.cat, c.records)
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	if s := tellInstructions(engines); s != c.want {
+		t.Errorf("%s: the engine says %s, want %s", c.name, s, c.want)
+	}
+	if f := tellFates(engines); c.fates != "" && f != c.fates {
+		t.Errorf("%s: the engine's fates %s, want %s", c.name, f, c.fates)
+	}
+}
+
+// byHand is the engine's answer to records whose results name instructions as the
+// oracle numbers them, with the referrals directly after what caused them.
+func byHand(cat *offer.Catalogue, records []Record) (Result, error) {
+	snapshot, err := engine.Compile(cat)
+	if err != nil {
+		return Result{}, err
+	}
+	b := openBooks(cat, snapshot, 1, how{})
+	ids := map[string]string{}
+	var all Result
+	for i, r := range records {
+		if r.Result != nil {
+			result := *r.Result
+			result.InstructionID = cmp.Or(ids[result.InstructionID], result.InstructionID)
+			r.Result = &result
+		}
+		from := len(b.records)
+		if err := b.apply(r, true); err != nil {
+			return Result{}, err
+		}
+		if err := b.deliver(100, 0); err != nil {
+			return Result{}, err
+		}
+		for n, orders := range b.Instructions[from:] {
+			for k, x := range orders {
+				ids[numbered(i, x)] = b.ids[from+n][k].ID
+			}
+		}
+		all.Fates = append(all.Fates, b.Fates[from])
+		all.Instructions = append(all.Instructions, slices.Concat(b.Instructions[from:]...))
+	}
+	all.Sums = b.Sums
+	return all, nil
 }
 
 func TestPayoutsAtOnce(t *testing.T) {
@@ -257,6 +307,16 @@ func TestPayoutsInCycles(t *testing.T) {
 			"what will be taken is not paid", daily,
 			[]Record{enrolled(0), buy("t1", day(1)), adjust("x1", -10, 9), closed(1, 8)},
 			"3:+20 c1", "",
+		},
+		{
+			"a sponsor's is mature with the buyer's purchase", paying(inCycles(offer.Payout{HoldDays: 14}), offers(offerWith("three", rate(30_000), func(o *offer.Offer) {
+				o.Sponsor = offer.Sponsor{FixedMinor: 7}
+			}))),
+			[]Record{
+				enrolledAs("s", -1), enrolledAs("a", 0, sponsoredBy("s")), buy("t1", day(1)), ev("e2", rules.Clearing, "t1", 100, 3),
+				closed(1, 15, to("s")), closed(2, 17, plus(-1), to("s")), closed(3, 17, to("s")),
+			},
+			"6:+7 to s c3", "",
 		},
 		{
 			"the latest clearing", paying(inCycles(offer.Payout{HoldDays: 14})),

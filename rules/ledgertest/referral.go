@@ -26,7 +26,7 @@ func Substance(r *rules.Referral) rules.Referral {
 	s.ID, s.Number, s.At, s.Cause, s.BuyerRef = "", 0, rules.Instant{}, rules.Cause{}, rules.AccountRef{}
 	s.Channel, s.MCC = rules.ChannelUnknown, ""
 	if s.ConfirmedRewardMinor == 0 {
-		s.ConfirmedBasisMinor = 0
+		s.ConfirmedBasisMinor, s.ClearedAt = 0, rules.Instant{}
 	}
 	if s.ExpectedRewardMinor == 0 {
 		s.ExpectedBasisMinor = 0
