@@ -74,7 +74,7 @@ func (b *booking) bookPurchase(v *valuedPurchase) {
 		anchor := &a.events[p.anchor]
 		about.Channel, about.MCC = anchor.channel, anchor.mcc
 	}
-	b.bookChain(&chain{&p.lines, b.entitlements[v.start:v.end], &about, v})
+	b.bookChain(&chain{head: &p.lines, due: b.entitlements[v.start:v.end], about: &about, valued: v})
 }
 
 // chain is the booked lines of one purchase, referral or of all facts, and what
@@ -84,6 +84,7 @@ type chain struct {
 	due    []entitlement
 	about  *rules.Accrual // what all its accruals have in common
 	valued *valuedPurchase
+	expiry bool // of the lines of lots that are gone alone; else of all others
 }
 
 // bookChain makes the booked lines of one chain what the entitlements say.
@@ -92,6 +93,10 @@ func (b *booking) bookChain(c *chain) {
 	b.numberDue(due)
 	for at := c.head; *at >= 0; {
 		l := &a.lines[*at]
+		if l.role == rules.RoleExpiry != c.expiry {
+			at = &l.next
+			continue
+		}
 		should := entitlement{lineKey: l.lineKey, programme: l.programme}
 		if i := b.dueBy(due, l.lineKey, l.programme); i >= 0 {
 			due[i].found = true
@@ -332,20 +337,29 @@ func (b *booking) bookFacts() {
 	}
 	b.entitlements = slices.DeleteFunc(b.entitlements, func(l entitlement) bool { return l.sums == (sums{}) })
 	if a.factSumsDiffer(b.entitlements) {
-		b.bookChain(&chain{&a.factLines, b.entitlements, &about, &valued})
+		b.bookChain(&chain{head: &a.factLines, due: b.entitlements, about: &about, valued: &valued})
 	}
 }
 
 // factSumsDiffer reports whether some key of the ledger should sum up to
 // something else. The programme is no part of a key: a fact that only moves
-// what was booked before it to another programme books nothing.
+// what was booked before it to another programme books nothing, but for cash,
+// which each programme pays by itself.
 func (a *Account) factSumsDiffer(due []entitlement) bool {
-	lacks := make(map[lineKey]sums, len(due))
+	lacks := make(map[programmeLine]sums, len(due))
+	of := func(k *lineKey, programme string) programmeLine {
+		if !k.isCash() {
+			programme = ""
+		}
+		return programmeLine{*k, programme}
+	}
 	for i := range due {
-		lacks[due[i].lineKey] = lacks[due[i].lineKey].plus(due[i].sums)
+		k := of(&due[i].lineKey, due[i].programme)
+		lacks[k] = lacks[k].plus(due[i].sums)
 	}
 	for i := a.factLines; i >= 0; i = a.lines[i].next {
-		lacks[a.lines[i].lineKey] = lacks[a.lines[i].lineKey].minus(a.lines[i].sums)
+		k := of(&a.lines[i].lineKey, a.lines[i].programme)
+		lacks[k] = lacks[k].minus(a.lines[i].sums)
 	}
 	for _, s := range lacks {
 		if s != (sums{}) {
@@ -414,7 +428,7 @@ func (b *booking) bookReferrals(awards []sponsoredAward) {
 			AccountID: r.BuyerAccountID, TransactionID: r.TransactionID, PurchasedAt: r.PurchasedAt,
 			MemberID: standing.memberID, Level: standing.level, Channel: r.Channel, MCC: r.MCC,
 		}
-		b.bookChain(&chain{&r.lines, b.entitlements, &about, &valued})
+		b.bookChain(&chain{head: &r.lines, due: b.entitlements, about: &about, valued: &valued})
 	}
 }
 

@@ -64,6 +64,12 @@ func TestFactRoundTrip(t *testing.T) {
 		{ID: "9", Type: rules.SegmentRemoved, At: at, Segment: "s"},
 		{ID: "10", Type: rules.AuthorizationExpired, At: at, TransactionID: "t"},
 		{ID: "11", Type: rules.CycleClosed, At: at, Programme: "p", Cycle: "c", AsOf: "2026-03-31T00:00:00Z"},
+		{ID: "17", Type: rules.CycleClosed, At: at, Programme: "p", Cycle: "c", AsOf: "2026-03-31T00:00:00Z", Closed: []rules.Debt{}},
+		{ID: "18", Type: rules.CycleClosed, At: at, Programme: "p", Closed: []rules.Debt{{Currency: sample.EUR, Since: at, WrittenOffMinor: 5}, {Currency: sample.USD}}},
+		{ID: "19", Type: rules.Adjustment, At: at, Programme: "p", AmountMinor: -5, Currency: sample.EUR, Reason: "r", ApprovedBy: "u"},
+		{ID: "20", Type: rules.PayoutMethod, At: at, Method: rules.ByTransfer, IBAN: "FR76", Name: "n", Handle: "h"},
+		{ID: "21", Type: rules.PayoutReleased, At: at, Programme: "p"},
+		{ID: "22", Type: rules.VoucherRedeemed, At: at, VoucherID: "v"},
 		{ID: "12", Type: rules.PointsSpent, At: at, AmountMinor: 5, Unit: "PTS"},
 		{ID: "13", Type: rules.WalletSpent, At: at, AmountMinor: 5, Unit: "EUR"},
 		{ID: "14", Type: rules.Adjustment, At: at, AmountMinor: -5, Currency: sample.EUR, Reason: "goodwill", ApprovedBy: "ann"},
@@ -241,5 +247,20 @@ func TestLimitLeavesTheAccount(t *testing.T) {
 	}
 	if !strings.Contains(s.member(), "P everyday confirmed 2") {
 		t.Error("a small one after it earns")
+	}
+}
+
+func TestResultRoundTrip(t *testing.T) {
+	t.Parallel()
+	want := rules.Result{InstructionID: "RI-1", Status: rules.Rejected, Reason: "AC04", At: rules.Instant{Sec: 1_772_366_400, Nsec: 1}}
+	value := want.AppendBinary(nil)
+	var got rules.Result
+	if err := got.UnmarshalBinary(value); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for n := range value {
+		if err := got.UnmarshalBinary(value[:n]); !errors.Is(err, codec.ErrCorrupt) {
+			t.Errorf("cut at %d: %v", n, err)
+		}
 	}
 }

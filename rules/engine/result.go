@@ -45,6 +45,7 @@ func (e *Engine) ApplyResult(a *Account, r *rules.Result, c rules.Cause, out *ru
 		was = *before
 	}
 	x.results = append(x.results, word)
+	a.purses[x.purse].rejected = a.purses[x.purse].rejected || word.Status == rules.Rejected
 	now := x.counts()
 	if now.Status == was.Status && now.Reason == was.Reason {
 		return Verdict{Fate: rules.NoChange}, nil
@@ -68,7 +69,6 @@ func (b *booking) standsAnew(i int, was rules.Result) error {
 	x := a.payments.list[i]
 	now := x.counts()
 	p := &a.purses[x.purse]
-	p.rejected = p.rejected || now.Status == rules.Rejected
 	switch lost := isLost(now); {
 	case lost == isLost(&was):
 		return nil

@@ -44,6 +44,9 @@ func (e *Engine) decide(a *Account, d decision, out *rules.Output) (booked bool,
 	if d.facts || d.referrals || a.needsFullRun {
 		b.bookReferrals(e.referrals.value(a))
 	}
+	if err := b.bookExpiry(); err != nil {
+		return false, err
+	}
 	if err := b.instruct(); err != nil {
 		return false, err
 	}

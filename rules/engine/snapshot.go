@@ -30,6 +30,7 @@ type Snapshot struct {
 	// unlinkedRefunds: some version of some programme matches refunds that name
 	// no purchase.
 	unlinkedRefunds bool
+	expires         bool // some points, or some wallet's money, are lost once
 	paysFrom        bool // some programme doesn't look at all that was earned
 	// holdouts: somebody may be held out of something.
 	holdouts bool
@@ -248,6 +249,7 @@ func (s *Snapshot) orderProgrammes(c *offer.Catalogue) {
 		})
 		s.automatic = s.automatic || (p.Enrolment == offer.EnrolmentAutomatic && !p.Version.Ended)
 		s.unlinkedRefunds = s.unlinkedRefunds || p.UnlinkedRefundDays > 0
+		s.expires = s.expires || p.Points.ExpiresAfterDays > 0 || walletsExpire(p.Offers)
 		s.paysFrom = s.paysFrom || p.Payout.PayFrom != (rules.Instant{})
 	}
 	for i := range s.programmes {
@@ -259,6 +261,11 @@ func (s *Snapshot) orderProgrammes(c *offer.Catalogue) {
 	}
 }
 
+// walletsExpire reports that what one of the offers puts in a wallet is lost once.
+func walletsExpire(offers []offer.Offer) bool {
+	return slices.ContainsFunc(offers, func(o offer.Offer) bool { return o.Reward.Wallet.ExpiresAfterDays > 0 })
+}
+
 func (s *Snapshot) orderPartners(c *offer.Catalogue) {
 	for i := range c.Partners {
 		p := &c.Partners[i]
@@ -268,6 +275,7 @@ func (s *Snapshot) orderPartners(c *offer.Catalogue) {
 			s.partnerIndex[p.ID] = n
 			s.partners = append(s.partners, partner{id: p.ID})
 		}
+		s.expires = s.expires || walletsExpire(p.Offers)
 		s.partners[n].versions = append(s.partners[n].versions, partnerVersion{
 			from: p.Version.From, until: rules.MaxInstant, ended: p.Version.Ended, Partner: p,
 		})
