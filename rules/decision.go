@@ -81,11 +81,11 @@ type SetRow struct {
 	Fate       Fate   `row:"fate"`
 	Type       string `row:"type"` // event or fact type, as on the wire
 	// What analysts ask of events; empty for facts.
-	TransactionID string         `row:"transaction_id,many"`
+	TransactionID string         `row:"transaction_id"`
 	AmountMinor   int64          `row:"amount_minor"`
 	Currency      money.Currency `row:"currency"`
 	OccurredAt    Instant        `row:"occurred_at"` // a fact's At
-	MerchantID    string         `row:"merchant_id,many"`
+	MerchantID    string         `row:"merchant_id"`
 	MCC           string         `row:"mcc"`
 	PartnerID     string         `row:"partner_id"` // of the store that the event's own merchant matched
 	StoreID       string         `row:"store_id"`
@@ -101,8 +101,8 @@ type SetRow struct {
 // AccountRow is one line of the map from references to personal ids.
 type AccountRow struct {
 	Ref        AccountRef `row:"account_ref"`
-	AccountID  string     `row:"account_id,many"`
-	MemberID   string     `row:"member_id,many"`     // empty: not stated yet
+	AccountID  string     `row:"account_id"`
+	MemberID   string     `row:"member_id"`          // empty: not stated yet
 	RecordedAt int64      `row:"recorded_at,millis"` // Kafka timestamp of the cause, milliseconds since 1970
 }
 

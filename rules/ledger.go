@@ -53,7 +53,7 @@ func (k CauseKind) String() string { return causeKindNames[k] }
 // say where it stands in Kafka; they are no part of any id.
 type Cause struct {
 	Kind       CauseKind `row:"cause_kind"`
-	ID         string    `row:"cause_id,many"` // event_id or fact_id
+	ID         string    `row:"cause_id"` // event_id or fact_id
 	Partition  int32     `row:"cause_partition"`
 	Offset     int64     `row:"cause_offset,rising"`
 	RecordedAt int64     `row:"recorded_at,millis"` // Kafka timestamp, milliseconds since 1970
@@ -135,7 +135,7 @@ type Accrual struct {
 	// whose account the line is kept and rebuilt.
 	BeneficiaryRef  AccountRef     `row:"beneficiary_ref,beneficiary"`
 	Role            Role           `row:"role"`
-	TransactionID   string         `row:"transaction_id,many"`
+	TransactionID   string         `row:"transaction_id"`
 	PartnerID       string         `row:"partner_id"`
 	StoreID         string         `row:"store_id"`
 	OfferID         string         `row:"offer_id"` // empty: an adjustment, or the partner's own terms
@@ -184,7 +184,7 @@ type Instruction struct {
 	AccountRef    AccountRef     `row:"account_ref"`
 	AmountMinor   int64          `row:"amount_minor"` // over 0
 	Currency      money.Currency `row:"currency"`
-	StatementText string         `row:"statement_text,many"` // at most 140 characters
+	StatementText string         `row:"statement_text"` // at most 140 characters
 	Programme     string         `row:"programme"`
 	Cycle         string         `row:"cycle"` // empty: at once
 	Reason        string         `row:"reason"`
@@ -233,10 +233,10 @@ type DeadLetter struct {
 // Grant is what one purchase has of one budget after a decision. Grants are
 // part of what an account's awards follow from: they are kept for ever.
 type Grant struct {
-	Budget        BudgetKey  `row:"budget,many"`
+	Budget        BudgetKey  `row:"budget"`
 	AccountID     string     `row:"account_id,personal"`
 	AccountRef    AccountRef `row:"account_ref"`
-	TransactionID string     `row:"transaction_id,many"`
+	TransactionID string     `row:"transaction_id"`
 	Unit          string     `row:"unit"`
 	TargetMinor   int64      `row:"target_minor"`  // what the purchase would have if budgets had no end
 	GrantedMinor  int64      `row:"granted_minor"` // 0 to TargetMinor

@@ -10,13 +10,13 @@ import (
 // it. Of one (buyer, transaction, partner, offer, sponsor) the highest number
 // holds.
 type Referral struct {
-	ID               string         `row:"fact_id,unique"`          // the fact_id: follows from its key and number
-	Number           int64          `row:"number"`                  // from 1
-	SponsorAccountID string         `row:"sponsor_account_id,many"` // whose fact it is
+	ID               string         `row:"fact_id,unique"`     // the fact_id: follows from its key and number
+	Number           int64          `row:"number"`             // from 1
+	SponsorAccountID string         `row:"sponsor_account_id"` // whose fact it is
 	BuyerAccountID   string         `row:"buyer_account_id,personal"`
 	BuyerRef         AccountRef     `row:"account_ref"`
-	TransactionID    string         `row:"transaction_id,many"` // of the purchase
-	PartnerID        string         `row:"partner_id"`          // empty: an offer of the programme's own
+	TransactionID    string         `row:"transaction_id"` // of the purchase
+	PartnerID        string         `row:"partner_id"`     // empty: an offer of the programme's own
 	StoreID          string         `row:"store_id"`
 	OfferID          string         `row:"offer_id"`
 	OfferVersion     string         `row:"offer_version"`

@@ -33,7 +33,7 @@ type Result struct {
 	InstructionID string       `row:"instruction_id,unique"`
 	AccountID     string       `row:"account_id,personal"`
 	Status        ResultStatus `row:"status"`
-	Reason        string       `row:"reason,many"`
+	Reason        string       `row:"reason"`
 	At            Instant      `row:"at"`
 }
 

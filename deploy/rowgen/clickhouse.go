@@ -78,10 +78,8 @@ func (c column) Var() string { return camel(c.Name) }
 
 func (c column) VarType() string {
 	switch c.block {
-	case "dict":
-		return "*dictColumn"
 	case "words":
-		return "*wordsColumn"
+		return "*arrayColumn"
 	case "instant", "exactInstant":
 		return c.block
 	}
@@ -131,9 +129,9 @@ func (t *tableOf) Lists() (lines []string) {
 			value += ".String()"
 		}
 		if of, picks := c.tags["of"]; picks {
-			lines = append(lines, fmt.Sprintf("if %s {\nb.%s.all.append(row.%s[i].%s)\n}", value, c.Var(), c.list, of))
+			lines = append(lines, fmt.Sprintf("if %s {\nb.%s.all.appendString(row.%s[i].%s)\n}", value, c.Var(), c.list, of))
 		} else {
-			lines = append(lines, fmt.Sprintf("b.%s.all.append(%s)", c.Var(), value))
+			lines = append(lines, fmt.Sprintf("b.%s.all.appendString(%s)", c.Var(), value))
 		}
 		ends = append(ends, fmt.Sprintf("b.%s.end()", c.Var()))
 		if i == len(t.Columns)-1 || t.Columns[i+1].list != c.list {

@@ -59,7 +59,7 @@ func fieldsOf(t reflect.Type, path string) (fields []field, err error) {
 
 // kindOf is the name of the field's form: what its tag says, or else its type.
 func (f *field) kindOf() (string, error) {
-	for _, kind := range []string{"many", "unique", "personal", "rising", "millis", "rare", "beneficiary"} {
+	for _, kind := range []string{"unique", "personal", "rising", "millis", "rare", "beneficiary"} {
 		if _, says := f.tags[kind]; says {
 			return kind, nil
 		}
@@ -79,9 +79,7 @@ func (f *field) kindOf() (string, error) {
 		return "bytes", nil
 	}
 	switch kind := f.typ.Kind(); kind {
-	case reflect.String:
-		return "few", nil
-	case reflect.Int64, reflect.Int32, reflect.Uint64, reflect.Bool, reflect.Struct:
+	case reflect.String, reflect.Int64, reflect.Int32, reflect.Uint64, reflect.Bool, reflect.Struct:
 		return kind.String(), nil
 	case reflect.Uint8:
 		return "enum", nil

@@ -8,7 +8,6 @@
 //
 // The tag has the column's name, then what the type doesn't say of it:
 //
-//	many         of many different values: ClickHouse keeps no dictionary of them
 //	unique       no value comes twice: the outbox looks for none before either
 //	personal     an id of a person: it is kept in the map of accounts alone
 //	rising       near the one of the row before

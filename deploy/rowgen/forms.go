@@ -48,8 +48,7 @@ var (
 
 // forms are all there are, by the kinds of fields (see kindOf).
 var forms = map[string]form{
-	"few":      text.with(form{block: "dict", append: "append($s)"}),
-	"many":     text,
+	"string":   text,
 	"unique":   text.with(form{encode: "e.text($s)", decode: "r.string()"}),
 	"personal": {encode: text.encode, decode: text.decode, gives: text.gives, minBytes: 1, json: text.json},
 	"int64":    number,
@@ -77,7 +76,7 @@ var forms = map[string]form{
 	}),
 	"currency": {
 		encode: "e.currency($v)", decode: "r.currency()", minBytes: 3,
-		block: "dict", append: "appendCurrency($v)", selected: "$v", into: "(*currencyCode)(&$v)",
+		block: "text", append: "appendCurrency($v)", selected: "$v", into: "(*currencyCode)(&$v)",
 		sql: "sqlText", digest: "d.currency($v)", json: "$v.String()",
 	},
 	"instant": moment,

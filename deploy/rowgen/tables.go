@@ -38,7 +38,7 @@ var given = map[string]struct{ form, value string }{
 	"place":       {"int32", "int32(place)"},
 	"version":     {"uint64", "accountVersion(row)"},
 	"cause_topic": {"enum", "row.Cause.Kind.Topic()"},
-	"engine":      {"few", "rules.EngineVersion"},
+	"engine":      {"string", "rules.EngineVersion"},
 }
 
 // tables are in the order of the decision's lists.

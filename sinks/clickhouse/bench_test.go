@@ -51,6 +51,60 @@ func BenchmarkBook(b *testing.B) {
 	}
 }
 
+// BenchmarkServer books groups of purchase events, each with the two to four lines and
+// the half of an instruction of BenchmarkBook, and reports what they cost the server,
+// a purchase event, its merges of them included: CPU, bytes written, syncs, and bytes
+// on disk when all is merged (nothing else may use the server meanwhile). LEDGER_SQL has statements to try, run on the empty tables.
+// Run it with -benchtime 40x, so that parts come together as they do in a second.
+func BenchmarkServer(b *testing.B) {
+	for _, batches := range []int{1, 4, 20} {
+		const events = 500
+		b.Run(fmt.Sprintf("events=%d", batches*events), func(b *testing.B) {
+			server, database := localserverstest.ClickHouse(b)
+			w := openWorld(b, server, optionsFor(server, database))
+			for _, statement := range strings.Split(os.Getenv("LEDGER_SQL"), ";") {
+				if strings.TrimSpace(statement) != "" {
+					w.exec(b, statement)
+				}
+			}
+			groups := make([][]*rules.Decision, b.N)
+			for n := range groups {
+				for i := range batches {
+					groups[n] = append(groups[n], matchedBatch(n*batches+i, events))
+				}
+			}
+			before := w.serverCounts(b)
+			for _, group := range groups {
+				w.book(b, group...)
+			}
+			for w.number(b, "SELECT count() FROM system.merges WHERE database = '"+database+"'") > 0 {
+				time.Sleep(100 * time.Millisecond)
+			}
+			after, all := w.serverCounts(b), float64(b.N*batches*events)
+			b.ReportMetric((after.cpuMicros-before.cpuMicros)/all, "server-cpu-us/event")
+			b.ReportMetric((after.writtenBytes-before.writtenBytes)/all, "written-B/event")
+			b.ReportMetric((after.syncs-before.syncs)/float64(b.N), "syncs/group")
+			for _, table := range []string{"accruals_log", "set_log", "instructions_log"} {
+				w.exec(b, "OPTIMIZE TABLE "+table+" FINAL")
+			}
+			stored := w.number(b, "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = '"+database+"'")
+			b.ReportMetric(float64(stored)/all, "stored-B/event")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// serverCounts are what the server has counted since it started: of CPU that of
+// inserts, merges and queries, not what it uses while it stands idle.
+type serverCounts struct{ cpuMicros, writtenBytes, syncs float64 }
+
+func (w world) serverCounts(b *testing.B) serverCounts {
+	count := func(events string) float64 {
+		return float64(w.number(b, "SELECT sum(value) FROM system.events WHERE event IN ("+events+")"))
+	}
+	return serverCounts{count("'OSCPUVirtualTimeMicroseconds'"), count("'WriteBufferFromFileDescriptorWriteBytes'"), count("'FileSync', 'DirectorySync'")}
+}
+
 // BenchmarkCheck reads a ledger of LEDGER_ROWS rows (10,000,000) against its markers, as
 // `ristourne check` does: 4 shards, two years, booked batch by batch. It fills the ledger
 // first, which takes some minutes, so give it -benchtime 1x and -timeout 1h.

@@ -36,16 +36,8 @@ func (c *columns) id(name string) *column     { return c.add(name, proto.ColumnT
 func (c *columns) bool(name string) *column   { return c.add(name, proto.ColumnTypeUInt8) }
 func (c *columns) text(name string) *column   { return c.add(name, proto.ColumnTypeString) }
 
-func (c *columns) dict(name string) *dictColumn {
-	col := &dictColumn{}
-	c.input = append(c.input, proto.InputColumn{Name: name, Data: col})
-	return col
-}
-
-func (c *columns) words(name string) *wordsColumn {
-	col := &wordsColumn{}
-	c.input = append(c.input, proto.InputColumn{Name: name, Data: col})
-	return col
+func (c *columns) words(name string) *arrayColumn {
+	return c.array(name, proto.ColumnTypeString)
 }
 
 func (c *columns) array(name string, family proto.ColumnType) *arrayColumn {
@@ -55,7 +47,6 @@ func (c *columns) array(name string, family proto.ColumnType) *arrayColumn {
 }
 
 func (c *columns) into(table string) block {
-	c.input.Reset() // a dictionary counts its blocks from 1
 	return block{table: table, insert: c.input.Into(table), input: c.input}
 }
 
@@ -123,7 +114,7 @@ type markersBlock struct {
 	shard, batch        *column
 	positions           [rules.NumTopics]*column
 	lastSeq, counted    *column
-	tallyTable          *wordsColumn
+	tallyTable          *arrayColumn
 	tallyMonth          *arrayColumn
 	tallyRows, tallySum *arrayColumn
 }
@@ -154,15 +145,14 @@ func (b *markersBlock) append(m *mark) {
 		b.positions[topic].appendInt64(position)
 	}
 	b.counted.appendBool(m.counted)
-	var tables []string
 	for _, key := range m.tally.sortedKeys() {
 		of := m.tally[key]
-		tables = append(tables, key.table)
+		b.tallyTable.all.appendString(key.table)
 		b.tallyMonth.all.appendInt32(int32(key.month))
 		b.tallyRows.all.appendInt64(int64(of.rows))
 		b.tallySum.all.appendWords(of.sum[:])
 	}
-	b.tallyTable.append(tables)
+	b.tallyTable.end()
 	b.tallyMonth.end()
 	b.tallyRows.end()
 	b.tallySum.end()

@@ -13,9 +13,7 @@ import (
 
 // A block is written column by column in the form that ClickHouse reads off the
 // wire, into memory that is kept from block to block. The columns that the
-// drivers offer box or copy each value once more, and look up each word of a
-// LowCardinality column two times by reflection: more than everything else that
-// booking does.
+// drivers offer box or copy each value once more.
 
 // column is a column of fixed-width values or of strings, as on the wire.
 type column struct {
@@ -72,6 +70,15 @@ func (c *column) appendBytes(s []byte) {
 	c.rows++
 }
 
+// appendCurrency makes no string of a code.
+func (c *column) appendCurrency(v money.Currency) {
+	if v == (money.Currency{}) {
+		c.appendString("")
+		return
+	}
+	c.appendBytes(v[:])
+}
+
 func (c *column) Type() proto.ColumnType       { return c.typ }
 func (c *column) Rows() int                    { return c.rows }
 func (c *column) EncodeColumn(b *proto.Buffer) { b.PutRaw(c.data) }
@@ -95,123 +102,6 @@ func inferType(typ *proto.ColumnType, family, table proto.ColumnType) error {
 	return nil
 }
 
-// maxWords bounds the memory of a dictionary; at the limit it begins anew.
-const maxWords = 1 << 16
-
-// The head of a LowCardinality column in a block: the dictionary is the
-// block's own.
-const (
-	dictVersion      = 1
-	dictHasOwnKeys   = 1 << 9
-	dictReplacesKeys = 1 << 10
-)
-
-// dictColumn is a LowCardinality(String) column: a row is the number of a word
-// in the block's dictionary. Words are known from block to block, so that one
-// is looked up once a row and copied once ever.
-type dictColumn struct {
-	numbers map[string]uint32 // of every known word
-	words   []string          // by number: copies, as a caller's strings may be overwritten
-	keys    []uint32          // by number: the word's place in this block's dictionary
-	inBlock []uint32          // by number: the last block that the word was in
-	block   uint32            // counts from 1
-
-	dict column // this block's dictionary
-	rows []uint32
-
-	last    string // of the row before, which is often the same
-	lastKey uint32
-}
-
-func (c *dictColumn) append(s string) {
-	if len(c.rows) == 0 || s != c.last {
-		c.lookUp(s)
-	}
-	c.rows = append(c.rows, c.lastKey)
-}
-
-// appendCurrency makes no string of a code: a slice of three bytes on the stack is
-// compared with the word before, and looked up without being kept.
-func (c *dictColumn) appendCurrency(v money.Currency) {
-	if v == (money.Currency{}) {
-		c.append("")
-		return
-	}
-	c.append(string(v[:]))
-}
-
-func (c *dictColumn) lookUp(s string) {
-	number, known := c.numbers[s]
-	if !known {
-		number = c.learn(s)
-	}
-	if c.inBlock[number] != c.block {
-		c.inBlock[number] = c.block
-		c.keys[number] = uint32(c.dict.rows)
-		c.dict.appendString(s)
-	}
-	c.last, c.lastKey = c.words[number], c.keys[number]
-}
-
-func (c *dictColumn) learn(s string) uint32 {
-	if c.numbers == nil {
-		c.numbers = make(map[string]uint32)
-	}
-	number, word := uint32(len(c.words)), strings.Clone(s)
-	c.numbers[word] = number
-	c.words = append(c.words, word)
-	c.keys = append(c.keys, 0)
-	c.inBlock = append(c.inBlock, c.block-1)
-	return number
-}
-
-func (c *dictColumn) Reset() {
-	c.block++
-	c.dict.Reset()
-	c.rows = c.rows[:0]
-	if len(c.words) > maxWords || c.block == 0 {
-		*c = dictColumn{block: 1, dict: c.dict, rows: c.rows}
-	}
-}
-
-func (c *dictColumn) Type() proto.ColumnType      { return "LowCardinality(String)" }
-func (c *dictColumn) Rows() int                   { return len(c.rows) }
-func (c *dictColumn) EncodeState(b *proto.Buffer) { b.PutInt64(dictVersion) }
-func (c *dictColumn) WriteColumn(w *proto.Writer) { w.ChainBuffer(c.EncodeColumn) }
-func (c *dictColumn) Infer(table proto.ColumnType) error {
-	typ := c.Type()
-	return inferType(&typ, c.Type(), table)
-}
-
-// EncodeColumn writes the dictionary and the rows, in the narrowest numbers
-// that hold all places.
-func (c *dictColumn) EncodeColumn(b *proto.Buffer) {
-	if len(c.rows) == 0 {
-		return
-	}
-	width := 0 // log2 of bytes
-	switch {
-	case c.dict.rows > 1<<16:
-		width = 2
-	case c.dict.rows > 1<<8:
-		width = 1
-	}
-	b.PutInt64(dictHasOwnKeys | dictReplacesKeys | int64(width))
-	b.PutInt64(int64(c.dict.rows))
-	b.PutRaw(c.dict.data)
-	b.PutInt64(int64(len(c.rows)))
-	for _, key := range c.rows {
-		switch width {
-		case 0:
-			b.Buf = append(b.Buf, byte(key))
-		case 1:
-			b.Buf = binary.LittleEndian.AppendUint16(b.Buf, uint16(key))
-		default:
-			b.Buf = binary.LittleEndian.AppendUint32(b.Buf, key)
-		}
-	}
-}
-
 // appendWords writes a number of many words, the lowest first.
 func (c *column) appendWords(words []uint64) {
 	for _, word := range words {
@@ -225,6 +115,13 @@ func (c *column) appendWords(words []uint64) {
 type arrayColumn struct {
 	ends column // for each row, how many values there are up to its end
 	all  column
+}
+
+func (c *arrayColumn) append(words []string) {
+	for _, word := range words {
+		c.all.appendString(word)
+	}
+	c.end()
 }
 
 func (c *arrayColumn) end() { c.ends.appendInt64(int64(c.all.rows)) }
@@ -243,41 +140,6 @@ func (c *arrayColumn) Infer(table proto.ColumnType) error {
 }
 
 func (c *arrayColumn) EncodeColumn(b *proto.Buffer) {
-	c.ends.EncodeColumn(b)
-	c.all.EncodeColumn(b)
-}
-
-// wordsColumn is an Array(LowCardinality(String)) column.
-type wordsColumn struct {
-	ends column // for each row, how many words there are up to its end
-	all  dictColumn
-}
-
-func (c *wordsColumn) append(words []string) {
-	for _, word := range words {
-		c.all.append(word)
-	}
-	c.end()
-}
-
-// end ends a row whose words were appended to all, one by one.
-func (c *wordsColumn) end() { c.ends.appendInt64(int64(c.all.Rows())) }
-
-func (c *wordsColumn) Reset() {
-	c.ends.Reset()
-	c.all.Reset()
-}
-
-func (c *wordsColumn) Type() proto.ColumnType      { return "Array(LowCardinality(String))" }
-func (c *wordsColumn) Rows() int                   { return c.ends.Rows() }
-func (c *wordsColumn) EncodeState(b *proto.Buffer) { c.all.EncodeState(b) }
-func (c *wordsColumn) WriteColumn(w *proto.Writer) { w.ChainBuffer(c.EncodeColumn) }
-func (c *wordsColumn) Infer(table proto.ColumnType) error {
-	typ := c.Type()
-	return inferType(&typ, c.Type(), table)
-}
-
-func (c *wordsColumn) EncodeColumn(b *proto.Buffer) {
 	c.ends.EncodeColumn(b)
 	c.all.EncodeColumn(b)
 }

@@ -2,11 +2,14 @@ package clickhouse
 
 import (
 	"io/fs"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"ristourne/deploy/localservers/localserverstest"
+	"ristourne/rules"
 )
 
 func TestMigrationsForAClusterReplicateEveryTableAndCreateEverythingOnAllNodes(t *testing.T) {
@@ -52,24 +55,7 @@ func TestMigrationsForAClusterReplicateEveryTableAndCreateEverythingOnAllNodes(t
 // A ledger that an older version has booked is brought up to date as it stands.
 func TestLinesBookedBeforeThereWereSponsorsAreReadAsTheyWere(t *testing.T) {
 	t.Parallel()
-	server, database := localserverstest.ClickHouse(t)
-	o := DefaultOptions()
-	o.Addresses, o.User, o.Password, o.Database = []string{server.Addr}, server.User, server.Password, database
-	l, err := Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	before, err := l.migrations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := before.UpTo(t.Context(), 2); err != nil {
-		t.Fatal(err)
-	}
-	if err := before.Close(); err != nil {
-		t.Fatal(err)
-	}
+	l := ledgerOf(t, 2)
 	for _, insert := range []string{
 		`INSERT INTO accruals_log (shard, account_ref, beneficiary_ref, role, transaction_id, stage, kind, reward_minor, cause_kind, accrual_id)
 			SELECT 3, toUUID('00000000-0000-0000-0000-000000000001'), toUUID('00000000-0000-0000-0000-000000000001'),
@@ -90,5 +76,136 @@ func TestLinesBookedBeforeThereWereSponsorsAreReadAsTheyWere(t *testing.T) {
 	}
 	if seq, err := l.LastSeq(t.Context(), 3); err != nil || seq != 7 {
 		t.Errorf("last seq %d, %v", seq, err)
+	}
+}
+
+// ledgerOf is a ledger as a former version has it: with the migrations up to one.
+func ledgerOf(t *testing.T, migration int64) *Ledger {
+	t.Helper()
+	server, database := localserverstest.ClickHouse(t)
+	o := DefaultOptions()
+	o.Addresses, o.User, o.Password, o.Database = []string{server.Addr}, server.User, server.Password, database
+	l, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	before, err := l.migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := before.UpTo(t.Context(), migration); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestDictionariesBecomePlainStringsInPlace reads what was booked with dictionaries after
+// they are gone: the same rows, with the same digests, and booking goes on.
+func TestDictionariesBecomePlainStringsInPlace(t *testing.T) {
+	t.Parallel()
+	l := ledgerOf(t, 13)
+	const ref = `toUUID(concat('00000000-0000-0000-0000-00000000000', toString(number % 7)))`
+	for _, insert := range []string{
+		`INSERT INTO accruals_log (shard, programme, account_ref, beneficiary_ref, role, transaction_id, partner_id, store_id, offer_id, offer_version,
+				campaign_ids, stage, kind, unit, reward_minor, currency, purchased_sec, recorded_ms, cause_kind, cause_id, level, mcc, reasons, engine, accrual_id, batch)
+			SELECT 3, 'city', ` + ref + `, ` + ref + `, 'member', toString(number), concat('p', toString(number % 3)), 'store', concat('o', toString(number % 5)), 'v',
+				if(number % 2 = 0, ['spring', ''], []), 'confirmed', 'cash', 'EUR', number + 1, 'EUR', number, number, 'event', toString(number), 'gold', '5812',
+				['percent', 'cap:month'], '1', leftPad(toString(number), 16, '0'), 1 FROM numbers(200)`,
+		`INSERT INTO set_log (shard, account_ref, seq, cause_kind, cause_id, fate, type, currency, mcc, partner_id, store_id, payload, unlinked_events, holdouts, batch)
+			SELECT 3, ` + ref + `, number + 1, 'event', toString(number), 'booked', 'clearing', 'EUR', '5812', 'p', 'store', 'payload', ['e'], ['programme'], 1 FROM numbers(200)`,
+		`INSERT INTO instructions_log (shard, account_ref, instruction_id, direction, amount_minor, currency, programme, cycle, reason, cause_kind, batch)
+			SELECT 3, ` + ref + `, toString(number), 'credit', 5, 'EUR', 'city', '', 'due', 'event', 1 FROM numbers(200)`,
+		`INSERT INTO grants_log (shard, account_ref, budget, transaction_id, unit, granted_minor, change_minor, cause_kind, seq, batch)
+			SELECT 3, ` + ref + `, 'campaign/spring', toString(number), 'EUR', 5, 5, 'event', 200, 1 FROM numbers(20)`,
+		`INSERT INTO referrals_told_log (shard, account_ref, transaction_id, partner_id, offer_id, offer_version, programme, currency, mcc, sponsor_account_id, number, fact_id, cause_kind, batch)
+			SELECT 3, ` + ref + `, toString(number), 'p', 'o', 'v', 'city', 'EUR', '5812', 's', 1, toString(number), 'event', 1 FROM numbers(20)`,
+	} {
+		if err := l.reads.Exec(t.Context(), insert); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() (tally, []rules.AccountHistory) {
+		t.Helper()
+		m := mark{Marker: rules.Marker{Shard: 3, Batch: 1, LastSeq: 200}, found: true}
+		counted, err := countAll(func(table *tallyTable) (tally, error) { return l.count(t.Context(), table, &m) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []rules.AccountHistory
+		if err := l.Histories(t.Context(), 3, func(h *rules.AccountHistory) error {
+			all = append(all, *h)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return counted, all
+	}
+	counted, histories := read()
+	if len(counted) != len(tallyTables) || len(histories) != 7 {
+		t.Fatalf("%d tables counted and %d accounts read before the migration", len(counted), len(histories))
+	}
+	if err := l.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, read := read(); !reflect.DeepEqual(after, counted) || !reflect.DeepEqual(read, histories) {
+		t.Errorf("after the migration there is\n%v\n%+v\nand before it there was\n%v\n%+v", after, read, counted, histories)
+	}
+	var dictionaries uint64
+	if err := l.reads.QueryRow(t.Context(), `SELECT count() FROM system.columns WHERE database = currentDatabase() AND type LIKE '%LowCardinality%'
+		AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND name IN ('accruals_log', 'set_log', 'instructions_log',
+			'grants_log', 'referrals_told_log', 'markers_log'))`).Scan(&dictionaries); err != nil || dictionaries != 0 {
+		t.Errorf("%d columns still have dictionaries, %v", dictionaries, err)
+	}
+	if err := l.CountAnew(t.Context(), rules.Marker{Shard: 3, Batch: 1, LastSeq: 200}); err != nil {
+		t.Fatal(err)
+	}
+	next := &rules.Decision{Shard: 3, Batch: 2, LastSeq: 201, Accounts: []rules.AccountRow{{Ref: rules.AccountRef{15: 1}, AccountID: "a"}}, Set: []rules.SetRow{{
+		Seq: 201, AccountRef: rules.AccountRef{15: 1}, Cause: rules.Cause{Kind: rules.CauseEvent, ID: "next"}, Fate: rules.Booked, Type: "refund",
+	}}}
+	if err := l.Book(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if holes, isCounted, err := l.CheckShard(t.Context(), 3); err != nil || !isCounted || len(holes) > 0 {
+		t.Errorf("the shard is counted: %v, has holes %v, %v", isCounted, holes, err)
+	}
+}
+
+// TestMergesAreSetOnce keeps what an operator has set.
+func TestMergesAreSetOnce(t *testing.T) {
+	t.Parallel()
+	l := ledgerOf(t, 14)
+	var known uint64
+	if err := l.reads.QueryRow(t.Context(), `SELECT count() FROM system.merge_tree_settings WHERE name = 'merge_selector_base'`).Scan(&known); err != nil {
+		t.Fatal(err)
+	}
+	if known > 0 {
+		if err := l.reads.Exec(t.Context(), `ALTER TABLE set_log MODIFY SETTING merge_selector_base = 7`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := l.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set := func(value string) (tables []string) {
+		if err := l.reads.QueryRow(t.Context(), `SELECT arraySort(groupArray(name)) FROM system.tables
+			WHERE database = currentDatabase() AND create_table_query LIKE $1`, "%merge_selector_base = "+value+"%").Scan(&tables); err != nil {
+			t.Fatal(err)
+		}
+		return tables
+	}
+	if known == 0 {
+		return // it is merged as it was
+	}
+	if got, want := set("10"), []string{"accruals_log", "instructions_log", "markers_log"}; !slices.Equal(got, want) {
+		t.Errorf("set for %q, want %q", got, want)
+	}
+	if got, want := set("7"), []string{"set_log"}; !slices.Equal(got, want) {
+		t.Errorf("an operator's is kept for %q, want %q", got, want)
 	}
 }

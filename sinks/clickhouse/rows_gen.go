@@ -133,20 +133,20 @@ type setBlock struct {
 	causeOffset    *column
 	recordedMs     *column
 	fate           *column
-	typ            *dictColumn
+	typ            *column
 	transactionID  *column
 	amountMinor    *column
-	currency       *dictColumn
+	currency       *column
 	occurredAt     instant
 	merchantID     *column
-	mcc            *dictColumn
-	partnerID      *dictColumn
-	storeID        *dictColumn
-	unlinkedEvents *wordsColumn
-	unlinkedStates *wordsColumn
-	unlinkedTo     *wordsColumn
-	holdouts       *wordsColumn
-	heldOut        *wordsColumn
+	mcc            *column
+	partnerID      *column
+	storeID        *column
+	unlinkedEvents *arrayColumn
+	unlinkedStates *arrayColumn
+	unlinkedTo     *arrayColumn
+	holdouts       *arrayColumn
+	heldOut        *arrayColumn
 	payload        *column
 }
 
@@ -163,15 +163,15 @@ func newSetBlock() *setBlock {
 		causeOffset:    c.int64("cause_offset"),
 		recordedMs:     c.int64("recorded_ms"),
 		fate:           c.int8("fate"),
-		typ:            c.dict("type"),
+		typ:            c.text("type"),
 		transactionID:  c.text("transaction_id"),
 		amountMinor:    c.int64("amount_minor"),
-		currency:       c.dict("currency"),
+		currency:       c.text("currency"),
 		occurredAt:     c.instant("occurred_at", "occurred"),
 		merchantID:     c.text("merchant_id"),
-		mcc:            c.dict("mcc"),
-		partnerID:      c.dict("partner_id"),
-		storeID:        c.dict("store_id"),
+		mcc:            c.text("mcc"),
+		partnerID:      c.text("partner_id"),
+		storeID:        c.text("store_id"),
 		unlinkedEvents: c.words("unlinked_events"),
 		unlinkedStates: c.words("unlinked_states"),
 		unlinkedTo:     c.words("unlinked_to"),
@@ -194,28 +194,28 @@ func (b *setBlock) append(d *rules.Decision, _ int, row *rules.SetRow) {
 	b.causeOffset.appendInt64(row.Cause.Offset)
 	b.recordedMs.appendInt64(row.Cause.RecordedAt)
 	b.fate.appendInt8(int8(row.Fate))
-	b.typ.append(row.Type)
+	b.typ.appendString(row.Type)
 	b.transactionID.appendString(row.TransactionID)
 	b.amountMinor.appendInt64(row.AmountMinor)
 	b.currency.appendCurrency(row.Currency)
 	b.occurredAt.append(row.OccurredAt)
 	b.merchantID.appendString(row.MerchantID)
-	b.mcc.append(row.MCC)
-	b.partnerID.append(row.PartnerID)
-	b.storeID.append(row.StoreID)
+	b.mcc.appendString(row.MCC)
+	b.partnerID.appendString(row.PartnerID)
+	b.storeID.appendString(row.StoreID)
 	b.payload.appendBytes(row.Payload)
 	for i := range row.Refunds {
-		b.unlinkedEvents.all.append(row.Refunds[i].EventID)
-		b.unlinkedStates.all.append(row.Refunds[i].Is.String())
-		b.unlinkedTo.all.append(row.Refunds[i].MatchedTo)
+		b.unlinkedEvents.all.appendString(row.Refunds[i].EventID)
+		b.unlinkedStates.all.appendString(row.Refunds[i].Is.String())
+		b.unlinkedTo.all.appendString(row.Refunds[i].MatchedTo)
 	}
 	b.unlinkedEvents.end()
 	b.unlinkedStates.end()
 	b.unlinkedTo.end()
 	for i := range row.Holdouts {
-		b.holdouts.all.append(row.Holdouts[i].ID)
+		b.holdouts.all.appendString(row.Holdouts[i].ID)
 		if row.Holdouts[i].Held {
-			b.heldOut.all.append(row.Holdouts[i].ID)
+			b.heldOut.all.appendString(row.Holdouts[i].ID)
 		}
 	}
 	b.holdouts.end()
@@ -351,26 +351,26 @@ type accrualsBlock struct {
 	block
 	shard           *column
 	batch           *column
-	engine          *dictColumn
+	engine          *column
 	accrualID       *column
-	programme       *dictColumn
+	programme       *column
 	accountRef      *column
 	beneficiaryRef  *column
 	role            *column
 	transactionID   *column
-	partnerID       *dictColumn
-	storeID         *dictColumn
-	offerID         *dictColumn
-	offerVersion    *dictColumn
-	campaignIDs     *wordsColumn
+	partnerID       *column
+	storeID         *column
+	offerID         *column
+	offerVersion    *column
+	campaignIDs     *arrayColumn
 	stage           *column
 	kind            *column
-	unit            *dictColumn
+	unit            *column
 	basisMinor      *column
 	rewardMinor     *column
 	commissionMinor *column
 	costMinor       *column
-	currency        *dictColumn
+	currency        *column
 	purchasedAt     instant
 	usableFrom      exactInstant
 	expiresAt       exactInstant
@@ -379,10 +379,10 @@ type accrualsBlock struct {
 	causePartition  *column
 	causeOffset     *column
 	recordedMs      *column
-	level           *dictColumn
+	level           *column
 	channel         *column
-	mcc             *dictColumn
-	reasons         *wordsColumn
+	mcc             *column
+	reasons         *arrayColumn
 }
 
 func newAccrualsBlock() *accrualsBlock {
@@ -390,26 +390,26 @@ func newAccrualsBlock() *accrualsBlock {
 	b := &accrualsBlock{
 		shard:           c.int32("shard"),
 		batch:           c.uint64("batch"),
-		engine:          c.dict("engine"),
+		engine:          c.text("engine"),
 		accrualID:       c.id("accrual_id"),
-		programme:       c.dict("programme"),
+		programme:       c.text("programme"),
 		accountRef:      c.uuid("account_ref"),
 		beneficiaryRef:  c.uuid("beneficiary_ref"),
 		role:            c.int8("role"),
 		transactionID:   c.text("transaction_id"),
-		partnerID:       c.dict("partner_id"),
-		storeID:         c.dict("store_id"),
-		offerID:         c.dict("offer_id"),
-		offerVersion:    c.dict("offer_version"),
+		partnerID:       c.text("partner_id"),
+		storeID:         c.text("store_id"),
+		offerID:         c.text("offer_id"),
+		offerVersion:    c.text("offer_version"),
 		campaignIDs:     c.words("campaign_ids"),
 		stage:           c.int8("stage"),
 		kind:            c.int8("kind"),
-		unit:            c.dict("unit"),
+		unit:            c.text("unit"),
 		basisMinor:      c.int64("basis_minor"),
 		rewardMinor:     c.int64("reward_minor"),
 		commissionMinor: c.int64("commission_minor"),
 		costMinor:       c.int64("cost_minor"),
-		currency:        c.dict("currency"),
+		currency:        c.text("currency"),
 		purchasedAt:     c.instant("purchased_at", "purchased"),
 		usableFrom:      c.exactInstant("usable"),
 		expiresAt:       c.exactInstant("expires"),
@@ -418,9 +418,9 @@ func newAccrualsBlock() *accrualsBlock {
 		causePartition:  c.int32("cause_partition"),
 		causeOffset:     c.int64("cause_offset"),
 		recordedMs:      c.int64("recorded_ms"),
-		level:           c.dict("level"),
+		level:           c.text("level"),
 		channel:         c.int8("channel"),
-		mcc:             c.dict("mcc"),
+		mcc:             c.text("mcc"),
 		reasons:         c.words("reasons"),
 	}
 	b.block = c.into("accruals_log")
@@ -430,21 +430,21 @@ func newAccrualsBlock() *accrualsBlock {
 func (b *accrualsBlock) append(d *rules.Decision, _ int, row *rules.Accrual) {
 	b.shard.appendInt32(d.Shard)
 	b.batch.appendInt64(int64(d.Batch))
-	b.engine.append(rules.EngineVersion)
+	b.engine.appendString(rules.EngineVersion)
 	b.accrualID.appendID(row.ID)
-	b.programme.append(row.Programme)
+	b.programme.appendString(row.Programme)
 	b.accountRef.appendRef(row.AccountRef)
 	b.beneficiaryRef.appendRef(beneficiaryRef(row))
 	b.role.appendInt8(int8(row.Role))
 	b.transactionID.appendString(row.TransactionID)
-	b.partnerID.append(row.PartnerID)
-	b.storeID.append(row.StoreID)
-	b.offerID.append(row.OfferID)
-	b.offerVersion.append(row.OfferVersion)
+	b.partnerID.appendString(row.PartnerID)
+	b.storeID.appendString(row.StoreID)
+	b.offerID.appendString(row.OfferID)
+	b.offerVersion.appendString(row.OfferVersion)
 	b.campaignIDs.append(row.CampaignIDs)
 	b.stage.appendInt8(int8(row.Stage))
 	b.kind.appendInt8(int8(row.Kind))
-	b.unit.append(row.Unit)
+	b.unit.appendString(row.Unit)
 	b.basisMinor.appendInt64(row.BasisMinor)
 	b.rewardMinor.appendInt64(row.RewardMinor)
 	b.commissionMinor.appendInt64(row.CommissionMinor)
@@ -458,9 +458,9 @@ func (b *accrualsBlock) append(d *rules.Decision, _ int, row *rules.Accrual) {
 	b.causePartition.appendInt32(row.Cause.Partition)
 	b.causeOffset.appendInt64(row.Cause.Offset)
 	b.recordedMs.appendInt64(row.Cause.RecordedAt)
-	b.level.append(row.Level)
+	b.level.appendString(row.Level)
 	b.channel.appendInt8(int8(row.Channel))
-	b.mcc.append(row.MCC)
+	b.mcc.appendString(row.MCC)
 	b.reasons.append(row.Reasons)
 }
 
@@ -633,11 +633,11 @@ type instructionsBlock struct {
 	direction      *column
 	accountRef     *column
 	amountMinor    *column
-	currency       *dictColumn
+	currency       *column
 	statementText  *column
-	programme      *dictColumn
-	cycle          *dictColumn
-	reason         *dictColumn
+	programme      *column
+	cycle          *column
+	reason         *column
 	method         *column
 	createdMs      *column
 	causeKind      *column
@@ -657,11 +657,11 @@ func newInstructionsBlock() *instructionsBlock {
 		direction:      c.int8("direction"),
 		accountRef:     c.uuid("account_ref"),
 		amountMinor:    c.int64("amount_minor"),
-		currency:       c.dict("currency"),
+		currency:       c.text("currency"),
 		statementText:  c.text("statement_text"),
-		programme:      c.dict("programme"),
-		cycle:          c.dict("cycle"),
-		reason:         c.dict("reason"),
+		programme:      c.text("programme"),
+		cycle:          c.text("cycle"),
+		reason:         c.text("reason"),
 		method:         c.int8("method"),
 		createdMs:      c.int64("created_ms"),
 		causeKind:      c.int8("cause_kind"),
@@ -684,9 +684,9 @@ func (b *instructionsBlock) append(d *rules.Decision, _ int, row *rules.Instruct
 	b.amountMinor.appendInt64(row.AmountMinor)
 	b.currency.appendCurrency(row.Currency)
 	b.statementText.appendString(row.StatementText)
-	b.programme.append(row.Programme)
-	b.cycle.append(row.Cycle)
-	b.reason.append(row.Reason)
+	b.programme.appendString(row.Programme)
+	b.cycle.appendString(row.Cycle)
+	b.reason.appendString(row.Reason)
 	b.method.appendInt8(int8(row.Method))
 	b.createdMs.appendInt64(row.CreatedAt)
 	b.causeKind.appendInt8(int8(row.Cause.Kind))
@@ -767,16 +767,16 @@ type referralsBlock struct {
 	sponsorAccountID         *column
 	accountRef               *column
 	transactionID            *column
-	partnerID                *dictColumn
-	storeID                  *dictColumn
-	offerID                  *dictColumn
-	offerVersion             *dictColumn
-	programme                *dictColumn
-	currency                 *dictColumn
+	partnerID                *column
+	storeID                  *column
+	offerID                  *column
+	offerVersion             *column
+	programme                *column
+	currency                 *column
 	purchasedAt              instant
 	at                       instant
 	channel                  *column
-	mcc                      *dictColumn
+	mcc                      *column
 	confirmedBasisMinor      *column
 	confirmedRewardMinor     *column
 	expectedBasisMinor       *column
@@ -801,16 +801,16 @@ func newReferralsBlock() *referralsBlock {
 		sponsorAccountID:         c.text("sponsor_account_id"),
 		accountRef:               c.uuid("account_ref"),
 		transactionID:            c.text("transaction_id"),
-		partnerID:                c.dict("partner_id"),
-		storeID:                  c.dict("store_id"),
-		offerID:                  c.dict("offer_id"),
-		offerVersion:             c.dict("offer_version"),
-		programme:                c.dict("programme"),
-		currency:                 c.dict("currency"),
+		partnerID:                c.text("partner_id"),
+		storeID:                  c.text("store_id"),
+		offerID:                  c.text("offer_id"),
+		offerVersion:             c.text("offer_version"),
+		programme:                c.text("programme"),
+		currency:                 c.text("currency"),
 		purchasedAt:              c.instant("purchased_at", "purchased"),
 		at:                       c.instant("at", "at"),
 		channel:                  c.int8("channel"),
-		mcc:                      c.dict("mcc"),
+		mcc:                      c.text("mcc"),
 		confirmedBasisMinor:      c.int64("confirmed_basis_minor"),
 		confirmedRewardMinor:     c.int64("confirmed_reward_minor"),
 		expectedBasisMinor:       c.int64("expected_basis_minor"),
@@ -836,16 +836,16 @@ func (b *referralsBlock) append(d *rules.Decision, _ int, row *rules.Referral) {
 	b.sponsorAccountID.appendString(row.SponsorAccountID)
 	b.accountRef.appendRef(row.BuyerRef)
 	b.transactionID.appendString(row.TransactionID)
-	b.partnerID.append(row.PartnerID)
-	b.storeID.append(row.StoreID)
-	b.offerID.append(row.OfferID)
-	b.offerVersion.append(row.OfferVersion)
-	b.programme.append(row.Programme)
+	b.partnerID.appendString(row.PartnerID)
+	b.storeID.appendString(row.StoreID)
+	b.offerID.appendString(row.OfferID)
+	b.offerVersion.appendString(row.OfferVersion)
+	b.programme.appendString(row.Programme)
 	b.currency.appendCurrency(row.Currency)
 	b.purchasedAt.append(row.PurchasedAt)
 	b.at.append(row.At)
 	b.channel.appendInt8(int8(row.Channel))
-	b.mcc.append(row.MCC)
+	b.mcc.appendString(row.MCC)
 	b.confirmedBasisMinor.appendInt64(row.ConfirmedBasisMinor)
 	b.confirmedRewardMinor.appendInt64(row.ConfirmedRewardMinor)
 	b.expectedBasisMinor.appendInt64(row.ExpectedBasisMinor)
@@ -951,7 +951,7 @@ type grantsBlock struct {
 	budget         *column
 	accountRef     *column
 	transactionID  *column
-	unit           *dictColumn
+	unit           *column
 	targetMinor    *column
 	grantedMinor   *column
 	changeMinor    *column
@@ -972,7 +972,7 @@ func newGrantsBlock() *grantsBlock {
 		budget:         c.text("budget"),
 		accountRef:     c.uuid("account_ref"),
 		transactionID:  c.text("transaction_id"),
-		unit:           c.dict("unit"),
+		unit:           c.text("unit"),
 		targetMinor:    c.int64("target_minor"),
 		grantedMinor:   c.int64("granted_minor"),
 		changeMinor:    c.int64("change_minor"),
@@ -994,7 +994,7 @@ func (b *grantsBlock) append(d *rules.Decision, place int, row *rules.Grant) {
 	b.budget.appendString(string(row.Budget))
 	b.accountRef.appendRef(row.AccountRef)
 	b.transactionID.appendString(row.TransactionID)
-	b.unit.append(row.Unit)
+	b.unit.appendString(row.Unit)
 	b.targetMinor.appendInt64(row.TargetMinor)
 	b.grantedMinor.appendInt64(row.GrantedMinor)
 	b.changeMinor.appendInt64(row.ChangeMinor)
