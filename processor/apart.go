@@ -127,8 +127,13 @@ func (s *Shard) decideApart(ctx context.Context, ids []string, lastSeq uint64, u
 	}
 	bytes := len(save.Outbox)
 	for _, id := range ids {
-		save.Accounts = append(save.Accounts, AccountState{ID: id, Value: accounts[id].AppendBinary(nil)})
-		bytes += len(save.Accounts[len(save.Accounts)-1].Value)
+		state, links, err := s.fold(accounts[id])
+		if err != nil {
+			return nil, err
+		}
+		state.Value, state.Fresh = accounts[id].AppendBinary(nil), true
+		save.Accounts, save.Known = append(save.Accounts, state), append(save.Known, links...)
+		bytes += state.Bytes()
 	}
 	if bytes > s.options.MaxSaveBytes && len(ids) > 1 {
 		return nil, errTooLarge
@@ -155,8 +160,10 @@ func (s *Shard) loadApart(ctx context.Context, ids []string, undecided map[strin
 		if values[i] == nil {
 			continue
 		}
-		if err := engine.NewAccount(id).UnmarshalBinary(values[i]); err != nil {
+		if values[i], err = s.wholeState(ctx, id, values[i]); errors.Is(err, errUnreadable) {
 			unread.add(s.refs, id, err)
+		} else if err != nil {
+			return nil, err
 		}
 	}
 	if unread.ids == nil {
@@ -171,6 +178,25 @@ func (s *Shard) loadApart(ctx context.Context, ids []string, undecided map[strin
 		}
 	}
 	return values, nil
+}
+
+// wholeState is the state of an account with what is put away of it.
+func (s *Shard) wholeState(ctx context.Context, id string, value []byte) ([]byte, error) {
+	a := engine.NewAccount(id)
+	if err := a.UnmarshalBinary(value); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	if !a.IsFolded() {
+		return value, nil
+	}
+	pages, err := s.loadPages(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Unfold(pages); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return a.AppendBinary(nil), nil
 }
 
 // decideWithBudgets decides until no budget is short that had more to give.

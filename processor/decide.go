@@ -157,10 +157,10 @@ func (s *Shard) load(ctx context.Context, w *window) error {
 			return err
 		}
 	}
-	err := s.open(w)
+	err := s.open(ctx, w)
 	if errors.Is(err, errUnreadable) {
 		if err = s.restoreUnreadable(ctx, w); err == nil {
-			err = s.open(w)
+			err = s.open(ctx, w)
 		}
 	}
 	return err
@@ -192,20 +192,44 @@ func (s *Shard) loadMissing(ctx context.Context, w *window) error {
 // damaged.
 var errUnreadable = errors.New("the state of an account can't be read")
 
-// open makes the accounts that aren't open what was loaded of them.
-func (s *Shard) open(w *window) error {
+// open makes the accounts that aren't open what was loaded of them, and those whole
+// of which all is needed.
+func (s *Shard) open(ctx context.Context, w *window) error {
 	for i := range w.accounts {
-		if a := &w.accounts[i]; a.state == nil {
+		a := &w.accounts[i]
+		if a.state == nil {
 			if err := a.read(s.states.blank(a.id)); err != nil {
 				return err
+			}
+		}
+		if a.whole && a.state.IsFolded() {
+			pages, err := s.loadPages(ctx, a.id)
+			if err != nil {
+				return err
+			}
+			if err := a.state.Unfold(pages); err != nil {
+				a.state, a.damaged = nil, true
+				return fmt.Errorf("%w: %w", errUnreadable, err)
 			}
 		}
 	}
 	return nil
 }
 
+func (s *Shard) loadPages(ctx context.Context, id string) (pages [][]byte, err error) {
+	s.metrics.unfolded.Inc()
+	err = s.retry(ctx, "load", func(ctx context.Context) (err error) {
+		pages, err = s.ports.Accounts.LoadPages(ctx, s.source.Shard(), id)
+		return err
+	})
+	return pages, err
+}
+
 // read makes a blank state what was loaded of the account, if anything was.
 func (a *account) read(state *engine.Account) error {
+	if a.damaged {
+		return errUnreadable
+	}
 	if a.value != nil {
 		if err := state.UnmarshalBinary(a.value); err != nil {
 			return fmt.Errorf("%w: %w", errUnreadable, err)
@@ -234,15 +258,19 @@ func (s *Shard) workOut(ctx context.Context, w *window) error {
 	before := undecided{w.progress, s.lastSeq, len(w.letters)}
 	s.leases.open()
 	for {
-		if err := s.applyAll(w); err != nil {
+		unfolds, err := s.applyAll(w)
+		if err != nil {
 			return err
 		}
 		short := s.leases.short()
-		if len(short) == 0 {
+		switch {
+		case unfolds:
+		case len(short) == 0:
 			return nil
-		}
-		if err := s.reserve(ctx, short); err != nil {
-			return err
+		default:
+			if err := s.reserve(ctx, short); err != nil {
+				return err
+			}
 		}
 		s.leases.again()
 		if err := s.undo(ctx, w, before); err != nil {
@@ -272,29 +300,41 @@ func (s *Shard) undo(ctx context.Context, w *window, before undecided) error {
 }
 
 // applyAll works every record out in order: what its account deserves, less
-// what is booked.
-func (s *Shard) applyAll(w *window) error {
+// what is booked. Where some account must be made whole for that, it says so, and
+// what it has worked out is void.
+func (s *Shard) applyAll(w *window) (unfolds bool, err error) {
 	for i := range w.work {
-		if err := s.apply(w, &w.work[i]); err != nil {
+		a := &w.accounts[w.work[i].slot]
+		if a.whole && a.state.IsFolded() {
+			continue // it comes to this when it is whole
+		}
+		err := s.apply(w, a, &w.work[i])
+		if errors.Is(err, engine.ErrFolded) && !a.whole {
+			a.whole, unfolds = true, true
+			continue
+		}
+		if err != nil {
 			c := &w.work[i].cause
-			return fmt.Errorf("%w: decide %s at offset %d of account reference %x: %w",
-				errInvariant, c.Kind, c.Offset, s.refs.ref(w.accounts[w.work[i].slot].id), err)
+			return false, fmt.Errorf("%w: decide %s at offset %d of account reference %x: %w",
+				errInvariant, c.Kind, c.Offset, s.refs.ref(a.id), err)
 		}
 	}
 	w.decision.Accruals, w.decision.Instructions = w.out.Accruals, w.out.Instructions
 	w.decision.Referrals, w.decision.Grants = w.out.Referrals, w.out.Grants
-	return nil
+	return unfolds, nil
 }
 
 // apply fails only for a broken invariant: then nothing of the window may be saved.
 // The shard stops, is counted in shard_failures_total, and is acquired anew after
 // pauses that grow, to fail again until a version that mends it runs.
-func (s *Shard) apply(w *window, item *work) error {
-	a := &w.accounts[item.slot]
+func (s *Shard) apply(w *window, a *account, item *work) error {
 	from := lengthsOf(&w.out)
 	if !item.own {
 		item.record.Own()
 		item.cause.ID, item.own = item.record.ID(), true
+	}
+	if s.engine.MustUnfold(a.state, item.record, item.seen) {
+		return engine.ErrFolded
 	}
 	verdict, err := s.engine.Apply(a.state, item.record, item.cause, &w.out)
 	if err != nil && !errors.Is(err, engine.ErrLimit) {
@@ -378,31 +418,63 @@ func (s *Shard) writeDeadLetters(ctx context.Context, w *window) error {
 // encode gives the window the form in which it is saved. A window whose output
 // is too large for one script is refused, as long as it can be made smaller.
 func (s *Shard) encode(w *window) error {
-	s.encodeStates(w)
+	bytes, err := s.encodeStates(w)
+	if err != nil {
+		return err
+	}
 	w.outbox = nil
 	if !w.decision.Empty() {
 		w.decision.Shard, w.decision.Batch = s.source.Shard(), s.batch+1
 		w.decision.Positions, w.decision.LastSeq = w.positions, s.lastSeq
 		w.outbox = outbox.Encode(nil, &w.decision)
 	}
-	if len(w.arena)+len(w.outbox) > s.options.MaxSaveBytes && len(w.work) > 1 {
+	if bytes+len(w.outbox) > s.options.MaxSaveBytes && len(w.work) > 1 {
 		return errTooLarge
 	}
 	return nil
 }
 
-func (s *Shard) encodeStates(w *window) {
+// encodeStates puts away what is old of the accounts, and writes the rest.
+func (s *Shard) encodeStates(w *window) (bytes int, err error) {
 	for i := range w.accounts {
-		if a := &w.accounts[i]; a.touched || a.restored {
-			w.arena = a.state.AppendBinary(w.arena)
-			w.ends = append(w.ends, len(w.arena))
-			w.states = append(w.states, AccountState{ID: a.id})
+		a := &w.accounts[i]
+		if !a.touched && !a.restored {
+			continue
 		}
+		state, links, err := s.fold(a.state)
+		if err != nil {
+			return 0, err
+		}
+		state.Fresh = state.Fresh || a.restored
+		for _, hash := range links {
+			w.known = append(w.known, hash)
+			s.known.add(hash)
+		}
+		w.arena = a.state.AppendBinary(w.arena)
+		w.ends = append(w.ends, len(w.arena))
+		w.states = append(w.states, state)
 	}
 	from := 0
 	for i, end := range w.ends {
 		w.states[i].Value, from = w.arena[from:end], end
+		bytes += w.states[i].Bytes()
 	}
+	return bytes, nil
+}
+
+// fold puts away what is old of an account. Its value is for the caller to write,
+// and the hashes to be added to the filter with it.
+func (s *Shard) fold(a *engine.Account) (state AccountState, links []uint64, err error) {
+	state.ID = a.ID()
+	var transactions []string
+	if state.Pages, state.FirstPage, transactions, state.Fresh, err = s.engine.Fold(a); err != nil {
+		return state, nil, fmt.Errorf("%w: put away purchases of account reference %x: %w", errInvariant, s.refs.ref(a.ID()), err)
+	}
+	member := memberHash(a.ID())
+	for _, id := range transactions {
+		links = append(links, linkHash(member, id))
+	}
+	return state, links, nil
 }
 
 // save writes states, outbox, counts and positions with the batch's one script.

@@ -103,6 +103,14 @@ func knownHash(member uint64, id string) uint64 {
 	return xxhash.Sum64(seed[:]) ^ bits.RotateLeft64(xxhash.Sum64String(id), 31)
 }
 
+// linkHash names a transaction that an event of the account links elsewhere, where
+// that event is put away.
+func linkHash(member uint64, transactionID string) uint64 {
+	return knownHash(member^linkSalt, transactionID)
+}
+
+const linkSalt = 0x9e3779b97f4a7c15
+
 // appendKnown appends the hashes under which an event's ids are known: later
 // events may carry any of them.
 func appendKnown(hashes []uint64, member uint64, ev *rules.Event) []uint64 {

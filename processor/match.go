@@ -7,6 +7,7 @@ import (
 	"ristourne/processor/feed"
 	"ristourne/processor/wire"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 )
 
 // windowLimits bound a window.
@@ -93,9 +94,10 @@ func (s *Shard) takeEvent(ctx context.Context, w *window, r *feed.Record) (*wire
 	}
 	keep = true
 	ev.ContentHash = wire.HashEvent(ev)
+	seen := s.seenOf(member, ev)
 	s.addKnown(member, ev)
 	w.work = append(w.work, work{
-		slot: s.slot(w, ev.AccountID, member), record: rules.Record{Event: ev}, read: *r, match: found,
+		seen: seen, slot: s.slot(w, ev.AccountID, member), record: rules.Record{Event: ev}, read: *r, match: found,
 		cause: s.cause(rules.CauseEvent, ev.ID, r),
 	})
 	return nil, nil
@@ -114,6 +116,19 @@ func (s *Shard) concerns(member uint64, ev *rules.Event, m *match) bool {
 	return !ev.Type.Opens() || m.found || s.known.has(knownHash(member, ev.TransactionID)) ||
 		s.known.has(knownHash(member, ev.ID)) ||
 		ev.OriginalTransactionID != "" && s.known.has(knownHash(member, ev.OriginalTransactionID))
+}
+
+// seenOf says which of the event's ids came before.
+func (s *Shard) seenOf(member uint64, ev *rules.Event) engine.Seen {
+	seen := engine.Seen{
+		Event: s.known.has(knownHash(member, ev.ID)), Transaction: s.known.has(knownHash(member, ev.TransactionID)),
+		TransactionLink: s.known.has(linkHash(member, ev.TransactionID)),
+	}
+	if ev.OriginalTransactionID != "" {
+		seen.Original = s.known.has(knownHash(member, ev.OriginalTransactionID))
+		seen.OriginalLink = s.known.has(linkHash(member, ev.OriginalTransactionID))
+	}
+	return seen
 }
 
 // addKnown makes the event's ids known to later events of this window and of
@@ -136,10 +151,15 @@ func (s *Shard) takeFact(w *window, r *feed.Record) *wire.Fault {
 	if f.Type == rules.Enrolled {
 		s.members.add(member)
 	}
-	w.work = append(w.work, work{
+	item := work{
 		slot: s.slot(w, f.AccountID, member), record: rules.Record{Fact: f}, read: *r,
 		cause: s.cause(rules.CauseFact, f.ID, r),
-	})
+	}
+	if f.TransactionID != "" {
+		item.seen.Transaction = s.known.has(knownHash(member, f.TransactionID))
+		item.seen.TransactionLink = s.known.has(linkHash(member, f.TransactionID))
+	}
+	w.work = append(w.work, item)
 	return nil
 }
 

@@ -28,6 +28,7 @@ type Metrics struct {
 	differences    prometheus.Counter
 	repairs        prometheus.Counter
 	restored       prometheus.Counter
+	unfolded       prometheus.Counter
 	catalogueWaits prometheus.Counter
 
 	catalogueWaitSeconds prometheus.Counter
@@ -97,6 +98,7 @@ func (m *Metrics) ofRepairs(r registrar) {
 	m.rebuilds = r.counter("rebuilds_total", "Shards rebuilt from the ledger.")
 	m.differences = r.counter("rebuild_differences_total", "Accounts of which recomputing would change what is booked, found by a rebuild, which changes nothing of it. Look into each.")
 	m.repairs = r.counter("repairs_total", "Accounts that a repair, approved by a person, has changed.")
+	m.unfolded = r.counter("accounts_unfolded_total", "Accounts of which purchases that were put away had to be read.")
 	m.restored = r.counter("accounts_restored_total", "Accounts whose state in Redis could not be read, made anew from the ledger.")
 }
 

@@ -112,6 +112,20 @@ type Acquired struct {
 type AccountState struct {
 	ID    string
 	Value []byte
+	// Pages are purchases that Value has put away, numbered from FirstPage on. Fresh:
+	// what pages were stored before are no more.
+	Pages     [][]byte
+	FirstPage int
+	Fresh     bool
+}
+
+// Bytes is what the state takes.
+func (s *AccountState) Bytes() int {
+	n := len(s.Value)
+	for _, page := range s.Pages {
+		n += len(page)
+	}
+	return n
 }
 
 // Save is what one script writes, all or nothing.
@@ -170,6 +184,8 @@ type Accounts interface {
 	RenewLease(ctx context.Context, shard int32, epoch int64, lease time.Duration) error
 	// Load appends to values one value an id, nil where there is none.
 	Load(ctx context.Context, shard int32, ids []string, values [][]byte) ([][]byte, error)
+	// LoadPages gives all pages of an account, in order.
+	LoadPages(ctx context.Context, shard int32, id string) ([][]byte, error)
 	// Save runs the batch's one script. A repeat of a save that already
 	// succeeded is a success: it is known by the positions, or, where a batch moves
 	// none, by its number. ErrStateBehindLedger: the positions are not Before.

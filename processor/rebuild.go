@@ -197,8 +197,13 @@ func (r *rebuild) account(ctx context.Context, h *rules.AccountHistory) error {
 	if !r.restoring {
 		return nil
 	}
-	r.states = append(r.states, AccountState{ID: h.AccountID, Value: a.AppendBinary(nil)})
-	r.bytes += len(r.states[len(r.states)-1].Value)
+	state, links, err := r.shard.fold(a)
+	if err != nil {
+		return err
+	}
+	state.Value = a.AppendBinary(nil)
+	r.states, r.known = append(r.states, state), append(r.known, links...)
+	r.bytes += state.Bytes()
 	if err := r.boundTail(ctx); err != nil {
 		return err
 	}

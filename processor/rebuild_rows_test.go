@@ -264,6 +264,7 @@ type memoryRedis struct {
 	bareAccounts
 	ledger  *rowLedger
 	states  map[string][]byte
+	pages   map[string][][]byte
 	lastSeq uint64
 	batch   uint64
 	epoch   int64
@@ -271,7 +272,7 @@ type memoryRedis struct {
 }
 
 func newMemoryRedis(l *rowLedger) *memoryRedis {
-	return &memoryRedis{ledger: l, states: map[string][]byte{}}
+	return &memoryRedis{ledger: l, states: map[string][]byte{}, pages: map[string][][]byte{}}
 }
 
 func (r *memoryRedis) Load(_ context.Context, _ int32, ids []string, values [][]byte) ([][]byte, error) {
@@ -297,9 +298,7 @@ func (r *memoryRedis) AcquireLeased(ctx context.Context, shard int32, _ string, 
 func (*memoryRedis) RenewLease(context.Context, int32, int64, time.Duration) error { return nil }
 
 func (r *memoryRedis) Save(_ context.Context, s *Save) error {
-	for _, state := range s.Accounts {
-		r.states[state.ID] = slices.Clone(state.Value)
-	}
+	r.put(s.Accounts)
 	r.saves = append(r.saves, *s)
 	r.lastSeq, r.batch = s.LastSeq, s.Batch
 	return nil
@@ -321,10 +320,24 @@ func (*memoryRedis) Clear(context.Context, int32, int64, uint64) error { return 
 func (*memoryRedis) BeginRebuild(context.Context, int32, int64) error  { return nil }
 
 func (r *memoryRedis) Restore(_ context.Context, _ int32, _ int64, states []AccountState, _, _ []uint64) error {
+	r.put(states)
+	return nil
+}
+
+func (r *memoryRedis) put(states []AccountState) {
 	for _, s := range states {
 		r.states[s.ID] = slices.Clone(s.Value)
+		if s.Fresh {
+			delete(r.pages, s.ID)
+		}
+		if len(s.Pages) > 0 {
+			r.pages[s.ID] = append(r.pages[s.ID][:s.FirstPage:s.FirstPage], s.Pages...)
+		}
 	}
-	return nil
+}
+
+func (r *memoryRedis) LoadPages(_ context.Context, _ int32, id string) ([][]byte, error) {
+	return r.pages[id], nil
 }
 
 func (r *memoryRedis) FinishRebuild(_ context.Context, _ int32, _ int64, m rules.Marker) error {

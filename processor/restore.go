@@ -60,7 +60,7 @@ func (s *Shard) restoreUnreadable(ctx context.Context, w *window) error {
 	}
 	for i := range w.accounts {
 		if state := unread.states[w.accounts[i].id]; state != nil {
-			w.accounts[i].value, w.accounts[i].restored = state, true
+			w.accounts[i].value, w.accounts[i].restored, w.accounts[i].damaged = state, true, false
 		}
 	}
 	return nil

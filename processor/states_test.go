@@ -2,13 +2,16 @@ package processor
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 	"unsafe"
 
+	"ristourne/processor/feed"
 	"ristourne/processor/outbox"
 	"ristourne/rules"
 	"ristourne/rules/engine"
@@ -22,8 +25,10 @@ import (
 func TestWhatIsRememberedIsWhatIsSaved(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
-		generator := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 4, Language: ledgertest.WholeLanguage, Budgets: true})
-		records := ledgertest.Duplicate(rand.New(rand.NewPCG(seed, 1)), generator.Records(120), 10)
+		generator := ledgertest.NewGenerator(seed, ledgertest.GenOptions{
+			Accounts: 2, Language: ledgertest.WholeLanguage, Budgets: seed%2 == 0, Span: 300 * 24 * time.Hour,
+		})
+		records := ledgertest.Duplicate(rand.New(rand.NewPCG(seed, 1)), generator.Records(300), 10)
 		var saved []*rememberingShard
 		for _, memory := range []int{0, 5_000, 1 << 30} {
 			s := newRememberingShard(t, generator, memory)
@@ -31,7 +36,8 @@ func TestWhatIsRememberedIsWhatIsSaved(t *testing.T) {
 			saved = append(saved, s)
 		}
 		for _, s := range saved[1:] {
-			if !maps.EqualFunc(saved[0].redis.states, s.redis.states, bytes.Equal) {
+			if !maps.EqualFunc(saved[0].redis.states, s.redis.states, bytes.Equal) ||
+				!maps.EqualFunc(saved[0].redis.pages, s.redis.pages, func(x, y [][]byte) bool { return slices.EqualFunc(x, y, bytes.Equal) }) {
 				t.Fatalf("seed %d: with %d bytes of memory, Redis holds other states", seed, s.states.mostBytes)
 			}
 			if !slices.EqualFunc(saved[0].outboxes, s.outboxes, bytes.Equal) {
@@ -124,7 +130,8 @@ func (s *rememberingShard) put(r ledgertest.Record, offset int64) {
 	}
 	item := work{slot: slot, cause: cause, record: record}
 	if record.Event != nil {
-		item.match = s.matchEvent(record.Event)
+		item.match, item.seen = s.matchEvent(record.Event), s.seenOf(memberHash(id), record.Event)
+		s.addKnown(memberHash(id), record.Event)
 	}
 	s.window.work = append(s.window.work, item)
 }
@@ -169,6 +176,65 @@ func (s *rememberingShard) check() {
 	for _, d := range s.delivered[max(0, len(s.delivered)-10):] {
 		if d.decision != nil && !bytes.Equal(outbox.Encode(nil, d.decision), d.outbox) {
 			s.t.Fatalf("of batch %d something else is delivered than was saved", d.batch)
+		}
+	}
+}
+
+// A purchase of years ago is put away, and found again by whatever names it: the
+// account costs as little as a new one until then, and decides as if it were whole.
+func TestWhatIsPutAwayIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	for _, memory := range []int{0, 1 << 30} {
+		town := aTown()
+		town.Programmes[0].AllCards = true
+		s := newShardOf(t, town)
+		redis, _ := s.on(newRowLedger())
+		s.states = newStates(memory)
+		take := func(records ...feed.Record) *rules.Decision {
+			t.Helper()
+			if err := s.take(t, records...); err != nil {
+				t.Fatal(err)
+			}
+			return (<-s.saved).decision
+		}
+		at := func(id, typ, transaction, original string, day, amountMinor int) feed.Record {
+			return feed.Record{Topic: rules.TopicTransactions, Time: 1_800_000_000_000, Key: []byte("a"), Value: fmt.Appendf(nil,
+				`{"event_id":%q,"type":%q,"transaction_id":%q,"original_transaction_id":%q,"account_id":"a","card_token":"t","amount_minor":%d,"currency":"EUR","occurred_at":%q,"merchant":{"id":"0000000007"}}`,
+				id, typ, transaction, original, amountMinor, time.Date(2026, 2, day, 12, 0, 0, 0, time.UTC).Format(time.RFC3339))}
+		}
+		take(enrolment("a"))
+		size, payments := 0, 0
+		for day := range 100 {
+			id := fmt.Sprint("p", day)
+			take(at("a"+id, "authorization", id, "", day, 10_000))
+			take(at("c"+id, "clearing", "own-"+id, id, day+1, 10_000))
+			if day == 20 {
+				size = len(redis.states["a"])
+			}
+			if day > 20 {
+				payments += 25 // an instruction, which stays in sight
+			}
+		}
+		if len(redis.pages["a"]) < 10 || 2*len(redis.states["a"]) > 3*(size+payments) {
+			t.Errorf("%d pages, and a state of %d bytes, where it had %d once", len(redis.pages["a"]), len(redis.states["a"]), size)
+		}
+		for _, again := range []feed.Record{at("ap3", "authorization", "p3", "", 3, 10_000), at("cp3", "clearing", "own-p3", "p3", 4, 10_000)} {
+			take(again)
+		}
+		if save := redis.saves[len(redis.saves)-1]; save.Fates[rules.Duplicate] != 1 || len(save.Accounts) != 0 {
+			t.Errorf("an event that comes again is %v, and saves %d accounts", save.Fates, len(save.Accounts))
+		}
+		for what, refund := range map[string]feed.Record{
+			"under its own id": at("r1", "refund", "p5", "", 101, 10_000), "by a link": at("r2", "refund", "own-r2", "p6", 101, 10_000),
+			"by a link to a link": at("r3", "refund", "own-r3", "own-p7", 101, 10_000),
+		} {
+			d := take(refund)
+			if d == nil || len(d.Accruals) != 2 || len(d.Instructions) != 1 || d.Instructions[0].AmountMinor != 300 {
+				t.Errorf("a refund %s decides %+v", what, d)
+			}
+		}
+		if unfolded := valueOf(t, s.metrics.unfolded); unfolded != 5 {
+			t.Errorf("the account was made whole %v times, want once for each record that names what is put away", unfolded)
 		}
 	}
 }

@@ -52,6 +52,7 @@ type work struct {
 	read   feed.Record  // it was read from: for its dead letter
 	match  match        // of an event
 	own    bool         // the record's texts are its own
+	seen   engine.Seen  // of its ids, before it came
 }
 
 // match is where an event's merchant was found, and by which snapshot.
@@ -66,6 +67,9 @@ type account struct {
 	hash  uint64
 	state *engine.Account // nil: it must be opened
 	value []byte          // what was loaded; nil: nothing is known of it, or it was remembered
+	// whole says that what is put away of it is needed, and damaged that what was
+	// loaded of that doesn't belong to it.
+	whole, damaged bool
 	// loaded says that value is what Redis has, and existed that it has something.
 	loaded, existed bool
 	touched         bool

@@ -17,7 +17,9 @@ type keys struct {
 	members  string // members:0, members:1, ...: strings of hashes
 	known    string // likewise
 	accounts string // accounts + generation + ":" + account id: strings
-	budgets  string // budgets + budget: hash: drawn, granted, generation of the states
+	// A hash of an account's purchases that are put away, by page, has a p behind the
+	// generation.
+	budgets string // budgets + budget: hash: drawn, granted, generation of the states
 }
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
@@ -40,6 +42,14 @@ func (k *keys) appendAccount(dst []byte, generation, id string) []byte {
 	dst = append(dst, ':')
 	return append(dst, id...)
 }
+
+// pages is the key of what is put away of an account.
+func (k *keys) pages(generation, id string) string {
+	return k.accounts + generation + pagesMark + ":" + id
+}
+
+// pagesMark tells keys of pages from those of states.
+const pagesMark = "p"
 
 func checkPrefix(prefix string) error {
 	if !prefixForm.MatchString(prefix) {

@@ -51,7 +51,7 @@ type restorePart struct {
 func cutStates(states []processor.AccountState) (part, rest []processor.AccountState) {
 	n, bytes := 0, 0
 	for n < len(states) && n < restoreAccounts && bytes < restoreBytes {
-		bytes += len(states[n].Value)
+		bytes += states[n].Bytes()
 		n++
 	}
 	return states[:n], states[n:]
@@ -66,9 +66,11 @@ func (s *Store) restore(ctx context.Context, number int32, epoch int64, part *re
 	sh := s.of(number)
 	c := newCall(restoreScript, sh.owner, sh.head, sh.members, sh.known)
 	c.nameAccounts(&sh.keys, sh.generation, len(part.states), func(i int) string { return part.states[i].ID })
+	c.namePages(&sh, part.states)
 	c.endKeys()
 	c.add(epoch, sh.generation)
 	c.addHashes(part.members, part.known)
+	c.addPages(part.states)
 	c.addValues(len(part.states), func(i int) []byte { return part.states[i].Value })
 	answer, err := s.run(ctx, restoreScript, c)
 	if err != nil {

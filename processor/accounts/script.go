@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"ristourne/processor"
 )
 
 //go:embed scripts/*.lua
@@ -34,11 +36,11 @@ func scriptOf(names ...string) script {
 
 var (
 	acquireScript      = scriptOf("acquire")
-	saveScript         = scriptOf("fenced", "append", "save")
+	saveScript         = scriptOf("fenced", "append", "pages", "save")
 	clearScript        = scriptOf("fenced", "clear")
 	stillDecidedScript = scriptOf("fenced", "still_decided")
 	beginScript        = scriptOf("fenced", "begin")
-	restoreScript      = scriptOf("fenced", "append", "restore")
+	restoreScript      = scriptOf("fenced", "append", "pages", "restore")
 	finishScript       = scriptOf("fenced", "finish")
 	allocateScript     = scriptOf("allocate")
 	reserveScript      = scriptOf("fenced", "reserve")
@@ -102,6 +104,35 @@ func (c *call) nameAccounts(k *keys, generation string, number int, id func(int)
 		from = end
 	}
 }
+
+// namePages names the pages of those accounts of which some are written.
+func (c *call) namePages(sh *shard, states []processor.AccountState) {
+	for i := range states {
+		if hasPages(&states[i]) {
+			c.keys = append(c.keys, sh.pages(sh.generation, states[i].ID))
+		}
+	}
+}
+
+// addPages adds what pages.lua reads.
+func (c *call) addPages(states []processor.AccountState) {
+	at, n := len(c.args), 0
+	c.add(0)
+	for i := range states {
+		s := &states[i]
+		if !hasPages(s) {
+			continue
+		}
+		n++
+		c.add(s.Fresh, s.FirstPage, len(s.Pages))
+		for _, page := range s.Pages {
+			c.add(page)
+		}
+	}
+	c.args[at] = n
+}
+
+func hasPages(s *processor.AccountState) bool { return s.Fresh || len(s.Pages) > 0 }
 
 // endKeys closes the list of keys: what comes from now on are values.
 func (c *call) endKeys() {

@@ -242,6 +242,25 @@ func (s *Store) load(ctx context.Context, sh *shard, ids []string) ([]string, er
 	return nil, fmt.Errorf("asked for %d values, got %d", len(ids), len(cmd.Val()))
 }
 
+// LoadPages gives what is put away of an account, page by page. Whether all are there
+// is for its state to say.
+func (s *Store) LoadPages(ctx context.Context, number int32, id string) ([][]byte, error) {
+	sh := s.of(number)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	found, err := s.client.HGetAll(ctx, sh.pages(sh.generation, id)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("load the pages of an account of shard %d from Redis: %w", number, err)
+	}
+	var pages [][]byte
+	for n := range len(found) {
+		if page, there := found[strconv.Itoa(n)]; there {
+			pages = append(pages, []byte(page))
+		}
+	}
+	return pages, nil
+}
+
 // bytesOf gives the memory of a reply, which nobody else holds; nil for none.
 func bytesOf(text string) []byte {
 	if text == "" {
@@ -271,6 +290,7 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 	sh := s.of(save.Shard)
 	c := newCall(saveScript, sh.owner, sh.head, sh.fates, sh.outbox, sh.members, sh.known)
 	c.nameAccounts(&sh.keys, sh.generation, len(save.Accounts), func(i int) string { return save.Accounts[i].ID })
+	c.namePages(&sh, save.Accounts)
 	for i := range save.Spent {
 		c.keys = append(c.keys, sh.shardAllocation(save.Spent[i].Budget))
 	}
@@ -286,6 +306,7 @@ func (s *Store) save(ctx context.Context, save *processor.Save) error {
 	for i := range save.Spent {
 		c.add(save.Spent[i].Minor)
 	}
+	c.addPages(save.Accounts)
 	c.addValues(len(save.Accounts), func(i int) []byte { return save.Accounts[i].Value })
 	answer, err := s.run(ctx, saveScript, c)
 	if err != nil {
@@ -312,7 +333,7 @@ func checkSave(save *processor.Save) error {
 		if len(save.Accounts[i].Value) == 0 {
 			return errors.New("the state of an account is empty, which would mean that it has none")
 		}
-		bytes += len(save.Accounts[i].Value)
+		bytes += save.Accounts[i].Bytes()
 	}
 	switch {
 	case len(save.Accounts) > maxSaveAccounts:

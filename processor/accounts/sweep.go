@@ -166,6 +166,7 @@ func (s *Store) unlinkOld(ctx context.Context, sh *shard, names []string) (gone 
 	var generations []any
 	for _, name := range names {
 		digits, _, _ := strings.Cut(strings.TrimPrefix(name, sh.accounts), ":")
+		digits = strings.TrimSuffix(digits, pagesMark)
 		if _, err := strconv.ParseUint(digits, 10, 64); err != nil {
 			continue // no state of ours
 		}

@@ -12,11 +12,12 @@ import (
 // Bounds of one account. They are far beyond what a cardholder does in a
 // lifetime and keep every sum within int64: awards are within 128 times the
 // volume (the highest rate of points; eight times with money), commissions
-// within the volume and a fixed amount a purchase. They keep its state within what one script can save: some
-// 4 MB, and 40 MB where every id is as long as it may be.
+// within the volume and a fixed amount a purchase. They keep all of an
+// account, with what is put away, within what one script can save.
 const (
 	maxAccountVolumeMinor = codec.MaxAmountMinor
-	maxAccountEvents      = 1 << 15
+	maxAccountEventBytes  = 40 << 20 // of events: some 300,000
+	maxDroppedEvents      = 1 << 14
 	maxAccountItems       = 1 << 16 // categories of all events' items
 	maxItemLists          = 1 << 8  // events of one purchase that list items: they are added up as fractions
 	maxAccountFacts       = 1 << 12
@@ -50,6 +51,7 @@ type Account struct {
 	expiries   int           // how many authorization_expired facts
 	links      int           // how many events name an original transaction other than their own
 	newest     rules.Instant // the latest OccurredAt of the set
+	eventBytes int           // about what all events take in its state, those that are put away too
 	volume     int64         // the sum of all amounts ever stated, in whatever currency
 	items      int           // how many sums of categories all events have
 
@@ -68,6 +70,9 @@ type Account struct {
 	snapshot     *Snapshot // that terms of purchases were looked up in
 	arena        []string  // behind the card tokens and segments of decoded facts
 	codec        *codec.Dictionary
+	fold         *fold // nil: the account is whole
+	unfolded     bool  // pages that were stored of it are no more, once it is stored
+	needsAll     bool  // a record may have touched what is put away
 	draws        draws // under snapshot
 }
 

@@ -41,6 +41,9 @@ func (e *Engine) Replay(a *Account, row *rules.SetRow, out *rules.Output) (rules
 // of the cause's own lines nor those of another repair, whose amounts may be
 // others.
 func (e *Engine) Repair(a *Account, c rules.Cause, number int64, out *rules.Output) error {
+	if a.fold != nil {
+		return ErrFolded
+	}
 	e.bindSnapshot(a)
 	e.matchRefunds(a)
 	a.needsFullRun = true

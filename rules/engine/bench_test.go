@@ -102,7 +102,7 @@ func ready(b *testing.B, e *engine.Engine, purchases int) []byte {
 	return a.AppendBinary(nil)
 }
 
-func engineOf(b *testing.B, change ...func(*offer.Catalogue)) *engine.Engine {
+func engineOf(b testing.TB, change ...func(*offer.Catalogue)) *engine.Engine {
 	b.Helper()
 	s, err := engine.Compile(sample.Cafe(b, change...))
 	if err != nil {

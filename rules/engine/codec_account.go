@@ -10,7 +10,10 @@ import (
 // accountFormat is the version byte of an account's state: one that this engine
 // doesn't know is an error, and the stream makes the account anew from the ledger
 // (processor/restore.go).
-const accountFormat = 4
+const accountFormat = 5
+
+// accountFormatWithoutFold is of states of which nothing was put away.
+const accountFormatWithoutFold = 4
 
 // accountFormatWithoutPayments is of states that knew sums of what was instructed
 // alone. Such a one is read where nothing was; else the bank's word on an
@@ -30,11 +33,7 @@ type stateDecoder struct {
 // purchases with their events and booked lines, and totals. The account id is
 // not in it: it is the name under which the state is kept.
 func (a *Account) AppendBinary(dst []byte) []byte {
-	if a.codec == nil {
-		a.codec = new(codec.Dictionary)
-	}
-	a.codec.Reset()
-	w := stateEncoder{codec.Encoder{Bytes: append(dst, accountFormat), Dictionary: a.codec}}
+	w := stateEncoder{codec.Encoder{Bytes: append(dst, accountFormat), Dictionary: a.emptyDictionary()}}
 	w.Byte(mark(a.needsFullRun))
 	w.Count(len(a.facts))
 	for i := range a.facts {
@@ -65,6 +64,7 @@ func (a *Account) AppendBinary(dst []byte) []byte {
 		w.Unique(a.dropped[i].id)
 		w.Hash(a.dropped[i].hash)
 	}
+	w.fold(a.fold)
 	w.payments(&a.payments)
 	return w.Bytes
 }
@@ -83,6 +83,15 @@ func (e *stateEncoder) payments(p *payments) {
 		e.Bytes = appendPayment(e.Bytes, &p.list[i])
 	}
 	binary.LittleEndian.PutUint32(e.Bytes[start-paymentsLength:], uint32(len(e.Bytes)-start))
+}
+
+// emptyDictionary is for one value, or one page.
+func (a *Account) emptyDictionary() *codec.Dictionary {
+	if a.codec == nil {
+		a.codec = new(codec.Dictionary)
+	}
+	a.codec.Reset()
+	return a.codec
 }
 
 const (
@@ -305,13 +314,9 @@ func (e *stateEncoder) line(l *line, place Match, basisMinor int64) {
 // used. An error leaves the account empty.
 func (a *Account) UnmarshalBinary(src []byte) error {
 	a.Reset(a.id)
-	if a.codec == nil {
-		a.codec = new(codec.Dictionary)
-	}
-	a.codec.Reset()
-	r := stateDecoder{Decoder: codec.Decoder{Rest: src, Dictionary: a.codec}}
+	r := stateDecoder{Decoder: codec.Decoder{Rest: src, Dictionary: a.emptyDictionary()}}
 	r.format = r.Byte()
-	if r.format != accountFormat && r.format != accountFormatWithoutPayments {
+	if r.format < accountFormatWithoutPayments || r.format > accountFormat {
 		r.Fail("account state of an unknown format")
 	}
 	a.needsFullRun = r.Byte() != 0
@@ -322,6 +327,9 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 	r.purses(a)
 	for range r.Count(minDroppedBytes) {
 		a.dropped = append(a.dropped, droppedEvent{r.Unique(), r.Hash()})
+	}
+	if r.format > accountFormatWithoutFold {
+		r.fold(a)
 	}
 	r.payments(a)
 	err := r.Done()
@@ -417,7 +425,7 @@ func (d *stateDecoder) purchases(a *Account) {
 		p.lines = d.lines(a, place)
 		d.grants(a, &p)
 		d.published(a, &p)
-		if i > 0 && inFillingOrder(&a.purchases[i-1], &p) >= 0 {
+		if n := len(a.purchases); i > 0 && inFillingOrder(&a.purchases[n-1], &p) >= 0 {
 			d.Fail("purchases out of order")
 		}
 		if d.Err != nil {
@@ -490,6 +498,7 @@ func (d *stateDecoder) events(a *Account, p *purchase) {
 		}
 		a.newest = rules.Later(a.newest, x.occurredAt)
 		a.items += len(x.items)
+		a.eventBytes += x.bytes()
 		d.volume(a, max(x.amountMinor, x.billingMinor))
 		if d.Err != nil {
 			return

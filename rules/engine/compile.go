@@ -167,6 +167,7 @@ func (k *compiler) nameCounters(partnerID string, o *offer.Offer, unit string) {
 			return
 		}
 		k.ids[name] = int32(len(k.ids))
+		k.s.counterNames = append(k.s.counterNames, name)
 		set := counterSet{partnerID, o.ID, unit}
 		k.names[set] = append(k.names[set], name)
 	}
@@ -309,6 +310,7 @@ func (k *compiler) compile() {
 		}
 	}
 	k.s.groups = int32(len(k.groups))
+	k.s.counterIDs, k.s.meaning = k.ids, k.s.meaningOf()
 	for name := range k.ids {
 		k.s.reachDays = max(k.s.reachDays, reachDays[name.per], name.days+1)
 	}

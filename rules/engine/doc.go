@@ -14,6 +14,7 @@
 //	set.go, account.go, member.go          which events belong to which purchase; who was a member
 //	purchase.go, unlinked.go               what a purchase comes to, in two worlds; refunds that name none
 //	run.go, reach.go                       which purchases are valued, in which order, and how often
+//	fold.go, fold_counters.go              which are put away, and what they leave for those after them
 //
 // What prices, and books nothing:
 //
@@ -32,6 +33,6 @@
 //	book.go, due.go, publish.go            the difference, what is to be paid by it, and what sponsors are told
 //	referral.go, adopted.go                records from other accounts; what the ledger says after a loss
 //
-// explain*.go says why this cent, and codec_account.go is the state of an account in
-// bytes.
+// explain*.go says why this cent, and codec_account.go and codec_fold.go are the
+// state of an account in bytes.
 package engine

@@ -56,13 +56,14 @@ type Engine struct {
 	referrals   referralValuer
 	demands     demands
 	booking     booking
+	folding     foldLimits
 	holdouts    []rules.HoldoutDraw // of the purchase of the event at hand; memory of valuer
 	replaying   bool                // what was decided before is known to the ledger
 }
 
 // New decides by s.
 func New(s *Snapshot) *Engine {
-	e := &Engine{termsFinder: termsFinder{snapshot: s}}
+	e := &Engine{termsFinder: termsFinder{snapshot: s}, folding: usualFold}
 	e.valuer.termsFinder, e.valuer.counters = &e.termsFinder, &e.counters
 	e.referrals.termsFinder, e.referrals.counters = &e.termsFinder, &e.counters
 	e.booking.reasons = reason.Cache{}
@@ -81,7 +82,7 @@ type Verdict struct {
 }
 
 // ErrLimit is a record that would take its account beyond its bounds: 2^55
-// minor units in all, 2^15 events, 2^16 sums of item categories, 2^8 lists of
+// minor units in all, 40 MiB of events, 2^16 sums of item categories, 2^8 lists of
 // items a purchase, 2^12 facts with 4 MiB of text, 2^17 referrals
 // with 24 MiB of text. The account and the output are unchanged: the record is a
 // dead letter, and the stream goes on.
@@ -176,7 +177,7 @@ func (e *Engine) whetherMatched(a *Account, fate rules.Fate) rules.Fate {
 // isFull reports that the event would take the account beyond its bounds.
 func (a *Account) isFull(ev *rules.Event, purchaseID string) bool {
 	switch {
-	case volumeOf(ev) > maxAccountVolumeMinor-a.volume, len(a.events)-a.removed+len(a.dropped) >= maxAccountEvents:
+	case volumeOf(ev) > maxAccountVolumeMinor-a.volume, a.eventBytes > maxAccountEventBytes, len(a.dropped) >= maxDroppedEvents:
 		return true
 	case len(ev.Items) == 0:
 		return false
@@ -346,6 +347,7 @@ func (e *Engine) bindSnapshot(a *Account) {
 		return
 	}
 	a.snapshot = e.snapshot
+	a.bindFold(e.snapshot)
 	a.draws.reset()
 	for i := range a.purchases {
 		a.purchases[i].termsFound = false

@@ -243,3 +243,36 @@ func (b *booking) entitleToReferral(r *referralState, s *sponsoredAward) {
 		}
 	}
 }
+
+// isBooked reports that the lines of a purchase, and what it has published, are what
+// was noted to be due by it.
+func (b *booking) isBooked(p *purchase) bool {
+	a, n := b.account, 0
+	for i := p.lines; i >= 0; i = a.lines[i].next {
+		l := &a.lines[i]
+		due := slices.IndexFunc(b.entitlements, func(d entitlement) bool {
+			return d.lineKey == l.lineKey && d.programme == l.programme && d.sums == l.sums
+		})
+		if due < 0 {
+			return false
+		}
+		n++
+	}
+	if n != len(b.entitlements) {
+		return false
+	}
+	for i := p.published; i >= 0; i = a.published[i].next {
+		t := &a.published[i]
+		if !t.isNothing() && !isAmong(t, b.referralsDue) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(b.referralsDue, func(want publishedReferral) bool {
+		for i := p.published; i >= 0; i = a.published[i].next {
+			if t := &a.published[i]; t.sameSponsorship(&want) && t.sameContent(&want) {
+				return false
+			}
+		}
+		return true
+	})
+}

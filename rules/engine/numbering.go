@@ -46,6 +46,16 @@ func (p *numbering[K]) find(k K) int {
 	return -1
 }
 
+// each calls do with all that was numbered, in no order.
+func (p *numbering[K]) each(do func(k K, number int)) {
+	for i, k := range p.few {
+		do(k, i)
+	}
+	for k, i := range p.many {
+		do(k, int(i))
+	}
+}
+
 func (p *numbering[K]) reset() {
 	p.few, p.used = p.few[:0], 0
 	clear(p.many)

@@ -20,6 +20,9 @@ type decision struct {
 // difference. It reports whether a line was booked.
 func (e *Engine) decide(a *Account, d decision, out *rules.Output) (booked bool, err error) {
 	known, before := a.Purchases(), len(out.Accruals)
+	if a.needsAll || !a.isAfterFold(known) {
+		return false, ErrFolded
+	}
 	b := &e.booking
 	e.begin(a)
 	b.begin(e.snapshot, a, d, out)
@@ -82,14 +85,15 @@ func (e *Engine) begin(a *Account) {
 	}
 	e.demands.reset()
 	e.lastTerms, e.holdouts = commonTerms{}, nil
-	e.restart()
+	e.restart(a)
 }
 
 // restart forgets what the first run of a decision has found, but for what it
 // asked of budgets.
-func (e *Engine) restart() {
+func (e *Engine) restart(a *Account) {
 	e.counters.reset()
 	e.valuer.history.reset()
+	e.unfoldCounters(a)
 }
 
 // ordered reports that a purchase may depend on more of those before it than
@@ -127,7 +131,7 @@ func (e *Engine) runWithBudgets(a *Account, known int) error {
 	if !e.demands.refused(a) {
 		return nil
 	}
-	e.restart()
+	e.restart(a)
 	b.restart()
 	return e.runAll(a, known, &e.demands, e.entitle)
 }
@@ -139,7 +143,7 @@ func (e *Engine) runAsGranted(a *Account, known int, final func(i int, x *worth)
 	if err := e.runAll(a, known, nil, final); err != nil || !e.demands.refused(a) {
 		return err
 	}
-	e.restart()
+	e.restart(a)
 	return e.runAll(a, known, &e.demands, final)
 }
 

@@ -150,12 +150,23 @@ func (e *Engine) insertEvent(a *Account, ev *rules.Event, m Match, matchesOwn bo
 	}
 	a.newest = rules.Later(a.newest, ev.OccurredAt)
 	a.volume += volumeOf(ev)
+	a.eventBytes += a.events[i].bytes()
 	a.items += len(a.events[i].items)
 	e.attach(a, i, purchaseID)
 	if a.events[i].isLink() {
 		a.links++
 		e.relink(a, ev.TransactionID)
 	}
+}
+
+// bytes is about what the event, and what is booked of it, take in the account's state.
+func (e *setEvent) bytes() int {
+	const rest = 96
+	n := rest + len(e.id) + len(e.transactionID) + len(e.originalID) + len(e.card) + len(e.cardProduct)
+	for i := range e.items {
+		n += 8 + len(e.items[i].Category)
+	}
+	return n
 }
 
 // itemSums adds up an event's line items by category; those without one are
@@ -268,6 +279,7 @@ func (e *Engine) relink(a *Account, transactionID string) {
 		e.placePurchase(a, a.find(id))
 	}
 	if moved >= 0 {
+		a.needsAll = a.needsAll || a.fold != nil && a.find(target) < 0
 		e.attach(a, moved, target)
 	}
 	e.reexpire(a)
@@ -437,6 +449,7 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 			}
 			a.volume -= max(removed.amountMinor, removed.billingMinor)
 			a.items -= len(removed.items)
+			a.eventBytes -= removed.bytes()
 			e.placePurchase(a, i)
 			if removed.isLink() {
 				a.links--
@@ -451,9 +464,13 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 // compact forgets the places of removed events once they are most of all: a rebuild
 // takes years of an account through one state.
 func (a *Account) compact() {
-	if a.removed <= WaitingLimit || 2*a.removed < len(a.events) {
-		return
+	if a.removed > WaitingLimit && 2*a.removed >= len(a.events) {
+		a.keepEvents()
 	}
+}
+
+// keepEvents forgets the places of events that are in no chain.
+func (a *Account) keepEvents() {
 	kept := make([]setEvent, 0, len(a.events)-a.removed)
 	for i := range a.purchases {
 		p, anchor := &a.purchases[i], int32(-1)

@@ -27,6 +27,9 @@ type Snapshot struct {
 	groups         int32 // how many group names there are
 	// historyCurrencies are those of offers that ask for the purchases before.
 	historyCurrencies []money.Currency
+	counterNames      []counterName // by id
+	counterIDs        map[counterName]int32
+	meaning           uint64 // of counters and histories, for what was folded under other snapshots
 	// unlinkedRefunds: some version of some programme matches refunds that name
 	// no purchase.
 	unlinkedRefunds bool

@@ -522,6 +522,7 @@ func (e *Engine) putRefund(a *Account, r *unlinkedRefund) {
 	}
 	x.matched = r.then >= 0 && a.purchases[r.then].id != own
 	if r.then < 0 {
+		a.needsAll = a.needsAll || a.fold != nil && a.find(own) < 0
 		e.attach(a, r.event, own)
 		return
 	}

@@ -2,12 +2,13 @@
 -- together or not at all. When it has answered 'done', the batch is decided, and
 -- whoever owns the shard next delivers it from the outbox.
 --
--- KEYS: owner, head, fates, outbox, members, known, then one of each account,
--- then the shard's allocation of each budget of which the batch has spent.
+-- KEYS: owner, head, fates, outbox, members, known, then one of each account, then
+-- the pages of each account of which some are written, then the shard's allocation of
+-- each budget of which the batch has spent.
 -- ARGV: epoch, generation, positions before, batch before, positions after, batch,
 -- seq, outbox blob, members, known, number of fates, their names and counts,
 -- seconds that budgets live, number of budgets, what is spent of each ever,
--- then one value of each account.
+-- then pages as put_pages has them, then one value of each account.
 --
 -- Gives, the first that holds:
 --   fenced      another owner has the shard
@@ -32,19 +33,20 @@ if batch ~= ARGV[4] then return {'gap', positions, batch} end
 local fates = tonumber(ARGV[11])
 local life = 12 + 2 * fates
 local budgets = tonumber(ARGV[life + 1])
-local lastAccount = #KEYS - budgets
+local firstBudget = #KEYS - budgets
+local lastAccount = firstBudget - tonumber(ARGV[life + 2 + budgets])
 for i = 1, budgets do
-  local allocation = redis.call('HMGET', KEYS[lastAccount + i], 'drawn', 'generation')
+  local allocation = redis.call('HMGET', KEYS[firstBudget + i], 'drawn', 'generation')
   if allocation[2] ~= ARGV[2] or tonumber(allocation[1]) < tonumber(ARGV[life + 1 + i]) then
-    return {'unreserved', KEYS[lastAccount + i], allocation[1] or 'nothing'}
+    return {'unreserved', KEYS[firstBudget + i], allocation[1] or 'nothing'}
   end
 end
 
 for i = 1, budgets do
-  redis.call('HSET', KEYS[lastAccount + i], 'granted', ARGV[life + 1 + i])
-  redis.call('EXPIRE', KEYS[lastAccount + i], ARGV[life])
+  redis.call('HSET', KEYS[firstBudget + i], 'granted', ARGV[life + 1 + i])
+  redis.call('EXPIRE', KEYS[firstBudget + i], ARGV[life])
 end
-local values = life + 1 + budgets
+local values = put_pages(lastAccount + 1, life + 2 + budgets) - 1
 for i = 12, life - 1, 2 do redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1]) end
 for i = 7, lastAccount do redis.call('SET', KEYS[i], ARGV[values + i - 6]) end
 if ARGV[8] ~= '' then redis.call('HSET', KEYS[4], ARGV[6], ARGV[8]) end

@@ -1,0 +1,277 @@
+package engine_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/ledgertest"
+)
+
+// An account whose old purchases are put away whenever they can be decides the same,
+// line by line and byte by byte, as one that is always whole: whatever comes, late,
+// twice, out of order, linked or not, and however many catalogues there were.
+func TestAFoldedAccountDecidesAsAWholeOne(t *testing.T) {
+	t.Parallel()
+	var all foldCounts
+	for seed := range uint64(*cases) {
+		options := ledgertest.GenOptions{Accounts: 1 + int(seed%3), Orderless: seed%4 == 3}
+		if seed%5 > 0 {
+			options.Language, options.Budgets = ledgertest.WholeLanguage, seed%5 > 2
+		}
+		if seed%3 == 0 {
+			options.Span = 3 * 365 * 24 * time.Hour
+		}
+		g := ledgertest.NewGenerator(seed, options)
+		records := g.Records(60 + int(seed%4)*30)
+		if seed%2 == 0 {
+			records = ledgertest.Duplicate(rand.New(rand.NewPCG(seed, 1)), records, 10)
+		}
+		f := newFolding(t, g)
+		for _, r := range records {
+			f.play(r)
+		}
+		if all.add(f.foldCounts); t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("%+v", all)
+	if all.folded == 0 || all.decidedFolded < all.folded/2 || all.unfolded == 0 {
+		t.Errorf("what was compared is little: %+v", all)
+	}
+}
+
+// foldCounts are how often purchases were put away, how many records were decided
+// while some were, how often an account was made whole, and how often that was found
+// out on the way.
+type foldCounts struct{ folded, decidedFolded, unfolded, late int }
+
+func (c *foldCounts) add(o foldCounts) {
+	c.folded += o.folded
+	c.decidedFolded += o.decidedFolded
+	c.unfolded += o.unfolded
+	c.late += o.late
+}
+
+// folding is accounts that are decided twice: whole, and as little of them as can be.
+type folding struct {
+	foldCounts
+	t          *testing.T
+	whole      *town
+	engine     *engine.Engine
+	purse      pot
+	states     map[string][]byte
+	pages      map[string][][]byte
+	seen, from map[string]bool // ids by account, and those that are linked elsewhere
+	n          int64
+}
+
+func newFolding(t *testing.T, g *ledgertest.Generator) *folding {
+	t.Helper()
+	snapshot, err := engine.Compile(g.Catalogue())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &folding{
+		t: t, whole: newTown(snapshot), engine: engine.New(snapshot), purse: pot{}, states: map[string][]byte{}, pages: map[string][][]byte{},
+		seen: map[string]bool{}, from: map[string]bool{},
+	}
+	f.engine.SetBudgets(f.purse)
+	f.engine.FoldEagerly()
+	return f
+}
+
+func (f *folding) play(r ledgertest.Record) {
+	f.t.Helper()
+	if f.t.Failed() {
+		return
+	}
+	f.n++
+	id := r.AccountID()
+	if f.whole.accounts[id] == nil {
+		f.whole.accounts[id] = engine.NewAccount(id)
+	}
+	d := deed{r, rules.Cause{Kind: rules.CauseEvent, ID: r.ID(), Offset: f.n, RecordedAt: 1_700_000_000_000 + f.n}}
+	if r.Fact != nil {
+		d.cause.Kind = rules.CauseFact
+	} else if r.Referral != nil {
+		d.cause.Kind = rules.CauseReferral
+	}
+	var want rules.Output
+	fate, err := put(f.whole.engine, f.whole.accounts[id], d, &want)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	got, out := f.decide(id, d)
+	if got != fate || !sameOutput(&out, &want) {
+		f.t.Errorf("record %d, %+v: is %v, where the whole account says %v:\n%+v\n%+v", f.n, r, got, fate, out, want)
+		return
+	}
+	f.compare(id)
+	if r.Event != nil && fate.Fate.InSet() {
+		for _, name := range []string{r.Event.ID, r.Event.TransactionID, r.Event.OriginalTransactionID} {
+			f.seen[id+" "+name] = true
+		}
+	}
+	for i := range want.Referrals {
+		f.play(ledgertest.Record{Referral: &want.Referrals[i]})
+	}
+}
+
+// sameOutput: a grant that a decision only looks at is among those of the whole one.
+func sameOutput(got, want *rules.Output) bool {
+	return slices.EqualFunc(got.Accruals, want.Accruals, func(x, y rules.Accrual) bool { return reflect.DeepEqual(x, y) }) &&
+		slices.Equal(got.Instructions, want.Instructions) && slices.Equal(got.Referrals, want.Referrals) &&
+		slices.Equal(got.Grants, want.Grants) && slices.Equal(got.Refunds, want.Refunds) && slices.Equal(got.Holdouts, want.Holdouts)
+}
+
+// decide decides on what is stored, and stores it.
+func (f *folding) decide(id string, d deed) (engine.Verdict, rules.Output) {
+	a := f.load(id)
+	purse := maps.Clone(f.purse)
+	if record := recordOf(d.record); f.engine.MustUnfold(a, record, f.seenIn(id, record)) {
+		f.unfold(a)
+	}
+	var out rules.Output
+	folded := a.IsFolded()
+	v, err := put(f.engine, a, d, &out)
+	if errors.Is(err, engine.ErrFolded) {
+		f.late++
+		maps.Copy(f.purse, purse)
+		a, out, folded = f.load(id), rules.Output{}, false
+		f.unfold(a)
+		v, err = put(f.engine, a, d, &out)
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if folded {
+		f.decidedFolded++
+	}
+	f.store(id, a)
+	return v, out
+}
+
+func recordOf(r ledgertest.Record) rules.Record {
+	return rules.Record{Event: r.Event, Fact: r.Fact, Referral: r.Referral}
+}
+
+func (f *folding) load(id string) *engine.Account {
+	a := engine.NewAccount(id)
+	if state := f.states[id]; state != nil {
+		if err := a.UnmarshalBinary(state); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return a
+}
+
+func (f *folding) unfold(a *engine.Account) {
+	f.unfolded++
+	if err := a.Unfold(f.pages[a.ID()]); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *folding) store(id string, a *engine.Account) {
+	pages, first, links, fresh, err := f.engine.Fold(a)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if fresh {
+		f.pages[id] = nil
+	}
+	if len(pages) > 0 && first != len(f.pages[id]) {
+		f.t.Fatalf("pages from %d on are put to %d", first, len(f.pages[id]))
+	}
+	f.folded += len(pages)
+	f.pages[id] = append(f.pages[id], pages...)
+	for _, link := range links {
+		f.from[id+" "+link] = true
+	}
+	f.states[id] = a.AppendBinary(nil)
+}
+
+func (f *folding) seenIn(id string, r rules.Record) (s engine.Seen) {
+	switch {
+	case r.Event != nil:
+		ev := r.Event
+		s.Event, s.Transaction, s.TransactionLink = f.seen[id+" "+ev.ID], f.seen[id+" "+ev.TransactionID], f.from[id+" "+ev.TransactionID]
+		s.Original, s.OriginalLink = f.seen[id+" "+ev.OriginalTransactionID], f.from[id+" "+ev.OriginalTransactionID]
+	case r.Fact != nil:
+		s.Transaction, s.TransactionLink = f.seen[id+" "+r.Fact.TransactionID], f.from[id+" "+r.Fact.TransactionID]
+	}
+	return s
+}
+
+// compare holds what is stored, made whole, to the account that always was.
+func (f *folding) compare(id string) {
+	f.t.Helper()
+	a, whole := f.load(id), engine.NewAccount(id)
+	if err := whole.UnmarshalBinary(f.whole.accounts[id].AppendBinary(nil)); err != nil {
+		f.t.Fatal(err)
+	}
+	if a.IsFolded() {
+		if err := a.Unfold(f.pages[id]); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	if got, want := a.AppendBinary(nil), whole.AppendBinary(nil); !bytes.Equal(got, want) {
+		f.t.Errorf("record %d: account %s is stored with other content than the whole one: %d bytes, want %d", f.n, id, len(got), len(want))
+	}
+}
+
+// Pages that aren't all there, or others, are no account.
+func TestPagesThatDontBelongAreRefused(t *testing.T) {
+	t.Parallel()
+	g := ledgertest.NewGenerator(3, ledgertest.GenOptions{Accounts: 1})
+	f := newFolding(t, g)
+	records := g.Records(200)
+	for len(f.pages["account-1"]) < 2 {
+		f.play(records[0])
+		records = records[1:]
+	}
+	for id, pages := range f.pages {
+		changed := slices.Clone(pages[0])
+		changed[len(changed)-1]++
+		for what, wrong := range map[string][][]byte{
+			"one is missing": pages[1:], "one is twice": append(pages[:len(pages):len(pages)], pages[0]),
+			"one is damaged": append([][]byte{changed}, pages[1:]...), "none": nil,
+		} {
+			if a := f.load(id); a.Unfold(wrong) == nil {
+				t.Errorf("%s: the account is taken for whole", what)
+			}
+		}
+	}
+}
+
+// A rebuild puts away what it has just made: nothing of that was ever in bytes.
+func TestAnAccountThatWasNeverStoredIsFolded(t *testing.T) {
+	t.Parallel()
+	fresh := engine.NewAccount("acc")
+	var out rules.Output
+	e := engineOf(t)
+	for i := range 20 {
+		if i == 0 {
+			fact := parseFact(rules.Enrolled, []string{"d0"}, map[string]string{"cards": "card"}, 0)
+			if _, err := e.ApplyFact(fresh, fact, rules.Cause{Kind: rules.CauseFact, ID: "f"}, &out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ev := parseEvent(rules.Clearing, []string{fmt.Sprint("P", i), "100", fmt.Sprintf("d%d", 1+i)}, nil, i)
+		if _, err := e.ApplyEvent(fresh, ev, rules.Cause{Kind: rules.CauseEvent, ID: ev.ID}, &out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if pages, _, _, _, err := e.Fold(fresh); err != nil || len(pages) != 1 || !fresh.IsFolded() {
+		t.Errorf("%d pages, %v", len(pages), err)
+	}
+}
