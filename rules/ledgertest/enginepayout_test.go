@@ -12,14 +12,11 @@ import (
 	"ristourne/rules/offer"
 )
 
-// expiries says that what isn't spent in time is taken back.
-const expiries = false
-
 // payoutCaseOf is one random case with payouts, and how the engine is driven
 // through it.
 func payoutCaseOf(seed uint64) (*Generator, []Record, how) {
 	g := NewGenerator(seed+4_000_000, GenOptions{
-		Payouts: true, Expiries: expiries, Language: Language(seed % 3), Accounts: 1 + int(seed/3%3), Partners: 1 + int(seed/9%2),
+		Payouts: true, Expiries: true, Language: Language(seed % 3), Accounts: 1 + int(seed/3%3), Partners: 1 + int(seed/9%2),
 	})
 	h := how{payouts: true, reloads: int(seed%3) * 20, results: int(seed%4) * 3, refuses: 30 + int(seed%5)*15}
 	return g, g.Records(40 + int(seed%120)), h
@@ -67,7 +64,7 @@ func TestPayoutsReachEverything(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"shadow",
+		"expired points", "expired wallet", "shadow",
 		"fact cycle_closed booked", "fact cycle_closed no_change", "fact cycle_closed duplicate", "fact cycle_closed dead_letter",
 		"fact payout_released booked", "fact payout_method booked", "result rejected booked", "result rejected no_change",
 		"result rejected duplicate", "result rejected unmatched", "result settled booked", "result accepted no_change",

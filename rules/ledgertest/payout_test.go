@@ -486,16 +486,27 @@ func TestExpiry(t *testing.T) {
 			"t1 -3 cost -2",
 		},
 	} {
-		var got []string
-		for k, s := range Oracle(c.cat, c.records).Sums {
-			if k.Role == rules.RoleExpiry {
-				got = append(got, fmt.Sprintf("%s %d cost %d", k.TransactionID, s.Reward, s.Cost))
-			}
-		}
-		if s := strings.Join(got, ", "); s != c.want {
+		if s := tellExpired(Oracle(c.cat, c.records)); s != c.want {
 			t.Errorf("%s: %s, want %s", c.name, s, c.want)
 		}
+		engines, err := byHand(c.cat, c.records)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if s := tellExpired(engines); s != c.want {
+			t.Errorf("%s: the engine says %s, want %s", c.name, s, c.want)
+		}
 	}
+}
+
+func tellExpired(r Result) string {
+	var all []string
+	for k, s := range r.Sums {
+		if k.Role == rules.RoleExpiry {
+			all = append(all, fmt.Sprintf("%s %d cost %d", k.TransactionID, s.Reward, s.Cost))
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 func expiring(cat *offer.Catalogue, days int) *offer.Catalogue {

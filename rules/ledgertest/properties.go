@@ -72,7 +72,7 @@ func (p *promises) lines(w world, a *account, x purchase, m member) []paid {
 	byKey := map[Key]Sums{}
 	for k, s := range p.sums {
 		counts := k.Stage == rules.Confirmed || w == expectedWorld
-		if k.AccountID == a.id && k.TransactionID == x.id && k.Role != rules.RoleSponsor && counts {
+		if k.AccountID == a.id && k.TransactionID == x.id && k.Role != rules.RoleSponsor && k.Role != rules.RoleExpiry && counts {
 			k.Stage = 0
 			byKey[k] = byKey[k].Add(s)
 		}
