@@ -81,6 +81,7 @@ var mayImport = map[string][]string{
 	"processor/ledgerjson":                  {"rules"},
 	"processor/audit":                       {"processor/simulate", "processor/wire", "rules", "rules/engine", "rules/offer"},
 	"processor/members":                     {"processor/lookalike", "processor/wire", "rules"},
+	"processor/settle":                      {"rules", "rules/engine", "rules/money", "rules/offer"},
 	"processor/replay":                      {"processor/ledgerjson", "rules", "rules/engine", "rules/explain"},
 	"processor/scenario":                    {"processor/catalog", "processor/simulate", "processor/sourcefile", "rules", "rules/explain", "rules/money"},
 
@@ -91,6 +92,7 @@ var mayImport = map[string][]string{
 	"sinks/clickhouse/reports": {},
 	"sinks/credits":            {"rules", "rules/money", "sinks/internal/jsontext", "sinks/internal/topic"},
 	"sinks/deadletters":        {"rules", "sinks/internal/topic"},
+	"sinks/facts":              {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
 	"sinks/referrals":          {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
 
 	"deploy/rowgen":                        {"rules", "rules/money"},

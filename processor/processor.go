@@ -143,6 +143,12 @@ func (p *Processor) count() int {
 	return len(p.shards)
 }
 
+// Owns reports whether this process has the shard now. It may have lost it by the
+// time this returns.
+func (p *Processor) Owns(shard int32) bool {
+	return slices.ContainsFunc(p.owned(), func(s *Shard) bool { return s.source.Shard() == shard })
+}
+
 func (p *Processor) owned() []*Shard {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -41,6 +41,7 @@ type options struct {
 	parts, ristourne, keep, memoryLimit string
 	profile                             bool
 	json                                bool
+	trial                               bool // whether each case works, not what it takes, is the question
 }
 
 func newCommand() *cobra.Command {

@@ -64,7 +64,9 @@ func (b *bench) start(ctx context.Context) (err error) {
 	if b.kafka, err = localservers.StartKafka(ctx, o); err != nil {
 		return err
 	}
-	o.Kind = localservers.Real // miniredis is no server to measure with
+	if !b.trial {
+		o.Kind = localservers.Real // miniredis is no server to measure with
+	}
 	if b.redis, err = localservers.StartRedis(ctx, o); err != nil {
 		return err
 	}

@@ -24,10 +24,13 @@ import (
 	"ristourne/processor/accounts"
 	"ristourne/processor/catalog/published"
 	"ristourne/processor/retry"
+	"ristourne/processor/settle"
 	"ristourne/rules"
+	"ristourne/rules/engine"
 	"ristourne/sinks/clickhouse"
 	"ristourne/sinks/credits"
 	"ristourne/sinks/deadletters"
+	"ristourne/sinks/facts"
 	"ristourne/sinks/referrals"
 )
 
@@ -144,12 +147,31 @@ func process(ctx context.Context, c *config.Config, registry *prometheus.Registr
 			part{"ClickHouse", e.ledger.Ping},
 			part{"Kafka", func(ctx context.Context) error { return c.Kafka.Look(ctx, c.Kafka.Topics.Transactions) }},
 		))
+		defer e.closeCycles(ctx, c, p, log)()
 		if err := p.Run(ctx, feedConfig); err != nil || ctx.Err() != nil {
 			return err
 		}
 		return errors.New("the processor ended though nobody asked it to")
 	})
 	return group.Wait()
+}
+
+// closeCycles closes cycles that have ended, where this process owns the first
+// shard, until the function that it gives is called.
+func (e *openedPorts) closeCycles(ctx context.Context, c *config.Config, p *processor.Processor, log *slog.Logger) (stop func()) {
+	if !c.Payout.Schedule {
+		return func() {}
+	}
+	const firstShard = 0
+	schedule := &settle.Schedule{
+		Settlement: settle.Settlement{Ledger: e.ledger, Poster: e.facts, Now: time.Now},
+		Snapshot:   func() *engine.Snapshot { s, _ := watchedCatalogue{e.watcher}.Current(); return s },
+		Mine:       func() bool { return p.Owns(firstShard) }, Delay: c.Payout.Delay, Log: log,
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() { defer close(ended); schedule.Run(ctx) }()
+	return func() { cancel(); <-ended }
 }
 
 // waitForRedis waits until Redis is as it must be, but not for one that refuses the
@@ -172,6 +194,7 @@ type openedPorts struct {
 	watcher      *published.Watcher
 	instructions *credits.Writer
 	referrals    *referrals.Writer
+	facts        *facts.Writer
 	deadLetters  *deadletters.Writer
 	closers      []io.Closer
 	transport    *kafka.Transport
@@ -192,6 +215,7 @@ func (e *openedPorts) holdLayout(ctx context.Context, partitions int) (shards in
 	shards, err = processor.HoldLayout(ctx, e.accounts, e.ledger, partitions)
 	if err == nil {
 		e.referrals.LayOut(shards)
+		e.facts.LayOut(shards)
 	}
 	return shards, err
 }
@@ -237,8 +261,9 @@ func openPorts(ctx context.Context, c *config.Config, log *slog.Logger) (*opened
 	e.installation = of
 	e.instructions = credits.New(credits.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Instructions, Transport: transport})
 	e.referrals = referrals.New(referrals.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Referrals, Transport: transport})
+	e.facts = facts.New(facts.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Facts, Transport: transport})
 	e.deadLetters = deadletters.New(deadletters.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.DeadLetters, Transport: transport})
-	e.closers = []io.Closer{e.instructions, e.referrals, e.deadLetters, e.ledger, client}
+	e.closers = []io.Closer{e.instructions, e.referrals, e.facts, e.deadLetters, e.ledger, client}
 	return e, nil
 }
 

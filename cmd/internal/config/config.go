@@ -41,6 +41,7 @@ type Config struct {
 	ClickHouse ClickHouse `yaml:"clickhouse"`
 	Privacy    Privacy    `yaml:"privacy"`
 	Processor  Processor  `yaml:"processor"`
+	Payout     Payout     `yaml:"payout"`
 	HTTP       HTTP       `yaml:"http"`
 	Log        Log        `yaml:"log"`
 }
@@ -121,6 +122,12 @@ type Processor struct {
 	StallAfter     time.Duration `yaml:"stall_after"`     // /readyz fails when a shard has not moved for so long, 30s to 1h; /livez when a call has not come back for five times that
 }
 
+// Payout is when cycles of programmes are closed.
+type Payout struct {
+	Schedule bool          `yaml:"schedule"` // close cycles when they have ended; false: by the command settle alone
+	Delay    time.Duration `yaml:"delay"`    // how long after its end a cycle is closed, 0s to 48h: what comes later is the next cycle's
+}
+
 // HTTP is where metrics and probes are served.
 type HTTP struct {
 	Listen string `yaml:"listen"` // address of /metrics, /livez and /readyz
@@ -148,8 +155,9 @@ func Default() *Config {
 			MaxAccounts: o.MaxAccounts, MaxAhead: o.MaxAhead, CommitInterval: o.CommitInterval,
 			RetryMax: o.RetryMax, DrainTimeout: o.DrainTimeout, StallAfter: 2 * time.Minute,
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:9600"},
-		Log:  Log{Level: "info", Format: "text"},
+		Payout: Payout{Schedule: true, Delay: 15 * time.Minute},
+		HTTP:   HTTP{Listen: "127.0.0.1:9600"},
+		Log:    Log{Level: "info", Format: "text"},
 	}
 }
 
@@ -205,11 +213,15 @@ func (c *Config) validate(file *File) {
 			"shorter than %d bytes: account references could be guessed; make one with openssl rand -hex 32", minAccountRefKey)
 	}
 	c.Processor.validate(file)
+	file.need(c.Payout.Delay >= 0 && c.Payout.Delay <= maxPayoutDelay, "payout.delay", "%s is not within 0s to %s", c.Payout.Delay, maxPayoutDelay)
 	file.need(listens(c.HTTP.Listen), "http.listen", "%q is no address to listen on: write such as 127.0.0.1:9600 or :9600", c.HTTP.Listen)
 	var level slog.Level
 	file.need(level.UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", "unknown level %q: debug, info, warn or error", c.Log.Level)
 	file.need(c.Log.Format == "text" || c.Log.Format == "json", "log.format", "unknown format %q: text or json", c.Log.Format)
 }
+
+// maxPayoutDelay is shorter than what a person would call a cycle that was left out.
+const maxPayoutDelay = 48 * time.Hour
 
 // minAccountRefKey is the least length of the secret under which account
 // references are derived, in bytes.

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+
+	"ristourne/cmd/internal/config"
+	"ristourne/processor/feed"
+	"ristourne/processor/settle"
+	"ristourne/rules"
+	"ristourne/rules/engine"
+	"ristourne/rules/money"
+	"ristourne/rules/offer"
+	"ristourne/sinks/clickhouse"
+	"ristourne/sinks/facts"
+)
+
+type settleOptions struct {
+	config, output         string
+	programme, cycle, asOf string
+	by, reason             string
+	dryRun                 bool
+}
+
+func newSettleCommand() *cobra.Command {
+	var o settleOptions
+	cmd := &cobra.Command{
+		Use:   "settle --cycle NAME --by WHO --reason WHY",
+		Short: "Close a cycle of a programme: have what is due paid",
+		Long: `Close a cycle of a programme: post a cycle_closed fact for each account that may
+have something due. The account's shard decides by it what is paid, taken or
+given up, and writes the instructions.
+
+A month is named by the one in which it begins, such as 2026-02; a day, or the
+week that begins on it, such as 2026-02-03. A cycle by hand has any name, and
+--as-of says when it ends; so does one of a programme that pays at once, which
+then pays or takes what is left over. A cycle that hasn't ended is refused.
+
+Settling twice, in parallel or after a crash is one settlement: each fact's id
+follows from programme, cycle and account. Who asked for it, when and why is kept in
+ClickHouse, view operator_actions.`,
+		Example: `  ristourne settle --config ristourne.yaml --cycle 2026-02 --by ada --reason "monthly run"
+  ristourne settle --config ristourne.yaml --cycle spring --as-of 2026-03-20T00:00:00+01:00 --dry-run`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return usageError{err}
+			}
+			c, err := config.Load(o.config)
+			if err != nil {
+				return err
+			}
+			return settleCycle(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), c, o, warnings(cmd))
+		},
+	}
+	configFlag(cmd, &o.config)
+	flags := cmd.Flags()
+	flags.StringVar(&o.cycle, "cycle", "", "name of the cycle (needed)")
+	flags.StringVar(&o.asOf, "as-of", "", "when it ends, RFC 3339, where its name doesn't say it")
+	flags.StringVar(&o.programme, "programme", "", "programme whose cycle it is; may be left out where there is one")
+	flags.StringVar(&o.by, "by", "", "who asks for it, for the audit trail")
+	flags.StringVar(&o.reason, "reason", "", "why, for the audit trail")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "tell what it would pay, take and give up, and post nothing")
+	outputFlag(cmd, &o.output)
+	return cmd
+}
+
+func (o *settleOptions) check() error {
+	if o.cycle == "" {
+		return errors.New("name the cycle with --cycle, such as 2026-02")
+	}
+	if o.dryRun {
+		return nil
+	}
+	return needByAndReason(o.by, o.reason)
+}
+
+func settleCycle(ctx context.Context, stdout, stderr io.Writer, c *config.Config, o settleOptions, log *slog.Logger) error {
+	catalogue, err := catalogueNow(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	cycle, err := o.find(catalogue, rules.InstantOf(time.Now()))
+	if err != nil {
+		return err
+	}
+	ledger, err := lookIntoLedger(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer ledger.Close()
+	if o.dryRun {
+		return trySettling(ctx, stdout, stderr, c, catalogue, ledger, cycle, o.output)
+	}
+	shards, err := heldShards(ctx, c)
+	if err != nil {
+		return err // facts might go where nobody reads them
+	}
+	if err := c.Kafka.Look(ctx, c.Kafka.Topics.Facts); err != nil {
+		return err
+	}
+	transport, err := c.Kafka.Transport()
+	if err != nil {
+		return err
+	}
+	defer transport.CloseIdleConnections()
+	writer := facts.New(facts.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Facts, Transport: transport, Partitions: shards})
+	bar := settleBar(stderr)
+	settlement := settle.Settlement{Ledger: ledger, Poster: writer, Now: time.Now, Progress: func(n int) { _ = bar.Add(n) }}
+	settled, err := settlement.Close(ctx, cycle, settle.Order{By: o.by, Reason: o.reason})
+	fmt.Fprintln(stderr)
+	if err := errors.Join(err, writer.Close()); err != nil {
+		return err
+	}
+	return printSettled(stdout, cycle, settled, o.output)
+}
+
+func settleBar(stderr io.Writer) *progressbar.ProgressBar {
+	const unknown = -1
+	return progressbar.NewOptions(unknown, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("settling"),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("accounts"), progressbar.OptionThrottle(200*time.Millisecond))
+}
+
+func (o *settleOptions) find(catalogue *engine.Snapshot, now rules.Instant) (settle.Cycle, error) {
+	programme := o.programme
+	if programme == "" {
+		ids := catalogue.Programmes()
+		if len(ids) != 1 {
+			return settle.Cycle{}, usageError{fmt.Errorf("name the programme with --programme: the catalogue has %s", strings.Join(ids, ", "))}
+		}
+		programme = ids[0]
+	}
+	var asOf *rules.Instant
+	if o.asOf != "" {
+		at, err := time.Parse(time.RFC3339Nano, o.asOf)
+		if err != nil {
+			return settle.Cycle{}, usageError{fmt.Errorf("--as-of %q: write RFC 3339, such as 2026-03-01T00:00:00+01:00", o.asOf)}
+		}
+		instant := rules.InstantOf(at)
+		asOf = &instant
+	}
+	return settle.Find(catalogue, programme, o.cycle, asOf, now)
+}
+
+// trySettling tells what a settlement would do by the states of the accounts as
+// they are now.
+func trySettling(ctx context.Context, stdout, stderr io.Writer, c *config.Config, catalogue *engine.Snapshot, ledger *clickhouse.Ledger, cycle settle.Cycle, output string) error {
+	store, closeStore, err := c.Redis.Accounts()
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	shards, err := store.Shards(ctx)
+	if err != nil {
+		return err
+	}
+	layout, bar := feed.NewLayout(shards), settleBar(stderr)
+	trial := settle.Trial{Ledger: ledger, Snapshot: catalogue, Now: time.Now, Progress: func(n int) { _ = bar.Add(n) }}
+	trial.State = func(ctx context.Context, accountID string) ([]byte, bool, error) {
+		return store.State(ctx, layout.Shard([]byte(accountID)), accountID)
+	}
+	found, err := trial.Close(ctx, cycle)
+	fmt.Fprintln(stderr)
+	if err != nil {
+		return err
+	}
+	return printTried(stdout, cycle, found, output)
+}
+
+type settledJSON struct {
+	Programme string  `json:"programme"`
+	Cycle     string  `json:"cycle"`
+	AsOf      string  `json:"as_of"`
+	Accounts  int     `json:"accounts"`
+	Again     bool    `json:"again"`
+	Seconds   float64 `json:"seconds"`
+}
+
+func printSettled(w io.Writer, cycle settle.Cycle, s settle.Settled, output string) error {
+	if output == "json" {
+		return json.NewEncoder(w).Encode(settledJSON{cycle.Programme, cycle.Name, cycle.AsOf.String(), s.Accounts, s.Again, s.Took.Seconds()})
+	}
+	again := ""
+	if s.Again {
+		again = " (it was settled before: what is posted again changes nothing)"
+	}
+	rate := float64(s.Accounts) / max(s.Took.Seconds(), 0.001)
+	_, err := fmt.Fprintf(w, "cycle %s of programme %s, which ended at %s: posted for %s in %s, %.0f a second%s\n",
+		cycle.Name, cycle.Programme, cycle.AsOf, offer.Counted(s.Accounts, "account"), s.Took.Round(time.Millisecond), rate, again)
+	return err
+}
+
+type triedJSON struct {
+	Programme string           `json:"programme"`
+	Cycle     string           `json:"cycle"`
+	AsOf      string           `json:"as_of"`
+	Accounts  int              `json:"accounts"`
+	Unknown   int              `json:"accounts_without_state"`
+	Sums      []settle.TrySums `json:"sums"`
+}
+
+func printTried(w io.Writer, cycle settle.Cycle, t settle.Tried, output string) error {
+	if output == "json" {
+		return json.NewEncoder(w).Encode(triedJSON{cycle.Programme, cycle.Name, cycle.AsOf.String(), t.Accounts, t.Unknown, append([]settle.TrySums{}, t.Sums...)})
+	}
+	fmt.Fprintf(w, "cycle %s of programme %s, which ended at %s: %s looked at, nothing is posted\n",
+		cycle.Name, cycle.Programme, cycle.AsOf, offer.Counted(t.Accounts, "account"))
+	if t.Unknown > 0 {
+		fmt.Fprintf(w, "  %s without a state in Redis: their shard must be rebuilt first\n", offer.Counted(t.Unknown, "account"))
+	}
+	for _, s := range t.Sums {
+		currency, _ := money.ParseCurrency(s.Currency)
+		fmt.Fprintf(w, "  would pay %s to %s, take %s from %s, give up %s of %s\n",
+			money.FormatMinor(s.CreditMinor, currency), offer.Counted(s.Credits, "account"),
+			money.FormatMinor(s.DebitMinor, currency), offer.Counted(s.Debits, "account"),
+			money.FormatMinor(s.WrittenOffMinor, currency), offer.Counted(s.WrittenOff, "account"))
+	}
+	if len(t.Sums) == 0 {
+		fmt.Fprintln(w, "  nothing would be paid, taken or given up")
+	}
+	return nil
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ristourne/cmd/internal/transcript"
+	"ristourne/processor/settle"
+	"ristourne/rules"
+	"ristourne/rules/money"
+	"ristourne/sinks/clickhouse"
+	"ristourne/sinks/facts"
+)
+
+// newMonthlyBank is a bank that has taken simulate's records, with a programme
+// that pays by month what is 14 days old, and closes no cycle by itself.
+func newMonthlyBank(t *testing.T) *bank {
+	t.Helper()
+	catalogue := t.TempDir()
+	if err := os.CopyFS(catalogue, os.DirFS(lyonCatalogue)); err != nil {
+		t.Fatal(err)
+	}
+	programme := filepath.Join(catalogue, "programme.yaml")
+	text, err := os.ReadFile(programme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append([]byte("payout: {cycle: monthly on 1, hold: 14 days}\n"), text...)
+	if err := os.WriteFile(programme, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := newBank(t)
+	b.c.Payout.Schedule = false
+	b.start(t)
+	b.run(t, "offers", "publish", catalogue)
+	waitUntil(t, "/readyz answers", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
+	sent := b.sendFile(t, rules.TopicFacts, simulateDir+"/facts.jsonl")
+	sent += b.sendFile(t, rules.TopicTransactions, simulateDir+"/events.jsonl")
+	b.waitForTaken(t, sent)
+	b.waitDelivered(t)
+	return b
+}
+
+// settled waits until facts of a cycle have been taken and delivered.
+func (b *bank) settled(t *testing.T, before, facts int64) {
+	t.Helper()
+	b.waitForTaken(t, before+facts)
+	b.waitDelivered(t)
+}
+
+// TestACycleIsPaidOnce: what a dry run has told is what is paid; settling again,
+// and by who died before it was done, changes nothing.
+func TestACycleIsPaidOnce(t *testing.T) {
+	t.Parallel()
+	b := newMonthlyBank(t)
+	if told := b.instructed(t); len(told) > 0 {
+		t.Fatalf("before the cycle was closed: %v", told)
+	}
+	before, _ := b.taken(t)
+	volatile := []string{`in \S+, \d+ a second`}
+	tried := b.run(t, "settle", "--cycle", "2026-02", "--dry-run")
+	transcript.Want(t, "ristourne settle --config bank.yaml --cycle 2026-02 --dry-run", tried, volatile...)
+	if again, _ := b.taken(t); again != before || len(b.instructed(t)) > 0 {
+		t.Fatal("a dry run has posted something")
+	}
+
+	// One that dies once everything is posted, before it can say so.
+	accounts := b.diesSettling(t)
+	b.settled(t, before, accounts)
+	paid := b.instructed(t)
+	if len(paid) == 0 {
+		t.Fatal("nothing is paid")
+	}
+	printed := b.run(t, "settle", "--cycle", "2026-02", "--by", "ada", "--reason", "monthly run")
+	transcript.Want(t, `ristourne settle --config bank.yaml --cycle 2026-02 --by ada --reason "monthly run"`, printed, volatile...)
+	b.settled(t, before, 2*accounts)
+	if again := b.run(t, "settle", "--cycle", "2026-02", "--by", "ada", "--reason", "once more"); !strings.Contains(again, "it was settled before") {
+		t.Error(again)
+	}
+	if now := b.instructed(t); !slices.Equal(now, paid) {
+		t.Errorf("paid after one settlement:\n%v\nand after more:\n%v", paid, now)
+	}
+	b.wantTried(t, tried, paid)
+	listed := b.run(t, "instructions", "list", "--cycle", "2026-02")
+	transcript.Want(t, "ristourne instructions list --config bank.yaml --cycle 2026-02", listed, `(?m)^20\S+`, `RI\S+`, " {2,}")
+	if trail := b.number(t, "SELECT count() FROM operator_actions WHERE action = 'settle' AND by = 'ada'"); trail != 2 {
+		t.Errorf("%d settlements are in the audit trail, not 2", trail)
+	}
+}
+
+// dying posts facts and then dies: nobody hears that they are posted.
+type dying struct {
+	settle.Poster
+	facts int64
+}
+
+var errDied = errors.New("died")
+
+func (d *dying) Post(ctx context.Context, posted []rules.Fact) error {
+	d.facts += int64(len(posted))
+	return errors.Join(d.Poster.Post(ctx, posted), errDied)
+}
+
+func (b *bank) diesSettling(t *testing.T) (posted int64) {
+	t.Helper()
+	o, err := b.c.ClickHouse.Options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ledger, err := clickhouse.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
+	writer := facts.New(facts.Options{Brokers: b.c.Kafka.Brokers, Topic: b.c.Kafka.Topics.Facts, Partitions: bankShards})
+	defer writer.Close()
+	asOf, err := time.Parse(time.RFC3339, "2026-03-01T00:00:00+01:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &dying{Poster: writer}
+	s := settle.Settlement{Ledger: ledger, Poster: d, Now: time.Now}
+	if _, err := s.Close(t.Context(), settle.Cycle{Programme: "cashback-lyon", Name: "2026-02", AsOf: rules.InstantOf(asOf)}, settle.Order{By: "nobody", Reason: "dies"}); !errors.Is(err, errDied) {
+		t.Fatal(err)
+	}
+	return d.facts
+}
+
+// wantTried holds what a dry run told to what was paid.
+func (b *bank) wantTried(t *testing.T, tried string, paid []string) {
+	t.Helper()
+	credits := b.number(t, "SELECT toUInt64(sumIf(amount_minor, direction = 'credit')) FROM instructions WHERE cycle = '2026-02'")
+	if want := money.FormatMinor(int64(credits), money.Currency{'E', 'U', 'R'}); !strings.Contains(tried, "would pay "+want+" to ") {
+		t.Errorf("paid is %s by %v, told was\n%s", want, paid, tried)
+	}
+}
+
+func TestASettlementThatCantBeIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		arguments []string
+		want      string
+	}{
+		{[]string{"settle"}, "name the cycle with --cycle"},
+		{[]string{"settle", "--cycle", "2026-02"}, "--by is needed"},
+		{[]string{"settle", "--cycle", "2026-02", "--by", "ada"}, "--reason is needed"},
+	} {
+		if _, stderr, code := command(t, "", append(test.arguments, "--config", "none.yaml")...); code != exitUsage || !strings.Contains(stderr, test.want) {
+			t.Errorf("%v: exit %d: %s", test.arguments, code, stderr)
+		}
+	}
+}
+
+// TestCyclesAreClosedByThemselves: by the process that has the first shard, once.
+func TestCyclesAreClosedByThemselves(t *testing.T) {
+	t.Parallel()
+	b := newMonthlyBank(t)
+	b.stopIdle(t)
+	b.c.Payout.Schedule = true
+	b.start(t)
+	waitUntil(t, "the last cycle that has ended is in the audit trail", func() bool {
+		return b.number(t, "SELECT count() FROM operator_actions WHERE action = 'settle' AND by = 'ristourne run'") > 0
+	})
+	waitUntil(t, "what it pays is delivered", func() bool { return b.number(t, "SELECT count() FROM instructions WHERE cycle != ''") > 0 })
+	b.waitDelivered(t)
+	if n := b.number(t, "SELECT count() FROM instructions WHERE cycle != ''"); n != uint64(len(b.instructed(t))) {
+		t.Errorf("%d instructions are booked, sent are %v", n, b.instructed(t))
+	}
+}
