@@ -134,6 +134,25 @@ func TestOneMorePurchaseCostsAnOldAccountNoMore(t *testing.T) {
 	}
 }
 
+// Where whatever comes asks what is booked of all purchases, none is put away.
+func TestNothingIsPutAwayThatIsAlwaysAskedFor(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*offer.Catalogue){
+		"nothing": func(*offer.Catalogue) {},
+		"what was earned before a day isn't paid": func(c *offer.Catalogue) {
+			c.Programmes[0].Payout.PayFrom = sample.At("d0")
+		},
+		"points are lost": func(c *offer.Catalogue) {
+			c.Programmes[0].Points.Code, c.Programmes[0].Points.ExpiresAfterDays = "PTS", 30
+		},
+	} {
+		x := newAging(t, engineOf(t, agingOffers[0].change, change), 30)
+		if some := len(x.pages) > 0; some != (name == "nothing") {
+			t.Errorf("%s: %d pages are put away", name, len(x.pages))
+		}
+	}
+}
+
 // BenchmarkAge is one more purchase, read, decided and stored event by event.
 func BenchmarkAge(b *testing.B) {
 	for _, c := range agingOffers {

@@ -84,7 +84,7 @@ func (e *Engine) MustUnfold(a *Account, r rules.Record, seen Seen) bool {
 	switch {
 	case a.fold == nil:
 		return false
-	case a.fold.meaning != e.snapshot.meaning, e.snapshot.paysFrom:
+	case a.fold.meaning != e.snapshot.meaning, e.snapshot.asksAllLines():
 		return true
 	case r.Event != nil:
 		return e.eventUnfolds(a, r.Event, seen)
@@ -182,7 +182,7 @@ func (e *Engine) Fold(a *Account) (pages [][]byte, first int, links []string, fr
 // tell without valuing them.
 func (e *Engine) foldable(a *Account) int {
 	known := a.Purchases()
-	if e.snapshot.paysFrom { // payments look at all purchases' lines
+	if e.snapshot.asksAllLines() {
 		return 0
 	}
 	if a.needsFullRun || known < e.folding.kept+e.folding.atOnce || a.linkWaits(known) {
@@ -221,6 +221,10 @@ func (a *Account) beforeLinks(k int) int {
 	}
 	return k
 }
+
+// asksAllLines reports that a decision looks at what is booked of all purchases,
+// whatever the record: where part of it isn't paid, or what isn't spent is lost once.
+func (s *Snapshot) asksAllLines() bool { return s.paysFrom || s.expires }
 
 // linkWaits reports that an event that waits for its purchase links a transaction
 // elsewhere: where it is dropped, others move.
