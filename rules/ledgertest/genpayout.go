@@ -201,7 +201,7 @@ func (g *Generator) ofPayouts(f *rules.Fact) {
 	case rules.WalletSpent:
 		f.Unit = pick(g.rng, g.base.String(), g.base.String(), f.Unit)
 	case rules.Adjustment:
-		if g.chance(30) || !adjustmentsMove {
+		if g.chance(30) {
 			f.Programme = pick(g.rng, programmesOf(g.cat)...)
 		}
 		if g.chance(15) {
@@ -209,6 +209,3 @@ func (g *Generator) ofPayouts(f *rules.Fact) {
 		}
 	}
 }
-
-// adjustmentsMove says that what names no programme follows a late enrolment.
-const adjustmentsMove = false

@@ -266,6 +266,14 @@ func TestPayoutsAtOnce(t *testing.T) {
 			"1:+500, 2:-200", "",
 		},
 		{
+			"an adjustment follows an enrolment that comes late", inTwoProgrammes(),
+			[]Record{
+				enrolled(0), adjust("x1", 500, 5), adjust("x2", 70, 5, func(f *rules.Fact) { f.Programme = "ristourne" }),
+				fact("moved", rules.Enrolled, 3, func(f *rules.Fact) { f.MemberID, f.Programme = "m", "club" }),
+			},
+			"1:+500, 2:+70, 3:+500, 3:-500", "",
+		},
+		{
 			"a cycle pays what a change to at once left", withVersion(paying(inCycles(offer.Payout{})), 5, func(p *offer.Programme) { p.Payout = offer.Payout{} }),
 			[]Record{enrolled(0), buy("t1", day(1)), buy("t2", day(6)), closed(1, 7), closed(2, 7)},
 			"2:+30, 3:+30", "no_change booked booked booked no_change",
@@ -523,3 +531,12 @@ func walletOf(usable, expires int) offer.Reward {
 func minimum(minor int64) func(*offer.Offer) { return func(o *offer.Offer) { o.MinSpendMinor = minor } }
 
 func maximum(minor int64) func(*offer.Offer) { return func(o *offer.Offer) { o.MaxSpendMinor = minor } }
+
+// inTwoProgrammes is the bakery with a second programme, "club".
+func inTwoProgrammes() *offer.Catalogue {
+	cat := bakery()
+	club := cat.Programmes[0]
+	club.ID, club.Version.ID = "club", "c1"
+	cat.Programmes = append(cat.Programmes, club)
+	return cat
+}
