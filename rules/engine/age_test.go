@@ -160,19 +160,18 @@ func BenchmarkAge(b *testing.B) {
 			b.Run(fmt.Sprintf("%s, %d purchases", c.name, purchases), func(b *testing.B) {
 				b.ReportAllocs()
 				x := newAging(b, engineOf(b, c.change, monthly), purchases)
-				written, from := x.written, x.n
+				bytes, bought := 0, 0
 				for b.Loop() {
+					before := x.written
 					x.buy()
+					bytes, bought = bytes+x.written-before, bought+1
 					if purchases == 10 && x.n >= 20 { // it stays young
 						b.StopTimer()
-						more := newAging(b, x.engine, purchases)
-						more.written += x.written - written
-						from -= more.n - x.n
-						written, x = x.written-(x.written-written), more
+						x = newAging(b, x.engine, purchases)
 						b.StartTimer()
 					}
 				}
-				b.ReportMetric(float64(x.written-written)/float64(max(1, x.n-from)), "bytes/purchase")
+				b.ReportMetric(float64(bytes)/float64(bought), "bytes/purchase")
 			})
 		}
 	}
