@@ -28,6 +28,9 @@ func aSale(budgetMinor int64) *offer.Catalogue {
 		ID: "sale", Version: from, Programme: "town", Unit: "EUR", Budget: offer.Budget{AmountMinor: budgetMinor},
 		Boosts: []offer.CampaignBoost{{Boost: offer.Boost{ID: "double", Op: offer.MultiplyRate, FactorMillionths: 2_000_000}}},
 	}}
+	if budgetMinor == 0 { // without one
+		c.Campaigns[0].Unit = ""
+	}
 	return c
 }
 

@@ -84,7 +84,7 @@ type Verdict struct {
 // ErrLimit is a record that would take its account beyond its bounds: 2^55
 // minor units in all, 40 MiB of events, 2^16 sums of item categories, 2^8 lists of
 // items a purchase, 2^12 facts with 4 MiB of text, 2^17 referrals
-// with 24 MiB of text. The account and the output are unchanged: the record is a
+// with 24 MiB of text, 2^16 results. The account and the output are unchanged: the record is a
 // dead letter, and the stream goes on.
 var ErrLimit = errors.New("the account is at its limit")
 
