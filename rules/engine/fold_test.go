@@ -13,7 +13,9 @@ import (
 
 	"ristourne/rules"
 	"ristourne/rules/engine"
+	"ristourne/rules/internal/sample"
 	"ristourne/rules/ledgertest"
+	"ristourne/rules/offer"
 )
 
 // An account whose old purchases are put away whenever they can be decides the same,
@@ -29,6 +31,9 @@ func TestAFoldedAccountDecidesAsAWholeOne(t *testing.T) {
 		}
 		if seed%3 == 0 {
 			options.Span = 3 * 365 * 24 * time.Hour
+		}
+		if seed%7 == 6 { // what is spent and lost, and what is paid, may look at all purchases
+			options.Payouts, options.Expiries, options.Orderless = true, true, false
 		}
 		g := ledgertest.NewGenerator(seed, options)
 		records := g.Records(60 + int(seed%4)*30)
@@ -273,5 +278,58 @@ func TestAnAccountThatWasNeverStoredIsFolded(t *testing.T) {
 	}
 	if pages, _, _, _, err := e.Fold(fresh); err != nil || len(pages) != 1 || !fresh.IsFolded() {
 		t.Errorf("%d pages, %v", len(pages), err)
+	}
+}
+
+// What was spent is taken from lots that may be put away: the account is made whole
+// before anything is said of what is left of the others.
+func TestWhatIsLostIsWorkedOutOfAWholeAccount(t *testing.T) {
+	t.Parallel()
+	s, err := engine.Compile(sample.Cafe(t, sample.Offers(sample.PercentOffer("saved", 100_000, func(o *offer.Offer) {
+		o.Reward.Kind, o.Reward.Wallet = rules.Wallet, offer.WalletTerms{ExpiresAfterDays: 60}
+	}))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := engine.New(s)
+	whole, part := engine.NewAccount("acc"), engine.NewAccount("acc")
+	var pages [][]byte
+	apply := func(r rules.Record) {
+		var want, got rules.Output
+		c := rules.Cause{Kind: rules.CauseFact, ID: r.ID()}
+		if _, err := e.Apply(whole, r, c, &want); err != nil {
+			t.Fatal(err)
+		}
+		if e.MustUnfold(part, r, engine.Seen{}) {
+			if err := part.Unfold(pages); err != nil {
+				t.Fatal(err)
+			}
+			pages = nil
+		}
+		if _, err := e.Apply(part, r, c, &got); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s books %+v, want %+v", r.ID(), got, want)
+		}
+		more, _, _, fresh, err := e.Fold(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fresh {
+			pages = nil
+		}
+		pages = append(pages, more...)
+	}
+	apply(rules.Record{Fact: parseFact(rules.Enrolled, []string{"d0"}, map[string]string{"cards": "card"}, 0)})
+	for i := range 40 {
+		apply(rules.Record{Event: parseEvent(rules.Clearing, []string{fmt.Sprintf("p%02d", i), "1000", fmt.Sprintf("d%d", i+1)}, nil, i)})
+	}
+	apply(rules.Record{Fact: parseFact(rules.WalletSpent, []string{"d41"}, map[string]string{"amount": "1500", "unit": "EUR"}, 1)})
+	closed := parseFact(rules.CycleClosed, []string{"d200"}, map[string]string{"programme": "ristourne", "cycle": "c"}, 2)
+	closed.AsOf = closed.At.String()
+	apply(rules.Record{Fact: closed})
+	for i := range 10 {
+		apply(rules.Record{Event: parseEvent(rules.Clearing, []string{fmt.Sprintf("q%02d", i), "1000", fmt.Sprintf("d%d", 210+i)}, nil, 100+i)})
 	}
 }
