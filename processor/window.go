@@ -162,12 +162,3 @@ func (w *window) payload(record rules.Record) []byte {
 	w.payloads = record.AppendBinary(w.payloads)
 	return w.payloads[from:len(w.payloads):len(w.payloads)]
 }
-
-// grow adds one element that keeps whatever memory its last use had.
-func grow[T any](s []T) []T {
-	if len(s) < cap(s) {
-		return s[:len(s)+1]
-	}
-	var zero T
-	return append(s, zero)
-}

@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 
 	"ristourne/rules"
-	"ristourne/rules/money"
 )
 
 // Limits of the server's memory for one rebuild; beyond them it sorts and sums
@@ -220,12 +219,6 @@ func accountStream() *stream {
 			return nil
 		},
 	}
-}
-
-// currencyOf is the currency of a code.
-func currencyOf(code string) (c money.Currency) {
-	copy(c[:], code)
-	return c
 }
 
 func setStream() *stream {

@@ -103,9 +103,7 @@ func expected(shard int32, decisions []*rules.Decision) map[string]*rules.Accoun
 			h.Grants = slices.DeleteFunc(h.Grants, func(o rules.Grant) bool { return grantKey(o) == grantKey(g) })
 			h.Grants = append(h.Grants, g)
 		}
-		for _, i := range d.Instructions {
-			h.Instructed = append(h.Instructed, i)
-		}
+		h.Instructed = append(h.Instructed, d.Instructions...)
 	}
 	for key, sum := range sums {
 		if sum.BasisMinor != 0 || sum.RewardMinor != 0 || sum.CommissionMinor != 0 || sum.CostMinor != 0 {
