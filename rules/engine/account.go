@@ -61,7 +61,7 @@ type Account struct {
 	referrals []referralState     // what this account gets as a sponsor, in the order in which its caps fill
 
 	factLines int32 // booked of facts alone: the head of a chain
-	purses    []purse
+	balances  []balance
 	payments  payments
 	// needsFullRun says that booked sums may differ from what is due
 	// anywhere: they came from elsewhere.
@@ -220,7 +220,7 @@ func (a *Account) Reset(id string) {
 	*a = Account{
 		id: id, facts: a.facts[:0], purchases: a.purchases[:0], events: a.events[:0], lines: a.lines[:0],
 		dropped: a.dropped[:0], grants: a.grants[:0], published: a.published[:0], standings: a.standings[:0], referrals: a.referrals[:0],
-		purses: a.purses[:0], payments: payments{list: a.payments.list[:0]}, arena: a.arena[:0], draws: a.draws, codec: a.codec, free: -1, factLines: -1, newest: rules.MinInstant,
+		balances: a.balances[:0], payments: payments{list: a.payments.list[:0]}, arena: a.arena[:0], draws: a.draws, codec: a.codec, free: -1, factLines: -1, newest: rules.MinInstant,
 	}
 	a.draws.reset()
 }
@@ -233,7 +233,7 @@ func (a *Account) IsMember() bool { return a.enrolments > 0 }
 
 // IsEmpty reports that nothing of the account is known: it need not be stored.
 func (a *Account) IsEmpty() bool {
-	return len(a.facts)+len(a.purchases)+len(a.purses)+len(a.referrals)+len(a.dropped) == 0 && a.factLines < 0
+	return len(a.facts)+len(a.purchases)+len(a.balances)+len(a.referrals)+len(a.dropped) == 0 && a.factLines < 0
 }
 
 // MemberID is the member id of the latest enrolment; empty where none is known.

@@ -26,8 +26,8 @@ func (a *Account) AdoptBooked(booked []rules.Accrual) {
 	for i := range a.referrals {
 		a.referrals[i].lines = -1
 	}
-	for i := range a.purses {
-		a.purses[i].confirmedMinor = 0
+	for i := range a.balances {
+		a.balances[i].confirmedMinor = 0
 	}
 	places := a.adoption()
 	for i := range booked {
@@ -137,7 +137,7 @@ func (x *adoption) adoptLine(l *rules.Accrual) {
 	s := sums{l.BasisMinor, l.RewardMinor, l.CommissionMinor, l.CostMinor}
 	if key.isCash() {
 		if c, ok := money.ParseCurrency(l.Unit); ok {
-			a.purses[a.purseOf(l.Programme, c)].confirmedMinor += l.RewardMinor
+			a.balances[a.balanceOf(l.Programme, c)].confirmedMinor += l.RewardMinor
 		}
 	}
 	if i := x.lineOf(head, programmeLine{key, l.Programme}); i >= 0 {
@@ -194,8 +194,8 @@ func (a *Account) AdoptInstructed(instructed []rules.Instruction) error {
 		return err
 	}
 	a.needsFullRun = true
-	for i := range a.purses {
-		a.purses[i].instructedMinor, a.purses[i].rejected = 0, false
+	for i := range a.balances {
+		a.balances[i].instructedMinor, a.balances[i].rejected = 0, false
 	}
 	before := &a.payments
 	known := make(map[instructionHash]int, len(before.list))
@@ -219,7 +219,7 @@ func (a *Account) AdoptInstructed(instructed []rules.Instruction) error {
 	for i := range list {
 		x := &list[i].payment
 		a.payments.list = append(a.payments.list, *x)
-		p := &a.purses[x.purse]
+		p := &a.balances[x.balance]
 		if x.instructed() {
 			p.instructedMinor += x.minor
 		}
@@ -239,7 +239,7 @@ type adoptedPayment struct {
 func (a *Account) adoptPayment(i *rules.Instruction, known map[instructionHash]int) adoptedPayment {
 	x := adoptedPayment{order: math.MaxInt}
 	x.id, _ = parseInstructionID(i.ID)
-	x.purse, x.minor, x.shadow = a.purseOf(i.Programme, i.Currency), i.SignedMinor(), i.IsShadow()
+	x.balance, x.minor, x.shadow = a.balanceOf(i.Programme, i.Currency), i.SignedMinor(), i.IsShadow()
 	x.at = rules.InstantOfMillis(i.CreatedAt)
 	n, ok := known[x.id]
 	if ok {

@@ -28,7 +28,7 @@ type booking struct {
 	referralsDue []publishedReferral
 	campaigns    []string
 	nets         []net
-	before       []int64                  // by purse, what of it counts before the record, where not all does
+	before       []int64                  // by balance, what of it counts before the record, where not all does
 	dueNumbers   numbering[programmeLine] // of the chain at hand, where much is due by it
 	reasons      reason.Cache
 	buf          []byte // to hash ids from
@@ -216,9 +216,9 @@ func (b *booking) accrue(c *chain, l *entitlement, s sums) {
 	x.Reasons = b.reasons.Names(why)
 	x.ID = b.accrualID(x)
 	if l.isCash() {
-		purse := a.purseOf(l.programme, x.Currency)
-		a.purses[purse].confirmedMinor += s.rewardMinor
-		b.addNet(purse, s.rewardMinor, c.valued)
+		balance := a.balanceOf(l.programme, x.Currency)
+		a.balances[balance].confirmedMinor += s.rewardMinor
+		b.addNet(balance, s.rewardMinor, c.valued)
 	}
 }
 
@@ -403,8 +403,8 @@ func (s *Snapshot) programmeOf(a *Account, t rules.Instant) string {
 // ConfirmedCash is what the account was confirmed in the currency, and what
 // of it the bank was told to pay: credits less debits.
 func (a *Account) ConfirmedCash(c money.Currency) (confirmedMinor, instructedMinor int64) {
-	for i := range a.purses {
-		if p := &a.purses[i]; p.currency == c {
+	for i := range a.balances {
+		if p := &a.balances[i]; p.currency == c {
 			confirmedMinor += p.confirmedMinor
 			instructedMinor += p.instructedMinor
 		}

@@ -27,7 +27,7 @@ func (a *Account) Instructed() ([]rules.Instruction, error) {
 	instructed := make([]rules.Instruction, 0, len(a.payments.list))
 	for i := range a.payments.list {
 		x := &a.payments.list[i]
-		p := &a.purses[x.purse]
+		p := &a.balances[x.balance]
 		given := rules.Instruction{
 			ID: x.id.String(), Direction: rules.Credit, AmountMinor: x.minor, Currency: p.currency, AccountID: a.id, Programme: p.programme,
 			CreatedAt: x.at.Sec * 1000,

@@ -50,9 +50,9 @@ func (a *Account) AppendBinary(dst []byte) []byte {
 		w.lines(a, r.lines, Match{r.PartnerID, r.StoreID})
 	}
 	w.lines(a, a.factLines, Match{})
-	w.Count(len(a.purses))
-	for i := range a.purses {
-		p := &a.purses[i]
+	w.Count(len(a.balances))
+	for i := range a.balances {
+		p := &a.balances[i]
 		w.String(p.programme)
 		w.Currency(p.currency)
 		w.Int(p.confirmedMinor)
@@ -324,7 +324,7 @@ func (a *Account) UnmarshalBinary(src []byte) error {
 	r.purchases(a)
 	r.referrals(a)
 	a.factLines = r.lines(a, Match{})
-	r.purses(a)
+	r.balances(a)
 	for range r.Count(minDroppedBytes) {
 		a.dropped = append(a.dropped, droppedEvent{r.Unique(), r.Hash()})
 	}
@@ -349,7 +349,7 @@ const (
 	minEventBytes    = 14
 	minDroppedBytes  = 9
 	minLineBytes     = 6
-	minPurseBytes    = 3 // in the older format
+	minBalanceBytes  = 3 // in the older format
 )
 
 func (d *stateDecoder) facts(a *Account) {
@@ -367,16 +367,16 @@ func (d *stateDecoder) facts(a *Account) {
 	}
 }
 
-func (d *stateDecoder) purses(a *Account) {
-	n := d.Count(minPurseBytes)
+func (d *stateDecoder) balances(a *Account) {
+	n := d.Count(minBalanceBytes)
 	if n > 0 && d.format == accountFormatWithoutPayments {
 		d.Fail("account state of a format that knows no instructions")
 		return
 	}
 	for range n {
-		p := purse{programme: d.String(), currency: d.Currency(), confirmedMinor: d.Int(), instructedMinor: d.Int()}
+		p := balance{programme: d.String(), currency: d.Currency(), confirmedMinor: d.Int(), instructedMinor: d.Int()}
 		p.rejected = d.Enum(d.Byte(), 0, 1, "bad flag") == 1
-		a.purses = append(a.purses, p)
+		a.balances = append(a.balances, p)
 	}
 }
 

@@ -21,10 +21,10 @@ func (m *maturity) has(cleared rules.Instant) bool {
 	return m == nil || !cleared.AddDays(m.holdDays).After(m.t)
 }
 
-// earnedBy is the confirmed cash of a purse that was not earned before `from`
+// earnedBy is the confirmed cash of a balance that was not earned before `from`
 // (zero: all), and, where it is asked for, is mature.
-func (s *Snapshot) earnedBy(a *Account, purse int32, from rules.Instant, m *maturity) int64 {
-	p := &a.purses[purse]
+func (s *Snapshot) earnedBy(a *Account, balance int32, from rules.Instant, m *maturity) int64 {
+	p := &a.balances[balance]
 	unit, total := p.currency.String(), int64(0)
 	counts := func(at rules.Instant) bool { return from == (rules.Instant{}) || !at.Before(from) }
 	for i := range a.purchases {
@@ -45,7 +45,7 @@ func (s *Snapshot) earnedBy(a *Account, purse int32, from rules.Instant, m *matu
 	return total
 }
 
-// cashOf is the confirmed cash of a chain's lines in a purse.
+// cashOf is the confirmed cash of a chain's lines in a balance.
 func (a *Account) cashOf(head int32, programme, unit string) int64 {
 	total := int64(0)
 	for i := head; i >= 0; i = a.lines[i].next {
@@ -101,11 +101,11 @@ func (b *booking) closeCycle(c *closing) error {
 	a, t := b.account, c.fact.AsOfInstant()
 	terms := b.snapshot.payoutAt(c.fact.Programme, t)
 	b.nets = b.nets[:0]
-	for i := range a.purses {
-		if a.purses[i].programme != c.fact.Programme {
+	for i := range a.balances {
+		if a.balances[i].programme != c.fact.Programme {
 			continue
 		}
-		if err := b.closePurse(int32(i), c, &terms, t); err != nil {
+		if err := b.closeBalance(int32(i), c, &terms, t); err != nil {
 			return err
 		}
 	}
@@ -122,31 +122,31 @@ func (b *booking) closeCycle(c *closing) error {
 	return nil
 }
 
-func (b *booking) closePurse(purse int32, c *closing, terms *payoutTerms, t rules.Instant) error {
-	confirmed, instructed, err := b.totalsOf(purse, terms.PayFrom)
+func (b *booking) closeBalance(balance int32, c *closing, terms *payoutTerms, t rules.Instant) error {
+	confirmed, instructed, err := b.totalsOf(balance, terms.PayFrom)
 	if err != nil {
 		return err
 	}
 	if debt := instructed - confirmed; debt > 0 {
-		return b.closeDebt(purse, debt, c, terms, t)
+		return b.closeDebt(balance, debt, c, terms, t)
 	}
 	cycle, methodAt, due := c.fact.Cycle, t, confirmed-instructed
 	if terms.Cycle.Kind == offer.AtOnce {
 		cycle, methodAt = "", rules.MaxInstant // it pays what versions, rejections and releases left
 	} else {
-		mature := b.snapshot.earnedBy(b.account, purse, terms.PayFrom, &maturity{t, terms.HoldDays})
+		mature := b.snapshot.earnedBy(b.account, balance, terms.PayFrom, &maturity{t, terms.HoldDays})
 		due = min(mature, confirmed) - instructed
 	}
-	if due <= 0 || due < b.leastOf(purse, terms, t) {
+	if due <= 0 || due < b.leastOf(balance, terms, t) {
 		return nil
 	}
-	return b.payUnlessStuck(&net{purse: purse, minor: due}, terms, cycle, methodAt)
+	return b.payUnlessStuck(&net{balance: balance, minor: due}, terms, cycle, methodAt)
 }
 
 // leastOf is the least that a cycle pays: of the programme's own currency, and to
 // who is still its member.
-func (b *booking) leastOf(purse int32, terms *payoutTerms, t rules.Instant) int64 {
-	p := &b.account.purses[purse]
+func (b *booking) leastOf(balance int32, terms *payoutTerms, t rules.Instant) int64 {
+	p := &b.account.balances[balance]
 	if p.currency != terms.currency || terms.FromMinor == 0 {
 		return 0
 	}
@@ -159,8 +159,8 @@ func (b *booking) leastOf(purse int32, terms *payoutTerms, t rules.Instant) int6
 
 // closeDebt gives up what was paid too much, or takes it back, or leaves it to
 // coming rewards.
-func (b *booking) closeDebt(purse int32, minor int64, c *closing, terms *payoutTerms, t rules.Instant) error {
-	p := &b.account.purses[purse]
+func (b *booking) closeDebt(balance int32, minor int64, c *closing, terms *payoutTerms, t rules.Instant) error {
+	p := &b.account.balances[balance]
 	debt := rules.Debt{Currency: p.currency, Since: debtSince(c, p.currency, t)}
 	w := terms.WriteOff
 	if minor <= w.UpToMinor && p.currency == terms.currency && !debt.Since.AddDays(w.AfterDays).After(t) && !c.replay {
@@ -179,7 +179,7 @@ func (b *booking) closeDebt(purse int32, minor int64, c *closing, terms *payoutT
 	if terms.Cycle.Kind == offer.AtOnce {
 		cycle, methodAt = "", rules.MaxInstant
 	}
-	return b.payUnlessStuck(&net{purse: purse, minor: -minor}, terms, cycle, methodAt)
+	return b.payUnlessStuck(&net{balance: balance, minor: -minor}, terms, cycle, methodAt)
 }
 
 // debtSince is since when there is a debt: the cycle before may have met it.
@@ -195,7 +195,7 @@ func debtSince(c *closing, currency money.Currency, t rules.Instant) rules.Insta
 }
 
 func (b *booking) payUnlessStuck(n *net, terms *payoutTerms, cycle string, methodAt rules.Instant) error {
-	stuck, err := b.account.stuck(n.purse, n.minor < 0, terms.AttemptsAllowed())
+	stuck, err := b.account.stuck(n.balance, n.minor < 0, terms.AttemptsAllowed())
 	if err == nil && !stuck {
 		b.issue(n, terms, cycle, methodAt)
 	}
@@ -209,8 +209,8 @@ func (b *booking) release(f *rules.Fact) error {
 	if terms.Cycle.Kind != offer.AtOnce {
 		return nil
 	}
-	for i := range b.account.purses {
-		if b.account.purses[i].programme != f.Programme {
+	for i := range b.account.balances {
+		if b.account.balances[i].programme != f.Programme {
 			continue
 		}
 		confirmed, instructed, err := b.totalsOf(int32(i), terms.PayFrom)
@@ -218,7 +218,7 @@ func (b *booking) release(f *rules.Fact) error {
 			return err
 		}
 		if due := confirmed - instructed; due > 0 {
-			if err := b.payUnlessStuck(&net{purse: int32(i), minor: due}, &terms, "", rules.MaxInstant); err != nil {
+			if err := b.payUnlessStuck(&net{balance: int32(i), minor: due}, &terms, "", rules.MaxInstant); err != nil {
 				return err
 			}
 		}

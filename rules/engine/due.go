@@ -21,18 +21,18 @@ const (
 	defaultProgrammeName = "Cashback"
 )
 
-// net is what a record has changed of what is confirmed in one purse.
+// net is what a record has changed of what is confirmed in one balance.
 type net struct {
-	purse     int32
+	balance   int32
 	minor     int64
 	statement string // what the cardholder reads
 	several   bool   // more than one statement: none can name its partner
 }
 
-func (b *booking) addNet(purse int32, minor int64, valued *valuedPurchase) {
+func (b *booking) addNet(balance int32, minor int64, valued *valuedPurchase) {
 	for i := range b.nets {
 		n := &b.nets[i]
-		if n.purse != purse {
+		if n.balance != balance {
 			continue
 		}
 		n.minor += minor
@@ -42,7 +42,7 @@ func (b *booking) addNet(purse int32, minor int64, valued *valuedPurchase) {
 		n.several = n.several || (valued.statement != "" && n.statement != valued.statement)
 		return
 	}
-	b.nets = append(b.nets, net{purse, minor, valued.statement, false})
+	b.nets = append(b.nets, net{balance, minor, valued.statement, false})
 }
 
 // payoutTerms are a programme's at one time, and the currency that their amounts
@@ -65,17 +65,17 @@ func (s *Snapshot) payoutAt(programme string, t rules.Instant) payoutTerms {
 	return payoutTerms{Payout: &defaultPayout}
 }
 
-// notePurses remembers what the purses of programmes that don't look at all that
+// noteBalances remembers what the balances of programmes that don't look at all that
 // was earned have before the account changes.
-func (e *Engine) notePurses(a *Account, at rules.Instant) {
+func (e *Engine) noteBalances(a *Account, at rules.Instant) {
 	b := &e.booking
 	b.before = b.before[:0]
 	if !e.snapshot.paysFrom {
 		return
 	}
-	for i := range a.purses {
+	for i := range a.balances {
 		minor := int64(0)
-		if terms := e.snapshot.payoutAt(a.purses[i].programme, at); terms.PayFrom != (rules.Instant{}) {
+		if terms := e.snapshot.payoutAt(a.balances[i].programme, at); terms.PayFrom != (rules.Instant{}) {
 			minor = e.snapshot.earnedBy(a, int32(i), terms.PayFrom, nil)
 		}
 		b.before = append(b.before, minor)
@@ -99,7 +99,7 @@ func (b *booking) instruct() error {
 		if n.minor == 0 {
 			continue
 		}
-		terms := b.snapshot.payoutAt(a.purses[n.purse].programme, b.statedAt())
+		terms := b.snapshot.payoutAt(a.balances[n.balance].programme, b.statedAt())
 		if terms.Cycle.Kind != offer.AtOnce {
 			continue
 		}
@@ -110,11 +110,11 @@ func (b *booking) instruct() error {
 	return nil
 }
 
-// payAtOnce instructs what a purse has changed by. Credits never exceed what is
+// payAtOnce instructs what a balance has changed by. Credits never exceed what is
 // confirmed and debits what was paid, also where the ledger has lost lines, or
 // some of the money was never paid.
 func (b *booking) payAtOnce(n *net, terms *payoutTerms) error {
-	confirmed, instructed, err := b.totalsOf(n.purse, terms.PayFrom)
+	confirmed, instructed, err := b.totalsOf(n.balance, terms.PayFrom)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (b *booking) payAtOnce(n *net, terms *payoutTerms) error {
 	} else if minor <= 0 {
 		return nil
 	}
-	stuck, err := b.account.stuck(n.purse, minor < 0, terms.AttemptsAllowed())
+	stuck, err := b.account.stuck(n.balance, minor < 0, terms.AttemptsAllowed())
 	if err != nil || stuck {
 		return err
 	}
@@ -138,23 +138,23 @@ func (b *booking) payAtOnce(n *net, terms *payoutTerms) error {
 	return nil
 }
 
-// totalsOf are what is confirmed in a purse and what of it is instructed, of what
+// totalsOf are what is confirmed in a balance and what of it is instructed, of what
 // is not before `from`; zero: all.
-func (b *booking) totalsOf(purse int32, from rules.Instant) (confirmedMinor, instructedMinor int64, err error) {
+func (b *booking) totalsOf(balance int32, from rules.Instant) (confirmedMinor, instructedMinor int64, err error) {
 	a := b.account
 	if from == (rules.Instant{}) {
-		p := &a.purses[purse]
+		p := &a.balances[balance]
 		return p.confirmedMinor, p.instructedMinor, nil
 	}
 	if err := a.payments.open(); err != nil {
 		return 0, 0, err
 	}
 	for i := range a.payments.list {
-		if x := &a.payments.list[i]; x.purse == purse && !x.at.Before(from) && x.instructed() {
+		if x := &a.payments.list[i]; x.balance == balance && !x.at.Before(from) && x.instructed() {
 			instructedMinor += x.minor
 		}
 	}
-	return b.snapshot.earnedBy(a, purse, from, nil), instructedMinor, nil
+	return b.snapshot.earnedBy(a, balance, from, nil), instructedMinor, nil
 }
 
 func sign(minor int64) int { return cmp.Compare(minor, 0) }
@@ -163,17 +163,17 @@ func sign(minor int64) int { return cmp.Compare(minor, 0) }
 // from elsewhere and the lines of this decision don't tell the whole.
 func (b *booking) netsOfTotals() {
 	b.nets = b.nets[:0]
-	for i := range b.account.purses {
-		p := &b.account.purses[i]
-		b.nets = append(b.nets, net{purse: int32(i), minor: p.confirmedMinor - p.instructedMinor})
+	for i := range b.account.balances {
+		p := &b.account.balances[i]
+		b.nets = append(b.nets, net{balance: int32(i), minor: p.confirmedMinor - p.instructedMinor})
 	}
 }
 
 // netsOfPart are what the record has changed where what was earned before a day is
 // not looked at: a purchase may have moved over that day.
 func (b *booking) netsOfPart() {
-	for i := range b.account.purses {
-		terms := b.snapshot.payoutAt(b.account.purses[i].programme, b.statedAt())
+	for i := range b.account.balances {
+		terms := b.snapshot.payoutAt(b.account.balances[i].programme, b.statedAt())
 		if terms.PayFrom == (rules.Instant{}) {
 			continue
 		}
@@ -181,10 +181,10 @@ func (b *booking) netsOfPart() {
 		if i < len(b.before) {
 			minor -= b.before[i]
 		}
-		at := slices.IndexFunc(b.nets, func(n net) bool { return n.purse == int32(i) })
+		at := slices.IndexFunc(b.nets, func(n net) bool { return n.balance == int32(i) })
 		if at < 0 {
 			at = len(b.nets)
-			b.nets = append(b.nets, net{purse: int32(i)})
+			b.nets = append(b.nets, net{balance: int32(i)})
 		}
 		b.nets[at].minor = minor
 	}
@@ -193,7 +193,7 @@ func (b *booking) netsOfPart() {
 // issue gives an instruction out; the method is that of the facts until methodAt.
 func (b *booking) issue(n *net, terms *payoutTerms, cycle string, methodAt rules.Instant) {
 	a := b.account
-	p := &a.purses[n.purse]
+	p := &a.balances[n.balance]
 	method := a.method(methodAt)
 	x := rules.Instruction{
 		Direction: rules.Credit, AccountID: a.id, AmountMinor: n.minor, Currency: p.currency, StatementText: n.statement,
@@ -214,7 +214,7 @@ func (b *booking) issue(n *net, terms *payoutTerms, cycle string, methodAt rules
 	x.ID = id.String()
 	b.out.Instructions = append(b.out.Instructions, x)
 	p.instructedMinor += n.minor
-	a.payments.list = append(a.payments.list, payment{id: id, purse: n.purse, minor: n.minor, at: b.at, shadow: terms.Shadow})
+	a.payments.list = append(a.payments.list, payment{id: id, balance: n.balance, minor: n.minor, at: b.at, shadow: terms.Shadow})
 }
 
 var instructionEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
@@ -243,7 +243,7 @@ func parseInstructionID(id string) (h instructionHash, ok bool) {
 // instructionID hashes what the instruction is for. The amount is no part of
 // it: one id has one amount because the same cause, or the same repair, always
 // gives the same.
-func (b *booking) instructionID(p *purse) instructionHash {
+func (b *booking) instructionID(p *balance) instructionHash {
 	buf := codec.AppendString(b.buf[:0], b.account.id)
 	buf = codec.AppendString(buf, p.programme)
 	buf = append(buf, p.currency[:]...)

@@ -128,7 +128,7 @@ func (e *Engine) ApplyEvent(a *Account, ev *rules.Event, c rules.Cause, out *rul
 		return Verdict{}, fmt.Errorf("event %s: %w", ev.ID, ErrLimit)
 	}
 	e.bindSnapshot(a)
-	e.notePurses(a, ev.OccurredAt)
+	e.noteBalances(a, ev.OccurredAt)
 	e.noteRefunds(a)
 	at, newest := int32(len(a.events)), a.newest
 	e.insertEvent(a, ev, m, ev.Type.Opens() && e.snapshot.matchesOwn(ev), purchaseID)
@@ -243,7 +243,7 @@ func (e *Engine) ApplyFact(a *Account, f *rules.Fact, c rules.Cause, out *rules.
 		return Verdict{}, fmt.Errorf("fact %s: %w", f.ID, ErrLimit)
 	}
 	e.bindSnapshot(a)
-	e.notePurses(a, f.At)
+	e.noteBalances(a, f.At)
 	d := decision{cause: c, at: f.At, facts: true, event: noEvent}
 	taken := e.prepare(a, f, &d)
 	a.volume += volume

@@ -153,7 +153,7 @@ func (e *Engine) Fold(a *Account) (pages [][]byte, first int, links []string, fr
 		return nil, 0, nil, fresh, nil
 	}
 	e.bindSnapshot(a)
-	if k, err = e.settle(a, k); err != nil || k < e.folding.atOnce {
+	if k, err = e.valueAgain(a, k); err != nil || k < e.folding.atOnce {
 		return nil, 0, nil, fresh, err
 	}
 	f := a.fold
@@ -282,11 +282,11 @@ func (e *Engine) beforeRefunds(a *Account, k int) int {
 	return k
 }
 
-// settle values the first k purchases once more, from what those before them have
+// valueAgain values the first k purchases once more, from what those before them have
 // left, and fills the counters with them. It gives how many of them are booked as
 // they should be: one that isn't, since a ledger that has lost lines was restored,
 // stays in sight.
-func (e *Engine) settle(a *Account, k int) (int, error) {
+func (e *Engine) valueAgain(a *Account, k int) (int, error) {
 	var out rules.Output
 	e.begin(a)
 	b := &e.booking

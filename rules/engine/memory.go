@@ -10,7 +10,7 @@ const textBytes = 200
 // MemoryBytes is about what the account takes in memory.
 func (a *Account) MemoryBytes() int {
 	return int(unsafe.Sizeof(*a)) + bytesOf(a.purchases) + bytesOf(a.events) + bytesOf(a.lines) + bytesOf(a.facts) + bytesOf(a.grants) +
-		bytesOf(a.published) + bytesOf(a.standings) + bytesOf(a.referrals) + bytesOf(a.arena) + bytesOf(a.purses) +
+		bytesOf(a.published) + bytesOf(a.standings) + bytesOf(a.referrals) + bytesOf(a.arena) + bytesOf(a.balances) +
 		len(a.payments.encoded) + bytesOf(a.payments.list) + textBytes*len(a.events) + a.factBytes() + a.referralBytes()
 }
 

@@ -14,9 +14,9 @@ import (
 // words on them. It is asked for rarely, by a result, a cycle or a release: until
 // then it stays in the bytes of the state.
 
-// purse is what the account was confirmed in one programme and currency, and what
+// balance is what the account was confirmed in one programme and currency, and what
 // of it was instructed: credits less debits, without the rejected.
-type purse struct {
+type balance struct {
 	programme       string
 	currency        money.Currency
 	confirmedMinor  int64
@@ -31,10 +31,10 @@ type instructionHash [16]byte
 
 // payment is an instruction that was given out.
 type payment struct {
-	id    instructionHash
-	purse int32 // in Account.purses
-	minor int64 // under 0: a debit
-	at    rules.Instant
+	id      instructionHash
+	balance int32 // in Account.balances
+	minor   int64 // under 0: a debit
+	at      rules.Instant
 	// shadow: it never left the house, so that nobody has a word on it.
 	shadow  bool
 	results []rules.Result // without ids
@@ -114,31 +114,31 @@ func needsPerson(r *rules.Result) bool {
 	return r.Reason == rules.ReasonClosed || r.Reason == rules.ReasonBlocked || r.Reason == rules.ReasonDeceased
 }
 
-// purseOf is the index of a purse, made where there is none yet.
-func (a *Account) purseOf(programme string, c money.Currency) int32 {
-	for i := range a.purses {
-		if p := &a.purses[i]; p.currency == c && p.programme == programme {
+// balanceOf is the index of a balance, made where there is none yet.
+func (a *Account) balanceOf(programme string, c money.Currency) int32 {
+	for i := range a.balances {
+		if p := &a.balances[i]; p.currency == c && p.programme == programme {
 			return int32(i)
 		}
 	}
-	a.purses = append(a.purses, purse{programme: programme, currency: c})
-	return int32(len(a.purses) - 1)
+	a.balances = append(a.balances, balance{programme: programme, currency: c})
+	return int32(len(a.balances) - 1)
 }
 
-// stuck reports whether payments of a purse, credits or debits, must wait for a
+// stuck reports whether payments of a balance, credits or debits, must wait for a
 // person: of the last of them so many were rejected in a row, or one in a way that
 // no other try mends.
-func (a *Account) stuck(purse int32, debits bool, attempts int) (bool, error) {
-	if !a.purses[purse].rejected {
+func (a *Account) stuck(balance int32, debits bool, attempts int) (bool, error) {
+	if !a.balances[balance].rejected {
 		return false, nil
 	}
 	if err := a.payments.open(); err != nil {
 		return false, err
 	}
-	released, ever := a.latestRelease(a.purses[purse].programme)
+	released, ever := a.latestRelease(a.balances[balance].programme)
 	rejected := 0
 	for _, x := range slices.Backward(a.payments.list) {
-		if x.purse != purse || x.minor < 0 != debits || x.shadow {
+		if x.balance != balance || x.minor < 0 != debits || x.shadow {
 			continue
 		}
 		switch last := x.counts(); {
@@ -190,7 +190,7 @@ func appendPayment(b []byte, x *payment) []byte {
 	}
 	flags |= mark(x.shadow)*paymentShadow | mark(len(x.results) > 0)*paymentResults
 	w := codec.Encoder{Bytes: append(b, flags)}
-	w.Uint(uint64(x.purse))
+	w.Uint(uint64(x.balance))
 	w.Uint(uint64(minor))
 	w.Instant(x.at.Parts())
 	w.Bytes = append(w.Bytes, x.id[:]...)
@@ -210,7 +210,7 @@ func decodePayment(b []byte) (x payment, rest []byte, err error) {
 	d := codec.Decoder{Rest: b}
 	flags := d.Byte()
 	x.shadow = flags&paymentShadow != 0
-	x.purse = int32(d.Uint())
+	x.balance = int32(d.Uint())
 	x.minor = int64(d.Uint())
 	if flags&paymentDebit != 0 {
 		x.minor = -x.minor

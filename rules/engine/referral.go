@@ -65,7 +65,7 @@ func (e *Engine) ApplyReferral(a *Account, r *rules.Referral, c rules.Cause, out
 		return Verdict{}, fmt.Errorf("referral %s: %w", r.ID, ErrLimit)
 	}
 	e.bindSnapshot(a)
-	e.notePurses(a, r.At)
+	e.noteBalances(a, r.At)
 	a.volume += more
 	a.takeReferral(i, r)
 	booked, err := e.decide(a, decision{cause: c, at: r.At, referrals: true, event: noEvent}, out)

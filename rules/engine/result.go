@@ -45,7 +45,7 @@ func (e *Engine) ApplyResult(a *Account, r *rules.Result, c rules.Cause, out *ru
 		was = *before
 	}
 	x.results = append(x.results, word)
-	a.purses[x.purse].rejected = a.purses[x.purse].rejected || word.Status == rules.Rejected
+	a.balances[x.balance].rejected = a.balances[x.balance].rejected || word.Status == rules.Rejected
 	now := x.counts()
 	if now.Status == was.Status && now.Reason == was.Reason {
 		return Verdict{Fate: rules.NoChange}, nil
@@ -68,7 +68,7 @@ func (b *booking) standsAnew(i int, was rules.Result) error {
 	a := b.account
 	x := a.payments.list[i]
 	now := x.counts()
-	p := &a.purses[x.purse]
+	p := &a.balances[x.balance]
 	switch lost := isLost(now); {
 	case lost == isLost(&was):
 		return nil
@@ -81,5 +81,5 @@ func (b *booking) standsAnew(i int, was rules.Result) error {
 	if terms.Cycle.Kind != offer.AtOnce {
 		return nil
 	}
-	return b.payAtOnce(&net{purse: x.purse, minor: max(x.minor, -x.minor)}, &terms)
+	return b.payAtOnce(&net{balance: x.balance, minor: max(x.minor, -x.minor)}, &terms)
 }
