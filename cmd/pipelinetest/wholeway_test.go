@@ -313,8 +313,7 @@ func (spent) GiveBack(rules.BudgetKey, int64)          {}
 // apply applies the record behind a row of the ledger.
 func (w *wholeWay) apply(engine *engine.Engine, decoder *wire.Decoder, account *engine.Account, shard int32, row *rules.SetRow, out *rules.Output) error {
 	const anyClock = -1
-	topic := map[rules.CauseKind]rules.Topic{rules.CauseFact: rules.TopicFacts, rules.CauseEvent: rules.TopicTransactions, rules.CauseReferral: rules.TopicReferrals}[row.Cause.Kind]
-	value := w.sources[place{topic, shard, row.Cause.Offset}]
+	value := w.sources[place{row.Cause.Kind.Topic(), shard, row.Cause.Offset}]
 	var err error
 	switch row.Cause.Kind {
 	case rules.CauseFact:
@@ -330,6 +329,12 @@ func (w *wholeWay) apply(engine *engine.Engine, decoder *wire.Decoder, account *
 		}
 		r.SponsorAccountID = account.ID()
 		_, err = engine.ApplyReferral(account, r, row.Cause, out)
+	case rules.CauseResult:
+		r := new(rules.Result)
+		if fault := decoder.Result(value, nil, anyClock, r); fault != nil {
+			return fmt.Errorf("%s: %s", fault.Field, fault.Detail)
+		}
+		_, err = engine.ApplyResult(account, r, row.Cause, out)
 	default:
 		ev := new(rules.Event)
 		if fault := decoder.Event(value, nil, anyClock, ev); fault != nil {

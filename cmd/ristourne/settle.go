@@ -126,7 +126,8 @@ func settleCycle(ctx context.Context, stdout, stderr io.Writer, c *config.Config
 
 func settleBar(stderr io.Writer) *progressbar.ProgressBar {
 	const unknown = -1
-	return progressbar.NewOptions(unknown, progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("settling"),
+	// Without a spinner: it is drawn by a goroutine that nothing waits for.
+	return progressbar.NewOptions(unknown, progressbar.OptionSetSpinnerChangeInterval(0), progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("settling"),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("accounts"), progressbar.OptionThrottle(200*time.Millisecond))
 }
 

@@ -55,7 +55,8 @@ func TestWhyReplaysGrantsAndReferrals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := replay.TransactionsOf(set)
+	said := rules.SetRow{Cause: rules.Cause{Kind: rules.CauseResult, ID: "RI-1@2026-11-26T12:00:00Z"}} // is of no purchase
+	ids := replay.TransactionsOf(append(set, said))
 	if len(ids) != 2 || ids[0] != "P" || ids[1] != "Q" {
 		t.Fatalf("its transactions are %v", ids)
 	}

@@ -79,7 +79,7 @@ func TransactionsOf(set []rules.SetRow) []string {
 				id = r.TransactionID
 			}
 		}
-		if set[i].Cause.Kind != rules.CauseFact && !slices.Contains(ids, id) {
+		if kind := set[i].Cause.Kind; kind != rules.CauseFact && kind != rules.CauseResult && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
