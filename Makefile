@@ -30,6 +30,7 @@ test: ## Run all tests against the embedded parts, with the race detector; rando
 test-long: ## Run the random tests with all their cases, which make test has few of
 	RISTOURNE_LONG=1 go test -race -timeout $(TIMEOUT) ./cmd/pipelinetest
 	RISTOURNE_LONG=1 go test -timeout $(TIMEOUT) ./rules/ledgertest # no goroutines: no races
+	go test -timeout $(TIMEOUT) ./rules/engine -run 'Oracle|Folded' -cases 320
 
 .PHONY: test-real
 test-real: ## Run the tests that touch Kafka, Redis or ClickHouse against real servers

@@ -17,7 +17,7 @@ import (
 	"ristourne/rules/offer"
 )
 
-// cases is how many random cases each comparison makes: a quarter of all where the
+// cases is how many random cases each comparison makes: an eighth of all where the
 // run is to be short, and all with RISTOURNE_LONG=1. LEDGERTEST_CASES names another
 // number.
 func cases(t *testing.T, all int) uint64 {
@@ -25,7 +25,7 @@ func cases(t *testing.T, all int) uint64 {
 	s := os.Getenv("LEDGERTEST_CASES")
 	switch {
 	case s == "" && os.Getenv("RISTOURNE_LONG") == "":
-		return uint64(all / 4)
+		return uint64(all / 8)
 	case s == "":
 		return uint64(all)
 	}
