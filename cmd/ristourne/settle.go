@@ -166,7 +166,7 @@ func trySettling(ctx context.Context, stdout, stderr io.Writer, c *config.Config
 	}
 	layout, bar := feed.NewLayout(shards), settleBar(stderr)
 	trial := settle.Trial{Ledger: ledger, Snapshot: catalogue, Now: time.Now, Progress: func(n int) { _ = bar.Add(n) }}
-	trial.State = func(ctx context.Context, accountID string) ([]byte, bool, error) {
+	trial.State = func(ctx context.Context, accountID string) ([]byte, [][]byte, bool, error) {
 		return store.State(ctx, layout.Shard([]byte(accountID)), accountID)
 	}
 	found, err := trial.Close(ctx, cycle)

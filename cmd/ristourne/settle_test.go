@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,12 +21,18 @@ import (
 )
 
 // newMonthlyBank is a bank that has taken simulate's records, with a programme
-// that pays by month what is 14 days old, and closes no cycle by itself.
-func newMonthlyBank(t *testing.T) *bank {
+// that pays by month what is 14 days old, and closes no cycle by itself. Some files
+// of its offers can be left out.
+func newMonthlyBank(t *testing.T, without ...string) *bank {
 	t.Helper()
 	catalogue := t.TempDir()
 	if err := os.CopyFS(catalogue, os.DirFS(lyonCatalogue)); err != nil {
 		t.Fatal(err)
+	}
+	for _, file := range without {
+		if err := os.Remove(filepath.Join(catalogue, file)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	programme := filepath.Join(catalogue, "programme.yaml")
 	text, err := os.ReadFile(programme)
@@ -93,6 +100,34 @@ func TestACycleIsPaidOnce(t *testing.T) {
 	if trail := b.number(t, "SELECT count() FROM operator_actions WHERE action = 'settle' AND by = 'ada'"); trail != 2 {
 		t.Errorf("%d settlements are in the audit trail, not 2", trail)
 	}
+}
+
+// TestADryRunSeesWhatIsPutAway: an account of many purchases is tried whole, as it
+// is settled.
+func TestADryRunSeesWhatIsPutAway(t *testing.T) {
+	t.Parallel()
+	b := newMonthlyBank(t, "torrefacteur-des-pentes.yaml") // where something can expire, nothing is put away
+	before, _ := b.taken(t)
+	const more = 40
+	for n := range more {
+		b.send(t, rules.TopicTransactions, "acc-1", fmt.Sprintf(
+			`{"event_id":"more-%d","type":"clearing","transaction_id":"t-more-%d","account_id":"acc-1","card_token":"tok-a","amount_minor":2000,"currency":"EUR","occurred_at":"2026-02-%02dT12:%02d:00+01:00","merchant":{"id":"0003172846","mcc":"5462","country":"FR"}}`,
+			n, n, 5+n%8, n))
+	}
+	b.settled(t, before, more)
+	client, err := b.c.Redis.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if pages, err := client.Keys(t.Context(), "*p:acc-1").Result(); err != nil || len(pages) != 1 {
+		t.Fatalf("the account has nothing put away: %v, %v", pages, err)
+	}
+	tried := b.run(t, "settle", "--cycle", "2026-02", "--dry-run")
+	taken, _ := b.taken(t)
+	b.run(t, "settle", "--cycle", "2026-02", "--by", "ada", "--reason", "monthly run")
+	b.settled(t, taken, 1)
+	b.wantTried(t, tried, b.instructed(t))
 }
 
 // dying posts facts and then dies: nobody hears that they are posted.

@@ -100,22 +100,33 @@ func (s *Store) Fates(ctx context.Context, number int32) (fates [rules.NumFates]
 	return fates, nil
 }
 
-// State reads the state of one account; false where it has none.
-func (s *Store) State(ctx context.Context, number int32, accountID string) (state []byte, ok bool, err error) {
+// State reads the state of one account and the pages of what is put away of it, as
+// they stand together; false where it has none.
+func (s *Store) State(ctx context.Context, number int32, accountID string) (state []byte, pages [][]byte, ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	k := s.of(number).keys
 	generation, err := s.client.HGet(ctx, k.owner, "generation").Result()
 	if err == nil {
-		state, err = s.client.Get(ctx, string(k.appendAccount(nil, generation, accountID))).Bytes()
+		var value *redis.StringCmd
+		var putAway *redis.MapStringStringCmd
+		_, err = s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+			value = tx.Get(ctx, string(k.appendAccount(nil, generation, accountID)))
+			putAway = tx.HGetAll(ctx, k.pages(generation, accountID))
+			return nil
+		})
+		if err == nil {
+			state, err = value.Bytes()
+			pages = pagesInOrder(putAway.Val())
+		}
 	}
 	if errors.Is(err, redis.Nil) {
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("read an account of shard %d from Redis: %w", number, err)
+		return nil, nil, false, fmt.Errorf("read an account of shard %d from Redis: %w", number, err)
 	}
-	return state, true, nil
+	return state, pages, true, nil
 }
 
 // ErrAuth says that no waiting mends the connection.

@@ -252,13 +252,16 @@ func (s *Store) LoadPages(ctx context.Context, number int32, id string) ([][]byt
 	if err != nil {
 		return nil, fmt.Errorf("load the pages of an account of shard %d from Redis: %w", number, err)
 	}
-	var pages [][]byte
+	return pagesInOrder(found), nil
+}
+
+func pagesInOrder(found map[string]string) (pages [][]byte) {
 	for n := range len(found) {
 		if page, there := found[strconv.Itoa(n)]; there {
 			pages = append(pages, []byte(page))
 		}
 	}
-	return pages, nil
+	return pages
 }
 
 // bytesOf gives the memory of a reply, which nobody else holds; nil for none.

@@ -330,7 +330,7 @@ func TestAccountIDs(t *testing.T) {
 			if states[i] != "state of "+id {
 				w.Errorf("account %q has %q", id, states[i])
 			}
-			state, ok, err := w.store.State(w.Context(), shard12, id)
+			state, _, ok, err := w.store.State(w.Context(), shard12, id)
 			if err != nil || !ok || string(state) != "state of "+id {
 				w.Errorf("State of %q is %q, %v, %v", id, state, ok, err)
 			}
@@ -338,7 +338,7 @@ func TestAccountIDs(t *testing.T) {
 		if states[len(ids)] != "" {
 			w.Errorf("nobody has %q", states[len(ids)])
 		}
-		if _, ok, err := w.store.State(w.Context(), shard12, "nobody"); ok || err != nil {
+		if _, _, ok, err := w.store.State(w.Context(), shard12, "nobody"); ok || err != nil {
 			w.Errorf("State of nobody: %v, %v", ok, err)
 		}
 	})
@@ -726,7 +726,7 @@ func (m *model) check() {
 		m.t.Fatalf("fates are %v, %v, the model has %d", fates, err, m.booked)
 	}
 	for _, id := range []string{"a", "b", "c"} {
-		if state, _, err := m.stores[0].State(ctx, shard12, id); err != nil || string(state) != m.states[id] {
+		if state, _, _, err := m.stores[0].State(ctx, shard12, id); err != nil || string(state) != m.states[id] {
 			m.t.Fatalf("account %s has %q, %v, the model %q", id, state, err, m.states[id])
 		}
 	}

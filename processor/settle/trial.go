@@ -3,6 +3,7 @@ package settle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,8 +18,9 @@ import (
 // they are now. It changes nothing, and disturbs no owner of a shard.
 type Trial struct {
 	Ledger Ledger
-	// State reads the state of an account; false where it has none.
-	State    func(ctx context.Context, accountID string) (state []byte, ok bool, err error)
+	// State reads the state of an account, and the pages of what is put away of it;
+	// false where it has none.
+	State    func(ctx context.Context, accountID string) (state []byte, pages [][]byte, ok bool, err error)
 	Snapshot *engine.Snapshot
 	Now      func() time.Time
 	Progress func(accounts int) // nil: nobody is told
@@ -57,13 +59,13 @@ func (t *Trial) Close(ctx context.Context, c Cycle) (found Tried, err error) {
 		if t.Progress != nil {
 			t.Progress(1)
 		}
-		state, ok, err := t.State(ctx, accountID)
+		state, pages, ok, err := t.State(ctx, accountID)
 		if err != nil || !ok {
 			found.Unknown++
 			return err
 		}
 		account.Reset(accountID)
-		if err := account.UnmarshalBinary(state); err != nil {
+		if err := errors.Join(account.UnmarshalBinary(state), account.Unfold(pages)); err != nil {
 			return fmt.Errorf("read the state of an account: %w", err)
 		}
 		out.Reset()
