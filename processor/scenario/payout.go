@@ -110,19 +110,9 @@ func (b *builder) endOf(programme, cycle, asOf string) (string, error) {
 		at, err := parseWhen(asOf, b.scenario.settings.zone)
 		return at.Format(time.RFC3339Nano), err
 	}
-	err, end := errWhichProgramme, rules.Instant{}
-	from := rules.MinInstant // of the version in force at the end
-	for _, p := range b.scenario.settings.catalogue.Catalogue.Programmes {
-		if p.ID != programme {
-			continue
-		}
-		ends, fault := p.Payout.Cycle.End(cycle, p.Zone)
-		switch {
-		case fault == nil && !p.Version.From.After(ends) && !p.Version.From.Before(from):
-			err, end, from = nil, ends, p.Version.From
-		case errors.Is(err, errWhichProgramme):
-			err = fault
-		}
+	if programme == "" {
+		return "", errWhichProgramme
 	}
+	end, err := b.scenario.settings.catalogue.Snapshot.CycleEnd(programme, cycle)
 	return end.String(), err
 }

@@ -2,8 +2,6 @@ package settle
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -83,16 +81,13 @@ func (s *Schedule) isClosed(ctx context.Context, c Cycle) (bool, error) {
 	if s.closed[name] {
 		return true, nil
 	}
-	actions, err := s.Ledger.Actions(ctx)
+	earlier, err := trail(ctx, s.Ledger)
 	if err != nil {
-		return false, fmt.Errorf("look up which cycles are closed: %w", err)
+		return false, err
 	}
 	s.closed = map[named]bool{}
-	for i := range actions {
-		var d done
-		if actions[i].Action == action && json.Unmarshal([]byte(actions[i].Details), &d) == nil {
-			s.closed[named{d.Programme, d.Cycle}] = true
-		}
+	for _, d := range earlier {
+		s.closed[named{d.Programme, d.Cycle}] = true
 	}
 	return s.closed[name], nil
 }
@@ -102,7 +97,7 @@ func (s *Schedule) isClosed(ctx context.Context, c Cycle) (bool, error) {
 func lastEnded(s *engine.Snapshot, then time.Time) (ended []Cycle) {
 	now := rules.InstantOf(then)
 	for _, programme := range s.Programmes() {
-		v := inForce(s.VersionsOf(programme), now)
+		v := s.ProgrammeAt(programme, now)
 		if v == nil || !scheduled(v.Payout.Cycle) {
 			continue
 		}

@@ -7,12 +7,9 @@
 package settle
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"ristourne/rules"
@@ -34,64 +31,31 @@ type Cycle struct {
 // closed by hand; otherwise it follows from the name, and asOf may be nil. A cycle
 // that hasn't ended is refused: its facts would be refused as being ahead.
 func Find(s *engine.Snapshot, programme, name string, asOf *rules.Instant, now rules.Instant) (Cycle, error) {
-	versions := s.VersionsOf(programme)
-	if len(versions) == 0 {
-		return Cycle{}, fmt.Errorf("programme %q is not in the catalogue, which has %s", programme, strings.Join(s.Programmes(), ", "))
-	}
-	found := Cycle{Programme: programme, Name: name, Lapses: s.Lapses(programme)}
-	end, err := endOf(versions, name, asOf)
+	end, err := endOf(s, programme, name, asOf)
 	if err != nil {
-		return Cycle{}, fmt.Errorf("programme %s: %w", programme, err)
+		return Cycle{}, err
 	}
 	if end.After(now) {
 		return Cycle{}, fmt.Errorf("cycle %s of programme %s ends at %s, which is still to come", name, programme, end)
 	}
-	found.AsOf = end
-	return found, nil
+	return Cycle{Programme: programme, Name: name, AsOf: end, Lapses: s.Lapses(programme)}, nil
 }
 
-// endOf is the end of the cycle by the version that is in force then.
-func endOf(versions []*offer.Programme, name string, asOf *rules.Instant) (rules.Instant, error) {
+func endOf(s *engine.Snapshot, programme, name string, asOf *rules.Instant) (rules.Instant, error) {
 	if asOf != nil {
-		if v := inForce(versions, *asOf); v != nil && !scheduled(v.Payout.Cycle) {
+		if v := s.ProgrammeAt(programme, *asOf); v != nil && !scheduled(v.Payout.Cycle) {
 			return *asOf, nil
 		}
 	}
-	var unnamed, elsewhen error
-	for _, v := range slices.Backward(versions) {
-		end, err := v.Payout.Cycle.End(name, v.Zone)
-		held := inForce(versions, end)
-		switch {
-		case err != nil:
-			unnamed = cmp.Or(unnamed, err)
-		case held == nil:
-			elsewhen = fmt.Errorf("cycle %s would end at %s, when no version of the programme is in force", name, end)
-		case held != v:
-			elsewhen = fmt.Errorf("cycle %s would end at %s, when the programme's cycles are %s", name, end, held.Payout.Cycle)
-		case asOf != nil && *asOf != end:
-			return end, fmt.Errorf("cycle %s ends at %s, not at %s: drop --as-of", name, end, *asOf)
-		default:
-			return end, nil
-		}
+	end, err := s.CycleEnd(programme, name)
+	if err == nil && asOf != nil && *asOf != end {
+		err = fmt.Errorf("programme %s: cycle %s ends at %s, not at %s: drop --as-of", programme, name, end, *asOf)
 	}
-	return rules.Instant{}, cmp.Or(elsewhen, unnamed)
+	return end, err
 }
 
 // scheduled reports whether cycles end by the calendar.
 func scheduled(c offer.Cycle) bool { return c.Kind != offer.AtOnce && c.Kind != offer.ByHand }
-
-// inForce is the version that holds at t, nil where none does.
-func inForce(versions []*offer.Programme, t rules.Instant) (found *offer.Programme) {
-	for _, v := range versions {
-		if !v.Version.From.After(t) {
-			found = v
-		}
-	}
-	if found != nil && found.Version.Ended {
-		return nil
-	}
-	return found
-}
 
 // Ledger tells who may have something due, and keeps what was settled.
 type Ledger interface {
@@ -146,15 +110,18 @@ type done struct {
 	Cycle     string `json:"cycle"`
 	AsOf      string `json:"as_of"`
 	Accounts  int    `json:"accounts"`
+
+	began time.Time
 }
 
 // Close closes a cycle for every account that may have something due.
 func (s *Settlement) Close(ctx context.Context, c Cycle, o Order) (Settled, error) {
 	began := s.Now()
-	since, again, err := s.before(ctx, c)
+	earlier, err := trail(ctx, s.Ledger)
 	if err != nil {
 		return Settled{}, err
 	}
+	since, again := c.before(earlier)
 	settled := Settled{Again: again}
 	facts := make([]rules.Fact, 0, batch)
 	post := func() error {
@@ -188,30 +155,37 @@ func (s *Settlement) Close(ctx context.Context, c Cycle, o Order) (Settled, erro
 
 // before is from when on it matters what was recorded: since a settlement of the
 // programme began that ended. Without one, everything does.
-func (s *Settlement) before(ctx context.Context, c Cycle) (since time.Time, again bool, err error) {
-	actions, err := s.Ledger.Actions(ctx)
-	if err != nil {
-		return since, false, fmt.Errorf("look up earlier settlements: %w", err)
-	}
+func (c *Cycle) before(trail []done) (since time.Time, again bool) {
 	since = time.UnixMilli(0)
-	for i := range actions {
-		var d done
-		if actions[i].Action != action || json.Unmarshal([]byte(actions[i].Details), &d) != nil || d.Programme != c.Programme {
-			continue
-		}
-		if d.Cycle == c.Name {
-			again = true
-			continue // it is settled again by the list that it had
-		}
-		if at, err := time.Parse(time.RFC3339Nano, d.AsOf); err == nil && rules.InstantOf(at).Before(c.AsOf) {
-			since = time.UnixMilli(actions[i].At).Add(-overlap)
+	for _, d := range trail {
+		switch at, err := time.Parse(time.RFC3339Nano, d.AsOf); {
+		case d.Programme != c.Programme:
+		case d.Cycle == c.Name:
+			again = true // it is settled again by the list that it had
+		case err == nil && rules.InstantOf(at).Before(c.AsOf):
+			since = d.began.Add(-overlap)
 		}
 	}
-	return since, again, nil
+	return since, again
+}
+
+// trail is what the audit trail has of settlements, in order.
+func trail(ctx context.Context, l Ledger) (all []done, err error) {
+	actions, err := l.Actions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look up earlier settlements: %w", err)
+	}
+	for i := range actions {
+		d := done{began: time.UnixMilli(actions[i].At)}
+		if actions[i].Action == action && json.Unmarshal([]byte(actions[i].Details), &d) == nil {
+			all = append(all, d)
+		}
+	}
+	return all, nil
 }
 
 func (s *Settlement) record(ctx context.Context, c Cycle, o Order, began time.Time, accounts int) error {
-	details, err := json.Marshal(done{c.Programme, c.Name, c.AsOf.String(), accounts})
+	details, err := json.Marshal(done{Programme: c.Programme, Cycle: c.Name, AsOf: c.AsOf.String(), Accounts: accounts})
 	if err != nil {
 		return err
 	}

@@ -47,10 +47,11 @@ type Tried struct {
 
 // Close tries to close a cycle for every account that may have something due.
 func (t *Trial) Close(ctx context.Context, c Cycle) (found Tried, err error) {
-	since, _, err := (&Settlement{Ledger: t.Ledger}).before(ctx, c)
+	earlier, err := trail(ctx, t.Ledger)
 	if err != nil {
 		return found, err
 	}
+	since, _ := c.before(earlier)
 	decider, sums := engine.New(t.Snapshot), map[money.Currency]*TrySums{}
 	var out rules.Output
 	account := engine.NewAccount("")

@@ -130,17 +130,24 @@ func (b *booking) closeBalance(balance int32, c *closing, terms *payoutTerms, t 
 	if debt := instructed - confirmed; debt > 0 {
 		return b.closeDebt(balance, debt, c, terms, t)
 	}
-	cycle, methodAt, due := c.fact.Cycle, t, confirmed-instructed
-	if terms.Cycle.Kind == offer.AtOnce {
-		cycle, methodAt = "", rules.MaxInstant // it pays what versions, rejections and releases left
-	} else {
+	due := confirmed - instructed // at once it pays what versions, rejections and releases left
+	if terms.Cycle.Kind != offer.AtOnce {
 		mature := b.snapshot.earnedBy(b.account, balance, terms.PayFrom, &maturity{t, terms.HoldDays})
 		due = min(mature, confirmed) - instructed
 	}
 	if due <= 0 || due < b.leastOf(balance, terms, t) {
 		return nil
 	}
-	return b.payUnlessStuck(&net{balance: balance, minor: due}, terms, cycle, methodAt)
+	return b.payInCycle(&net{balance: balance, minor: due}, c, terms, t)
+}
+
+// payInCycle pays or takes by the closing of a cycle. What is paid at once is of no
+// cycle, and goes the way that the set knows.
+func (b *booking) payInCycle(n *net, c *closing, terms *payoutTerms, t rules.Instant) error {
+	if terms.Cycle.Kind == offer.AtOnce {
+		return b.payUnlessStuck(n, terms, "", rules.MaxInstant)
+	}
+	return b.payUnlessStuck(n, terms, c.fact.Cycle, t)
 }
 
 // leastOf is the least that a cycle pays: of the programme's own currency, and to
@@ -175,11 +182,7 @@ func (b *booking) closeDebt(balance int32, minor int64, c *closing, terms *payou
 	if !debits || debt.Since.AddDays(afterDays).After(t) {
 		return nil
 	}
-	cycle, methodAt := c.fact.Cycle, t
-	if terms.Cycle.Kind == offer.AtOnce {
-		cycle, methodAt = "", rules.MaxInstant
-	}
-	return b.payUnlessStuck(&net{balance: balance, minor: -minor}, terms, cycle, methodAt)
+	return b.payInCycle(&net{balance: balance, minor: -minor}, c, terms, t)
 }
 
 // debtSince is since when there is a debt: the cycle before may have met it.

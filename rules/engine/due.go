@@ -57,10 +57,8 @@ var defaultPayout offer.Payout
 // payoutAt are the terms in force at t. Of a programme that is none then, the
 // defaults hold.
 func (s *Snapshot) payoutAt(programme string, t rules.Instant) payoutTerms {
-	if i, ok := s.programmeIndex[programme]; ok {
-		if v := s.programmeAt(i, t); v != nil {
-			return payoutTerms{&v.Payout, v.Currency}
-		}
+	if v := s.ProgrammeAt(programme, t); v != nil {
+		return payoutTerms{&v.Payout, v.Currency}
 	}
 	return payoutTerms{Payout: &defaultPayout}
 }
@@ -129,13 +127,8 @@ func (b *booking) payAtOnce(n *net, terms *payoutTerms) error {
 	} else if minor <= 0 {
 		return nil
 	}
-	stuck, err := b.account.stuck(n.balance, minor < 0, terms.AttemptsAllowed())
-	if err != nil || stuck {
-		return err
-	}
 	n.minor = minor
-	b.issue(n, terms, "", rules.MaxInstant)
-	return nil
+	return b.payUnlessStuck(n, terms, "", rules.MaxInstant)
 }
 
 // totalsOf are what is confirmed in a balance and what of it is instructed, of what

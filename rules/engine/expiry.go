@@ -96,10 +96,8 @@ func (s *Snapshot) dateLot(x *lot, l *line) {
 		if o := s.bookedOffer(l.programme, l.partner, l.offer, l.version); o != nil {
 			x.usable, days = x.at.AddDays(o.Reward.Wallet.UsableAfterDays), o.Reward.Wallet.ExpiresAfterDays
 		}
-	} else if i, ok := s.programmeIndex[l.programme]; ok {
-		if v := s.programmeAt(i, x.at); v != nil {
-			days = v.Points.ExpiresAfterDays
-		}
+	} else if v := s.ProgrammeAt(l.programme, x.at); v != nil {
+		days = v.Points.ExpiresAfterDays
 	}
 	if days > 0 {
 		x.expires = x.at.AddDays(days)
@@ -208,7 +206,7 @@ func (b *booking) entitleToExpiry(p *purchase, x *lot, closed map[string]rules.I
 	}
 	cost := x.rest
 	if l.kind == rules.Points {
-		v := b.snapshot.programmeAt(b.snapshot.programmeIndex[l.programme], p.at) // it said when they expire
+		v := b.snapshot.ProgrammeAt(l.programme, p.at) // it said when they expire
 		var err error
 		if cost, err = v.Points.Cost(x.rest, v.Rounding); err != nil {
 			return err

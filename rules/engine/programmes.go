@@ -1,8 +1,12 @@
 package engine
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
+	"ristourne/rules"
 	"ristourne/rules/offer"
 )
 
@@ -16,17 +20,39 @@ func (s *Snapshot) Programmes() []string {
 	return ids
 }
 
-// VersionsOf are a programme's versions in the order in which they come into
-// force; none: it isn't known.
-func (s *Snapshot) VersionsOf(programme string) (versions []*offer.Programme) {
+// ProgrammeAt is the version of a programme that is in force at t; nil: none is.
+func (s *Snapshot) ProgrammeAt(programme string, t rules.Instant) *offer.Programme {
+	if i, known := s.programmeIndex[programme]; known {
+		if v := s.programmeAt(i, t); v != nil {
+			return v.Programme
+		}
+	}
+	return nil
+}
+
+// CycleEnd is when the cycle of a name ends, by the version of its programme that is
+// in force then.
+func (s *Snapshot) CycleEnd(programme, name string) (rules.Instant, error) {
 	i, known := s.programmeIndex[programme]
 	if !known {
-		return nil
+		return rules.Instant{}, fmt.Errorf("programme %q is not in the catalogue, which has %s", programme, strings.Join(s.Programmes(), ", "))
 	}
-	for n := range s.programmes[i].versions {
-		versions = append(versions, s.programmes[i].versions[n].Programme)
+	var unnamed, elsewhen error
+	for n := range slices.Backward(s.programmes[i].versions) {
+		v := s.programmes[i].versions[n].Programme
+		end, err := v.Payout.Cycle.End(name, v.Zone)
+		switch held := s.ProgrammeAt(programme, end); {
+		case err != nil:
+			unnamed = cmp.Or(unnamed, err)
+		case held == nil:
+			elsewhen = fmt.Errorf("cycle %s would end at %s, when no version of the programme is in force", name, end)
+		case held != v:
+			elsewhen = fmt.Errorf("cycle %s would end at %s, when the programme's cycles are %s", name, end, held.Payout.Cycle)
+		default:
+			return end, nil
+		}
 	}
-	return versions
+	return rules.Instant{}, fmt.Errorf("programme %s: %w", programme, cmp.Or(elsewhen, unnamed))
 }
 
 // Lapses reports whether points of a programme, or what is in the wallets of its
@@ -35,9 +61,11 @@ func (s *Snapshot) Lapses(programme string) bool {
 	expires := func(offers []offer.Offer) bool {
 		return slices.ContainsFunc(offers, func(o offer.Offer) bool { return o.Reward.Wallet.ExpiresAfterDays > 0 })
 	}
-	for _, v := range s.VersionsOf(programme) {
-		if v.Points.ExpiresAfterDays > 0 || expires(v.Offers) {
-			return true
+	if i, known := s.programmeIndex[programme]; known {
+		for _, v := range s.programmes[i].versions {
+			if v.Points.ExpiresAfterDays > 0 || expires(v.Programme.Offers) {
+				return true
+			}
 		}
 	}
 	for i := range s.partners {
