@@ -197,7 +197,7 @@ func (s *Shard) takeResult(w *window, r *feed.Record) *wire.Fault {
 		Cause: s.cause(rules.CauseResult, result.InstructionID, r),
 	})
 	w.work = append(w.work, work{
-		slot: s.slot(w, result.AccountID, memberHash(result.AccountID)), record: rules.Record{Result: result}, read: *r,
+		slot: s.slot(w, result.AccountID, memberHash(result.AccountID)), record: rules.Record{Result: result}, read: *r, own: true,
 		cause: s.cause(rules.CauseResult, result.CauseID(), r),
 	})
 	return nil

@@ -189,9 +189,9 @@ type Instruction struct {
 	Cycle         string         `row:"cycle"` // empty: at once
 	Reason        string         `row:"reason"`
 	Method        PayMethod      `row:"method,optional,since=6"`
-	IBAN          string         `row:"-,many,since=6"`    // of a transfer
-	Name          string         `row:"-,many,since=6"`    // who is paid, of a transfer or a cheque
-	Handle        string         `row:"-,many,since=6"`    // of an e-wallet
+	IBAN          string         `row:"-,since=6"`         // of a transfer
+	Name          string         `row:"-,since=6"`         // who is paid, of a transfer or a cheque
+	Handle        string         `row:"-,since=6"`         // of an e-wallet
 	CreatedAt     int64          `row:"created_at,millis"` // Kafka timestamp of the cause, milliseconds since 1970
 	Cause         Cause
 }

@@ -28,13 +28,21 @@ func ParsePayMethod(s string) (PayMethod, bool) { return ParseName[PayMethod](s,
 
 const cycleFactPrefix = "CY-"
 
-// CycleFactID is the id of the fact that closes a programme's cycle for an account:
+// cycleFactID is the id of the fact that closes a programme's cycle for an account:
 // whoever closes it, and however often, says the same.
-func CycleFactID(programme, cycle, accountID string) string {
+func cycleFactID(programme, cycle, accountID string) string {
 	var b []byte
 	for _, s := range [...]string{programme, cycle, accountID} {
 		b = codec.AppendString(b, s)
 	}
 	sum := sha256.Sum256(b)
 	return cycleFactPrefix + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])
+}
+
+// ClosingOf is the fact that closes a cycle for an account.
+func ClosingOf(programme, cycle, accountID string, asOf Instant) Fact {
+	return Fact{
+		ID: cycleFactID(programme, cycle, accountID), Type: CycleClosed, AccountID: accountID, At: asOf,
+		Programme: programme, Cycle: cycle, AsOf: asOf.String(),
+	}
 }

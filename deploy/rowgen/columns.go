@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"ristourne/rules"
@@ -30,6 +31,9 @@ func fieldsOf(t reflect.Type, path string) (fields []field, err error) {
 		of := field{Name: f.Name, Path: path + f.Name, column: strings.TrimPrefix(name, "-"), typ: f.Type, tags: map[string]string{}}
 		for _, option := range strings.Split(options, ",") {
 			key, value, _ := strings.Cut(option, "=")
+			if key != "" && !slices.Contains(tagOptions, key) {
+				return nil, fmt.Errorf("field %s of %s: its row tag says %q, which is none of %s", f.Name, t, key, strings.Join(tagOptions, ", "))
+			}
 			of.tags[key] = value
 		}
 		if of.kind, err = of.kindOf(); err != nil {
@@ -57,9 +61,15 @@ func fieldsOf(t reflect.Type, path string) (fields []field, err error) {
 	return fields, nil
 }
 
+// tagOptions are what doc.go tells of.
+var tagOptions = append([]string{"optional", "in", "of", "since"}, tagKinds...)
+
+// tagKinds name a form that the type doesn't tell.
+var tagKinds = []string{"unique", "personal", "rising", "millis", "rare", "beneficiary"}
+
 // kindOf is the name of the field's form: what its tag says, or else its type.
 func (f *field) kindOf() (string, error) {
-	for _, kind := range []string{"unique", "personal", "rising", "millis", "rare", "beneficiary"} {
+	for _, kind := range tagKinds {
 		if _, says := f.tags[kind]; says {
 			return kind, nil
 		}

@@ -35,7 +35,7 @@ func TestALaterColumnComesLast(t *testing.T) {
 	type row struct {
 		First string `row:"first"`
 		Added int64  `row:"added,since=6"`
-		Last  string `row:"last,many"`
+		Last  string `row:"last"`
 	}
 	fields, err := fieldsOf(reflect.TypeFor[row](), "")
 	if err != nil {

@@ -518,7 +518,7 @@ func (c *checker) followZones(doc *storeDoc, store *offer.Store, programmeID str
 			}
 			key.From, key.Until = dates.in(zone)
 			if n > 0 {
-				key.From = later(key.From, d.Version.From)
+				key.From = rules.Later(key.From, d.Version.From)
 			}
 			if n+1 < len(versions) {
 				key.Until = rules.Earlier(key.Until, versions[n+1].Version.From)

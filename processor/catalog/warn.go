@@ -155,7 +155,7 @@ func (s span) has(o span) bool {
 func (w *warner) endOf(until offer.LocalTime) rules.Instant {
 	end := rules.MinInstant
 	for _, zone := range w.zones {
-		end = later(end, until.In(zone))
+		end = rules.Later(end, until.In(zone))
 	}
 	return end
 }

@@ -77,13 +77,6 @@ func (c *checker) warnOfLookAlike(a keyUse, other *keyUse) {
 		describeKey(&a.Key), a.id, a.partner, describeKey(&other.Key), other.id, other.partner, c.writtenAt(other.doc, c.keyPlace(other.doc, other.Store, other.At)), lookAlikeParts(&a.Key, &other.Key))
 }
 
-func later(a, b rules.Instant) rules.Instant {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // keyPlace is where a key of the catalogue is written.
 func (c *checker) keyPlace(d *Document, store, at int) path {
 	s := &d.partner.stores[store]

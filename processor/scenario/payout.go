@@ -87,9 +87,10 @@ func (b *builder) closeCycle(st statement) {
 	}
 	want := b.fate(st)
 	for _, account := range b.accounts {
+		f := rules.ClosingOf(programme, cycle, account, end)
 		value, err := json.Marshal(map[string]any{
-			"fact_id": rules.CycleFactID(programme, cycle, account), "type": rules.CycleClosed.String(), "account_id": account,
-			"at": end, "as_of": end, "programme": programme, "cycle": cycle,
+			"fact_id": f.ID, "type": f.Type.String(), "account_id": account,
+			"at": f.AsOf, "as_of": f.AsOf, "programme": programme, "cycle": cycle,
 		})
 		if err != nil {
 			b.fault(st.line, 1, "this cycle can't be written as JSON: %v", err)
@@ -103,16 +104,15 @@ func (b *builder) closeCycle(st statement) {
 
 var errWhichProgramme = errors.New("the catalogue has several programmes: write programme=ID with one of them")
 
-// endOf is when a cycle ends, as RFC 3339: by the version of its programme that is
-// in force then.
-func (b *builder) endOf(programme, cycle, asOf string) (string, error) {
+// endOf is when a cycle ends: as it is said, or by the version of its programme that
+// is in force then.
+func (b *builder) endOf(programme, cycle, asOf string) (rules.Instant, error) {
 	if asOf != "" {
 		at, err := parseWhen(asOf, b.scenario.settings.zone)
-		return at.Format(time.RFC3339Nano), err
+		return rules.InstantOf(at), err
 	}
 	if programme == "" {
-		return "", errWhichProgramme
+		return rules.Instant{}, errWhichProgramme
 	}
-	end, err := b.scenario.settings.catalogue.Snapshot.CycleEnd(programme, cycle)
-	return end.String(), err
+	return b.scenario.settings.catalogue.Snapshot.CycleEnd(programme, cycle)
 }
