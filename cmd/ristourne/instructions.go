@@ -122,14 +122,13 @@ func printInstructions(w io.Writer, found []clickhouse.Instructed) error {
 	fmt.Fprintln(table, "CREATED\tINSTRUCTION\tACCOUNT\tPROGRAMME\tCYCLE\tDIRECTION\tAMOUNT\tSTATUS\tREASON\tSINCE")
 	for i := range found {
 		f := &found[i]
-		currency, _ := money.ParseCurrency(f.Currency)
 		status, since := "none", "-"
-		if f.Status != 0 {
-			status, since = f.Status.String(), f.At.Time().Format(time.RFC3339)
+		if f.Said.Status != 0 {
+			status, since = f.Said.Status.String(), f.Said.At.Time().Format(time.RFC3339)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", time.UnixMilli(f.CreatedAt).UTC().Format(time.RFC3339), f.ID,
-			orDash(printable(f.AccountID)), f.Programme, orDash(f.Cycle), f.Direction, money.FormatMinor(f.AmountMinor, currency),
-			status, orDash(printable(f.Reason)), since)
+			orDash(printable(f.AccountID)), f.Programme, orDash(f.Cycle), f.Direction, money.FormatMinor(f.AmountMinor, f.Currency),
+			status, orDash(printable(f.Said.Reason)), since)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -160,11 +159,11 @@ func printInstructionsJSON(w io.Writer, found []clickhouse.Instructed) error {
 	for i := range found {
 		f := &found[i]
 		told := instructedJSON{
-			InstructionID: f.ID, AccountID: f.AccountID, Direction: f.Direction.String(), AmountMinor: f.AmountMinor, Currency: f.Currency,
-			Programme: f.Programme, Cycle: f.Cycle, CauseID: f.CauseID, CreatedAt: time.UnixMilli(f.CreatedAt).UTC().Format(time.RFC3339Nano),
+			InstructionID: f.ID, AccountID: f.AccountID, Direction: f.Direction.String(), AmountMinor: f.AmountMinor, Currency: f.Currency.String(),
+			Programme: f.Programme, Cycle: f.Cycle, CauseID: f.Cause.ID, CreatedAt: time.UnixMilli(f.CreatedAt).UTC().Format(time.RFC3339Nano),
 		}
-		if f.Status != 0 {
-			told.Status, told.StatusReason, told.StatusAt = f.Status.String(), f.Reason, f.At.String()
+		if f.Said.Status != 0 {
+			told.Status, told.StatusReason, told.StatusAt = f.Said.Status.String(), f.Said.Reason, f.Said.At.String()
 		}
 		if err := encoder.Encode(told); err != nil {
 			return err

@@ -44,10 +44,10 @@ func TestTheBanksWordThatCounts(t *testing.T) {
 		var lines []string
 		for i := range found {
 			status := "none"
-			if found[i].Status != 0 {
-				status = found[i].Status.String()
+			if found[i].Said.Status != 0 {
+				status = found[i].Said.Status.String()
 			}
-			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", found[i].ID, found[i].AccountID, status, found[i].Reason)))
+			lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", found[i].ID, found[i].AccountID, status, found[i].Said.Reason)))
 		}
 		return strings.Join(lines, ", ")
 	}
