@@ -241,7 +241,7 @@ func (w *chaosWorld) produce(t *testing.T, records []ledgertest.Record) {
 	defer writer.Close()
 	var facts, events []kafka.Message
 	for _, r := range records {
-		m := kafka.Message{Key: []byte(r.AccountID()), Value: r.JSON()}
+		m := kafka.Message{Key: []byte(r.AccountID()), Value: ledgertest.JSON(r)}
 		if r.Fact != nil {
 			m.Topic = w.feed.Topics[rules.TopicFacts]
 			facts = append(facts, m)

@@ -142,7 +142,7 @@ func sameOutput(got, want *rules.Output) bool {
 func (f *folding) decide(id string, d deed) (engine.Verdict, rules.Output) {
 	a := f.load(id)
 	purse := maps.Clone(f.purse)
-	if record := recordOf(d.record); f.engine.MustUnfold(a, record, f.seenIn(id, record)) {
+	if record := d.record; f.engine.MustUnfold(a, record, f.seenIn(id, record)) {
 		f.unfold(a)
 	}
 	var out rules.Output
@@ -163,10 +163,6 @@ func (f *folding) decide(id string, d deed) (engine.Verdict, rules.Output) {
 	}
 	f.store(id, a)
 	return v, out
-}
-
-func recordOf(r ledgertest.Record) rules.Record {
-	return rules.Record{Event: r.Event, Fact: r.Fact, Referral: r.Referral}
 }
 
 func (f *folding) load(id string) *engine.Account {

@@ -318,7 +318,7 @@ func Print(cat *offer.Catalogue, records []Record) string {
 		fmt.Fprintf(&b, "campaign %s\n", printed(reflect.ValueOf(c)))
 	}
 	for i, r := range records {
-		fmt.Fprintf(&b, "%d %s\n", i, r.JSON())
+		fmt.Fprintf(&b, "%d %s\n", i, JSON(r))
 	}
 	return b.String()
 }

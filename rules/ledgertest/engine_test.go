@@ -278,7 +278,7 @@ func (b *books) bankWrites(k *bank, h how) error {
 			if k.rng.IntN(100) >= h.results {
 				continue
 			}
-			if err := b.apply(Record{Result: k.says(in, b.records[i].date())}, k.rng.IntN(100) < h.reloads); err != nil {
+			if err := b.apply(Record{Result: k.says(in, dateOf(b.records[i]))}, k.rng.IntN(100) < h.reloads); err != nil {
 				return err
 			}
 		}

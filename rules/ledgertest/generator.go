@@ -234,7 +234,7 @@ func Timestamps(records []Record) []int64 {
 	for _, r := range records {
 		dates := []rules.Instant{}
 		if r.Event == nil {
-			dates = append(dates, r.date())
+			dates = append(dates, dateOf(r))
 		} else {
 			dates = append(dates, r.Event.OccurredAt, r.Event.PurchaseTime())
 		}
@@ -313,7 +313,7 @@ func (g *Generator) sendEvent(l *life, e rules.Event) {
 		e.ID = g.name(l, "e")
 	}
 	at := rules.InstantOf(e.OccurredAt.Time().Add(g.delay()))
-	l.arrivals = append(l.arrivals, arrival{Record{Event: &e}.seal(), at})
+	l.arrivals = append(l.arrivals, arrival{sealed(Record{Event: &e}), at})
 }
 
 func (g *Generator) sendFact(l *life, f rules.Fact) {
@@ -328,7 +328,7 @@ func (g *Generator) sendFact(l *life, f rules.Fact) {
 		f.AsOf = f.At.String()
 	}
 	at := rules.InstantOf(f.At.Time().Add(g.delay() - time.Minute))
-	l.arrivals = append(l.arrivals, arrival{Record{Fact: &f}.seal(), at})
+	l.arrivals = append(l.arrivals, arrival{sealed(Record{Fact: &f}), at})
 }
 
 func (g *Generator) end() rules.Instant { return rules.InstantOf(g.o.Start.Add(g.o.Span)) }
@@ -355,14 +355,14 @@ func (g *Generator) conflicts(arrivals []arrival) []arrival {
 		if a.Event != nil {
 			e := *a.Event
 			e.AmountMinor += 100
-			other.Record = Record{Event: &e}.seal()
+			other.Record = sealed(Record{Event: &e})
 		} else {
 			f := *a.Fact
 			f.At = f.At.AddDays(-1)
 			if f.Type == rules.CycleClosed {
 				f.AsOf = f.At.String()
 			}
-			other.Record = Record{Fact: &f}.seal()
+			other.Record = sealed(Record{Fact: &f})
 		}
 		others = append(others, other)
 	}

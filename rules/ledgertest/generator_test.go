@@ -38,8 +38,8 @@ func TestTheGeneratorReachesEverything(t *testing.T) {
 			} else {
 				seen["fact "+rec.Fact.Type.String()+" "+r.Fates[i].String()]++
 			}
-			if !json.Valid(rec.JSON()) {
-				t.Fatalf("seed %d: not JSON: %s", seed, rec.JSON())
+			if !json.Valid(JSON(rec)) {
+				t.Fatalf("seed %d: not JSON: %s", seed, JSON(rec))
 			}
 		}
 		for k, s := range r.Sums {
@@ -107,7 +107,7 @@ func TestOrderlessRecordsHaveOneLedger(t *testing.T) {
 		first := Oracle(g.Catalogue(), records)
 		for i, f := range first.Fates {
 			if f == rules.TooLate || f == rules.Unmatched || f == rules.DeadLettered {
-				t.Fatalf("seed %d: an orderless record is %s: %s", seed, f, records[i].JSON())
+				t.Fatalf("seed %d: an orderless record is %s: %s", seed, f, JSON(records[i]))
 			}
 		}
 		rng := rand.New(rand.NewPCG(seed, 1))

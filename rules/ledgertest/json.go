@@ -96,7 +96,7 @@ func referralOf(r *rules.Referral) referralJSON {
 }
 
 // JSON is the record as a bank would send it: one line, without its newline.
-func (r Record) JSON() []byte {
+func JSON(r Record) []byte {
 	var v any
 	switch {
 	case r.Event != nil:
@@ -150,11 +150,11 @@ func factOf(f *rules.Fact) factJSON {
 	}
 }
 
-// seal sets the content hash: equal for equal content, and for nothing else
+// sealed sets the content hash: equal for equal content, and for nothing else
 // that a generator makes.
-func (r Record) seal() Record {
+func sealed(r Record) Record {
 	h := fnv.New64a()
-	h.Write(r.JSON())
+	h.Write(JSON(r))
 	if r.Event != nil {
 		r.Event.ContentHash = h.Sum64()
 	} else {

@@ -91,45 +91,12 @@ const (
 	waitingLimit = 200
 )
 
-// Record is one input record: exactly one of its fields is set.
-type Record struct {
-	Event    *rules.Event
-	Fact     *rules.Fact
-	Referral *rules.Referral
-	Result   *rules.Result
-}
+// Record is one input record.
+type Record = rules.Record
 
-// AccountID is the account the record is about.
-func (r Record) AccountID() string {
-	switch {
-	case r.Event != nil:
-		return r.Event.AccountID
-	case r.Fact != nil:
-		return r.Fact.AccountID
-	case r.Result != nil:
-		return r.Result.AccountID
-	default:
-		return r.Referral.SponsorAccountID
-	}
-}
-
-// ID is the event_id or fact_id; of a result the instruction's.
-func (r Record) ID() string {
-	switch {
-	case r.Event != nil:
-		return r.Event.ID
-	case r.Fact != nil:
-		return r.Fact.ID
-	case r.Result != nil:
-		return r.Result.InstructionID
-	default:
-		return r.Referral.ID
-	}
-}
-
-// date is when what the record tells happened: as a cause it has that version of
+// dateOf is when what the record tells happened: as a cause it has that version of
 // the programme.
-func (r Record) date() rules.Instant {
+func dateOf(r Record) rules.Instant {
 	switch {
 	case r.Event != nil:
 		return r.Event.OccurredAt
@@ -305,9 +272,9 @@ func (b *ledgers) take(i int, r Record) {
 	if fate == rules.NoChange && (!maps.Equal(before, a.ledger) || b.oracle.alwaysBooked(a, r)) {
 		fate = rules.Booked
 	}
-	b.give(i, a, r.date(), due)
+	b.give(i, a, dateOf(r), due)
 	if b.purse.told == nil {
-		due = append(due, b.deliver(i, r.date(), tells)...)
+		due = append(due, b.deliver(i, dateOf(r), tells)...)
 	}
 	step := map[Payee]int64{}
 	for _, x := range due {

@@ -76,7 +76,7 @@ func ev(id string, t rules.EventType, purchase string, minor int64, day int, cha
 	for _, c := range change {
 		c(&e)
 	}
-	return Record{Event: &e}.seal()
+	return sealed(Record{Event: &e})
 }
 
 func elsewhere(e *rules.Event) { e.Merchant.ID = "ELSEWHERE" }
@@ -103,7 +103,7 @@ func fact(id string, t rules.FactType, day int, change ...func(*rules.Fact)) Rec
 	for _, c := range change {
 		c(&f)
 	}
-	return Record{Fact: &f}.seal()
+	return sealed(Record{Fact: &f})
 }
 
 func enrolled(day int) Record {

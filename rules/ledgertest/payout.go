@@ -247,7 +247,7 @@ func (o oracle) pay(a *account, r Record, before []cash) []order {
 	}
 	var all []order
 	for _, b := range balancesOf(a, before, now) {
-		t := o.termsAt(b, r.date())
+		t := o.termsAt(b, dateOf(r))
 		x := order{AccountID: a.id, Programme: b.programme, Currency: b.currency, Shadow: t.shadow, Method: methodAt(a, rules.MaxInstant)}
 		switch closes := o.alwaysBooked(a, r) && r.Fact.Programme == b.programme; {
 		case closes && r.Fact.Type == rules.CycleClosed:

@@ -293,7 +293,7 @@ func RefundAll(cat *offer.Catalogue, records []Record) []Record {
 				default:
 					continue
 				}
-				back = append(back, Record{Event: &r}.seal())
+				back = append(back, sealed(Record{Event: &r}))
 			}
 		}
 	}
