@@ -90,7 +90,7 @@ func validateOffers(stdout, stderr io.Writer, dir, output string) error {
 		fmt.Fprintf(stderr, "%s in %s\n", offer.Counted(len(faults.List), "fault"), dir)
 		err = faults.Render(stdout)
 	default:
-		if err = printWarnings(stdout, loaded); err == nil {
+		if err = printWarnings(stdout, loaded.Warnings); err == nil {
 			_, err = fmt.Fprintf(stdout, "%s is sound: %s\n", dir, summary(loaded))
 		}
 	}
@@ -114,14 +114,27 @@ func printVerdict(stdout io.Writer, loaded *catalog.Loaded, faults *sourcefile.F
 	return json.NewEncoder(stdout).Encode(verdict)
 }
 
-func printWarnings(w io.Writer, loaded *catalog.Loaded) error {
-	for _, warning := range loaded.Warnings {
+func printWarnings(w io.Writer, warnings []sourcefile.Fault) error {
+	for _, warning := range warnings {
 		warning.Message = "warning: " + warning.Message
 		if err := warning.Render(w); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxPublishWarnings bounds what stands before the answer to a publication: each of
+// ten thousand partners may give a warning.
+const maxPublishWarnings = 20
+
+func printSomeWarnings(stderr io.Writer, warnings []sourcefile.Fault, dir string) error {
+	shown := min(len(warnings), maxPublishWarnings)
+	if err := printWarnings(stderr, warnings[:shown]); err != nil || shown == len(warnings) {
+		return err
+	}
+	_, err := fmt.Fprintf(stderr, "and %s more: ristourne offers validate %s tells them all\n", offer.Counted(len(warnings)-shown, "warning"), dir)
+	return err
 }
 
 func summary(loaded *catalog.Loaded) string {
@@ -174,7 +187,7 @@ func publishOffers(cmd *cobra.Command, deps offersDeps, dir string, o publishOpt
 	if err != nil {
 		return printFaults(cmd.ErrOrStderr(), err)
 	}
-	if err := printWarnings(cmd.ErrOrStderr(), loaded); err != nil {
+	if err := printSomeWarnings(cmd.ErrOrStderr(), loaded.Warnings, dir); err != nil {
 		return err
 	}
 	ctx := cmd.Context()

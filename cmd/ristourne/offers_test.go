@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,6 +145,29 @@ func TestPublishTellsFaultsAndChangesNothing(t *testing.T) {
 	wantText(t, stderr, "partner.yaml:7:34: ", "nothing is published")
 	if _, _, err := s.run(t, "list", "--config", "c"); !errors.Is(err, published.ErrEmpty) {
 		t.Errorf("after a refusal the catalogue is %v", err)
+	}
+}
+
+func TestPublishTellsSomeWarningsAndHowToSeeAll(t *testing.T) {
+	t.Parallel()
+	warnings := make([]sourcefile.Fault, maxPublishWarnings+2)
+	for i := range warnings {
+		warnings[i] = sourcefile.Fault{File: fmt.Sprintf("partner-%02d.yaml", i), Message: "nothing bounds it"}
+	}
+	for _, c := range []struct {
+		given int
+		told  string
+	}{{maxPublishWarnings, ""}, {maxPublishWarnings + 1, "and 1 warning more: ristourne offers validate catalogue tells them all\n"}, {maxPublishWarnings + 2, "and 2 warnings more"}} {
+		var stderr strings.Builder
+		if err := printSomeWarnings(&stderr, warnings[:c.given], "catalogue"); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(stderr.String(), "nothing bounds it"); n != maxPublishWarnings {
+			t.Errorf("of %d warnings %d are told", c.given, n)
+		}
+		if c.told == "" && strings.Contains(stderr.String(), "more") || !strings.Contains(stderr.String(), c.told) {
+			t.Errorf("%q is not in:\n%s", c.told, stderr.String())
+		}
 	}
 }
 

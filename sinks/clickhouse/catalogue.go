@@ -18,16 +18,27 @@ type CatalogueVersion struct {
 }
 
 // PutCatalogueVersion keeps a version. Putting it again changes nothing; when it
-// returns, the version is stored.
+// returns, the version is stored. It goes as a block of data: the text of a query
+// is bounded by max_query_size, 256 KiB, which thousands of partners are beyond.
 func (l *Ledger) PutCatalogueVersion(ctx context.Context, v CatalogueVersion) error {
-	err := l.reads.Exec(ctx, `
-		INSERT INTO catalogue_versions_log (hash, previous, effective_sec, effective_nsec, published_sec, published_nsec, body)
-		SELECT $1, $2, $3, $4, $5, $6, $7`,
-		v.Hash, v.Previous, v.EffectiveFrom.Sec, v.EffectiveFrom.Nsec, v.PublishedAt.Sec, v.PublishedAt.Nsec, string(v.Body))
+	err := l.putCatalogueVersion(ctx, &v)
 	if err != nil {
 		return fmt.Errorf("store catalogue version %s: %w", v.Hash, explain(err))
 	}
 	return nil
+}
+
+func (l *Ledger) putCatalogueVersion(ctx context.Context, v *CatalogueVersion) error {
+	batch, err := l.reads.PrepareBatch(ctx,
+		`INSERT INTO catalogue_versions_log (hash, previous, effective_sec, effective_nsec, published_sec, published_nsec, body)`)
+	if err != nil {
+		return err
+	}
+	defer batch.Close()
+	if err := batch.Append(v.Hash, v.Previous, v.EffectiveFrom.Sec, v.EffectiveFrom.Nsec, v.PublishedAt.Sec, v.PublishedAt.Nsec, v.Body); err != nil {
+		return err
+	}
+	return batch.Send()
 }
 
 // CatalogueVersions are all versions in the order of their publication.
