@@ -280,7 +280,7 @@ func (x *example) run() (wrong []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	for _, w := range loaded.Warnings {
+	for _, w := range loaded.Warnings() {
 		if !strings.Contains(w.Message, " over already") { // the README's dates grow old
 			wrong = append(wrong, w.String())
 		}

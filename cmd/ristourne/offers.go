@@ -90,8 +90,9 @@ func validateOffers(stdout, stderr io.Writer, dir, output string) error {
 		fmt.Fprintf(stderr, "%s in %s\n", offer.Counted(len(faults.List), "fault"), dir)
 		err = faults.Render(stdout)
 	default:
-		if err = printWarnings(stdout, loaded.Warnings); err == nil {
-			_, err = fmt.Fprintf(stdout, "%s is sound: %s\n", dir, summary(loaded))
+		warnings := loaded.Warnings()
+		if err = printWarnings(stdout, warnings); err == nil {
+			_, err = fmt.Fprintf(stdout, "%s is sound: %s; %s\n", dir, summary(loaded), offer.Counted(len(warnings), "warning"))
 		}
 	}
 	if err == nil && faults != nil {
@@ -109,7 +110,7 @@ func printVerdict(stdout io.Writer, loaded *catalog.Loaded, faults *sourcefile.F
 	if faults != nil {
 		verdict.Faults = faults.List
 	} else {
-		verdict.Warnings = append(verdict.Warnings, loaded.Warnings...)
+		verdict.Warnings = append(verdict.Warnings, loaded.Warnings()...)
 	}
 	return json.NewEncoder(stdout).Encode(verdict)
 }
@@ -144,8 +145,8 @@ func summary(loaded *catalog.Loaded) string {
 		partners[p.ID] = true
 		stores, offers = stores+len(p.Stores), offers+len(p.Offers)
 	}
-	return fmt.Sprintf("%s in %s with %s and %s; %s", offer.Counted(len(partners), "partner"),
-		offer.Counted(len(loaded.Catalogue.Partners), "version"), offer.Counted(stores, "store"), offer.Counted(offers, "offer"), offer.Counted(len(loaded.Warnings), "warning"))
+	return fmt.Sprintf("%s in %s with %s and %s", offer.Counted(len(partners), "partner"),
+		offer.Counted(len(loaded.Catalogue.Partners), "version"), offer.Counted(stores, "store"), offer.Counted(offers, "offer"))
 }
 
 func newOffersPublishCommand(deps offersDeps) *cobra.Command {
@@ -187,7 +188,7 @@ func publishOffers(cmd *cobra.Command, deps offersDeps, dir string, o publishOpt
 	if err != nil {
 		return printFaults(cmd.ErrOrStderr(), err)
 	}
-	if err := printSomeWarnings(cmd.ErrOrStderr(), loaded.Warnings, dir); err != nil {
+	if err := printSomeWarnings(cmd.ErrOrStderr(), loaded.Warnings(), dir); err != nil {
 		return err
 	}
 	ctx := cmd.Context()

@@ -95,17 +95,25 @@ func (t trees) find(doc *Document, p path) *yaml.Node {
 	return p.find(root)
 }
 
-// locate turns findings into faults, in the order of files and lines.
+// locate turns findings into faults, in the order of files and lines. It keeps no
+// tree that it makes: thousands of files may be told of.
 func (t trees) locate(findings []Finding) []sourcefile.Fault {
-	byDocument := map[*Document][]sourcefile.Fault{}
+	byDocument := map[*Document][]Finding{}
 	for _, f := range findings {
-		at := t.find(f.doc, f.path)
-		byDocument[f.doc] = append(byDocument[f.doc], sourcefile.Fault{File: f.doc.ShownAs, Line: at.Line, Column: at.Column, Message: f.message})
+		byDocument[f.doc] = append(byDocument[f.doc], f)
 	}
 	faults := make([]sourcefile.Fault, 0, len(findings))
 	for doc, list := range byDocument {
-		showLines(list, doc.Text)
-		faults = append(faults, list...)
+		here := trees{}
+		if root, known := t[doc]; known {
+			here[doc] = root
+		}
+		from := len(faults)
+		for _, f := range list {
+			at := here.find(doc, f.path)
+			faults = append(faults, sourcefile.Fault{File: doc.ShownAs, Line: at.Line, Column: at.Column, Message: f.message})
+		}
+		showLines(faults[from:], doc.Text)
 	}
 	sourcefile.Sort(faults)
 	return faults

@@ -25,10 +25,18 @@ import (
 type Loaded struct {
 	Catalogue *offer.Catalogue
 	Snapshot  *engine.Snapshot
-	// Warnings are about what is legal but surely not meant.
-	Warnings []sourcefile.Fault
-
 	Documents []*Document // in the order of subject and version
+
+	warnings       []Finding
+	placedWarnings []sourcefile.Fault // that know their lines
+}
+
+// Warnings are about what is legal but surely not meant. Their lines are looked for
+// here: a processor, which shows none, would read every file once more for them.
+func (l *Loaded) Warnings() []sourcefile.Fault {
+	warnings := append(trees{}.locate(l.warnings), l.placedWarnings...)
+	sourcefile.Sort(warnings)
+	return warnings
 }
 
 // Bounds on a folder.
@@ -160,8 +168,7 @@ func (c *checker) assemble(dir string, documents []*Document, faults []sourcefil
 		sourcefile.Sort(faults)
 		return nil, &sourcefile.Faults{List: faults}
 	}
-	loaded.Warnings = append(c.trees.locate(c.warnings), c.placedWarnings...)
-	sourcefile.Sort(loaded.Warnings)
+	loaded.warnings, loaded.placedWarnings = c.warnings, c.placedWarnings
 	return loaded, nil
 }
 

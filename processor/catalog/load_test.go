@@ -41,7 +41,7 @@ func TestSampleCatalogueIsSound(t *testing.T) {
 	if err != nil {
 		t.Fatalf("load the sample catalogue:\n%v", err)
 	}
-	for _, w := range loaded.Warnings {
+	for _, w := range loaded.Warnings() {
 		t.Errorf("the sample catalogue warns: %s", w)
 	}
 	partner := partnerVersion(t, loaded, "chaussures-berthet", 1)
@@ -122,9 +122,9 @@ func said(t *testing.T, dir string) string {
 	switch {
 	case errors.As(err, &faults):
 		err = faults.Render(&text)
-	case err == nil && len(loaded.Warnings) > 0:
+	case err == nil && len(loaded.Warnings()) > 0:
 		text.WriteString("warnings\n")
-		err = sourcefile.Render(&text, loaded.Warnings)
+		err = sourcefile.Render(&text, loaded.Warnings())
 	case err == nil:
 		t.Fatal("nothing is said of this catalogue")
 	}

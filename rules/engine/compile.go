@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"time"
 
 	"ristourne/rules"
@@ -489,28 +490,36 @@ func least(limit, other int64) int64 {
 // a thousand lists.
 func (k *compiler) stores(v *partnerVersion) {
 	everywhere := !slices.ContainsFunc(v.offers, func(o compiledOffer) bool { return len(o.Stores) > 0 })
-	shared := map[string][]candidate{}
+	shared := map[string]offersOf{}
+	stores := make([]store, len(v.Stores))
 	for i := range v.Stores {
 		st := &v.Stores[i]
-		in := func(zone *time.Location) []candidate {
-			candidates, ok := shared[zone.String()]
-			if !ok || !everywhere {
-				candidates = k.candidates(v.offers, v.Partner.Programme, span{v.from, v.until}, zone, st.ID)
-				shared[zone.String()] = candidates
-			}
-			return candidates
+		name := st.Zone.String() + " " + strconv.FormatBool(st.OfProgramme)
+		offers, ok := shared[name]
+		if !ok || !everywhere {
+			offers = k.offersOf(v, st)
+			shared[name] = offers
 		}
-		compiled := &store{Store: st, programme: v.programme}
-		if st.OfProgramme {
-			compiled.byZone = map[string][]candidate{st.Zone.String(): in(st.Zone)}
-			for _, zone := range k.s.programmeZones(v) {
-				compiled.byZone[zone.String()] = in(zone)
-			}
-		} else {
-			compiled.candidates = in(st.Zone)
-		}
-		v.stores[st.ID] = compiled
+		stores[i] = store{Store: st, programme: v.programme, offersOf: offers}
+		v.stores[st.ID] = &stores[i]
 	}
+}
+
+func (k *compiler) offersOf(v *partnerVersion, st *offer.Store) (of offersOf) {
+	in := func(zone *time.Location) []candidate {
+		return k.candidates(v.offers, v.Partner.Programme, span{v.from, v.until}, zone, st.ID)
+	}
+	if !st.OfProgramme {
+		of.candidates = in(st.Zone)
+		return of
+	}
+	of.byZone = map[string][]candidate{}
+	for _, zone := range append(k.s.programmeZones(v), st.Zone) {
+		if _, known := of.byZone[zone.String()]; !known {
+			of.byZone[zone.String()] = in(zone)
+		}
+	}
+	return of
 }
 
 // programmeZones are those of the partner's programme while the partner's

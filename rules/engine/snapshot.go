@@ -99,7 +99,12 @@ type offerUnit struct{ offerID, unit string }
 // store is one store of one partner version with the offers it takes part in.
 type store struct {
 	*offer.Store
-	programme  int32 // of its partner
+	programme int32 // of its partner
+	offersOf
+}
+
+// offersOf are the offers that a store has, and others like it share.
+type offersOf struct {
 	candidates []candidate
 	// byZone are the candidates of a store without a zone of its own, by that of
 	// its programme, which may change while the version holds.
@@ -117,11 +122,11 @@ func (s *Snapshot) zoneAt(st *store, t rules.Instant) *time.Location {
 }
 
 // candidatesIn are the store's offers as they are bound to a zone.
-func (st *store) candidatesIn(zone *time.Location) []candidate {
-	if st.byZone != nil {
-		return st.byZone[zone.String()]
+func (o *offersOf) candidatesIn(zone *time.Location) []candidate {
+	if o.byZone != nil {
+		return o.byZone[zone.String()]
 	}
-	return st.candidates
+	return o.candidates
 }
 
 // candidate is an offer at a store, its times turned into those of the store's

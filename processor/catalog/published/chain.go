@@ -172,11 +172,17 @@ func open(body []byte) (*publication, Version, error) {
 	return p, p.version(text, body), nil
 }
 
+// version names a version of the chain; number 0: that before the first.
+type version struct {
+	number uint64
+	hash   string
+}
+
 // history is what was published up to one version: of each subject its versions
 // in the order of their coming into force.
 type history struct {
-	number   uint64
-	hash     string
+	version
+	known    version // that it must come by: what was read before
 	stamp    rules.Instant
 	subjects map[catalog.Subject][]*catalog.Document
 }
@@ -206,7 +212,10 @@ func (h *history) add(p *publication, v Version) error {
 		d.Published = rules.InstantOf(p.PublishedAt)
 		h.put(d, p.Documents[i].Change)
 	}
-	h.number, h.hash, h.stamp = p.Number, v.Hash, rules.InstantOf(p.Stamp)
+	h.version, h.stamp = version{p.Number, v.Hash}, rules.InstantOf(p.Stamp)
+	if h.number == h.known.number && h.hash != h.known.hash {
+		return fmt.Errorf("%w: version %d is %.12s there and was %.12s here", errFork, h.number, h.hash, h.known.hash)
+	}
 	return nil
 }
 
@@ -355,14 +364,15 @@ func (h *history) catchUp(ctx context.Context, client redis.UniversalClient, k k
 	switch {
 	case newest.number == 0 && h.number == 0:
 		return ErrEmpty
-	case newest.number < h.number:
-		return fmt.Errorf("%w: it is at version %d and was at %d: Redis fell back; publish nothing, and bring its catalogue back from the archive", errFork, newest.number, h.number)
+	case newest.number < max(h.number, h.known.number):
+		return fmt.Errorf("%w: it is at version %d and was at %d: Redis fell back; publish nothing, and bring its catalogue back from the archive",
+			errFork, newest.number, max(h.number, h.known.number))
 	}
 	if err := readVersions(ctx, client, k, h.number, newest.number, h.add); err != nil {
 		return err
 	}
 	if h.hash != newest.hash {
-		return fmt.Errorf("%w: version %d is %.12s there and %.12s here", errFork, h.number, newest.hash, h.hash)
+		return fmt.Errorf("%w: version %d is %.12s by its head and %.12s by its content", errFork, h.number, newest.hash, h.hash)
 	}
 	return nil
 }

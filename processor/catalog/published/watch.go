@@ -23,8 +23,7 @@ type Watcher struct {
 	keys    keys
 	options WatcherOptions
 
-	history  *history // of Run alone
-	waiting  string   // what was said last of a wait; of Run alone
+	waiting  string // what was said last of a wait; of Run alone
 	view     atomic.Pointer[View]
 	lookedAt atomic.Pointer[time.Time]
 	ready    chan struct{} // closed when there is a view
@@ -65,7 +64,7 @@ func NewWatcher(client redis.UniversalClient, options WatcherOptions) *Watcher {
 	}
 	return &Watcher{
 		client: client, keys: keysOf(options.Prefix), options: options,
-		history: newHistory(), ready: make(chan struct{}), ended: make(chan struct{}),
+		ready: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
@@ -160,13 +159,10 @@ func (w *Watcher) look(ctx context.Context) error {
 	if newest.number == 0 { // never published, or Redis was emptied: either way, wait
 		return ErrEmpty
 	}
-	if err := w.history.catchUp(ctx, w.client, w.keys, newest); err != nil {
-		return err
-	}
 	view := &View{Number: newest.number, Hash: newest.hash, CompleteUntil: newest.now.AddSeconds(leadSeconds)}
-	if current := w.Current(); current != nil && current.Number == newest.number {
-		view.Snapshot = current.Snapshot
-	} else if view.Snapshot, err = w.compile(newest); err != nil {
+	if known := w.known(); known.number == newest.number && known.hash == newest.hash {
+		view.Snapshot = w.Current().Snapshot
+	} else if view.Snapshot, err = w.read(ctx, known, newest); err != nil {
 		return err
 	}
 	now := time.Now()
@@ -177,15 +173,27 @@ func (w *Watcher) look(ctx context.Context) error {
 	return nil
 }
 
-func (w *Watcher) compile(newest head) (*engine.Snapshot, error) {
+// known is the newest version that was read; number 0: none.
+func (w *Watcher) known() version {
+	if view := w.Current(); view != nil {
+		return version{view.Number, view.Hash}
+	}
+	return version{}
+}
+
+// read makes a snapshot of the whole chain. Its documents, some 90 MB where there
+// are 100,000 stores, are not kept for the next version: of 100 publications a day
+// each costs a few seconds of a core instead.
+func (w *Watcher) read(ctx context.Context, known version, newest head) (*engine.Snapshot, error) {
 	began := time.Now()
-	documents := w.history.documents()
-	loaded, err := catalog.Assemble("", documents, nil, newest.now.Time())
+	history := newHistory()
+	history.known = known
+	if err := history.catchUp(ctx, w.client, w.keys, newest); err != nil {
+		return nil, err
+	}
+	loaded, err := catalog.Assemble("", history.documents(), nil, newest.now.Time())
 	if err != nil {
 		return nil, fmt.Errorf("%w: version %d: %w", errBroken, newest.number, err)
-	}
-	for _, d := range documents { // a processor shows no lines: their text would only fill its memory
-		d.Text = nil
 	}
 	w.options.Log.Info("catalogue", "version", newest.number, "hash", fmt.Sprintf("%.12s", newest.hash),
 		"partner_versions", len(loaded.Catalogue.Partners), "compiled_in", time.Since(began).Round(time.Millisecond))

@@ -248,6 +248,26 @@ func TestAnotherHistoryStopsTheWatcher(t *testing.T) {
 			}
 			return errors.Join(client.HSet(ctx, k.versions, 3, v.Body).Err(), client.HSet(ctx, k.head, "number", 3, "hash", v.Hash).Err())
 		}, errFork},
+		{"a newer version over another one of those that were read", func(ctx context.Context, client redis.UniversalClient) error {
+			versions, err := History(ctx, client, prefix)
+			if err != nil {
+				return err
+			}
+			second, err := (&publication{Format: bodyFormat, Number: 2, Previous: versions[0].Hash}).seal()
+			if err != nil {
+				return err
+			}
+			third, err := (&publication{Format: bodyFormat, Number: 3, Previous: second.Hash}).seal()
+			if err != nil {
+				return err
+			}
+			_, err = client.TxPipelined(ctx, func(together redis.Pipeliner) error {
+				together.HSet(ctx, k.versions, 2, second.Body, 3, third.Body)
+				together.HSet(ctx, k.head, "number", 3, "hash", third.Hash)
+				return nil
+			})
+			return err
+		}, errFork},
 		{"a version that is missing", func(ctx context.Context, client redis.UniversalClient) error {
 			return client.HSet(ctx, k.head, "number", 3).Err()
 		}, errBroken},
