@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"ristourne/processor/replay"
 	"ristourne/rules"
 	"ristourne/rules/engine"
 )
@@ -29,13 +30,13 @@ func (t *tail) work(a *engine.Account) {
 	for i := range t.rows {
 		row := &t.rows[i]
 		before := t.account.AppendBinary(nil)
-		given := &givenBefore{grants: t.grantsOf(&row.Cause)}
+		given := replay.GivenBefore(t.grantsOf(&row.Cause))
 		t.r.shard.engine.SetBudgets(given)
 		var out rules.Output
 		if t.err = t.r.apply(t.account, row, &out); t.err != nil {
 			return
 		}
-		if given.unknown || len(given.grants) == 0 && len(out.Grants) > 0 {
+		if given.Unknown(out.Grants) {
 			t.leave(t.rows[i:], before)
 			return
 		}
@@ -123,33 +124,6 @@ func (t *tail) contradiction(c *rules.Cause, out *rules.Output) string {
 func sameGrant(a, b rules.Grant) bool {
 	return a.Budget == b.Budget && a.TransactionID == b.TransactionID && a.TargetMinor == b.TargetMinor &&
 		a.GrantedMinor == b.GrantedMinor && a.ChangeMinor == b.ChangeMinor
-}
-
-// givenBefore are budgets that give what they gave for one record before.
-type givenBefore struct {
-	grants  []rules.Grant
-	used    int  // grants of which Take has told
-	unknown bool // it was asked for what no booked grant tells
-}
-
-// Take finds the grant that was asked the same, the earliest first: a record asks
-// in the order in which its grants are booked.
-func (b *givenBefore) Take(key rules.BudgetKey, _, askMinor int64) int64 {
-	for i := b.used; i < len(b.grants); i++ {
-		g := &b.grants[i]
-		kept := min(g.GrantedMinor-g.ChangeMinor, g.TargetMinor)
-		if g.Budget == key && g.TargetMinor-kept == askMinor {
-			b.used = i + 1
-			return min(askMinor, max(0, g.GrantedMinor-kept))
-		}
-	}
-	b.unknown = b.unknown || !slices.ContainsFunc(b.grants, func(g rules.Grant) bool { return g.Budget == key })
-	return 0
-}
-
-// GiveBack is known where the record's grants are.
-func (b *givenBefore) GiveBack(key rules.BudgetKey, _ int64) {
-	b.unknown = b.unknown || !slices.ContainsFunc(b.grants, func(g rules.Grant) bool { return g.Budget == key })
 }
 
 // beforeTail is the account's history as it was before the rows: without what is

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ristourne/processor/replay"
 	"ristourne/rules"
 	"ristourne/rules/engine"
 	"ristourne/rules/money"
@@ -82,38 +83,16 @@ func (s *Shard) compareState(state []byte, d *Difference) (bool, error) {
 	if err := a.UnmarshalBinary(state); err != nil {
 		return false, err
 	}
-	if err := a.AdoptInstructed(d.instructed); err != nil {
-		return false, err
-	}
-	var budgets generousBudgets
-	s.engine.SetBudgets(&budgets)
 	defer s.engine.SetBudgets(s.leases)
-	var out rules.Output
-	if err := s.engine.Repair(a, d.cause, 1, &out); err != nil {
+	out, asks, err := replay.Changes(s.engine, a, d.instructed, d.cause)
+	if err != nil {
 		return false, err
 	}
-	dropUnchanged(&out)
-	d.AsksBudgets = budgets.asked
+	d.AsksBudgets = asks
 	d.Lines, d.Referrals, d.Grants = len(out.Accruals), len(out.Referrals), len(out.Grants)
 	d.Sums, d.Instructions = sumsOf(out.Accruals), paymentsOf(out.Instructions)
 	return d.Lines+d.Referrals+d.Grants+len(d.Instructions) > 0, nil
 }
-
-// dropUnchanged leaves out grants that a repair only looks at.
-func dropUnchanged(out *rules.Output) {
-	out.Grants = slices.DeleteFunc(out.Grants, func(g rules.Grant) bool { return g.ChangeMinor == 0 })
-}
-
-// generousBudgets give whatever is asked: what a budget would give is not known
-// before anything is reserved of it.
-type generousBudgets struct{ asked bool }
-
-func (b *generousBudgets) Take(_ rules.BudgetKey, _, askMinor int64) int64 {
-	b.asked = true
-	return askMinor
-}
-
-func (*generousBudgets) GiveBack(rules.BudgetKey, int64) {}
 
 func sumsOf(lines []rules.Accrual) []DifferenceSum {
 	var sums []DifferenceSum

@@ -163,6 +163,10 @@ type AccountHistory struct {
 	// Instructed are the instructions that were given out to the account. What says
 	// more than which they are, and whose cause, may be empty.
 	Instructed []Instruction
+	// Lines and Results are there where an audit asks for every row, in no order:
+	// Booked is empty then, and Told and Grants have all that ever were, oldest first.
+	Lines   []Accrual
+	Results []ResultRow // all that the bank said, what nobody was instructed included
 }
 
 // Unmarked is what the ledger's store has, row by row, of an account that has set

@@ -26,3 +26,11 @@ func (h Hole) String() string {
 	}
 	return where + ": " + h.What
 }
+
+// Conflict is one id of the ledger with two contents: an alarm, as nothing may ever
+// write one.
+type Conflict struct {
+	Table    string
+	ID       string
+	Contents []string // what differs, at most 10
+}

@@ -37,3 +37,24 @@ func (s Sums) Plus(a *Accrual) Sums {
 		CostMinor:       s.CostMinor + a.CostMinor,
 	}
 }
+
+// LedgerSum is the sum of many lines of one programme, partner, stage and role, in
+// minor units of Currency.
+type LedgerSum struct {
+	Programme, PartnerID string // empty partner: offers of the programme's own, adjustments
+	Currency             string
+	Stage                Stage
+	Role                 Role
+	Lines                uint64
+	RewardMinor          int64 // rewards in money; points are in CostMinor alone
+	CommissionMinor      int64
+	CostMinor            int64
+}
+
+// InstructedSum is the sum of many instructions, in minor units of Currency.
+type InstructedSum struct {
+	Programme, Currency string
+	Direction           Direction
+	Instructions        uint64
+	AmountMinor         int64
+}

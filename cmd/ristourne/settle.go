@@ -114,7 +114,7 @@ func settleCycle(ctx context.Context, stdout, stderr io.Writer, c *config.Config
 	}
 	defer transport.CloseIdleConnections()
 	writer := facts.New(facts.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Facts, Transport: transport, Partitions: shards})
-	bar := settleBar(stderr)
+	bar := accountsBar(stderr, "settling")
 	settlement := settle.Settlement{Ledger: ledger, Poster: writer, Now: time.Now, Progress: func(n int) { _ = bar.Add(n) }}
 	settled, err := settlement.Close(ctx, cycle, settle.Order{By: o.by, Reason: o.reason})
 	fmt.Fprintln(stderr)
@@ -124,10 +124,11 @@ func settleCycle(ctx context.Context, stdout, stderr io.Writer, c *config.Config
 	return printSettled(stdout, cycle, settled, o.output)
 }
 
-func settleBar(stderr io.Writer) *progressbar.ProgressBar {
+// accountsBar counts accounts, and says how many a second.
+func accountsBar(stderr io.Writer, what string) *progressbar.ProgressBar {
 	const unknown = -1
 	// Without a spinner: it is drawn by a goroutine that nothing waits for.
-	return progressbar.NewOptions(unknown, progressbar.OptionSetSpinnerChangeInterval(0), progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription("settling"),
+	return progressbar.NewOptions(unknown, progressbar.OptionSetSpinnerChangeInterval(0), progressbar.OptionSetWriter(stderr), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("accounts"), progressbar.OptionThrottle(200*time.Millisecond))
 }
 
@@ -164,7 +165,7 @@ func trySettling(ctx context.Context, stdout, stderr io.Writer, c *config.Config
 	if err != nil {
 		return err
 	}
-	layout, bar := feed.NewLayout(shards), settleBar(stderr)
+	layout, bar := feed.NewLayout(shards), accountsBar(stderr, "settling")
 	trial := settle.Trial{Ledger: ledger, Snapshot: catalogue, Now: time.Now, Progress: func(n int) { _ = bar.Add(n) }}
 	trial.State = func(ctx context.Context, accountID string) ([]byte, [][]byte, bool, error) {
 		return store.State(ctx, layout.Shard([]byte(accountID)), accountID)

@@ -127,9 +127,7 @@ func (s *sandbox) readLedger(ctx context.Context, b *audit.Books) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, c := range conflicts {
-		b.Conflicts = append(b.Conflicts, audit.Conflict(c))
-	}
+	b.Conflicts = conflicts
 	totals, err := s.ledger.TotalsByOffer(ctx)
 	if err != nil {
 		return err

@@ -134,39 +134,53 @@ func (b *Books) checkMargin() Finding {
 	return f
 }
 
-// losses are purchases whose rewards cost more than their commission, in either
-// world, not counting what the programme pays: offers that say so, and sponsors.
+// losses are purchases whose rewards cost more than their commission.
 func (b *Books) losses() (found []string) {
-	type purchase struct{ partner, account, transaction string }
-	confirmed, expected := map[purchase]int64{}, map[purchase]int64{}
-	for k, sum := range b.Ledger {
-		if k.Role == rules.RoleSponsor || b.funded[OfferVersion{k.PartnerID, k.OfferID, k.OfferVersion}] && k.Role == rules.RoleMember {
+	for p, minor := range b.lossesOf(b.Ledger) {
+		found = append(found, fmt.Sprintf("purchase %s of account %s costs %s EUR more than %s owes for it", p.transaction, p.account, Cents(minor), p.partner))
+	}
+	slices.Sort(found)
+	return found
+}
+
+// purchaseAt is what a partner owes commission for.
+type purchaseAt struct{ partner, account, transaction string }
+
+// lossesOf are by how much purchases cost more than their partner owes for them, in
+// either world, not counting what the programme pays: offers that say so, and
+// sponsors. Only what is lost is there.
+func (b *agreed) lossesOf(sums Sums) map[purchaseAt]int64 {
+	confirmed, expected := map[purchaseAt]int64{}, map[purchaseAt]int64{}
+	for k, sum := range sums {
+		if k.TransactionID == "" || k.Role == rules.RoleSponsor || k.Role == rules.RoleExpiry ||
+			b.funded[OfferVersion{k.PartnerID, k.OfferID, k.OfferVersion}] && k.Role == rules.RoleMember {
 			continue
 		}
-		p := purchase{k.PartnerID, k.AccountID, k.TransactionID}
+		p := purchaseAt{k.PartnerID, k.AccountID, k.TransactionID}
 		margin := sum.CommissionMinor - sum.CostMinor
 		expected[p] += margin // the confirmed and what is expected on top
 		if k.Stage == rules.Confirmed {
 			confirmed[p] += margin
 		}
 	}
+	losses := map[purchaseAt]int64{}
 	for p, margin := range expected {
 		if least := min(margin, confirmed[p]); least < 0 {
-			found = append(found, fmt.Sprintf("purchase %s of account %s costs %s EUR more than %s owes for it", p.transaction, p.account, Cents(-least), p.partner))
+			losses[p] = -least
 		}
 	}
-	slices.Sort(found)
-	return found
+	return losses
 }
 
 // checkBudgets looks for a budget that gave more than was agreed, and for a
 // purchase that has more of one than it deserves.
 func (b *Books) checkBudgets() Finding {
 	f := Finding{What: "no budget gave more than was agreed"}
-	given := map[rules.BudgetKey]int64{}
+	given, units := map[rules.BudgetKey]int64{}, map[rules.BudgetKey]string{}
 	for i := range b.Grants {
 		g := &b.Grants[i]
 		given[g.Budget] += g.ChangeMinor
+		units[g.Budget] = g.Unit
 		if g.GrantedMinor < 0 || g.GrantedMinor > g.TargetMinor || g.GrantedMinor != g.ChangeMinor {
 			f.Differences = append(f.Differences, fmt.Sprintf("purchase %s of account %s has %s of %s, was given %s and deserves %s",
 				g.TransactionID, g.AccountID, Cents(g.GrantedMinor), g.Budget, Cents(g.ChangeMinor), Cents(g.TargetMinor)))
@@ -174,11 +188,11 @@ func (b *Books) checkBudgets() Finding {
 	}
 	usedUp := 0
 	for _, key := range slices.Sorted(maps.Keys(given)) {
-		agreed, ok := b.limits[agreedBudget(key)]
-		if !ok || given[key] > agreed.minor || given[key] < 0 {
-			f.Differences = append(f.Differences, fmt.Sprintf("budget %s gave %s of %s %s", key, Cents(given[key]), Cents(agreed.minor), agreed.unit))
+		most := b.limitOf(key, units[key])
+		if given[key] > most || given[key] < 0 {
+			f.Differences = append(f.Differences, fmt.Sprintf("budget %s gave %s of %s %s", key, Cents(given[key]), Cents(most), units[key]))
 		}
-		if given[key] == agreed.minor {
+		if given[key] == most {
 			usedUp++
 		}
 	}
@@ -187,10 +201,15 @@ func (b *Books) checkBudgets() Finding {
 	return f
 }
 
-// agreedBudget is the name under which a budget was agreed: that of a store and
-// day without both.
+// limitOf is the most that a budget of a unit gives; 0: none is agreed.
+func (b *agreed) limitOf(key rules.BudgetKey, unit string) int64 {
+	return b.limits[limitOf{agreedBudget(key), unit}]
+}
+
+// agreedBudget is the name under which a budget was agreed: that of an offer's without
+// store, day and unit.
 func agreedBudget(key rules.BudgetKey) string {
-	if parts := strings.Split(string(key), "/"); parts[0] == "day" && len(parts) > 3 {
+	if parts := strings.Split(string(key), "/"); parts[0] != "campaign" && len(parts) > 3 {
 		return strings.Join(parts[:3], "/")
 	}
 	return string(key)

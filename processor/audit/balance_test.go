@@ -33,7 +33,7 @@ func goodBooks() *Books {
 			{PartnerID: "p", Stage: rules.Confirmed, CommissionMinor: 800},
 			{PartnerID: "p", OfferID: "o", Stage: rules.Expected, RewardMinor: 50, CostMinor: 50},
 		},
-		limits: map[string]limit{"campaign/x": {100, "EUR"}, "day/p/o": {10, "EUR"}},
+		agreed: agreed{limits: map[limitOf]int64{{"campaign/x", "EUR"}: 100, {"day/p/o", "EUR"}: 10}},
 		Grants: []rules.Grant{
 			{Budget: "campaign/x", AccountID: "a", TransactionID: "t", Unit: "EUR", TargetMinor: 80, GrantedMinor: 60, ChangeMinor: 60},
 			{Budget: "campaign/x", AccountID: "c", TransactionID: "u", Unit: "EUR", TargetMinor: 40, GrantedMinor: 40, ChangeMinor: 40},
@@ -85,7 +85,7 @@ func TestEachFaultIsFoundAndNamed(t *testing.T) {
 		"an award in spite of it":   {func(b *Books) { b.holdouts["p/o"] = offer.Holdout{Millionths: 1_000_000, Salt: "o"} }, "who is held out", "purchase t, p/o"},
 		"a margin":                  {func(b *Books) { b.Totals[1].CommissionMinor = 801 }, "margin", "ClickHouse has 5.01 EUR, the pure engine 5.00"},
 		"a loss":                    {loss, "margin", "costs 1.00 EUR more than p owes"},
-		"a budget is overdrawn":     {func(b *Books) { b.limits["campaign/x"] = limit{99, "EUR"} }, "no budget", "campaign/x gave 1.00 of 0.99 EUR"},
+		"a budget is overdrawn":     {func(b *Books) { b.limits[limitOf{"campaign/x", "EUR"}] = 99 }, "no budget", "campaign/x gave 1.00 of 0.99 EUR"},
 		"a budget of nobody's":      {func(b *Books) { b.Grants[2].Budget = "day/p/z/s/2026-11-27" }, "no budget", "day/p/z/s/2026-11-27 gave 0.10 of 0.00"},
 		"more than it deserves":     {func(b *Books) { b.Grants[2].TargetMinor = 9 }, "no budget", "purchase t of account a has 0.10"},
 		"given and not kept":        {func(b *Books) { b.Grants[1].ChangeMinor = 39 }, "no budget", "was given 0.39"},
@@ -96,7 +96,7 @@ func TestEachFaultIsFoundAndNamed(t *testing.T) {
 		"not paid":                  {func(b *Books) { b.Paid = b.Paid[1:2] }, "credit instructions", "account a: instructed -2.00 EUR, confirmed 3.00"},
 		"paid to another":           {func(b *Books) { b.Paid[1].AccountID = "b" }, "credit instructions", "account a"},
 		"one id with two amounts":   {func(b *Books) { b.Paid[2].AmountMinor = 400 }, "one amount", "instruction 1"},
-		"one accrual, two contents": {func(b *Books) { b.Conflicts = []Conflict{{Table: "accruals_log", ID: "x"}} }, "one content", "accruals_log x"},
+		"one accrual, two contents": {func(b *Books) { b.Conflicts = []rules.Conflict{{Table: "accruals_log", ID: "x"}} }, "one content", "accruals_log x"},
 		"a dead letter is lost":     {func(b *Books) { b.Letters = nil }, "dead letter", "0 records are dead letters, 1 have to be"},
 		"a card number got through": {func(b *Books) { b.Leaks = []string{"dead letter 7 holds the card number"} }, "no card number", "dead letter 7"},
 	} {

@@ -35,7 +35,7 @@ type Books struct {
 	Fates     [rules.NumFates]int64     // counted in Redis
 	Ledger    Sums                      // of the accruals in ClickHouse
 	Totals    []Total                   // in ClickHouse, as a person is shown them
-	Conflicts []Conflict                // in ClickHouse
+	Conflicts []rules.Conflict          // in ClickHouse
 	Grants    []rules.Grant             // what each purchase has of each budget now; ChangeMinor is all it got, less all it gave back
 	Refunds   map[string]UnlinkedRefund // as RefundsDue, in ClickHouse
 	Held      []HeldOut                 // in ClickHouse
@@ -44,23 +44,24 @@ type Books struct {
 	Letters   []rules.DeadLetter        // each once
 	Leaks     []string                  // dead letters with a card number in them
 
-	// What is agreed.
-	Names    map[string]string        // of partners
-	funded   map[OfferVersion]bool    // offers that may cost the programme more than they bring
+	agreed
 	holdouts map[string]offer.Holdout // by id
+}
+
+// agreed is what of a catalogue the books are held against.
+type agreed struct {
+	Names  map[string]string     // of partners
+	funded map[OfferVersion]bool // offers that may cost the programme more than they bring
 	// limits of budgets, by what they are of: "campaign/ID", "offer/PARTNER/OFFER",
 	// "day/PARTNER/OFFER"; @PROGRAMME stands for the partner of an offer of its own.
-	limits map[string]limit
+	limits map[limitOf]int64
 }
+
+// limitOf names a limit. Cents and points of one offer have a budget each.
+type limitOf struct{ budget, unit string }
 
 // PurchaseID names a purchase: transaction ids are unique within an account.
 type PurchaseID struct{ Account, Transaction string }
-
-// limit is the most that a budget gives.
-type limit struct {
-	minor int64
-	unit  string
-}
 
 // Sums are the sums of lines by their key; 0 all over: left out.
 type Sums map[rules.LineKey]rules.Sums
@@ -72,13 +73,6 @@ func (l Sums) add(a *rules.Accrual) {
 	} else {
 		delete(l, key)
 	}
-}
-
-// Conflict is an id that ClickHouse has with two contents.
-type Conflict struct {
-	Table    string
-	ID       string
-	Contents []string // what differs
 }
 
 // Total is what a person is shown of one offer, or of a partner's own terms.
@@ -105,7 +99,7 @@ func New(c *offer.Catalogue, snapshot *engine.Snapshot) *Books {
 		Deserved: Sums{}, Purchases: map[PurchaseID]bool{}, Refunds: map[string]UnlinkedRefund{},
 		RefundsDue: map[string]UnlinkedRefund{}, Granted: map[string]bool{},
 	}
-	b.readAgreed(c)
+	b.agreed = readAgreed(c)
 	b.readAgreedHoldouts(c)
 	b.World = simulate.NewWorld(snapshot, true)
 	b.World.Lines = b.Decided
@@ -113,14 +107,12 @@ func New(c *offer.Catalogue, snapshot *engine.Snapshot) *Books {
 }
 
 // readAgreed takes from the catalogue what the books are held against.
-func (b *Books) readAgreed(c *offer.Catalogue) {
-	b.Names, b.funded, b.limits = map[string]string{}, map[OfferVersion]bool{}, map[string]limit{}
+func readAgreed(c *offer.Catalogue) agreed {
+	b := agreed{map[string]string{}, map[OfferVersion]bool{}, map[limitOf]int64{}}
 	bound := func(key string, minor int64, unit string) {
-		if minor > b.limits[key].minor { // of several versions the most
-			b.limits[key] = limit{minor, unit}
-		}
+		b.limits[limitOf{key, unit}] = max(minor, b.limits[limitOf{key, unit}]) // of several versions the most
 	}
-	agreed := func(partner, budgetsOf, version string, offers []offer.Offer, points string) {
+	offersOf := func(partner, budgetsOf, version string, offers []offer.Offer, points string) {
 		for i := range offers {
 			o := &offers[i]
 			b.funded[OfferVersion{partner, o.ID, version}] = o.FundedBy == offer.FundedByProgramme
@@ -142,16 +134,17 @@ func (b *Books) readAgreed(c *offer.Catalogue) {
 		p := &c.Programmes[i]
 		b.Names[""] = cmp.Or(b.Names[""], p.Name+" itself")
 		points[p.ID] = cmp.Or(p.Points.Code, points[p.ID])
-		agreed("", "@"+p.ID, p.Version.ID, p.Offers, p.Points.Code)
+		offersOf("", "@"+p.ID, p.Version.ID, p.Offers, p.Points.Code)
 	}
 	for i := range c.Partners {
 		p := &c.Partners[i]
 		b.Names[p.ID] = p.Name
-		agreed(p.ID, p.ID, p.Version.ID, p.Offers, points[p.Programme])
+		offersOf(p.ID, p.ID, p.Version.ID, p.Offers, points[p.Programme])
 	}
 	for i := range c.Campaigns {
 		bound("campaign/"+c.Campaigns[i].ID, c.Campaigns[i].Budget.AmountMinor, c.Campaigns[i].Unit)
 	}
+	return b
 }
 
 // Decided takes in what the pure engine made of a record.

@@ -19,6 +19,9 @@ import (
 // Seal works out ev.ContentHash, which only events that count need.
 func Seal(ev *rules.Event) { ev.ContentHash = HashEvent(ev) }
 
+// SealFact works out f.ContentHash.
+func SealFact(f *rules.Fact) { f.ContentHash = hashFact(f) }
+
 // HashEvent is the hash of what an event says: all known fields, instants as
 // instants, defaults as absent, quantities by their value.
 func HashEvent(ev *rules.Event) uint64 {
@@ -63,6 +66,19 @@ func HashEvent(ev *rules.Event) uint64 {
 		c = c.text(28, item.Category)
 	}
 	return xxhash.Sum64(c)
+}
+
+// IsAltered reports whether an event or a fact of an account's set says something
+// else than when it was taken, by its hash: not a word that a forger could not
+// write too. Results and referrals have no hash.
+func IsAltered(r rules.Record) bool {
+	switch {
+	case r.Event != nil:
+		return r.Event.ContentHash != HashEvent(r.Event)
+	case r.Fact != nil:
+		return r.Fact.ContentHash != hashFact(r.Fact)
+	}
+	return false
 }
 
 // hashFact is the hash of what a fact says: the fields of its type.

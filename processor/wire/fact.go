@@ -139,7 +139,7 @@ func (d *Decoder) Fact(value, key []byte, kafkaMillis int64, f *rules.Fact) *Fau
 	if fault := d.verdict(); fault != nil {
 		return fault
 	}
-	f.ContentHash = hashFact(f)
+	SealFact(f)
 	return nil
 }
 

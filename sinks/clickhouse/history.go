@@ -33,7 +33,7 @@ const (
 //
 // Two records with one Seq are an error: no state follows from such a ledger.
 func (l *Ledger) Histories(ctx context.Context, shard int32, each func(*rules.AccountHistory) error) (err error) {
-	return l.streamHistories(ctx, shard, nil, each)
+	return l.streamHistories(ctx, shard, nil, summedStreams(), each)
 }
 
 // HistoriesOf streams the named accounts of the shard, as Histories does all. Of
@@ -41,15 +41,31 @@ func (l *Ledger) Histories(ctx context.Context, shard int32, each func(*rules.Ac
 func (l *Ledger) HistoriesOf(ctx context.Context, shard int32, refs []rules.AccountRef, each func(*rules.AccountHistory) error) error {
 	const atOnce = 1000 // a query that names more could get too long for the server
 	for some := range slices.Chunk(refs, atOnce) {
-		if err := l.streamHistories(ctx, shard, some, each); err != nil {
+		if err := l.streamHistories(ctx, shard, some, summedStreams(), each); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// summedStreams are those of Histories. The map comes first: the others' lines take
+// the ids from it.
+func summedStreams() []*stream {
+	return []*stream{accountStream(), setStream(refuseTwo), bookedStream(), toldStream(), grantStream(), instructedStream()}
+}
+
+// Rows streams every account of the shard as Histories does, of each all rows in
+// place of sums and of what is newest, up to a marker as far as rows don't say by
+// their cause what they are of. Of two records with one Seq both come. Rows of an
+// account that the map doesn't have come without its id.
+func (l *Ledger) Rows(ctx context.Context, upTo *rules.Marker, each func(*rules.AccountHistory) error) error {
+	return l.streamHistories(ctx, upTo.Shard, nil, []*stream{
+		accountStream(), setStream(takeTwo), lineStream(), toldRowStream(), grantRowStream(), instructedStream(), resultStream(upTo.Batch),
+	}, each)
+}
+
 // streamHistories streams the accounts of only, or all where it is empty.
-func (l *Ledger) streamHistories(ctx context.Context, shard int32, only []rules.AccountRef, each func(*rules.AccountHistory) error) (err error) {
+func (l *Ledger) streamHistories(ctx context.Context, shard int32, only []rules.AccountRef, streams []*stream, each func(*rules.AccountHistory) error) (err error) {
 	select {
 	case l.histories <- struct{}{}:
 		defer func() { <-l.histories }()
@@ -59,8 +75,6 @@ func (l *Ledger) streamHistories(ctx context.Context, shard int32, only []rules.
 	// A stream that is broken off would be drained otherwise.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// The map first: the others' lines take the ids from it.
-	streams := []*stream{accountStream(), setStream(), bookedStream(), toldStream(), grantStream(), instructedStream()}
 	defer func() {
 		cancel()
 		for _, s := range streams {
@@ -221,7 +235,19 @@ func accountStream() *stream {
 	}
 }
 
-func setStream() *stream {
+// refuseTwo is for two records of one place in a set: no state follows from them.
+func refuseTwo(h *rules.AccountHistory, one, other *rules.SetRow) error {
+	return fmt.Errorf("%w: row %d of account %x has two contents, of %s %q and %s %q: find out which one the outbox held, and delete the other from set_log",
+		ErrPermanent, other.Seq, h.Ref, one.Cause.Kind, one.Cause.ID, other.Cause.Kind, other.Cause.ID)
+}
+
+// takeTwo is for whoever tells of both.
+func takeTwo(h *rules.AccountHistory, _, other *rules.SetRow) error {
+	h.Set = append(h.Set, *other)
+	return nil
+}
+
+func setStream(two func(h *rules.AccountHistory, one, other *rules.SetRow) error) *stream {
 	var row rules.SetRow
 	return &stream{
 		what: "events and facts",
@@ -232,8 +258,7 @@ func setStream() *stream {
 		add: func(h *rules.AccountHistory) error {
 			if n := len(h.Set); n > 0 && h.Set[n-1].Seq == row.Seq {
 				if last := &h.Set[n-1]; last.Cause.ID != row.Cause.ID || last.Cause.Kind != row.Cause.Kind || !bytes.Equal(last.Payload, row.Payload) {
-					return fmt.Errorf("%w: row %d of account %x has two contents, of %s %q and %s %q: find out which one the outbox held, and delete the other from set_log",
-						ErrPermanent, row.Seq, h.Ref, last.Cause.Kind, last.Cause.ID, row.Cause.Kind, row.Cause.ID)
+					return two(h, last, &row)
 				}
 				return nil
 			}

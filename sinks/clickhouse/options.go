@@ -36,7 +36,7 @@ type Options struct {
 	DialTimeout  time.Duration
 	ReadTimeout  time.Duration // without a byte from the server, while reading
 	BookTimeout  time.Duration // of one group of inserts, all tables
-	MaxOpenConns int           // of readers, at least 7: one rebuild holds 6; booking has one more
+	MaxOpenConns int           // of readers, at least 8: one rebuild or audit holds up to 7; booking has one more
 
 	// Compress sends blocks lz4-compressed: less network for more CPU.
 	Compress bool
@@ -59,15 +59,15 @@ func DefaultOptions() Options {
 		DialTimeout:   5 * time.Second,
 		ReadTimeout:   time.Minute,
 		BookTimeout:   30 * time.Second,
-		MaxOpenConns:  13,
+		MaxOpenConns:  15,
 		Compress:      true,
 		MaxGroupRows:  50_000,
 		GroupInterval: 50 * time.Millisecond,
 	}
 }
 
-// historyConns are the connections that one rebuild reads from at once.
-const historyConns = 6
+// historyConns are the connections that one rebuild, or audit, reads from at once.
+const historyConns = 7
 
 // identifier is a name that needs no quoting in SQL.
 var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)

@@ -88,20 +88,13 @@ func (l *Ledger) Counts(ctx context.Context) (c Counts, err error) {
 	return c, nil
 }
 
-// Conflict is one id with two contents: an alarm, as nothing may ever write one.
-type Conflict struct {
-	Table    string
-	ID       string
-	Contents []string // what differs, at most 10
-}
-
 // maxConflicts bounds what Conflicts lists; one is too many already.
 const maxConflicts = 1000
 
 // Conflicts finds accrual ids, instruction ids, referral ids and places in a
 // shard's set and among its grants with two contents, also where ClickHouse has merged repeats. It reads whole tables.
-func (l *Ledger) Conflicts(ctx context.Context) ([]Conflict, error) {
-	var all []Conflict
+func (l *Ledger) Conflicts(ctx context.Context) ([]rules.Conflict, error) {
+	var all []rules.Conflict
 	for _, of := range []struct{ table, id, content string }{
 		// The engine and the place in Kafka may differ between two bookings of
 		// one line, and say nothing of what it is worth.
@@ -116,7 +109,7 @@ func (l *Ledger) Conflicts(ctx context.Context) ([]Conflict, error) {
 			late_confirmed_reward_minor, late_expected_reward_minor)`},
 		{"set_log", "concat(toString(shard), '/', toString(seq))", "tuple(account_ref, cause_kind, cause_id, payload)"},
 	} {
-		found, err := query(ctx, l, "conflicts in "+of.table, func(rows driver.Rows, c *Conflict) error {
+		found, err := query(ctx, l, "conflicts in "+of.table, func(rows driver.Rows, c *rules.Conflict) error {
 			c.Table = of.table
 			return rows.Scan(&c.ID, &c.Contents)
 		}, fmt.Sprintf(`
