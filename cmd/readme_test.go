@@ -33,8 +33,11 @@ const (
 		"offers: [{id: groceries, reward: 2%, mcc: \"5411\", funded_by: programme, budget: 20000 EUR}]"
 	aroundPartner = "partner: cafe-du-coin\nname: Café du Coin\n" +
 		"stores: [{id: bastille, keys: [{mid: CAFE}]}, {id: opera, keys: [{mid: OPERA}]}]"
-	aroundTerms  = "\ncommission: 8%\noffers:"
-	aroundOffer  = " [{id: everyday, reward: 3%}]"
+	aroundTerms = "\ncommission: 8%\noffers:"
+	aroundOffer = " [{id: everyday, reward: 3%}]"
+	// Of an example of billing, the other side of it.
+	aroundSeller = "\nbilling: {seller: {name: B, street: 1 rue, city: Luxembourg, country: LU, vat_id: LU12345613}, series: CL, vat: 17%}"
+	aroundBuyer  = "\nbilling: {buyer: {name: C, street: 2 rue, city: Luxembourg, country: LU}}"
 	aroundLevels = "levels: [usual, loyal, premium]"
 )
 
@@ -103,6 +106,11 @@ func (x *example) texts() []catalog.Text {
 	switch key, _, _ := strings.Cut(snippet, ":"); {
 	case key == "commission": // the rest of a partner's file
 		files["partner"] = partnerAbove(lead, aroundPartner) + snippet
+	case key == "billing": // of a partner
+		files["programme"] = aroundProgramme + aroundSeller
+		files["partner"] = partnerAbove(lead, aroundPartner+aroundTerms+aroundOffer) + snippet
+	case strings.Contains(snippet, "\nbilling:"):
+		files[key], files["partner"] = lead+snippet, files["partner"]+aroundBuyer
 	case strings.HasPrefix(snippet, "- "):
 		files["partner"] = partnerAbove(lead, aroundPartner+aroundTerms) + snippet
 	default:

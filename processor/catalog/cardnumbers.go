@@ -40,7 +40,6 @@ func (c *checker) cardNumbers(d *Document) {
 	}
 	for i := range s.warnings {
 		s.warnings[i].File = d.ShownAs
-		s.warnings[i].Message = "this merchant id looks like a card number; it is right if the acquirer states it so"
 	}
 	showLines(s.faults, d.Text)
 	showLines(s.warnings, d.Text)
@@ -77,13 +76,21 @@ func (s *cardSearch) look(n *yaml.Node, key string) {
 	if n.Kind != yaml.ScalarNode || !wire.HoldsCardNumber(n.Value) {
 		return
 	}
+	if _, err := parseIBAN(n.Value); key == "iban" && err == nil {
+		return // one in ten has the digits of a card number between two of its spaces
+	}
 	s.told[n.Line] = true
 	at := sourcefile.Fault{Line: n.Line, Column: n.Column}
-	if slices.Contains(keyParts, key) && len(n.Value) <= usualMIDBytes {
-		s.warnings = append(s.warnings, at)
+	switch _, err := parseSIRET(n.Value); {
+	case slices.Contains(keyParts, key) && len(n.Value) <= usualMIDBytes:
+		at.Message = "this merchant id looks like a card number; it is right if the acquirer states it so"
+	case key == "siret" && err == nil && luhn(spaceless(n.Value)[:len(sirenOfPost)]) == 0:
+		at.Message = "this SIRET looks like a card number, as one does that begins with 30, 36, 38 or 39; it is right if the company's register has it so"
+	default:
+		s.faults = append(s.faults, at)
 		return
 	}
-	s.faults = append(s.faults, at)
+	s.warnings = append(s.warnings, at)
 }
 
 // comments finds what no value says.

@@ -17,6 +17,7 @@ func (c *checker) checkProgramme(d *Document, p *offer.Programme) {
 		c.fault(d, path{"points", "value"}, "the value of a point is in %s, but the programme counts in %s: write it in %s", worth, doc.currency, doc.currency)
 	}
 	c.checkPayout(d, p)
+	c.checkBilling(d)
 	check := offerChecker{checker: c, doc: d, programme: p}
 	check.offers(doc.offers, p.Offers)
 }
@@ -27,6 +28,7 @@ func (c *checker) checkPartner(d *Document, p *offer.Partner, in *offer.Programm
 	if owed.on.on == offer.OnSale && p.Commission.None() && owed.subscription.minor == 0 && !d.unreadIn(path{"commission"}) {
 		c.fault(d, path{"commission", "on"}, "`on: sale` says when a commission is owed, but there is none: write percent or fixed beside it")
 	}
+	c.checkBilled(d, p, in)
 	c.checkStores(d)
 	check := offerChecker{checker: c, doc: d, programme: in}
 	check.offers(d.partner.offers, p.Offers)
@@ -54,9 +56,7 @@ type placedAmount struct {
 // checkCommissionForm refuses keys of two forms beside each other.
 func (c *checker) checkCommissionForm(d *Document, at path, owed *commission) {
 	share := owed.rateMillionths != 0 || !isNone(owed.fixed.currency)
-	forms := map[string]bool{
-		"tiers": owed.tiers != nil, "cost_plus": owed.costMillionths != 0, "subscription": !isNone(owed.subscription.currency),
-	}
+	forms := map[string]bool{"tiers": owed.tiers != nil, "cost_plus": owed.costMillionths != 0}
 	for _, form := range names(forms) {
 		switch {
 		case !forms[form]:
@@ -66,7 +66,8 @@ func (c *checker) checkCommissionForm(d *Document, at path, owed *commission) {
 			share = true // what comes after it isn't alone
 		}
 	}
-	if owed.on.stated && (forms["cost_plus"] || forms["subscription"]) {
+	alone := !isNone(owed.subscription.currency) && !share
+	if owed.on.stated && (forms["cost_plus"] || alone) {
 		c.fault(d, at.to("on"), "`on` says for which sales a commission is owed, which cost_plus and subscription say themselves: drop it")
 	}
 }

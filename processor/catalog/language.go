@@ -27,6 +27,7 @@ type programmeDoc struct {
 	cardTokenRanges []rules.TokenRange
 	points          pointsDoc
 	payout          payoutDoc
+	billing         billingDoc
 	holdout         holdoutDoc
 	sepa            bool
 	offers          []offerDoc
@@ -56,13 +57,14 @@ type partnerDoc struct {
 	programme  string
 	currency   money.Currency
 	commission commission
+	billing    *billedDoc // nil: not written
 	stores     []storeDoc
 	offers     []offerDoc
 }
 
 // commission is what the partner owes for a purchase: a share and an amount,
-// one of both by tiers, a share of the rewards' cost, or a fee by the month,
-// which is billed elsewhere.
+// one of both by tiers, or a share of the rewards' cost; and beside it, or alone,
+// a fee by the month.
 type commission struct {
 	rateMillionths int64
 	fixed          amount
@@ -165,6 +167,7 @@ var programmeKeys = mapping[programmeDoc]{what: "the programme", fields: []field
 	key("holdout", aHoldout, func(d *programmeDoc) *holdoutDoc { return &d.holdout }, "whom all offers but those that say `holdout: none` hold out, such as 5%"),
 	key("points", pointsKeys, func(d *programmeDoc) *pointsDoc { return &d.points }, "the points that it gives, such as {code: MILES, value: 0.005 EUR}"),
 	key("payout", payoutKeys, func(d *programmeDoc) *payoutDoc { return &d.payout }, "when what members earn is paid; at once where none is written"),
+	key("billing", billingKeys, func(d *programmeDoc) *billingDoc { return &d.billing }, "who bills the partners each month, and how; nobody where none is written"),
 	key("offers", list[offerDoc]{what: "a list of the programme's own offers", max: maxOffers, of: ownOfferKeys},
 		func(d *programmeDoc) *[]offerDoc { return &d.offers }, "what the programme itself gives, at a partner's store or not"),
 }}
@@ -221,7 +224,7 @@ var commissionKeys = mapping[commission]{
 		key("tiers", list[commissionTier]{what: "a list of tiers", max: maxTiers, of: commissionTierKeys, filled: true},
 			func(c *commission) *[]commissionTier { return &c.tiers }, "by the size of the purchase, such as [{from: 0 EUR, percent: 8%}, {from: 100 EUR, percent: 6%}]"),
 		key("cost_plus", aRate, func(c *commission) *int64 { return &c.costMillionths }, "a share of what the rewards cost, such as 120%"),
-		key("subscription", anAmount, func(c *commission) *amount { return &c.subscription }, "a fee by the month, such as 49 EUR; sales carry none"),
+		key("subscription", anAmount, func(c *commission) *amount { return &c.subscription }, "a fee by the month, such as 49 EUR, beside the others or alone; alone, sales carry none"),
 		key("on", owed, func(c *commission) *owing { return &c.on }, "owed where an offer gave an award, or for every member's sale"),
 	},
 	choices: []choice{
@@ -261,6 +264,7 @@ var partnerKeys = mapping[partnerDoc]{what: "a partner", fields: []field[partner
 	key("programme", idText, func(d *partnerDoc) *string { return &d.programme }, "the programme's id; needed only where there are several"),
 	key("currency", currencyCode, func(d *partnerDoc) *money.Currency { return &d.currency }, "of the partner's terms; the programme's where none is written"),
 	key("commission", aCommission, func(d *partnerDoc) *commission { return &d.commission }, "what the partner owes for a purchase; nothing where none is written"),
+	key("billing", ifWritten[billedDoc]{billedKeys}, func(d *partnerDoc) **billedDoc { return &d.billing }, "which company is billed, and how"),
 	key("stores", list[storeDoc]{what: "a list of stores", max: maxStores, of: storeKeys},
 		func(d *partnerDoc) *[]storeDoc { return &d.stores }, "the partner's stores").must(),
 	key("offers", list[offerDoc]{what: "a list of offers", max: maxOffers, of: offerKeys},

@@ -422,7 +422,7 @@ func (c *checker) programme(d *Document) offer.Programme {
 	p.UnlinkedRefundDays = doc.unlinkedRefunds
 	p.CeilingMillionths = cmp.Or(doc.ceiling, wholeMillionths)
 	p.Points, p.Holdout, p.SEPAStatements = doc.points.toRules(), doc.holdout.toRules(), doc.sepa
-	p.Payout = doc.payout.toRules(p.Zone)
+	p.Payout, p.Billing = doc.payout.toRules(p.Zone), doc.billing.toRules()
 	p.Offers = offersToRules(doc.offers, &p)
 	c.checkProgramme(d, &p)
 	c.warnOfProgramme(d, &p)
@@ -438,7 +438,10 @@ func (c *checker) partner(d *Document) offer.Partner {
 	programme := c.programmeOf(d)
 	p.Name, p.Programme = cmp.Or(doc.name, doc.id), programme.ID
 	p.Currency = cmp.Or(doc.currency, programme.Currency)
-	p.Commission = doc.commission.toRules()
+	p.Commission, p.MonthlyFeeMinor = doc.commission.toRules(), doc.commission.subscription.minor
+	if doc.billing != nil {
+		p.Billing = doc.billing.toRules()
+	}
 	p.Stores = make([]offer.Store, len(doc.stores))
 	for i := range doc.stores {
 		p.Stores[i] = doc.stores[i].toRules(programme.Zone)
@@ -479,7 +482,7 @@ func (c *checker) programmeOf(d *Document) offer.Programme {
 	id := c.programmeIDOf(d)
 	if versions := c.programmes[id]; len(versions) > 0 {
 		if in := inForce(versions, d.Version.From); in.programme != nil {
-			return offer.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.toRules()}
+			return offer.Programme{ID: id, Currency: in.programme.currency, Zone: in.ownZone(), Points: in.programme.points.toRules(), Billing: in.programme.billing.toRules()}
 		}
 	}
 	return offer.Programme{ID: id, Zone: time.UTC}

@@ -33,6 +33,7 @@ func (c *checker) warnOfProgramme(d *Document, p *offer.Programme) {
 	w := warner{checker: c, doc: d, zones: []*time.Location{p.Zone}, points: p.Points}
 	w.holdout(path{"holdout"}, "programme "+p.ID, p.Holdout)
 	c.warnOfPayout(d, p)
+	c.warnOfBilling(d, p)
 	for i := range p.Offers {
 		w.offer(path{"offers", i}, &p.Offers[i])
 	}
@@ -46,6 +47,7 @@ func (c *checker) warnOfPartner(d *Document, p *offer.Partner, in *offer.Program
 		c.warn(d, path{"stores"}, "partner %s has no store, so none of its offers can ever apply: write its stores", p.ID)
 	}
 	c.warnOfCurrency(d, in)
+	c.warnOfBilled(d, p, in)
 	w := warner{checker: c, doc: d, zones: zonesOf(p), points: in.Points, partner: p}
 	for i := range p.Offers {
 		w.offer(path{"offers", i}, &p.Offers[i])

@@ -76,6 +76,7 @@ type Programme struct {
 	Holdout Holdout
 	Points  PointsUnit // zero: the programme gives no points
 	Payout  Payout
+	Billing Billing
 	// Offers are the programme's own: for every purchase of its members, at a
 	// partner's store or not. Their Stores are empty, they are funded by the
 	// programme, and their lines carry neither partner nor store.
@@ -134,7 +135,7 @@ type CommissionTier struct {
 }
 
 // None reports that the partner owes nothing per sale, as with a subscription
-// that is billed by the month.
+// alone.
 func (c *Commission) None() bool {
 	return c.Form == ShareCommission && c.RateMillionths == 0 && c.FixedMinor == 0
 }
@@ -147,8 +148,12 @@ type Partner struct {
 	Name       string
 	Currency   money.Currency // of its terms; the programme's where none is stated
 	Commission Commission
-	Stores     []Store
-	Offers     []Offer
+	// MonthlyFeeMinor is owed for each month at whose end this version is in force,
+	// in Currency; no line of the ledger says it.
+	MonthlyFeeMinor int64
+	Billing         BillingTerms
+	Stores          []Store
+	Offers          []Offer
 }
 
 // Store is one physical or online place.

@@ -32,6 +32,7 @@ func (d differ) programme(old, now *offer.Programme, at rules.Instant) []Section
 		s.instead("a purchase earns at most", money.FormatPercent(a.CeilingMillionths)+" of itself", money.FormatPercent(b.CeilingMillionths)+" of itself")
 		s.instead("points", pointsText(a), pointsText(b))
 		s.instead("what is earned is paid", payoutText(a), payoutText(b))
+		s.billing(&a.Billing, &b.Billing)
 		if !slices.Equal(a.CardTokenRanges, b.CardTokenRanges) {
 			s.say("other card tokens are allowed: %s instead of %s", rangesText(b), rangesText(a))
 		}
@@ -123,13 +124,14 @@ func (d differ) partner(old, now *offer.Partner, at rules.Instant) []Section {
 	if old != nil && now != nil {
 		s.instead("name", a.Name, b.Name)
 		s.instead("programme", a.Programme, b.Programme)
+		s.billed(&a.Billing, &b.Billing)
 	}
 	if now != nil {
 		switch {
 		case old == nil:
 			s.say("the partner owes %s", newTerms)
 		case oldTerms != newTerms:
-			s.say("the partner owes%s %s instead of %s", direction(a.Commission.RateMillionths, b.Commission.RateMillionths, plainShare(a) && plainShare(b)), newTerms, oldTerms)
+			s.say("the partner owes%s %s instead of %s", direction(a.Commission.RateMillionths, b.Commission.RateMillionths, plainShare(a) && plainShare(b) && a.MonthlyFeeMinor == b.MonthlyFeeMinor), newTerms, oldTerms)
 		}
 	}
 	sections := sectionOf("", changeOf(old, now), s)
@@ -147,7 +149,14 @@ func termsText(p *offer.Partner) string {
 	if p == nil {
 		return ""
 	}
-	return offer.Wording{Currency: p.Currency}.Commission(&p.Commission)
+	w := offer.Wording{Currency: p.Currency}
+	switch {
+	case p.MonthlyFeeMinor == 0:
+		return w.Commission(&p.Commission)
+	case p.Commission.None():
+		return w.Money(p.MonthlyFeeMinor) + " a month"
+	}
+	return w.Commission(&p.Commission) + " and " + w.Money(p.MonthlyFeeMinor) + " a month"
 }
 
 func plainShare(p *offer.Partner) bool {
