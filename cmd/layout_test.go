@@ -81,6 +81,8 @@ var mayImport = map[string][]string{
 	"processor/ledgerjson":                  {"rules"},
 	"processor/audit":                       {"processor/replay", "processor/simulate", "processor/wire", "rules", "rules/engine", "rules/money", "rules/offer"},
 	"processor/members":                     {"processor/lookalike", "processor/wire", "rules"},
+	"processor/invoice":                     {"rules", "rules/money", "rules/offer"},
+	"processor/invoice/render":              {"processor/invoice", "rules/money", "rules/offer"},
 	"processor/settle":                      {"rules", "rules/engine", "rules/money", "rules/offer"},
 	"processor/replay":                      {"processor/ledgerjson", "rules", "rules/engine", "rules/explain"},
 	"processor/scenario":                    {"processor/catalog", "processor/simulate", "processor/sourcefile", "rules", "rules/explain", "rules/money"},
