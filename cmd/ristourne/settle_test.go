@@ -25,33 +25,45 @@ import (
 // of its offers can be left out.
 func newMonthlyBank(t *testing.T, without ...string) *bank {
 	t.Helper()
+	b := newLyonBank(t, func(file, text string) string {
+		switch {
+		case slices.Contains(without, file):
+			return ""
+		case file == "programme.yaml":
+			return "payout: {cycle: monthly on 1, hold: 14 days}\n" + text
+		}
+		return text
+	})
+	sent := b.sendFile(t, rules.TopicFacts, simulateDir+"/facts.jsonl")
+	sent += b.sendFile(t, rules.TopicTransactions, simulateDir+"/events.jsonl")
+	b.waitForTaken(t, sent)
+	b.waitDelivered(t)
+	return b
+}
+
+// newLyonBank is a bank whose processor runs, with the offers of Lyon, each file of them
+// as edit has it; empty: without it.
+func newLyonBank(t *testing.T, edit func(file, text string) string) *bank {
+	t.Helper()
 	catalogue := t.TempDir()
-	if err := os.CopyFS(catalogue, os.DirFS(lyonCatalogue)); err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob(lyonCatalogue + "/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("there are no offers of Lyon", err)
 	}
-	for _, file := range without {
-		if err := os.Remove(filepath.Join(catalogue, file)); err != nil {
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	programme := filepath.Join(catalogue, "programme.yaml")
-	text, err := os.ReadFile(programme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text = append([]byte("payout: {cycle: monthly on 1, hold: 14 days}\n"), text...)
-	if err := os.WriteFile(programme, text, 0o600); err != nil {
-		t.Fatal(err)
+		if edited := edit(filepath.Base(name), string(text)); edited != "" {
+			writeDeep(t, filepath.Join(catalogue, filepath.Base(name)), edited)
+		}
 	}
 	b := newBank(t)
 	b.c.Payout.Schedule = false
 	b.start(t)
 	b.run(t, "offers", "publish", catalogue)
 	waitUntil(t, "/readyz answers", func() bool { _, status := b.get(t, "/readyz"); return status == http.StatusOK })
-	sent := b.sendFile(t, rules.TopicFacts, simulateDir+"/facts.jsonl")
-	sent += b.sendFile(t, rules.TopicTransactions, simulateDir+"/events.jsonl")
-	b.waitForTaken(t, sent)
-	b.waitDelivered(t)
 	return b
 }
 
