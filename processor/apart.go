@@ -23,10 +23,18 @@ type unfinishedRow struct {
 	accountID string
 }
 
-func (r *rebuild) finishLater(h *rules.AccountHistory, rows []rules.SetRow) {
+// finishLater leaves rows until budgets can be asked. They are part of the account's set
+// all the same: the filters must know them.
+func (r *rebuild) finishLater(h *rules.AccountHistory, rows []rules.SetRow) error {
 	for i := range rows {
+		record, err := rows[i].Record(h.AccountID)
+		if err != nil {
+			return fmt.Errorf("%s at offset %d: %w", rows[i].Cause.Kind, rows[i].Cause.Offset, err)
+		}
+		r.know(h.AccountID, record)
 		r.unfinished = append(r.unfinished, unfinishedRow{&rows[i], h.AccountID})
 	}
+	return nil
 }
 
 // finishRows decides stored rows, in their order. lastSeq is the shard's last row

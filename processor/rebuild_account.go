@@ -40,7 +40,9 @@ func (r *rebuild) restore(h *rules.AccountHistory, marked int) (*engine.Account,
 		case t.unsound != "":
 			return r.restoreAsBooked(h, t.unsound)
 		case t.unfinished > 0:
-			r.finishLater(h, behind[len(behind)-t.unfinished:])
+			if err := r.finishLater(h, behind[len(behind)-t.unfinished:]); err != nil {
+				return nil, err
+			}
 			r.take(h, &t.out)
 			return t.account, nil
 		}
@@ -89,14 +91,19 @@ func (r *rebuild) apply(a *engine.Account, row *rules.SetRow, out *rules.Output)
 	if err != nil {
 		return fmt.Errorf("%s at offset %d: %w", row.Cause.Kind, row.Cause.Offset, err) // no id: it may look like a card number
 	}
-	member := memberHash(a.ID())
+	r.know(a.ID(), record)
+	return nil
+}
+
+// know keeps what the filters must know of a record of the account's set.
+func (r *rebuild) know(accountID string, record rules.Record) {
+	member := memberHash(accountID)
 	switch {
 	case record.Event != nil:
 		r.known = appendKnown(r.known, member, record.Event)
 	case record.Fact != nil && record.Fact.Type == rules.Enrolled:
 		r.members = append(r.members, member)
 	}
-	return nil
 }
 
 // adopt takes the ledger's word for what is booked, granted and told. Of what was

@@ -265,6 +265,7 @@ type memoryRedis struct {
 	ledger  *rowLedger
 	states  map[string][]byte
 	pages   map[string][][]byte
+	filters map[uint64]bool // members and known ids
 	lastSeq uint64
 	batch   uint64
 	epoch   int64
@@ -272,7 +273,7 @@ type memoryRedis struct {
 }
 
 func newMemoryRedis(l *rowLedger) *memoryRedis {
-	return &memoryRedis{ledger: l, states: map[string][]byte{}, pages: map[string][][]byte{}}
+	return &memoryRedis{ledger: l, states: map[string][]byte{}, pages: map[string][][]byte{}, filters: map[uint64]bool{}}
 }
 
 func (r *memoryRedis) Load(_ context.Context, _ int32, ids []string, values [][]byte) ([][]byte, error) {
@@ -299,6 +300,7 @@ func (*memoryRedis) RenewLease(context.Context, int32, int64, time.Duration) err
 
 func (r *memoryRedis) Save(_ context.Context, s *Save) error {
 	r.put(s.Accounts)
+	r.know(s.Members, s.Known)
 	r.saves = append(r.saves, *s)
 	r.lastSeq, r.batch = s.LastSeq, s.Batch
 	return nil
@@ -319,9 +321,18 @@ func (*memoryRedis) Intact(context.Context, int32, int64, rules.Positions, uint6
 func (*memoryRedis) Clear(context.Context, int32, int64, uint64) error { return nil }
 func (*memoryRedis) BeginRebuild(context.Context, int32, int64) error  { return nil }
 
-func (r *memoryRedis) Restore(_ context.Context, _ int32, _ int64, states []AccountState, _, _ []uint64) error {
+func (r *memoryRedis) Restore(_ context.Context, _ int32, _ int64, states []AccountState, members, known []uint64) error {
 	r.put(states)
+	r.know(members, known)
 	return nil
+}
+
+func (r *memoryRedis) know(filters ...[]uint64) {
+	for _, hashes := range filters {
+		for _, h := range hashes {
+			r.filters[h] = true
+		}
+	}
 }
 
 func (r *memoryRedis) put(states []AccountState) {
@@ -438,6 +449,7 @@ func checkCrash(t *testing.T, catalogue *offer.Catalogue, marked, table int, dam
 	if differing := valueOf(t, s.metrics.differences); differing != 0 {
 		t.Errorf("%v accounts differ", differing)
 	}
+	checkFilters(t, redis, crashed)
 	for _, i := range world.paid {
 		if _, ok := clean.instructions[fmt.Sprint(i.ID, i.AmountMinor)]; !ok {
 			t.Errorf("pays %+v, which a clean pass doesn't", i)
@@ -450,6 +462,27 @@ func checkCrash(t *testing.T, catalogue *offer.Catalogue, marked, table int, dam
 		}
 		if got, want := bookedSums(a.Booked()), bookedSums(b.Booked()); !maps.Equal(got, want) {
 			t.Errorf("account %s believes in %v, want %v", id, got, want)
+		}
+	}
+}
+
+// checkFilters: an id of the set that the filters don't know loses what comes of it
+// later.
+func checkFilters(t *testing.T, redis *memoryRedis, l *rowLedger) {
+	t.Helper()
+	for seq, row := range l.set {
+		record, err := row.Record(l.accounts[row.AccountRef])
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashes := []uint64{memberHash(record.AccountID())}
+		if record.Event != nil {
+			hashes = appendKnown(nil, hashes[0], record.Event)
+		}
+		for _, h := range hashes {
+			if !redis.filters[h] {
+				t.Errorf("the filters don't know %s, row %d of the set", record.ID(), seq)
+			}
 		}
 	}
 }
