@@ -268,6 +268,7 @@ func (b *booking) isBooked(p *purchase) bool {
 		}
 	}
 	return !slices.ContainsFunc(b.referralsDue, func(want publishedReferral) bool {
+		want.clearedAt = a.cleared(p, &want)
 		for i := p.published; i >= 0; i = a.published[i].next {
 			if t := &a.published[i]; t.sameSponsorship(&want) && t.sameContent(&want) {
 				return false

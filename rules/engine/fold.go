@@ -358,7 +358,7 @@ func (a *Account) keepPublished() {
 	if len(a.published) == 0 {
 		return
 	}
-	var kept []publishedReferral
+	kept := make([]publishedReferral, 0, len(a.published)) // its elements stay where they are
 	for i := range a.purchases {
 		for at := &a.purchases[i].published; *at >= 0; at = &kept[len(kept)-1].next {
 			kept = append(kept, a.published[*at])

@@ -254,6 +254,48 @@ func TestPagesThatDontBelongAreRefused(t *testing.T) {
 	}
 }
 
+// What purchases that stay have told their buyer's sponsor is found again where others
+// were put away: of each offer by itself.
+func TestWhatWasToldStaysWithItsPurchase(t *testing.T) {
+	t.Parallel()
+	tells := func(id string) offer.Offer {
+		return sample.PercentOffer(id, 10_000, sample.InGroup(id), func(o *offer.Offer) { o.Sponsor.FixedMinor = 5 })
+	}
+	e := engineOf(t, sample.Offers(tells("one"), tells("two"), tells("three")))
+	whole, part := engine.NewAccount("acc"), engine.NewAccount("acc")
+	var pages [][]byte
+	apply := func(r rules.Record, kind rules.CauseKind) {
+		t.Helper()
+		var want, got rules.Output
+		for a, out := range map[*engine.Account]*rules.Output{whole: &want, part: &got} {
+			if _, err := e.Apply(a, r, rules.Cause{Kind: kind, ID: r.ID()}, out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s gives %+v, want %+v", r.ID(), got, want)
+		}
+		more, _, _, _, err := e.Fold(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, more...)
+	}
+	enrolled := parseFact(rules.Enrolled, []string{"d0"}, map[string]string{"cards": "card"}, 0)
+	enrolled.SponsorAccountID = "x"
+	apply(rules.Record{Fact: enrolled}, rules.CauseFact)
+	for i := range 20 {
+		apply(rules.Record{Event: parseEvent(rules.Clearing, []string{fmt.Sprintf("p%02d", i), "1000", fmt.Sprintf("d%d", i+1)}, nil, i)}, rules.CauseEvent)
+	}
+	apply(rules.Record{Event: parseEvent(rules.Refund, []string{"p19", "1000", "d22"}, nil, 99)}, rules.CauseEvent)
+	if err := part.Unfold(pages); err != nil || len(pages) == 0 {
+		t.Fatal(len(pages), err)
+	}
+	if !bytes.Equal(part.AppendBinary(nil), whole.AppendBinary(nil)) {
+		t.Error("a folded account is another than the whole one")
+	}
+}
+
 // A rebuild puts away what it has just made: nothing of that was ever in bytes.
 func TestAnAccountThatWasNeverStoredIsFolded(t *testing.T) {
 	t.Parallel()
