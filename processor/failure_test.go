@@ -189,10 +189,10 @@ func TestAStateThatCannotBeReadIsMadeAnewFromTheLedger(t *testing.T) {
 	t.Parallel()
 	newest := engine.NewAccount("a").AppendBinary(nil)
 	for name, value := range map[string][]byte{
-		"of the next format":   append([]byte{newest[0] + 1}, newest[1:]...),
-		"of the former format": append([]byte{newest[0] - 1}, newest[1:]...),
-		"damaged":              newest[:len(newest)-1],
-		"empty":                {},
+		"of the next format":         append([]byte{newest[0] + 1}, newest[1:]...),
+		"of a format of long before": append([]byte{2}, newest[1:]...),
+		"damaged":                    newest[:len(newest)-1],
+		"empty":                      {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clean := newSaleShard(t, 100)

@@ -190,7 +190,7 @@ func (a *Account) Restored() { a.needsFullRun = false }
 // The bank's words on them stay. A replay before has told what their causes are
 // dated, and in which order they came.
 func (a *Account) AdoptInstructed(instructed []rules.Instruction) error {
-	if err := a.payments.open(); err != nil {
+	if err := a.allPayments(); err != nil {
 		return err
 	}
 	a.needsFullRun = true

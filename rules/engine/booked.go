@@ -21,7 +21,7 @@ func (a *Account) Booked() []rules.Accrual {
 // Instructed are the instructions that the account believes to have given out, in
 // their order, with what says which they are alone.
 func (a *Account) Instructed() ([]rules.Instruction, error) {
-	if err := a.payments.open(); err != nil {
+	if err := a.allPayments(); err != nil {
 		return nil, err
 	}
 	instructed := make([]rules.Instruction, 0, len(a.payments.list))

@@ -10,7 +10,10 @@ import (
 // accountFormat is the version byte of an account's state: one that this engine
 // doesn't know is an error, and the stream makes the account anew from the ledger
 // (processor/restore.go).
-const accountFormat = 5
+const accountFormat = 6
+
+// accountFormatWithoutFoldedPayments is of states that kept all instructions in sight.
+const accountFormatWithoutFoldedPayments = 5
 
 // accountFormatWithoutFold is of states of which nothing was put away.
 const accountFormatWithoutFold = 4

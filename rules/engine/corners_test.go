@@ -54,6 +54,9 @@ func put(e *engine.Engine, a *engine.Account, d deed, out *rules.Output) (engine
 	case d.record.Fact != nil:
 		f := *d.record.Fact
 		r.Fact = &f
+	case d.record.Result != nil:
+		f := *d.record.Result
+		r.Result = &f
 	default:
 		f := *d.record.Referral
 		r.Referral = &f

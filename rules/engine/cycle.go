@@ -22,7 +22,8 @@ func (m *maturity) has(cleared rules.Instant) bool {
 }
 
 // earnedBy is the confirmed cash of a balance that was not earned before `from`
-// (zero: all), and, where it is asked for, is mature.
+// (zero: all), and, where it is asked for, is mature; of purchases that are not put
+// away.
 func (s *Snapshot) earnedBy(a *Account, balance int32, from rules.Instant, m *maturity) int64 {
 	p := &a.balances[balance]
 	unit, total := p.currency.String(), int64(0)
@@ -132,13 +133,26 @@ func (b *booking) closeBalance(balance int32, c *closing, terms *payoutTerms, t 
 	}
 	due := confirmed - instructed // at once it pays what versions, rejections and releases left
 	if terms.Cycle.Kind != offer.AtOnce {
-		mature := b.snapshot.earnedBy(b.account, balance, terms.PayFrom, &maturity{t, terms.HoldDays})
+		mature, err := b.matureOf(balance, terms, t)
+		if err != nil {
+			return err
+		}
 		due = min(mature, confirmed) - instructed
 	}
 	if due <= 0 || due < b.leastOf(balance, terms, t) {
 		return nil
 	}
 	return b.payInCycle(&net{balance: balance, minor: due}, c, terms, t)
+}
+
+// matureOf is what a balance was confirmed that is mature when a cycle closes.
+func (b *booking) matureOf(balance int32, terms *payoutTerms, t rules.Instant) (int64, error) {
+	m := &maturity{t, terms.HoldDays}
+	putAway, err := b.account.foldedCashOf(balance, m)
+	if err != nil {
+		return 0, err
+	}
+	return putAway + b.snapshot.earnedBy(b.account, balance, terms.PayFrom, m), nil
 }
 
 // payInCycle pays or takes by the closing of a cycle. What is paid at once is of no

@@ -211,6 +211,31 @@ func (d *demands) refused(a *Account) bool {
 	return false
 }
 
+// any reports whether something is asked of a budget.
+func (d *demands) any() bool { return len(d.all) > 0 }
+
+// settled is how many of the first n purchases ask for what they asked for before.
+func (d *demands) settled(a *Account, n int) int {
+	for i := range n {
+		p := &a.purchases[i]
+		for g := p.grants; g >= 0; g = a.grants[g].next {
+			if a.grants[g].targetMinor > 0 && !d.has(p, a.grants[g].budget) {
+				return i
+			}
+		}
+		for _, t := range d.all[p.demandsFrom:p.demandsTo] {
+			targetMinor := int64(0)
+			if g := a.grantOf(p, t.key); g >= 0 {
+				targetMinor = a.grants[g].targetMinor
+			}
+			if targetMinor != t.most() {
+				return i
+			}
+		}
+	}
+	return n
+}
+
 // raiseGrant asks for what a grant lacks.
 func raiseGrant(a *Account, budgets Budgets, c *grantChange) {
 	g, most := &a.grants[c.grant], c.most()

@@ -15,6 +15,7 @@
 //	purchase.go, unlinked.go               what a purchase comes to, in two worlds; refunds that name none
 //	run.go, reach.go                       which purchases are valued, in which order, and how often
 //	fold.go, fold_counters.go              which are put away, and what they leave for those after them
+//	fold_payments.go                       and which payments
 //
 // What prices, and books nothing:
 //

@@ -139,6 +139,9 @@ func (b *booking) totalsOf(balance int32, from rules.Instant) (confirmedMinor, i
 		p := &a.balances[balance]
 		return p.confirmedMinor, p.instructedMinor, nil
 	}
+	if a.fold != nil {
+		return 0, 0, ErrFolded
+	}
 	if err := a.payments.open(); err != nil {
 		return 0, 0, err
 	}

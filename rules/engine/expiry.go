@@ -32,7 +32,7 @@ type pool struct {
 // bookExpiry books the difference between what is gone and what is booked of it.
 func (b *booking) bookExpiry() error {
 	a := b.account
-	if !b.snapshot.expires {
+	if !b.snapshot.expires() {
 		return nil
 	}
 	closed := a.closedUntil()

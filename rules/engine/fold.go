@@ -21,12 +21,14 @@ import (
 
 // foldLimits say how much of an account stays in memory. No cent depends on them.
 type foldLimits struct {
-	kept     int // the newest purchases, which stay
+	kept     int // the newest purchases, and payments, which stay
 	atOnce   int // how many are put away at a time, at the least
 	openDays int // how long a purchase that nothing has cleared yet stays
+	// answerDays is how long a payment that the bank has said nothing of stays.
+	answerDays int
 }
 
-var usualFold = foldLimits{kept: 8, atOnce: 8, openDays: 30}
+var usualFold = foldLimits{kept: 8, atOnce: 8, openDays: 30, answerDays: 10}
 
 // mostPagePurchases is how many purchases lie in one page at most.
 const mostPagePurchases = 32
@@ -35,7 +37,7 @@ const mostPagePurchases = 32
 // account must be whole to decide it. The account and the output may be half changed.
 var ErrFolded = errors.New("the account's purchases that are put away are needed")
 
-// fold is what the purchases that are put away leave for those after them.
+// fold is what the purchases and payments that are put away leave for those after them.
 type fold struct {
 	// What comes stands after the last of them, and after the refunds that are
 	// matched to them.
@@ -49,8 +51,10 @@ type fold struct {
 	volumeMinor int64
 	bytes       int    // of the events, as Account.eventBytes
 	meaning     uint64 // of the counters and histories that the snapshot keeps
-	counters    []foldedCounter
-	pasts       []foldedPast
+	foldedCounters
+	pasts    []foldedPast
+	payments foldedPayments
+	earned   foldedEarned
 }
 
 // foldedCounter is how far a counter has filled up.
@@ -84,14 +88,14 @@ func (e *Engine) MustUnfold(a *Account, r rules.Record, seen Seen) bool {
 	switch {
 	case a.fold == nil:
 		return false
-	case a.fold.meaning != e.snapshot.meaning, e.snapshot.asksAllLines():
+	case a.fold.meaning != e.snapshot.meaning, e.snapshot.asksAllLines(a):
 		return true
 	case r.Event != nil:
 		return e.eventUnfolds(a, r.Event, seen)
 	case r.Fact != nil:
 		return a.factUnfolds(r.Fact, seen)
 	}
-	return false // a referral, or a result, touches no purchase
+	return false // a referral touches no purchase, and a result finds out by itself
 }
 
 func (e *Engine) eventUnfolds(a *Account, ev *rules.Event, seen Seen) bool {
@@ -138,12 +142,15 @@ func (a *Account) factUnfolds(f *rules.Fact, seen Seen) bool {
 	case rules.AuthorizationExpired:
 		target := a.resolve("", f.TransactionID, link{})
 		return seen.TransactionLink || a.find(target) < 0 && (seen.Transaction || target != f.TransactionID)
+	case rules.CycleClosed, rules.PayoutReleased, rules.PayoutMethod, rules.VoucherRedeemed, rules.Erased,
+		rules.Adjustment, rules.PointsSpent, rules.WalletSpent:
+		return false // they look at sums
 	}
 	return true // seldom: it may look at all purchases
 }
 
-// Fold puts purchases away where the account has enough that nothing will touch, as
-// far as one can tell. It gives the pages to be stored beside what AppendBinary
+// Fold puts purchases and payments away where the account has enough that nothing will
+// touch, as far as one can tell. It gives the pages to be stored beside what AppendBinary
 // writes, the first of which is numbered first, and the transactions that their
 // events link elsewhere. fresh: the pages that were stored before are no more.
 func (e *Engine) Fold(a *Account) (pages [][]byte, first int, links []string, fresh bool, err error) {
@@ -153,27 +160,34 @@ func (e *Engine) Fold(a *Account) (pages [][]byte, first int, links []string, fr
 		return nil, 0, nil, fresh, nil
 	}
 	e.bindSnapshot(a)
-	if k, err = e.valueAgain(a, k); err != nil || k < e.folding.atOnce {
+	k, left, err := e.valueAgain(a, k)
+	if err != nil || k < e.folding.atOnce {
+		return nil, 0, nil, fresh, err
+	}
+	paid, err := a.foldablePayments(&e.folding)
+	if err != nil {
 		return nil, 0, nil, fresh, err
 	}
 	f := a.fold
 	if f == nil {
-		f = &fold{at: rules.MinInstant, newest: rules.MinInstant}
+		f = &fold{at: rules.MinInstant, newest: rules.MinInstant, earned: foldedEarned{known: true, cleared: rules.MinInstant}}
 	}
 	first = f.pages
 	last := &a.purchases[k-1]
 	next := fold{
 		at: rules.Later(f.at, last.at), id: last.id, pages: f.pages, sum: f.sum, purchases: f.purchases + k, links: f.links,
 		newest: f.newest, volumeMinor: f.volumeMinor, bytes: f.bytes, meaning: e.snapshot.meaning,
+		foldedCounters: left, pasts: e.foldPasts(), payments: f.payments, earned: f.earned,
 	}
-	next.counters, next.pasts = e.foldCounters(last), e.foldPasts()
-	for from := 0; from < k; from += mostPagePurchases {
-		page := a.page(from, min(k, from+mostPagePurchases))
+	next.earned.cashMinor = slices.Clone(f.earned.cashMinor)
+	for p, x := 0, 0; p < k || x < paid; p, x = min(k, p+mostPagePurchases), min(paid, x+mostPagePayments) {
+		page := a.page(a.purchases[p:min(k, p+mostPagePurchases)], a.payments.list[x:min(paid, x+mostPagePayments)])
 		pages = append(pages, page)
 		next.pages++
 		next.sum += checksum(page)
 	}
 	links = a.putAway(k, &next)
+	a.foldPayments(&next.payments, paid)
 	a.fold = &next
 	return pages, first, links, fresh, nil
 }
@@ -182,14 +196,11 @@ func (e *Engine) Fold(a *Account) (pages [][]byte, first int, links []string, fr
 // tell without valuing them.
 func (e *Engine) foldable(a *Account) int {
 	known := a.Purchases()
-	if e.snapshot.asksAllLines() {
-		return 0
-	}
-	if a.needsFullRun || known < e.folding.kept+e.folding.atOnce || a.linkWaits(known) {
+	if a.needsFullRun || e.snapshot.asksAllLines(a) || known < e.folding.kept+e.folding.atOnce || a.linkWaits(known) {
 		return 0
 	}
 	k := 0
-	for k < known-e.folding.kept && a.isQuiet(&a.purchases[k], e.folding.openDays) {
+	for k < known-e.folding.kept && a.isQuiet(&a.purchases[k], e.folding.openDays) && !e.snapshot.mayExpire(a, &a.purchases[k]) {
 		k++
 	}
 	if a.matched > 0 || e.refundsWait(a) {
@@ -222,10 +233,6 @@ func (a *Account) beforeLinks(k int) int {
 	return k
 }
 
-// asksAllLines reports that a decision looks at what is booked of all purchases,
-// whatever the record: where part of it isn't paid, or what isn't spent is lost once.
-func (s *Snapshot) asksAllLines() bool { return s.paysFrom || s.expires }
-
 // linkWaits reports that an event that waits for its purchase links a transaction
 // elsewhere: where it is dropped, others move.
 func (a *Account) linkWaits(known int) bool {
@@ -242,10 +249,10 @@ func (a *Account) linkWaits(known int) bool {
 	return false
 }
 
-// isQuiet reports that nothing of a purchase is open: no budget pays for it, no event
-// is late, and what was authorised is cleared, expired or old.
+// isQuiet reports that nothing of a purchase is open: no event is late, and what was
+// authorised is cleared, expired or old.
 func (a *Account) isQuiet(p *purchase, openDays int) bool {
-	if p.late || p.grants >= 0 {
+	if p.late {
 		return false
 	}
 	cleared := p.expired || olderThan(p.at, openDays, a.newest)
@@ -283,31 +290,61 @@ func (e *Engine) beforeRefunds(a *Account, k int) int {
 }
 
 // valueAgain values the first k purchases once more, from what those before them have
-// left, and fills the counters with them. It gives how many of them are booked as
-// they should be: one that isn't, since a ledger that has lost lines was restored,
-// stays in sight.
-func (e *Engine) valueAgain(a *Account, k int) (int, error) {
+// left, and gives what counters are with them. It gives how many of them are booked,
+// and asked of budgets, as they should be: one that isn't, since a ledger that has
+// lost lines was restored, stays in sight.
+func (e *Engine) valueAgain(a *Account, k int) (n int, left foldedCounters, err error) {
+	for n = k; n > 0; n = k {
+		e.begin(a)
+		if k, err = e.valueFirst(a, n, nil); err != nil {
+			return 0, left, err
+		}
+		last, settled := &a.purchases[n-1], e.demands.settled(a, n)
+		left = foldedCounters{counters: e.foldCounters(last), granted: e.demands.any() || a.foldIsGranted(), refused: e.refused(a)}
+		if left.granted {
+			e.restart(a, true)
+			held, err := e.valueFirst(a, n, &e.demands)
+			if err != nil {
+				return 0, left, err
+			}
+			left.keepHeld(e.foldCounters(last))
+			if k = min(k, held); left.refused {
+				k = held
+			}
+		}
+		if k = min(k, settled); k == n {
+			return n, left, nil
+		}
+	}
+	return 0, left, nil
+}
+
+// valueFirst values the first n purchases as a run of a decision does, and gives how
+// many of them are booked so.
+func (e *Engine) valueFirst(a *Account, n int, held *demands) (booked int, err error) {
 	var out rules.Output
-	e.begin(a)
 	b := &e.booking
 	b.begin(e.snapshot, a, decision{event: noEvent}, &out)
-	for i := range k {
+	for i := range n {
 		p := &a.purchases[i]
 		wanted, bound := p.wantedMinor, p.bound
-		x, err := e.valuer.value(a, p, false, nil)
+		x, err := e.valuer.value(a, p, false, held)
 		if err != nil {
 			return 0, err
 		}
 		p.wantedMinor, p.bound = wanted, bound
 		b.restart()
 		b.entitle(i, x)
-		if !b.isBooked(p) {
-			return i, nil
+		if booked == i && b.isBooked(p) {
+			booked++
 		}
 		e.valuer.noteHistory(a)
 		e.counters.add(x)
+		if held == nil {
+			e.demands.add(a, i, x)
+		}
 	}
-	return k, nil
+	return booked, nil
 }
 
 // isAfterFold reports that all purchases stand after those that are put away.
@@ -324,6 +361,7 @@ func (a *Account) isAfterFold(known int) bool {
 func (a *Account) putAway(k int, f *fold) (links []string) {
 	for i := range k {
 		p := &a.purchases[i]
+		a.foldEarned(&f.earned, p)
 		for n := p.events; n >= 0; n = a.events[n].next {
 			x := &a.events[n]
 			f.newest = rules.Later(f.newest, x.occurredAt)
@@ -350,6 +388,7 @@ func (a *Account) putAway(k int, f *fold) (links []string) {
 	a.purchases = slices.Delete(a.purchases, 0, k)
 	a.keepEvents()
 	a.keepPublished()
+	a.keepGrants()
 	return links
 }
 
@@ -368,6 +407,21 @@ func (a *Account) keepPublished() {
 	a.published = kept
 }
 
+// keepGrants forgets what budgets gave no purchase of the account's.
+func (a *Account) keepGrants() {
+	if len(a.grants) == 0 {
+		return
+	}
+	kept := make([]grantState, 0, len(a.grants)) // its elements stay where they are
+	for i := range a.purchases {
+		for at := &a.purchases[i].grants; *at >= 0; at = &kept[len(kept)-1].next {
+			kept = append(kept, a.grants[*at])
+			*at = int32(len(kept) - 1)
+		}
+	}
+	a.grants = kept
+}
+
 // Unfold makes the account whole again: pages are all that were stored of it.
 func (a *Account) Unfold(pages [][]byte) error {
 	f := a.fold
@@ -383,10 +437,14 @@ func (a *Account) Unfold(pages [][]byte) error {
 	}
 	a.volume, a.eventBytes = a.volume-f.volumeMinor, a.eventBytes-f.bytes
 	live := len(a.purchases)
+	var away []payment
 	for _, page := range pages {
-		if err := a.readPage(page); err != nil {
+		if err := a.readPage(page, &away); err != nil {
 			return err
 		}
+	}
+	if err := a.unfoldPayments(away); err != nil {
+		return err
 	}
 	if got := len(a.purchases) - live; got != f.purchases {
 		return fmt.Errorf("pages of an account with %d purchases in place of %d", got, f.purchases)

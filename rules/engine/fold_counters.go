@@ -12,6 +12,38 @@ import (
 
 // This file is what a fold keeps of counters and histories.
 
+// foldedCounters are how far what fills up has filled: as if budgets had no end, and
+// with what they gave, where that is not the same.
+type foldedCounters struct {
+	counters []foldedCounter
+	held     []foldedCounter
+	apart    bool // held are others than counters
+	granted  bool // budgets were asked for some purchase
+	refused  bool // and gave less
+}
+
+// keepHeld keeps the counters with what budgets gave.
+func (f *foldedCounters) keepHeld(held []foldedCounter) {
+	if f.apart = !slices.Equal(f.counters, held); f.apart {
+		f.held = held
+	}
+}
+
+// of are the counters for a run that is held to what budgets gave, or for one that
+// isn't.
+func (f *foldedCounters) of(held bool) []foldedCounter {
+	if held && f.apart {
+		return f.held
+	}
+	return f.counters
+}
+
+// foldIsGranted reports that budgets were asked for purchases that are put away.
+func (a *Account) foldIsGranted() bool { return a.fold != nil && a.fold.granted }
+
+// foldIsRefused reports that they gave less for one of them.
+func (a *Account) foldIsRefused() bool { return a.fold != nil && a.fold.refused }
+
 // foldCounters are the counters as they stand, as far as a purchase after the last one
 // may meet them.
 func (e *Engine) foldCounters(last *purchase) (folded []foldedCounter) {
@@ -67,12 +99,13 @@ func (e *Engine) foldPasts() (folded []foldedPast) {
 }
 
 // unfoldCounters begins a run where the purchases that are put away have ended.
-func (e *Engine) unfoldCounters(a *Account) {
+func (e *Engine) unfoldCounters(a *Account, held bool) {
 	if a.fold == nil {
 		return
 	}
-	for i := range a.fold.counters {
-		c := &a.fold.counters[i]
+	counters := a.fold.of(held)
+	for i := range counters {
+		c := &counters[i]
 		for w := range numWorlds {
 			switch {
 			case c.units[w] == 0:
@@ -94,8 +127,10 @@ func (a *Account) bindFold(s *Snapshot) {
 	if a.fold == nil || a.fold.meaning != s.meaning {
 		return
 	}
-	for i := range a.fold.counters {
-		a.fold.counters[i].id = s.counterIDs[a.fold.counters[i].counterName]
+	for _, counters := range [...][]foldedCounter{a.fold.counters, a.fold.held} {
+		for i := range counters {
+			counters[i].id = s.counterIDs[counters[i].counterName]
+		}
 	}
 }
 

@@ -2,12 +2,15 @@ package engine_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,38 +35,105 @@ func TestAFoldedAccountDecidesAsAWholeOne(t *testing.T) {
 		if seed%3 == 0 {
 			options.Span = 3 * 365 * 24 * time.Hour
 		}
-		if seed%7 == 6 { // what is spent and lost, and what is paid, may look at all purchases
-			options.Payouts, options.Expiries, options.Orderless = true, true, false
+		if seed%7 >= 5 { // what is spent and lost, and what is paid, may look at all purchases
+			options.Payouts, options.Expiries, options.Orderless = true, seed%7 == 6, false
 		}
 		g := ledgertest.NewGenerator(seed, options)
 		records := g.Records(60 + int(seed%4)*30)
 		if seed%2 == 0 {
 			records = ledgertest.Duplicate(rand.New(rand.NewPCG(seed, 1)), records, 10)
 		}
-		f := newFolding(t, g)
-		for _, r := range records {
-			f.play(r)
-		}
-		if all.add(f.foldCounts); t.Failed() {
+		if all.live(newFolding(t, g), records); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
 	t.Logf("%+v", all)
-	if all.folded == 0 || all.decidedFolded < all.folded/2 || all.unfolded == 0 {
+	if all.folded == 0 || all.decidedFolded < all.folded/2 || all.unfolded == 0 || all.paymentsAway == 0 {
 		t.Errorf("what was compared is little: %+v", all)
 	}
 }
 
+// So with all that must be known of what is put away: what budgets gave, and refused,
+// and what is paid at once, in cycles, or rejected in a row.
+func TestAFoldedAccountSharesAsAWholeOne(t *testing.T) {
+	t.Parallel()
+	var all foldCounts
+	for seed := range uint64(*cases) / 4 {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		change := agingOffers[int(seed)%len(agingOffers)].change
+		if rng.IntN(4) > 0 {
+			change = budgeted(rng)
+		}
+		c := sample.Cafe(t, change, sample.Programme(func(p *offer.Programme) { p.AllCards = true }), pays(offer.Payout{
+			Cycle:    offer.Cycle{Kind: [...]offer.CycleKind{offer.AtOnce, offer.AtOnce, offer.ByHand}[rng.IntN(3)]},
+			Attempts: rng.IntN(4), Negative: [...]offer.Negative{offer.NegativeDefault, offer.NegativeNet}[rng.IntN(2)],
+		}))
+		if p := &c.Programmes[0].Payout; p.Cycle.Kind == offer.ByHand {
+			p.HoldDays = rng.IntN(3)
+		}
+		options := ledgertest.GenOptions{Catalogue: c, Accounts: 1, Payouts: true, Partnered: 100, Span: time.Duration(60+rng.IntN(300)) * 24 * time.Hour}
+		g := ledgertest.NewGenerator(seed, options)
+		if all.live(newFolding(t, g), g.Records(80)); t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("%+v", all)
+	if all.folded == 0 || all.cycles == 0 || all.lateResults == 0 || all.stuck == 0 || all.granted == 0 || all.refused == 0 {
+		t.Errorf("what was compared is little: %+v", all)
+	}
+}
+
+// budgeted are offers with visits and caps, and budgets of theirs and of a campaign,
+// that last for a few purchases or for all.
+func budgeted(rng *rand.Rand) func(*offer.Catalogue) {
+	minor := func() int64 { return [...]int64{60, 400, 2_000, 1 << 40}[rng.IntN(4)] }
+	return func(c *offer.Catalogue) {
+		doubled(minor(), minor())(c)
+		c.Campaigns[0].Budget.Whole = rng.IntN(4) == 0
+		c.Partners[0].Offers = append(c.Partners[0].Offers, sample.PercentOffer("rolling", 20_000, sample.InGroup("r"), func(o *offer.Offer) {
+			o.Caps = []offer.Cap{{Per: offer.PerRolling, Days: 7, AmountMinor: minor()}}
+			o.Budgets = []offer.Budget{{AmountMinor: minor(), PerStoreAndDay: rng.IntN(2) == 0, Whole: rng.IntN(3) == 0}}
+		}), sample.FixedOffer("third", 90, sample.InGroup("v"), func(o *offer.Offer) {
+			o.Every = offer.Every{N: 3, Per: offer.PerMonth}
+			o.Caps = []offer.Cap{{Per: offer.PerLife, Count: 1 + rng.Int64N(4)}}
+			o.Budgets = []offer.Budget{{AmountMinor: minor()}}
+		}))
+	}
+}
+
+// live plays the records, and what the bank makes of them.
+func (c *foldCounts) live(f *folding, records []ledgertest.Record) {
+	f.t.Helper()
+	for _, r := range records {
+		f.play(r)
+		f.bankWrites()
+	}
+	c.add(f.foldCounts)
+}
+
 // foldCounts are how often purchases were put away, how many records were decided
 // while some were, how often an account was made whole, and how often that was found
-// out on the way.
-type foldCounts struct{ folded, decidedFolded, unfolded, late int }
+// out on the way; how often payments were away when a record was decided, when a
+// cycle closed, and when the bank rejected one; and how often it was a word on one
+// that was away that made the account whole; how often budgets had been asked for what
+// is away, and had refused some.
+type foldCounts struct {
+	folded, decidedFolded, unfolded, late    int
+	paymentsAway, cycles, stuck, lateResults int
+	granted, refused                         int
+}
 
 func (c *foldCounts) add(o foldCounts) {
 	c.folded += o.folded
 	c.decidedFolded += o.decidedFolded
 	c.unfolded += o.unfolded
 	c.late += o.late
+	c.paymentsAway += o.paymentsAway
+	c.cycles += o.cycles
+	c.stuck += o.stuck
+	c.lateResults += o.lateResults
+	c.granted += o.granted
+	c.refused += o.refused
 }
 
 // folding is accounts that are decided twice: whole, and as little of them as can be.
@@ -77,6 +147,10 @@ type folding struct {
 	pages      map[string][][]byte
 	seen, from map[string]bool // ids by account, and those that are linked elsewhere
 	n          int64
+
+	rng   *rand.Rand // the bank's
+	given []rules.Instruction
+	now   rules.Instant
 }
 
 func newFolding(t *testing.T, g *ledgertest.Generator) *folding {
@@ -87,7 +161,7 @@ func newFolding(t *testing.T, g *ledgertest.Generator) *folding {
 	}
 	f := &folding{
 		t: t, whole: newTown(snapshot), engine: engine.New(snapshot), purse: pot{}, states: map[string][]byte{}, pages: map[string][][]byte{},
-		seen: map[string]bool{}, from: map[string]bool{},
+		seen: map[string]bool{}, from: map[string]bool{}, rng: rand.New(rand.NewPCG(7, 7)),
 	}
 	f.engine.SetBudgets(f.purse)
 	f.engine.FoldEagerly()
@@ -105,10 +179,15 @@ func (f *folding) play(r ledgertest.Record) {
 		f.whole.accounts[id] = engine.NewAccount(id)
 	}
 	d := deed{r, rules.Cause{Kind: rules.CauseEvent, ID: r.ID(), Offset: f.n, RecordedAt: 1_700_000_000_000 + f.n}}
-	if r.Fact != nil {
-		d.cause.Kind = rules.CauseFact
-	} else if r.Referral != nil {
+	switch {
+	case r.Fact != nil:
+		d.cause.Kind, f.now = rules.CauseFact, r.Fact.At
+	case r.Referral != nil:
 		d.cause.Kind = rules.CauseReferral
+	case r.Result != nil:
+		d.cause.Kind = rules.CauseResult
+	default:
+		f.now = r.Event.OccurredAt
 	}
 	var want rules.Output
 	fate, err := put(f.whole.engine, f.whole.accounts[id], d, &want)
@@ -126,8 +205,41 @@ func (f *folding) play(r ledgertest.Record) {
 			f.seen[id+" "+name] = true
 		}
 	}
+	f.given = append(f.given, want.Instructions...)
 	for i := range want.Referrals {
 		f.play(ledgertest.Record{Referral: &want.Referrals[i]})
+	}
+}
+
+// bankWrites lets the bank say what became of instructions, mostly of the newest and
+// sometimes of one of long ago, or of one that nobody gave out; often it rejects several
+// in a row.
+func (f *folding) bankWrites() {
+	for range f.rng.IntN(3) {
+		if len(f.given) == 0 || f.t.Failed() {
+			return
+		}
+		x := f.given[len(f.given)-1-f.rng.IntN(min(len(f.given), 3))]
+		if f.rng.IntN(12) == 0 {
+			x = f.given[f.rng.IntN(len(f.given))]
+		}
+		r := rules.Result{
+			InstructionID: x.ID, AccountID: x.AccountID, Status: rules.ResultStatus(1 + f.rng.IntN(3)),
+			At: f.now.AddSeconds(int64(f.rng.IntN(3)) * 86_400),
+		}
+		if f.n/20%2 == 0 && f.rng.IntN(3) > 0 {
+			r.Status = rules.Rejected
+		}
+		if r.Status == rules.Rejected {
+			r.Reason = []string{"", "AG01", "AG01", "AM05", "AC04"}[f.rng.IntN(5)]
+		}
+		if f.rng.IntN(40) == 0 {
+			r.InstructionID = "RI-" + strings.Repeat("A", 26)
+		}
+		f.play(ledgertest.Record{Result: &r})
+		if f.rng.IntN(8) == 0 {
+			f.play(ledgertest.Record{Result: &r})
+		}
 	}
 }
 
@@ -147,9 +259,15 @@ func (f *folding) decide(id string, d deed) (engine.Verdict, rules.Output) {
 	}
 	var out rules.Output
 	folded := a.IsFolded()
+	_, paid := a.PutAway()
+	asked, refused := a.AskedBudgets()
 	v, err := put(f.engine, a, d, &out)
 	if errors.Is(err, engine.ErrFolded) {
 		f.late++
+		if d.record.Result != nil {
+			f.lateResults++
+		}
+		clear(f.purse)
 		maps.Copy(f.purse, purse)
 		a, out, folded = f.load(id), rules.Output{}, false
 		f.unfold(a)
@@ -160,9 +278,30 @@ func (f *folding) decide(id string, d deed) (engine.Verdict, rules.Output) {
 	}
 	if folded {
 		f.decidedFolded++
+		f.note(d.record, paid)
+		if asked {
+			f.granted++
+		}
+		if refused {
+			f.refused++
+		}
 	}
 	f.store(id, a)
 	return v, out
+}
+
+// note counts a record that was decided while so many payments were put away.
+func (f *folding) note(r ledgertest.Record, payments int) {
+	if payments == 0 {
+		return
+	}
+	f.paymentsAway++
+	switch {
+	case r.Fact != nil && r.Fact.Type == rules.CycleClosed:
+		f.cycles++
+	case r.Result != nil && r.Result.Status == rules.Rejected:
+		f.stuck++
+	}
 }
 
 func (f *folding) load(id string) *engine.Account {
@@ -369,5 +508,73 @@ func TestWhatIsLostIsWorkedOutOfAWholeAccount(t *testing.T) {
 	apply(rules.Record{Fact: closed})
 	for i := range 10 {
 		apply(rules.Record{Event: parseEvent(rules.Clearing, []string{fmt.Sprintf("q%02d", i), "1000", fmt.Sprintf("d%d", 210+i)}, nil, 100+i)})
+	}
+}
+
+// A cycle asks what was confirmed and is mature of all purchases: of those that are
+// put away the sum is enough.
+func TestACycleClosesOnWhatStays(t *testing.T) {
+	t.Parallel()
+	x := newAging(t, engineOf(t, agingOffers[0].change, pays(offer.Payout{Cycle: offer.Cycle{Kind: offer.ByHand}, HoldDays: 1})), 200)
+	for i, hours := range []int{1000, 1260} { // of 200 purchases, six hours each
+		f := parseFact(rules.CycleClosed, []string{fmt.Sprintf("d1+%dh", hours)}, map[string]string{"programme": "ristourne", "cycle": fmt.Sprint(i)}, 1+i)
+		f.AsOf = f.At.String()
+		x.record(rules.Record{Fact: f}, rules.Cause{Kind: rules.CauseFact, ID: f.ID}, engine.Seen{})
+		if i == 0 {
+			continue // most of what stays is not mature, and some of what is put away
+		}
+		confirmed, instructed := x.account.ConfirmedCash(sample.EUR)
+		if confirmed < 10_000 || instructed != confirmed {
+			t.Errorf("%d of %d are instructed", instructed, confirmed)
+		}
+	}
+	if x.unfolds != 1 {
+		t.Errorf("the account was made whole %d times, want once: by a cycle of before what is put away", x.unfolds)
+	}
+}
+
+// The state of an account as the format before wrote it, with purchases put away and
+// all its payments in sight, is read as what it was.
+func TestAFoldedStateOfBeforeIsRead(t *testing.T) {
+	t.Parallel()
+	var before struct {
+		State []byte
+		Pages [][]byte
+	}
+	text, err := os.ReadFile("testdata/states/format5.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &before); err != nil {
+		t.Fatal(err)
+	}
+	now := newAging(t, engineOf(t, agingOffers[1].change), 40)
+	now.read()
+	now.unfold()
+	old := newAging(t, now.engine, 0)
+	old.state, old.pages, old.n = before.State, before.Pages, 40
+	old.read()
+	if purchases, payments := old.account.PutAway(); purchases != 32 || payments != 0 {
+		t.Fatalf("%d purchases and %d payments are put away, want 32 and 0", purchases, payments)
+	}
+	if err := old.account.Unfold(old.pages); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(old.account.AppendBinary(nil), now.account.AppendBinary(nil)) {
+		t.Error("what a state of before holds is read as something else")
+	}
+	for range 20 { // it goes on, and its payments are put away too
+		old.buy()
+	}
+	if _, payments := old.account.PutAway(); payments == 0 || old.unfolds > 0 {
+		t.Errorf("%d payments are put away, and the account was made whole %d times", payments, old.unfolds)
+	}
+	whole := newAging(t, now.engine, 60)
+	for _, x := range []*aging{whole, old} {
+		x.read()
+		x.unfold()
+	}
+	if !bytes.Equal(whole.account.AppendBinary(nil), old.account.AppendBinary(nil)) {
+		t.Error("an account of before is not what it would be")
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"ristourne/rules"
@@ -12,7 +13,8 @@ import (
 
 // This file is what the account remembers of its instructions and of the bank's
 // words on them. It is asked for rarely, by a result, a cycle or a release: until
-// then it stays in the bytes of the state.
+// then it stays in the bytes of the state, and the oldest are put away
+// (fold_payments.go).
 
 // balance is what the account was confirmed in one programme and currency, and what
 // of it was instructed: credits less debits, without the rejected.
@@ -40,7 +42,8 @@ type payment struct {
 	results []rules.Result // without ids
 }
 
-// payments are those of an account, in the order in which they were given out.
+// payments are those of an account that are not put away, in the order in which they
+// were given out.
 type payments struct {
 	encoded []byte // of the first so many, while nobody has asked for them
 	hidden  int    // how many those are
@@ -64,7 +67,7 @@ type causeDate struct {
 // maxAccountResults bounds the bank's words on the instructions of one account.
 const maxAccountResults = 1 << 16
 
-// count is how many instructions were given out.
+// count is how many they are.
 func (p *payments) count() int { return p.hidden + len(p.list) }
 
 // open decodes what is still bytes.
@@ -153,6 +156,18 @@ func (a *Account) stuck(balance int32, debits bool, attempts int) (bool, error) 
 			}
 		}
 	}
+	if a.fold == nil {
+		return false, nil
+	}
+	for _, r := range slices.Backward(a.fold.payments.rejections) {
+		if !r.isOf(balance, debits) || ever && r.at.Before(released) {
+			continue
+		}
+		rejected++
+		if rejected >= attempts || r.needsPerson {
+			return true, nil
+		}
+	}
 	return false, nil
 }
 
@@ -210,7 +225,7 @@ func decodePayment(b []byte) (x payment, rest []byte, err error) {
 	d := codec.Decoder{Rest: b}
 	flags := d.Byte()
 	x.shadow = flags&paymentShadow != 0
-	x.balance = int32(d.Uint())
+	x.balance = int32(d.Uint() & math.MaxInt32)
 	x.minor = int64(d.Uint())
 	if flags&paymentDebit != 0 {
 		x.minor = -x.minor

@@ -17,13 +17,16 @@ func (e *Engine) ApplyResult(a *Account, r *rules.Result, c rules.Cause, out *ru
 		return Verdict{}, fmt.Errorf("result: %w", errForeign)
 	}
 	id, ok := parseInstructionID(r.InstructionID)
-	if !ok || a.payments.count() == 0 && !e.replaying {
+	if !ok || a.payments.count() == 0 && !a.hasFoldedPayments() && !e.replaying {
 		return Verdict{Fate: rules.Unmatched}, nil
 	}
 	if err := a.payments.open(); err != nil {
 		return Verdict{}, err
 	}
 	i := slices.IndexFunc(a.payments.list, func(x payment) bool { return x.id == id && !x.shadow })
+	if i < 0 && a.hasFoldedPayments() {
+		return Verdict{}, ErrFolded // it may be one that is put away
+	}
 	if i < 0 {
 		if !e.replaying {
 			return Verdict{Fate: rules.Unmatched}, nil
@@ -56,6 +59,9 @@ func (e *Engine) ApplyResult(a *Account, r *rules.Result, c rules.Cause, out *ru
 
 func (a *Account) resultCount() int {
 	n := 0
+	if a.fold != nil {
+		n = a.fold.payments.results
+	}
 	for i := range a.payments.list {
 		n += len(a.payments.list[i].results)
 	}

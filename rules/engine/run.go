@@ -85,21 +85,21 @@ func (e *Engine) begin(a *Account) {
 	}
 	e.demands.reset()
 	e.lastTerms, e.holdouts = commonTerms{}, nil
-	e.restart(a)
+	e.restart(a, false)
 }
 
 // restart forgets what the first run of a decision has found, but for what it
-// asked of budgets.
-func (e *Engine) restart(a *Account) {
+// asked of budgets. held: the next run is held to what they gave.
+func (e *Engine) restart(a *Account, held bool) {
 	e.counters.reset()
 	e.valuer.history.reset()
-	e.unfoldCounters(a)
+	e.unfoldCounters(a, held)
 }
 
 // ordered reports that a purchase may depend on more of those before it than
 // what they were given: then all are valued.
 func (e *Engine) ordered(a *Account, known int) bool {
-	if e.snapshot.ownOrdered || len(a.grants) > 0 {
+	if e.snapshot.ownOrdered || len(a.grants) > 0 || a.foldIsGranted() {
 		return true
 	}
 	for i := range a.purchases[:known] {
@@ -128,22 +128,25 @@ func (e *Engine) runWithBudgets(a *Account, known int) error {
 		return nil // a replay: the grants that were given are adopted after it
 	}
 	e.demands.allocate(a, e.budgets, b.cause, b.out)
-	if !e.demands.refused(a) {
+	if !e.refused(a) {
 		return nil
 	}
-	e.restart(a)
+	e.restart(a, true)
 	b.restart()
 	return e.runAll(a, known, &e.demands, e.entitle)
 }
+
+// refused reports whether budgets gave less than what is asked of them.
+func (e *Engine) refused(a *Account) bool { return a.foldIsRefused() || e.demands.refused(a) }
 
 // runAsGranted values every purchase with the grants as they are, asks no budget,
 // and books nothing.
 func (e *Engine) runAsGranted(a *Account, known int, final func(i int, x *worth)) error {
 	e.begin(a)
-	if err := e.runAll(a, known, nil, final); err != nil || !e.demands.refused(a) {
+	if err := e.runAll(a, known, nil, final); err != nil || !e.refused(a) {
 		return err
 	}
-	e.restart(a)
+	e.restart(a, true)
 	return e.runAll(a, known, &e.demands, final)
 }
 

@@ -33,7 +33,8 @@ type Snapshot struct {
 	// unlinkedRefunds: some version of some programme matches refunds that name
 	// no purchase.
 	unlinkedRefunds bool
-	expires         bool // some points, or some wallet's money, are lost once
+	pointsExpire    bool // some programme's points are lost once
+	walletsExpire   bool // some offer's money in a wallet is
 	paysFrom        bool // some programme doesn't look at all that was earned
 	// holdouts: somebody may be held out of something.
 	holdouts bool
@@ -46,6 +47,7 @@ func (s *Snapshot) Automatic() bool { return s.automatic }
 // programme is one programme with its versions in order of From.
 type programme struct {
 	id       string
+	paysFrom bool // some version doesn't look at all that was earned
 	versions []programmeVersion
 }
 
@@ -257,8 +259,11 @@ func (s *Snapshot) orderProgrammes(c *offer.Catalogue) {
 		})
 		s.automatic = s.automatic || (p.Enrolment == offer.EnrolmentAutomatic && !p.Version.Ended)
 		s.unlinkedRefunds = s.unlinkedRefunds || p.UnlinkedRefundDays > 0
-		s.expires = s.expires || p.Points.ExpiresAfterDays > 0 || walletsExpire(p.Offers)
-		s.paysFrom = s.paysFrom || p.Payout.PayFrom != (rules.Instant{})
+		s.pointsExpire = s.pointsExpire || p.Points.ExpiresAfterDays > 0
+		s.walletsExpire = s.walletsExpire || walletsExpire(p.Offers)
+		if p.Payout.PayFrom != (rules.Instant{}) {
+			s.paysFrom, s.programmes[n].paysFrom = true, true
+		}
 	}
 	for i := range s.programmes {
 		versions := s.programmes[i].versions
@@ -268,6 +273,9 @@ func (s *Snapshot) orderProgrammes(c *offer.Catalogue) {
 		}
 	}
 }
+
+// expires reports that something that isn't spent is lost once.
+func (s *Snapshot) expires() bool { return s.pointsExpire || s.walletsExpire }
 
 // walletsExpire reports that what one of the offers puts in a wallet is lost once.
 func walletsExpire(offers []offer.Offer) bool {
@@ -283,7 +291,7 @@ func (s *Snapshot) orderPartners(c *offer.Catalogue) {
 			s.partnerIndex[p.ID] = n
 			s.partners = append(s.partners, partner{id: p.ID})
 		}
-		s.expires = s.expires || walletsExpire(p.Offers)
+		s.walletsExpire = s.walletsExpire || walletsExpire(p.Offers)
 		s.partners[n].versions = append(s.partners[n].versions, partnerVersion{
 			from: p.Version.From, until: rules.MaxInstant, ended: p.Version.Ended, Partner: p,
 		})
