@@ -471,6 +471,7 @@ func TestAMonthThatCantBeClosedIsRefused(t *testing.T) {
 	})
 	refused("nothing of billing", order(1, ""), func(c *invoice.Closer) { c.Catalogue.Programmes[0].Billing = offer.Billing{} })
 	refused("no company that is billed", order(1, ""), func(c *invoice.Closer) { c.Catalogue.Partners[0].Billing = offer.BillingTerms{} })
+	refused("no partner \"fees\"", order(1, "fees"), nil)
 	refused("programme \"none\"", invoice.Order{Programme: "none", Month: order(1, "").Month}, nil)
 
 	dry := order(1, "")

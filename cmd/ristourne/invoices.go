@@ -52,8 +52,9 @@ closed month of which something else is booked by now than was billed. Numbers h
 gap: they are given here, once.
 
 Closing again, at the same time or after a crash, changes nothing. A month is refused
-that is not over, that comes after one that isn't closed, or of which Kafka still holds
-records that aren't booked, unless you say that you mean it. Who asked for it, when and
+that is not over, of which Kafka still holds records that aren't booked, or before which
+something was booked that was never billed, unless you say that you mean it; and one that
+comes after one that isn't closed. Who asked for it, when and
 why is kept with the closing, and in the view operator_actions.`,
 		Example: `  ristourne invoices close 2026-02 --config ristourne.yaml --by ada --reason "monthly run"
   ristourne invoices close 2026-02 --config ristourne.yaml --dry-run`,
@@ -104,12 +105,9 @@ func closeMonth(cmd *cobra.Command, c *config.Config, o *closeOptions) error {
 		return err
 	}
 	defer ledger.Close()
-	closer := invoice.Closer{Ledger: ledger, Catalogue: catalogue, Now: time.Now}
-	if !o.incomplete {
-		closer.Whole = func(ctx context.Context, until int64) error {
-			return bookedUntil(ctx, c, ledger, until, warnings(cmd))
-		}
-	}
+	closer := invoice.Closer{Ledger: ledger, Catalogue: catalogue, Now: time.Now, Whole: func(ctx context.Context, until int64) error {
+		return bookedUntil(ctx, c, ledger, until, o.incomplete, warnings(cmd))
+	}}
 	closed, err := closer.Close(ctx, o.order)
 	if err != nil {
 		return err
@@ -202,7 +200,8 @@ func printClosed(w io.Writer, o *closeOptions, closed *invoice.Closed) error {
 	case o.order.Dry:
 		said = "would close"
 	}
-	if _, err := fmt.Fprintf(w, "%s %s of programme %s: %s\n", said, o.order.Month, o.order.Programme, offer.Counted(len(closed.Invoices), "document")); err != nil || len(closed.Invoices) == 0 {
+	documents := offer.Counted(len(closed.Invoices), "document")
+	if _, err := fmt.Fprintf(w, "%s %s of programme %s: %s\n", said, o.order.Month, o.order.Programme, documents); err != nil || len(closed.Invoices) == 0 {
 		return err
 	}
 	return printInvoices(w, closed.Invoices)

@@ -89,6 +89,7 @@ func TestPartnersAreBilledByTheMonth(t *testing.T) {
 		`{"event_id":"march","type":"clearing","transaction_id":"t-mars","account_id":"acc-1","card_token":"tok-a","amount_minor":2500,"currency":"EUR","occurred_at":"2026-03-04T12:00:00+01:00","merchant":{"id":"0003172846","mcc":"5462","country":"FR"}}`)
 	_, stderr := b.fails(t, exitFailed, "invoices", "close", "2026-03", "--by", "ada", "--reason", "monthly run")
 	wantText(t, stderr, "2 records of "+b.c.Kafka.Topics.Transactions, "not booked", "--incomplete")
+	wantText(t, b.run(t, "invoices", "close", "2026-03", "--incomplete", "--dry-run"), "would close 2026-03")
 	b.start(t)
 	b.settled(t, before, sent)
 	closes = b.run(t, "invoices", "close", "2026-03", "--by", "ada", "--reason", "monthly run")
@@ -101,6 +102,10 @@ func TestPartnersAreBilledByTheMonth(t *testing.T) {
 	wantText(t, b.run(t, "invoices", "list", "--output", "json"), `"type":381`)
 	wantText(t, b.run(t, "invoices", "show", series+"00004", "--output", "json"), `"corrects":{"number":"`+series)
 	b.exportsAlike(t, series)
+
+	b.execute(t, "ALTER TABLE accruals_log DELETE WHERE role = 'partner'")
+	_, stderr = b.fails(t, exitFailed, "invoices", "close", "2026-04", "--by", "ada", "--reason", "monthly run", "--incomplete")
+	wantText(t, stderr, "the ledger has lost rows")
 }
 
 // exportsAlike prints a month twice.

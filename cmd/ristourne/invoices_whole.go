@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -13,11 +14,10 @@ import (
 	"ristourne/sinks/clickhouse"
 )
 
-// bookedUntil refuses a ledger that isn't known to have everything with a Kafka
-// timestamp before an instant (milliseconds since 1970): by what was booked and
-// committed of each partition, against its first record from then on; and one that has
-// lost rows.
-func bookedUntil(ctx context.Context, c *config.Config, ledger *clickhouse.Ledger, until int64, log *slog.Logger) error {
+// bookedUntil refuses a ledger that has lost rows: what they owe would be given back. And,
+// unless incomplete says that it may be so, one that isn't known to have everything with
+// a Kafka timestamp before an instant, in milliseconds since 1970.
+func bookedUntil(ctx context.Context, c *config.Config, ledger *clickhouse.Ledger, until int64, incomplete bool, log *slog.Logger) error {
 	feedConfig, err := c.Kafka.Feed(log)
 	if err != nil {
 		return err
@@ -32,22 +32,30 @@ func bookedUntil(ctx context.Context, c *config.Config, ledger *clickhouse.Ledge
 	if err != nil {
 		return err
 	}
-	var lacks []string
+	var lacks, lost []string
 	for shard := range int32(shards) {
 		of, err := lacking(ctx, feedConfig, ledger, shard, until)
-		if err != nil {
+		holes, err2 := ledger.Holes(ctx, shard, false)
+		if err := errors.Join(err, err2); err != nil {
 			return err
 		}
 		lacks = append(lacks, of...)
+		for _, hole := range holes {
+			lost = append(lost, hole.String())
+		}
 	}
-	if len(lacks) > 0 {
-		return fmt.Errorf("the ledger doesn't have all of the month yet: %s. Wait until processors have booked it, or bring lost rows back; or say --incomplete, and what is booked of it later will be a correction",
+	switch {
+	case len(lost) > 0:
+		return fmt.Errorf("the ledger has lost rows, and what they owe would be given back: %s. Bring them back, or accept the hole by `ristourne repair` first", strings.Join(lost, "; "))
+	case len(lacks) > 0 && !incomplete:
+		return fmt.Errorf("the ledger doesn't have all of the month yet: %s. Wait until processors have booked it; or say --incomplete, and what is booked of it later will be a correction",
 			strings.Join(lacks, "; "))
 	}
 	return nil
 }
 
-// lacking says what a shard lacks up to an instant.
+// lacking says what isn't booked of a shard up to an instant: by what was booked and
+// committed of each partition, against its first record from then on.
 func lacking(ctx context.Context, c feed.Config, ledger *clickhouse.Ledger, shard int32, until int64) (lacks []string, err error) {
 	// What is needed first: what is booked after that is looked at is there too.
 	need, err := feed.Since(ctx, c, shard, until)
@@ -74,9 +82,5 @@ func lacking(ctx context.Context, c feed.Config, ledger *clickhouse.Ledger, shar
 			lacks = append(lacks, fmt.Sprintf("%s of %s, shard %d, not booked", offer.Counted(missing, "record"), name, shard))
 		}
 	}
-	holes, err := ledger.Holes(ctx, shard, false)
-	for _, hole := range holes {
-		lacks = append(lacks, hole.String())
-	}
-	return lacks, err
+	return lacks, nil
 }

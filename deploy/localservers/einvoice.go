@@ -61,7 +61,8 @@ func fetchJudge(ctx context.Context, o Options, python string) (dir string, err 
 			return err
 		}
 		o.Log("downloading the rules of electronic invoices, 60 MB, once, into %s", o.CacheDir)
-		err := runTool(ctx, dir, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--target", dir, "--requirement", "requirements.txt")
+		err := runTool(ctx, dir, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
+			"--target", dir, "--requirement", "requirements.txt")
 		if err != nil {
 			return fmt.Errorf("%w\nthe packages of deploy/localservers/einvoice/requirements.txt are needed: see that pip is there (Debian: python3-pip) and can fetch them", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -46,39 +47,44 @@ type bill struct {
 	faults    []error
 }
 
-// make bills all accounts that are not in skip, one after the other.
+// owed is what is known of an account.
+type owed struct {
+	booked []int64        // of each month of the history
+	sold   rules.SalesSum // in the month that is closed
+}
+
+// make bills all accounts whose partner isn't skipped, one after the other.
 func (b *bill) make(of books, skip func(partner string) bool) ([]Document, error) {
-	accounts := map[account]bool{}
-	for i := range of.booked {
-		accounts[account{of.booked[i].PartnerID, of.booked[i].Currency}] = true
+	accounts := map[account]*owed{}
+	find := func(partner string, currency money.Currency) *owed {
+		a := account{partner, currency}
+		if accounts[a] == nil {
+			accounts[a] = &owed{booked: make([]int64, len(b.history.months))}
+		}
+		return accounts[a]
 	}
-	for i := range of.sold {
-		accounts[account{of.sold[i].PartnerID, of.sold[i].Currency}] = true
+	for i := range of.booked {
+		if s := &of.booked[i]; s.Span >= 0 && s.Span < len(b.history.months) {
+			find(s.PartnerID, s.Currency).booked[s.Span] = s.CommissionMinor
+		}
+	}
+	for _, s := range of.sold {
+		find(s.PartnerID, s.Currency).sold = s
 	}
 	for id := range b.partners() {
 		if p := b.inForce(id); p != nil && p.MonthlyFeeMinor > 0 {
-			accounts[account{id, p.Currency}] = true
+			find(id, p.Currency)
 		}
 	}
-	for _, a := range slices.SortedFunc(keysOf(accounts), account.compare) {
+	for _, a := range slices.SortedFunc(maps.Keys(accounts), account.compare) {
 		if skip(a.partner) {
 			continue
 		}
-		if err := b.account(a, of); err != nil {
+		if err := b.account(a, accounts[a]); err != nil {
 			b.faults = append(b.faults, err)
 		}
 	}
 	return b.documents, errors.Join(b.faults...)
-}
-
-func keysOf[K comparable](m map[K]bool) func(yield func(K) bool) {
-	return func(yield func(K) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // partners are the ids of all that ever were.
@@ -113,16 +119,12 @@ func (b *bill) lastOf(id string) (last *offer.Partner) {
 
 // account makes the documents of one account: of the month itself, then one for each
 // closed month of which something else is booked by now than was billed.
-func (b *bill) account(a account, of books) error {
-	own, err := b.own(a, of)
+func (b *bill) account(a account, of *owed) error {
+	own, err := b.own(a, &of.sold)
 	if err != nil {
 		return err
 	}
-	corrections, err := b.corrections(a, of)
-	if err != nil {
-		return err
-	}
-	for _, d := range append(own, corrections...) {
+	for _, d := range append(own, b.corrections(a, of.booked)...) {
 		if err := b.issue(a, d); err != nil {
 			return err
 		}
@@ -131,20 +133,13 @@ func (b *bill) account(a account, of books) error {
 }
 
 // own is the document of the month itself; none where nothing is owed.
-func (b *bill) own(a account, of books) ([]Document, error) {
-	d := Document{Month: b.month.String()}
-	for i := range of.sold {
-		s := &of.sold[i]
-		if s.PartnerID != a.partner || s.Currency != a.currency {
-			continue
-		}
-		d.Sales, d.Returns = s.Sales, s.Returns
-		if s.Sales.CommissionMinor != 0 {
-			d.Lines = append(d.Lines, Line{Commission, s.Sales.CommissionMinor})
-		}
-		if s.Returns.CommissionMinor != 0 {
-			d.Lines = append(d.Lines, Line{TakenBack, s.Returns.CommissionMinor})
-		}
+func (b *bill) own(a account, sold *rules.SalesSum) ([]Document, error) {
+	d := Document{Month: b.month.String(), Sales: sold.Sales, Returns: sold.Returns}
+	if sold.Sales.CommissionMinor != 0 {
+		d.Lines = append(d.Lines, Line{Commission, sold.Sales.CommissionMinor})
+	}
+	if sold.Returns.CommissionMinor != 0 {
+		d.Lines = append(d.Lines, Line{TakenBack, sold.Returns.CommissionMinor})
 	}
 	if p := b.inForce(a.partner); p != nil && p.MonthlyFeeMinor > 0 && p.Currency == a.currency {
 		d.Lines = append(d.Lines, Line{Fee, p.MonthlyFeeMinor})
@@ -152,35 +147,30 @@ func (b *bill) own(a account, of books) ([]Document, error) {
 	if err := d.sum(); err != nil || d.NetMinor == 0 {
 		return nil, err
 	}
-	if last := b.history.lastInvoice(b.programme.ID, a.partner, a.currency); d.NetMinor < 0 && last != nil {
+	if last := b.history.last[a]; d.NetMinor < 0 && last != nil {
 		d.Corrects = &Reference{last.Number, last.IssuedOn}
 	}
 	return []Document{d}, nil
 }
 
 // corrections are of closed months.
-func (b *bill) corrections(a account, of books) (all []Document, err error) {
-	booked := make([]int64, len(b.history.months))
-	for i := range of.booked {
-		if s := &of.booked[i]; s.PartnerID == a.partner && s.Currency == a.currency && s.Span >= 0 && s.Span < len(booked) {
-			booked[s.Span] = s.CommissionMinor
-		}
-	}
+func (b *bill) corrections(a account, booked []int64) (all []Document) {
 	for n, m := range b.history.months {
 		if !m.Before(b.month) {
 			break
 		}
-		change := booked[n] - b.history.billed(b.programme.ID, a.partner, a.currency, m)
+		of := billedKey{a, m.String()}
+		change := booked[n] - b.history.billed[of]
 		if change == 0 {
 			continue
 		}
 		d := Document{Month: m.String(), Lines: []Line{{Correction, change}}, NetMinor: change}
-		if was := b.history.documentOf(b.programme.ID, a.partner, a.currency, m); was != nil {
+		if was := b.history.own[of]; was != nil {
 			d.Corrects = &Reference{was.Number, was.IssuedOn}
 		}
 		all = append(all, d)
 	}
-	return all, nil
+	return all
 }
 
 // sum adds the lines up.
@@ -200,7 +190,8 @@ func (b *bill) issue(a account, d Document) error {
 	p := cmp.Or(b.inForce(a.partner), b.lastOf(a.partner))
 	switch {
 	case p == nil:
-		return fmt.Errorf("partner %s: programme %s has none of that id up to the end of %s, so nobody can be billed: publish its file", a.partner, b.programme.ID, b.month)
+		return fmt.Errorf("partner %s: programme %s has none of that id up to the end of %s, so nobody can be billed: publish its file",
+			a.partner, b.programme.ID, b.month)
 	case !p.Billing.Stated():
 		return fmt.Errorf("partner %s: its file says of no company that is billed: write `billing: {buyer: {...}}` into it and publish it", a.partner)
 	}

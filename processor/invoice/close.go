@@ -157,14 +157,15 @@ func (c *Closer) bill(ctx context.Context, h *history, o Order, now time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	programme := offer.InForceAt(c.Catalogue.Programmes, o.Programme, s.end())
+	programme := programmeAt(c.Catalogue, o.Programme, s.end())
 	switch {
 	case programme == nil:
-		return nil, fmt.Errorf("there is no such programme at the end of the month")
+		return nil, fmt.Errorf("there is no such programme up to the end of the month")
 	case !programme.Billing.Stated():
 		return nil, fmt.Errorf("its file says nothing of billing at the end of the month: write `billing:` into it (seller, series, vat) and publish it")
 	case now.UnixMilli() < s.until && !o.Early:
-		return nil, fmt.Errorf("the month ends at %s, which is still to come: what is booked until then would be a correction; say --early if it shall be so", rules.InstantOfMillis(s.until))
+		return nil, fmt.Errorf("the month ends at %s, which is still to come: what is booked until then would be a correction; say --early if it shall be so",
+			rules.InstantOfMillis(s.until))
 	}
 	if err := c.inOrder(h, o); err != nil {
 		return nil, err
@@ -179,7 +180,7 @@ func (c *Closer) bill(ctx context.Context, h *history, o Order, now time.Time) (
 	if err != nil {
 		return nil, err
 	}
-	return &bill{
+	b := &bill{
 		catalogue: c.Catalogue, programme: programme, history: h, month: o.Month, span: s, issued: issued, numbers: numbers,
 		stored: func(number string) (*Document, error) {
 			row, err := c.Ledger.Document(ctx, number)
@@ -188,7 +189,11 @@ func (c *Closer) bill(ctx context.Context, h *history, o Order, now time.Time) (
 			}
 			return Read(row)
 		},
-	}, nil
+	}
+	if o.Partner != "" && b.lastOf(o.Partner) == nil {
+		return nil, fmt.Errorf("the programme has no partner %q up to the end of the month: `ristourne offers list` has those that there are", o.Partner)
+	}
+	return b, nil
 }
 
 // inOrder refuses to close a month while one before it is open: what is booked late in

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"ristourne/rules"
-	"ristourne/rules/money"
 	"ristourne/rules/offer"
 )
 
@@ -22,6 +21,16 @@ type history struct {
 	closed   map[Month]map[string]bool // partners that were closed by themselves
 	whole    map[Month]bool            // closed for all others too
 	invoices []rules.InvoiceRow        // of all programmes, without their documents
+	// Of the programme:
+	billed map[billedKey]int64             // the commission that was billed
+	own    map[billedKey]*rules.InvoiceRow // by which a month itself was billed
+	last   map[account]*rules.InvoiceRow   // the last that was not a credit note
+}
+
+// billedKey is a booking month of an account.
+type billedKey struct {
+	account
+	month string
 }
 
 // closingDocument is what is stored of a closing.
@@ -62,12 +71,14 @@ func newHistory(programme string, closings []rules.Closing, invoices []rules.Inv
 			return nil, fmt.Errorf("read the closing of %s of programme %s: %w", c.Month, c.Programme, err)
 		}
 		if d.Previous != previous {
-			return nil, fmt.Errorf("%w: the closing of %s of programme %s doesn't follow on the one before it: restore invoices_log from a backup", rules.ErrNeedsPerson, c.Month, c.Programme)
+			return nil, fmt.Errorf("%w: the closing of %s of programme %s doesn't follow on the one before it: restore invoices_log from a backup",
+				rules.ErrNeedsPerson, c.Month, c.Programme)
 		}
 		previous = hex.EncodeToString(c.SHA256[:])
 		for _, n := range d.Invoices {
 			if numbers[n.Number] != n.SHA256 {
-				return nil, fmt.Errorf("%w: invoice %s, closed with %s of programme %s, is gone or was changed: restore invoices_log from a backup", rules.ErrNeedsPerson, n.Number, c.Month, c.Programme)
+				return nil, fmt.Errorf("%w: invoice %s, closed with %s of programme %s, is gone or was changed: restore invoices_log from a backup",
+					rules.ErrNeedsPerson, n.Number, c.Month, c.Programme)
 			}
 		}
 		named += len(d.Invoices)
@@ -78,10 +89,31 @@ func newHistory(programme string, closings []rules.Closing, invoices []rules.Inv
 		}
 	}
 	if named != len(invoices) {
-		return nil, fmt.Errorf("%w: %d invoices are stored, and closings name %d: restore invoices_log from a backup", rules.ErrNeedsPerson, len(invoices), named)
+		return nil, fmt.Errorf("%w: %d invoices are stored, and closings name %d: restore invoices_log from a backup",
+			rules.ErrNeedsPerson, len(invoices), named)
 	}
 	slices.SortFunc(h.months, func(a, b Month) int { return a.begin().Compare(b.begin()) })
+	h.index(programme)
 	return h, nil
+}
+
+// index finds the invoices of the programme by what they are for.
+func (h *history) index(programme string) {
+	h.billed, h.own, h.last = map[billedKey]int64{}, map[billedKey]*rules.InvoiceRow{}, map[account]*rules.InvoiceRow{}
+	for i := range h.invoices {
+		r := &h.invoices[i]
+		if r.Programme != programme {
+			continue
+		}
+		of := billedKey{account{r.PartnerID, r.Currency}, r.Month}
+		h.billed[of] += r.CommissionMinor
+		if r.Month == r.ClosedIn {
+			h.own[of] = r
+		}
+		if r.Type == Invoice {
+			h.last[of.account] = r
+		}
+	}
 }
 
 func (h *history) add(c *rules.Closing) error {
@@ -123,9 +155,9 @@ func (h *history) spanOf(m Month, c *offer.Catalogue, programme string) (span, e
 	}
 	// The zone of the version that holds when the month ends, nearly: it says when
 	// that is.
-	p := offer.InForceAt(c.Programmes, programme, rules.InstantOf(m.Next().begin()))
+	p := programmeAt(c, programme, rules.InstantOf(m.Next().begin()))
 	if p == nil || p.Zone == nil {
-		return span{}, fmt.Errorf("programme %q: there is none of that id in the catalogue at the end of %s", programme, m)
+		return span{}, fmt.Errorf("programme %q: there is none of that id in the catalogue up to the end of %s", programme, m)
 	}
 	s := span{millisOf(m.from(p.Zone)), millisOf(m.Next().from(p.Zone))}
 	if n := len(h.months); n > 0 && h.months[n-1].Next() == m {
@@ -134,37 +166,15 @@ func (h *history) spanOf(m Month, c *offer.Catalogue, programme string) (span, e
 	return s, nil
 }
 
-// billed is the commission that was billed of a month.
-func (h *history) billed(programme, partner string, currency money.Currency, m Month) (minor int64) {
-	month := m.String()
-	for i := range h.invoices {
-		if r := &h.invoices[i]; r.Programme == programme && r.PartnerID == partner && r.Currency == currency && r.Month == month {
-			minor += r.CommissionMinor
+// programmeAt is the programme as it is at an instant, or was when it ended.
+func programmeAt(c *offer.Catalogue, id string, at rules.Instant) (last *offer.Programme) {
+	for i := range c.Programmes {
+		p := &c.Programmes[i]
+		if p.ID == id && !p.Version.Ended && !p.Version.From.After(at) && (last == nil || last.Version.From.Before(p.Version.From)) {
+			last = p
 		}
 	}
-	return minor
-}
-
-// documentOf is the document by which a month itself was billed; nil: it came to
-// nothing.
-func (h *history) documentOf(programme, partner string, currency money.Currency, m Month) *rules.InvoiceRow {
-	month := m.String()
-	for i := range h.invoices {
-		if r := &h.invoices[i]; r.Programme == programme && r.PartnerID == partner && r.Currency == currency && r.Month == month && r.ClosedIn == month {
-			return r
-		}
-	}
-	return nil
-}
-
-// lastInvoice is the last that was not a credit note; nil: there is none.
-func (h *history) lastInvoice(programme, partner string, currency money.Currency) *rules.InvoiceRow {
-	for i := len(h.invoices) - 1; i >= 0; i-- {
-		if r := &h.invoices[i]; r.Programme == programme && r.PartnerID == partner && r.Currency == currency && r.Type == Invoice {
-			return r
-		}
-	}
-	return nil
+	return last
 }
 
 // numbering gives numbers without a gap: SERIES-YEAR-00001 and on.
@@ -184,7 +194,8 @@ func (h *history) numbering(series string, issued time.Time) (*numbering, error)
 	for i := range h.invoices {
 		r := &h.invoices[i]
 		if of, _, _ := strings.Cut(r.Number, "-"); of == series && r.IssuedOn > issued.Format(time.DateOnly) {
-			return nil, fmt.Errorf("invoice %s is of %s, and today is %s: numbers must follow the dates, so set the clock", r.Number, r.IssuedOn, issued.Format(time.DateOnly))
+			return nil, fmt.Errorf("invoice %s is of %s, and today is %s: numbers must follow the dates, so set the clock",
+				r.Number, r.IssuedOn, issued.Format(time.DateOnly))
 		}
 		text, is := strings.CutPrefix(r.Number, prefix)
 		if !is {
@@ -197,7 +208,8 @@ func (h *history) numbering(series string, issued time.Time) (*numbering, error)
 		n.last, count = max(n.last, number), count+1
 	}
 	if count != n.last {
-		return nil, fmt.Errorf("%w: series %s of %d has %d invoices up to number %d: restore invoices_log from a backup", rules.ErrNeedsPerson, series, n.year, count, n.last)
+		return nil, fmt.Errorf("%w: series %s of %d has %d invoices up to number %d: restore invoices_log from a backup",
+			rules.ErrNeedsPerson, series, n.year, count, n.last)
 	}
 	return n, nil
 }

@@ -122,8 +122,14 @@ func billOf(t *testing.T, vat offer.VAT) *bill {
 	t.Helper()
 	m := Month{2026, time.February}
 	c := &offer.Catalogue{
-		Programmes: []offer.Programme{{ID: "city", Version: offer.Version{From: rules.MinInstant}, Currency: eur, Zone: time.UTC, Billing: offer.Billing{Seller: party, Series: "CL", VAT: vat, PaymentDays: 30, Language: "en"}}},
-		Partners:   []offer.Partner{{ID: "cafe", Version: offer.Version{From: rules.MinInstant}, Programme: "city", Currency: eur, Billing: offer.BillingTerms{Buyer: party, PaymentDays: 10}}},
+		Programmes: []offer.Programme{{
+			ID: "city", Version: offer.Version{From: rules.MinInstant}, Currency: eur, Zone: time.UTC,
+			Billing: offer.Billing{Seller: party, Series: "CL", VAT: vat, PaymentDays: 30, Language: "en"},
+		}},
+		Partners: []offer.Partner{{
+			ID: "cafe", Version: offer.Version{From: rules.MinInstant}, Programme: "city", Currency: eur,
+			Billing: offer.BillingTerms{Buyer: party, PaymentDays: 10},
+		}},
 	}
 	h := &history{spans: map[Month]span{}}
 	s, err := h.spanOf(m, c, "city")

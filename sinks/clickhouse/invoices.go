@@ -84,10 +84,12 @@ func (l *Ledger) Closings(ctx context.Context) ([]rules.Closing, error) {
 	for i := range all {
 		c := &all[i]
 		if c.Position != uint64(i)+1 {
-			return nil, fmt.Errorf("%w: closed months: one stands at place %d where %d is due: rows of invoices_log are gone, or there twice; restore the table from a backup", ErrPermanent, c.Position, i+1)
+			return nil, fmt.Errorf("%w: closed months: one stands at place %d where %d is due: rows of invoices_log are gone, or there twice; restore the table from a backup",
+				ErrPermanent, c.Position, i+1)
 		}
 		if sha256.Sum256(c.Document) != c.SHA256 {
-			return nil, fmt.Errorf("%w: closed months: the closing of %s at place %d was changed since it was written: restore invoices_log from a backup", ErrPermanent, c.Month, c.Position)
+			return nil, fmt.Errorf("%w: closed months: the closing of %s at place %d was changed since it was written: restore invoices_log from a backup",
+				ErrPermanent, c.Month, c.Position)
 		}
 	}
 	return all, nil
