@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -58,7 +58,7 @@ func BenchmarkAudit(b *testing.B) {
 	f := auditedFiller{ledger: ledger, engine: engine.New(loaded.Snapshot), shards: 4}
 	f.fill(b, lines)
 	b.Logf("filled with %d lines of %d accounts in %s", f.lines, f.accounts, time.Since(began).Round(time.Second))
-	runtime.GC()
+	debug.FreeOSMemory() // what filling it took is not the audit's
 	for b.Loop() {
 		peak := watchMemory(b, server.PID())
 		began := time.Now()
@@ -66,8 +66,11 @@ func BenchmarkAudit(b *testing.B) {
 		sheet, err := p.Run(b.Context())
 		took := time.Since(began)
 		own, theirs := peak()
-		if err != nil || sheet.Differing(nil) != 0 || sheet.Compared.Lines != int64(f.lines) {
-			b.Fatalf("%+v, %v", sheet, err)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(sheet.ByClass) > 0 || sheet.Compared.Lines != int64(f.lines) {
+			b.Fatalf("%+v, and %v", sheet.Compared, sheet.ByClass)
 		}
 		b.ReportMetric(float64(f.lines)/took.Seconds(), "lines/s")
 		b.ReportMetric(own, "own-MB")
@@ -191,7 +194,7 @@ func (f *auditedFiller) account(b *testing.B, d *rules.Decision, id string) {
 		return rules.InstantOf(time.Date(2026, time.Month(month), day, hour, 0, 0, 0, time.UTC))
 	}
 	d.Accounts = append(d.Accounts, rules.AccountRow{Ref: ref, AccountID: id, MemberID: "m-" + id})
-	f.take(b, d, a, ref, rules.Record{Fact: &rules.Fact{ID: "enrolled-" + id, Type: rules.Enrolled, At: at(1, 1, 0), MemberID: "m-" + id, Programme: "city", CardTokens: []string{"card"}}})
+	f.take(b, d, a, ref, rules.Record{Fact: &rules.Fact{ID: "enrolled-" + id, Type: rules.Enrolled, AccountID: id, At: at(1, 1, 0), MemberID: "m-" + id, Programme: "city", CardTokens: []string{"card"}}})
 	for month := 1; month <= 6; month++ {
 		for n := range 12 {
 			purchase := fmt.Sprintf("t-%d-%d", month, n)
