@@ -84,6 +84,7 @@ var mayImport = map[string][]string{
 	"processor/invoice":                     {"rules", "rules/money", "rules/offer"},
 	"processor/invoice/render":              {"processor/invoice", "rules/money", "rules/offer"},
 	"processor/settle":                      {"rules", "rules/engine", "rules/money", "rules/offer"},
+	"processor/compare":                     {"processor/ledgerjson", "processor/replay", "rules", "rules/engine", "rules/explain", "rules/money", "rules/offer"},
 	"processor/replay":                      {"processor/ledgerjson", "rules", "rules/engine", "rules/explain"},
 	"processor/scenario":                    {"processor/catalog", "processor/simulate", "processor/sourcefile", "rules", "rules/explain", "rules/money"},
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,13 +134,9 @@ func accountsBar(stderr io.Writer, what string) *progressbar.ProgressBar {
 }
 
 func (o *settleOptions) find(catalogue *engine.Snapshot, now rules.Instant) (settle.Cycle, error) {
-	programme := o.programme
-	if programme == "" {
-		ids := catalogue.Programmes()
-		if len(ids) != 1 {
-			return settle.Cycle{}, usageError{fmt.Errorf("name the programme with --programme: the catalogue has %s", strings.Join(ids, ", "))}
-		}
-		programme = ids[0]
+	programme, err := soleProgramme(catalogue, o.programme)
+	if err != nil {
+		return settle.Cycle{}, usageError{err}
 	}
 	var asOf *rules.Instant
 	if o.asOf != "" {
@@ -151,6 +148,20 @@ func (o *settleOptions) find(catalogue *engine.Snapshot, now rules.Instant) (set
 		asOf = &instant
 	}
 	return settle.Find(catalogue, programme, o.cycle, asOf, now)
+}
+
+// soleProgramme is the programme that is asked for, or the only one that there is.
+func soleProgramme(catalogue *engine.Snapshot, asked string) (string, error) {
+	ids := catalogue.Programmes()
+	switch {
+	case asked == "" && len(ids) == 1:
+		return ids[0], nil
+	case asked == "":
+		return "", fmt.Errorf("name the programme with --programme: the catalogue has %s", strings.Join(ids, ", "))
+	case !slices.Contains(ids, asked):
+		return "", fmt.Errorf("--programme %q is not in the catalogue, which has %s", asked, strings.Join(ids, ", "))
+	}
+	return asked, nil
 }
 
 // trySettling tells what a settlement would do by the states of the accounts as
