@@ -43,9 +43,9 @@ type File struct {
 }
 
 const (
-	// MaxRows is how many rows a file may have: they are held in memory, some 150 bytes
+	// maxRows is how many rows a file may have: they are held in memory, some 150 bytes
 	// each.
-	MaxRows = 5_000_000
+	maxRows = 5_000_000
 	maxText = 64 // of an account, a transaction, a cycle: as on the wire
 	maxTold = 20 // faults of one file
 )
@@ -91,8 +91,8 @@ func Read(r io.Reader, name string) (*File, error) {
 		case err != nil:
 			faults = append(faults, fmt.Errorf("%s:%d: %w", name, line, err))
 		}
-		if f.Rows > MaxRows {
-			return nil, fmt.Errorf("%s: more than %d rows: split the file by accounts", name, MaxRows)
+		if f.Rows > maxRows {
+			return nil, fmt.Errorf("%s: more than %d rows: split the file by accounts", name, maxRows)
 		}
 	}
 	return f, errors.Join(faults...)

@@ -21,6 +21,9 @@ import (
 const (
 	historyMemoryBytes = 512 << 20
 	historyBlockRows   = 8192 // rows of a stream that are in our memory at once
+	// historySendSeconds is how long the server waits for us to take more of a stream,
+	// while we wait for another one to be sorted.
+	historySendSeconds = 6 * 3600
 )
 
 // Histories streams every account of the shard, in no order that means
@@ -157,6 +160,7 @@ func (s *stream) open(ctx context.Context, conn driver.Conn, shard int32, only [
 		"do_not_merge_across_partitions_select_final": 1,
 		"optimize_aggregation_in_order":               0,
 		"max_execution_time":                          0,
+		"send_timeout":                                historySendSeconds,
 	}))
 	rows, err := conn.Query(ctx, query, shard)
 	if err != nil {

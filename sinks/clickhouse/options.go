@@ -121,10 +121,11 @@ func (o Options) reader(database string) *clickhouse.Options {
 		settings[name] = value
 	}
 	return &clickhouse.Options{
-		Protocol: clickhouse.Native,
-		Addr:     o.Addresses,
-		Auth:     clickhouse.Auth{Database: database, Username: o.User, Password: o.Password},
-		TLS:      o.TLS,
+		Protocol:    clickhouse.Native,
+		Addr:        o.Addresses,
+		Auth:        clickhouse.Auth{Database: database, Username: o.User, Password: o.Password},
+		TLS:         o.TLS, // for what the client says of itself: dial makes the connection
+		DialContext: o.dial,
 		ClientInfo: clickhouse.ClientInfo{Products: []struct{ Name, Version string }{
 			{Name: clientName, Version: "1"},
 		}},
