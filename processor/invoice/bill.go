@@ -132,7 +132,9 @@ func (b *bill) account(a account, of *owed) error {
 	return nil
 }
 
-// own is the document of the month itself; none where nothing is owed.
+// own is the document of the month itself; none where nothing is owed. A fee that comes
+// to nothing with what is given back has one all the same: without it the commission
+// would look as if it had never been billed.
 func (b *bill) own(a account, sold *rules.SalesSum) ([]Document, error) {
 	d := Document{Month: b.month.String(), Sales: sold.Sales, Returns: sold.Returns}
 	if sold.Sales.CommissionMinor != 0 {
@@ -141,10 +143,12 @@ func (b *bill) own(a account, sold *rules.SalesSum) ([]Document, error) {
 	if sold.Returns.CommissionMinor != 0 {
 		d.Lines = append(d.Lines, Line{TakenBack, sold.Returns.CommissionMinor})
 	}
-	if p := b.inForce(a.partner); p != nil && p.MonthlyFeeMinor > 0 && p.Currency == a.currency {
+	p := b.inForce(a.partner)
+	fee := p != nil && p.MonthlyFeeMinor > 0 && p.Currency == a.currency
+	if fee {
 		d.Lines = append(d.Lines, Line{Fee, p.MonthlyFeeMinor})
 	}
-	if err := d.sum(); err != nil || d.NetMinor == 0 {
+	if err := d.sum(); err != nil || d.NetMinor == 0 && !fee {
 		return nil, err
 	}
 	if last := b.history.last[a]; d.NetMinor < 0 && last != nil {

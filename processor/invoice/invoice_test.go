@@ -142,6 +142,35 @@ func billOf(t *testing.T, vat offer.VAT) *bill {
 	}
 }
 
+// TestAFeeThatComesToNothingIsBilled: what was given back against it is billed with it, and
+// not once more as a correction.
+func TestAFeeThatComesToNothingIsBilled(t *testing.T) {
+	t.Parallel()
+	b := billOf(t, offer.VAT{RateMillionths: 200_000})
+	b.catalogue.Partners[0].MonthlyFeeMinor = 4_900
+	returned := books{sold: []rules.SalesSum{{PartnerID: "cafe", Currency: eur, Returns: rules.Purchases{Count: 1, SpendMinor: -61_250, CommissionMinor: -4_900}}}}
+	documents, err := b.make(returned, func(string) bool { return false })
+	if err != nil || len(documents) != 1 || documents[0].NetMinor != 0 || documents[0].commissionMinor() != -4_900 {
+		t.Fatal(documents, err)
+	}
+	closed, err := seal(b.history, Order{Programme: "city", Month: b.month}, b.span, at(t, "2026-03-02T08:00:00Z"), documents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := newHistory("city", []rules.Closing{closed.Closing}, closed.Invoices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.history, b.month, b.documents, b.catalogue.Partners[0].MonthlyFeeMinor = h, b.month.Next(), nil, 0
+	if b.span, err = h.spanOf(b.month, b.catalogue, "city"); err != nil {
+		t.Fatal(err)
+	}
+	documents, err = b.make(books{booked: []rules.CommissionSum{{PartnerID: "cafe", Currency: eur, CommissionMinor: -4_900}}}, func(string) bool { return false })
+	if err != nil || len(documents) != 0 {
+		t.Error("it is billed once more:", documents, err)
+	}
+}
+
 // TestWhatPartnersAgreedGoesBeforeTheProgramme, and what the month's end has before what
 // was.
 func TestWhatPartnersAgreedGoesBeforeTheProgramme(t *testing.T) {

@@ -79,7 +79,12 @@ func samples() map[string]*invoice.Document {
 	yen.Sales, yen.Returns = rules.Purchases{Count: 1, SpendMinor: 15_005, CommissionMinor: 1_501}, rules.Purchases{}
 	yen.Lines = []invoice.Line{{Kind: invoice.Commission, NetMinor: 1_501}}
 	yen.NetMinor, yen.VATMinor, yen.GrossMinor = 1_501, 300, 1_801
-	return map[string]*invoice.Document{"invoice": invoiceOf(), "correction": correction, "more": more, "returns": returns, "reversed": reversed, "yen": yen}
+
+	nothing := invoiceOf()
+	nothing.Number, nothing.Sales = "CL-2026-00012", rules.Purchases{}
+	nothing.Lines = []invoice.Line{{Kind: invoice.TakenBack, NetMinor: -4_900}, {Kind: invoice.Fee, NetMinor: 4_900}}
+	nothing.NetMinor, nothing.VATMinor, nothing.GrossMinor = 0, 0, 0
+	return map[string]*invoice.Document{"nothing": nothing, "invoice": invoiceOf(), "correction": correction, "more": more, "returns": returns, "reversed": reversed, "yen": yen}
 }
 
 // TestInvoicesAreSoundByEN16931 has the rules of EN 16931, and those of France, judge one
