@@ -49,6 +49,7 @@ type bill struct {
 
 // owed is what is known of an account.
 type owed struct {
+	before int64          // booked before the first month
 	booked []int64        // of each month of the history
 	sold   rules.SalesSum // in the month that is closed
 }
@@ -64,7 +65,10 @@ func (b *bill) make(of books, skip func(partner string) bool) ([]Document, error
 		return accounts[a]
 	}
 	for i := range of.booked {
-		if s := &of.booked[i]; s.Span >= 0 && s.Span < len(b.history.months) {
+		switch s := &of.booked[i]; {
+		case s.Span < 0:
+			find(s.PartnerID, s.Currency).before = s.CommissionMinor
+		case s.Span < len(b.history.months):
 			find(s.PartnerID, s.Currency).booked[s.Span] = s.CommissionMinor
 		}
 	}
@@ -124,7 +128,7 @@ func (b *bill) account(a account, of *owed) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range append(own, b.corrections(a, of.booked)...) {
+	for _, d := range append(own, b.corrections(a, of)...) {
 		if err := b.issue(a, d); err != nil {
 			return err
 		}
@@ -157,22 +161,30 @@ func (b *bill) own(a account, sold *rules.SalesSum) ([]Document, error) {
 	return []Document{d}, nil
 }
 
-// corrections are of closed months.
-func (b *bill) corrections(a account, booked []int64) (all []Document) {
-	for n, m := range b.history.months {
-		if !m.Before(b.month) {
-			break
-		}
-		of := billedKey{a, m.String()}
-		change := booked[n] - b.history.billed[of]
+// corrections are of closed months, and of all that was before them: what is booked of
+// that, once the first is closed, nobody has billed elsewhere. It goes under the month
+// before the first.
+func (b *bill) corrections(a account, of *owed) (all []Document) {
+	h := b.history
+	correct := func(m Month, bookedMinor int64) {
+		key := billedKey{a, m.String()}
+		change := bookedMinor - h.billed[key]
 		if change == 0 {
-			continue
+			return
 		}
 		d := Document{Month: m.String(), Lines: []Line{{Correction, change}}, NetMinor: change}
-		if was := b.history.own[of]; was != nil {
+		if was := h.own[key]; was != nil {
 			d.Corrects = &Reference{was.Number, was.IssuedOn}
 		}
 		all = append(all, d)
+	}
+	if len(h.months) > 0 {
+		correct(h.months[0].previous(), of.before-h.elsewhere[a])
+	}
+	for n, m := range h.months {
+		if m.Before(b.month) {
+			correct(m, of.booked[n])
+		}
 	}
 	return all
 }

@@ -126,7 +126,7 @@ func (c *Closer) plan(ctx context.Context, o Order) (Closed, error) {
 	if err != nil {
 		return Closed{}, err
 	}
-	return seal(h, o, b.span, now, documents)
+	return seal(h, o, b.span, now, of, documents)
 }
 
 func (c *Closer) history(ctx context.Context, programme string) (*history, error) {
@@ -244,7 +244,7 @@ func firstOf(booked []rules.CommissionSum) *rules.CommissionSum {
 }
 
 // seal makes the rows that are stored.
-func seal(h *history, o Order, s span, now time.Time, documents []Document) (Closed, error) {
+func seal(h *history, o Order, s span, now time.Time, of books, documents []Document) (Closed, error) {
 	closed := Closed{Closing: rules.Closing{
 		Position: uint64(len(h.all)) + 1, Programme: o.Programme, PartnerID: o.Partner, Month: o.Month.String(), From: s.from, Until: s.until,
 		ClosedAt: now.UnixMilli(), By: o.By, Reason: o.Reason,
@@ -262,6 +262,11 @@ func seal(h *history, o Order, s span, now time.Time, documents []Document) (Clo
 		row.Position = closed.Closing.Position
 		closed.Invoices = append(closed.Invoices, row)
 		says.Invoices = append(says.Invoices, closedNumber{row.Number, hex.EncodeToString(row.SHA256[:])})
+	}
+	for i := range of.booked {
+		if b := &of.booked[i]; len(h.months) == 0 && b.CommissionMinor != 0 { // before the first month
+			says.Elsewhere = append(says.Elsewhere, elsewhere{b.PartnerID, b.Currency.String(), b.CommissionMinor})
+		}
 	}
 	text, err := json.Marshal(says)
 	if err != nil {

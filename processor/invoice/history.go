@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ristourne/rules"
+	"ristourne/rules/money"
 	"ristourne/rules/offer"
 )
 
@@ -25,6 +26,9 @@ type history struct {
 	billed map[billedKey]int64             // the commission that was billed
 	own    map[billedKey]*rules.InvoiceRow // by which a month itself was billed
 	last   map[account]*rules.InvoiceRow   // the last that was not a credit note
+	// elsewhere is what had been booked before the first month when that was closed: it
+	// is billed elsewhere.
+	elsewhere map[account]int64
 }
 
 // billedKey is a booking month of an account.
@@ -46,6 +50,15 @@ type closingDocument struct {
 	By        string         `json:"by"`
 	Reason    string         `json:"reason"`
 	Invoices  []closedNumber `json:"invoices"`
+	// Elsewhere, of the first closing of a programme, is what was booked before its month.
+	Elsewhere []elsewhere `json:"elsewhere,omitempty"`
+}
+
+// elsewhere is commission of an account that is billed elsewhere.
+type elsewhere struct {
+	Partner         string `json:"partner"`
+	Currency        string `json:"currency"`
+	CommissionMinor int64  `json:"commission_minor"`
 }
 
 type closedNumber struct {
@@ -58,7 +71,7 @@ type closedNumber struct {
 func newHistory(programme string, closings []rules.Closing, invoices []rules.InvoiceRow) (*history, error) {
 	// What was closed while the closings were read is not of them.
 	invoices = slices.DeleteFunc(invoices, func(r rules.InvoiceRow) bool { return r.Position > uint64(len(closings)) })
-	h := &history{all: closings, invoices: invoices, spans: map[Month]span{}, closed: map[Month]map[string]bool{}, whole: map[Month]bool{}}
+	h := &history{all: closings, invoices: invoices, spans: map[Month]span{}, closed: map[Month]map[string]bool{}, whole: map[Month]bool{}, elsewhere: map[account]int64{}}
 	numbers := map[string]string{}
 	for i := range invoices {
 		numbers[invoices[i].Number] = hex.EncodeToString(invoices[i].SHA256[:])
@@ -83,7 +96,7 @@ func newHistory(programme string, closings []rules.Closing, invoices []rules.Inv
 		}
 		named += len(d.Invoices)
 		if c.Programme == programme {
-			if err := h.add(c); err != nil {
+			if err := h.add(c, &d); err != nil {
 				return nil, err
 			}
 		}
@@ -116,10 +129,14 @@ func (h *history) index(programme string) {
 	}
 }
 
-func (h *history) add(c *rules.Closing) error {
+func (h *history) add(c *rules.Closing, d *closingDocument) error {
 	m, err := ParseMonth(c.Month)
 	if err != nil {
 		return err
+	}
+	for _, e := range d.Elsewhere {
+		currency, _ := money.ParseCurrency(e.Currency)
+		h.elsewhere[account{e.Partner, currency}] = e.CommissionMinor
 	}
 	if h.closed[m] == nil {
 		h.closed[m] = map[string]bool{}

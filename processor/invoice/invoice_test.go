@@ -153,7 +153,7 @@ func TestAFeeThatComesToNothingIsBilled(t *testing.T) {
 	if err != nil || len(documents) != 1 || documents[0].NetMinor != 0 || documents[0].commissionMinor() != -4_900 {
 		t.Fatal(documents, err)
 	}
-	closed, err := seal(b.history, Order{Programme: "city", Month: b.month}, b.span, at(t, "2026-03-02T08:00:00Z"), documents)
+	closed, err := seal(b.history, Order{Programme: "city", Month: b.month}, b.span, at(t, "2026-03-02T08:00:00Z"), returned, documents)
 	if err != nil {
 		t.Fatal(err)
 	}

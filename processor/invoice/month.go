@@ -33,6 +33,12 @@ func (m Month) Next() Month {
 	return Month{t.Year(), t.Month()}
 }
 
+// previous is the month before it.
+func (m Month) previous() Month {
+	t := m.begin().AddDate(0, -1, 0)
+	return Month{t.Year(), t.Month()}
+}
+
 // Before reports whether it is earlier.
 func (m Month) Before(o Month) bool { return m.begin().Before(o.begin()) }
 
