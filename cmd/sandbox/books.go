@@ -41,6 +41,14 @@ func (s *sandbox) readBooks(ctx context.Context) (*shownBooks, error) {
 	return &shownBooks{b, m}, err
 }
 
+// prove works the ledger out anew from what ClickHouse has alone, as `ristourne audit`
+// does.
+func (s *sandbox) prove(ctx context.Context) (*audit.Sheet, error) {
+	const listed = 20 // of each line; a few are shown
+	p := audit.Proof{Store: s.ledger, Snapshot: s.loaded.Snapshot, Catalogue: s.loaded.Catalogue, Limit: listed}
+	return p.Run(ctx)
+}
+
 // readInput puts Kafka's own records through the pure engine: of each
 // partition the facts first, then the transactions. How the processor saw them
 // interleaved doesn't change what an account deserves in the end.

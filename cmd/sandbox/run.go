@@ -35,10 +35,14 @@ func run(stop *stopper, o options, out *screen) (err error) {
 	if err != nil {
 		return fmt.Errorf("draw up the balance sheet: %w", err)
 	}
+	proven, err := s.prove(stop.hard)
+	if err != nil {
+		return fmt.Errorf("prove the ledger: %w", err)
+	}
 	if err := s.printSummary(b); err != nil {
 		return err
 	}
-	balanced := s.printBalance(b.Check())
+	balanced := s.printBalance(append(b.Check(), proven.Finding()))
 	if err := s.stayUp(stop); err != nil {
 		return err
 	}

@@ -385,3 +385,23 @@ func (p *Proof) latest() int64 {
 	}
 	return p.AsOf
 }
+
+// Finding is the whole sheet as one line of another.
+func (s *Sheet) Finding() Finding {
+	c := &s.Compared
+	f := Finding{
+		What:   "the ledger follows from its own records, id by id",
+		Detail: fmt.Sprintf("%s lines and %s instructions of %s records", Grouped(c.Lines), Grouped(c.Instructions), Grouped(c.Records)),
+	}
+	for i := range s.Checks {
+		check := &s.Checks[i]
+		for n := range check.Differences {
+			d := &check.Differences[n]
+			f.Differences = append(f.Differences, fmt.Sprintf("%s: account %s: %s", d.Class, d.account(), d.What))
+		}
+		if more := check.Count - int64(len(check.Differences)); more > 0 {
+			f.Differences = append(f.Differences, fmt.Sprintf("%s: %s more", check.What, Grouped(more)))
+		}
+	}
+	return f
+}
