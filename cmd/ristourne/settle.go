@@ -30,6 +30,8 @@ type settleOptions struct {
 	programme, cycle, asOf string
 	by, reason             string
 	dryRun                 bool
+	activate               bool
+	from                   string
 }
 
 func newSettleCommand() *cobra.Command {
@@ -48,9 +50,14 @@ then pays or takes what is left over. A cycle that hasn't ended is refused.
 
 Settling twice, in parallel or after a crash is one settlement: each fact's id
 follows from programme, cycle and account. Who asked for it, when and why is kept in
-ClickHouse, view operator_actions.`,
+ClickHouse, view operator_actions.
+
+With --activate it closes nothing, and tells what to publish so that a programme that
+works in the shadow of another system (pay: shadow) pays from a day on; once that is
+published, it says so. The catalogue alone says who pays.`,
 		Example: `  ristourne settle --config ristourne.yaml --cycle 2026-02 --by ada --reason "monthly run"
-  ristourne settle --config ristourne.yaml --cycle spring --as-of 2026-03-20T00:00:00+01:00 --dry-run`,
+  ristourne settle --config ristourne.yaml --cycle spring --as-of 2026-03-20T00:00:00+01:00 --dry-run
+  ristourne settle --config ristourne.yaml --activate --from 2026-07-01`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -59,6 +66,9 @@ ClickHouse, view operator_actions.`,
 			c, err := config.Load(o.config)
 			if err != nil {
 				return err
+			}
+			if o.activate {
+				return tellActivation(cmd.Context(), cmd.OutOrStdout(), c, &o)
 			}
 			return settleCycle(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), c, o, warnings(cmd))
 		},
@@ -70,12 +80,24 @@ ClickHouse, view operator_actions.`,
 	flags.StringVar(&o.programme, "programme", "", "programme whose cycle it is; may be left out where there is one")
 	flags.StringVar(&o.by, "by", "", "who asks for it, for the audit trail")
 	flags.StringVar(&o.reason, "reason", "", "why, for the audit trail")
+	flags.BoolVar(&o.activate, "activate", false, "tell what to publish so that a programme in the shadow pays")
+	flags.StringVar(&o.from, "from", "", "with --activate: the day from which it is to pay, such as 2026-07-01")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "tell what it would pay, take and give up, and post nothing")
 	outputFlag(cmd, &o.output)
 	return cmd
 }
 
 func (o *settleOptions) check() error {
+	switch {
+	case o.activate && o.from == "":
+		return errors.New("name the day with --from, such as 2026-07-01")
+	case o.activate && (o.cycle != "" || o.asOf != "" || o.dryRun):
+		return errors.New("--activate closes no cycle: leave --cycle, --as-of and --dry-run out")
+	case o.activate:
+		return nil
+	case o.from != "":
+		return errors.New("--from goes with --activate; the end of a cycle is --as-of")
+	}
 	if o.cycle == "" {
 		return errors.New("name the cycle with --cycle, such as 2026-02")
 	}

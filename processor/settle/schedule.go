@@ -3,6 +3,7 @@ package settle
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"ristourne/rules"
@@ -130,4 +131,16 @@ func namesUntil(c offer.Cycle, local time.Time) (names []string) {
 		}
 	}
 	return names
+}
+
+// EndsAt reports whether a cycle of the programme ends at t by the calendar.
+func EndsAt(s *engine.Snapshot, programme string, t rules.Instant) bool {
+	v := s.ProgrammeAt(programme, t)
+	if v == nil || !scheduled(v.Payout.Cycle) {
+		return false
+	}
+	return slices.ContainsFunc(namesUntil(v.Payout.Cycle, t.Time().In(v.Zone)), func(name string) bool {
+		end, err := v.Payout.Cycle.End(name, v.Zone)
+		return err == nil && end == t
+	})
 }
