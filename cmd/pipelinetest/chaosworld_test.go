@@ -19,6 +19,7 @@ import (
 	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor"
 	"ristourne/processor/accounts"
+	"ristourne/processor/audit"
 	"ristourne/processor/feed"
 	"ristourne/rules"
 	"ristourne/rules/engine"
@@ -325,6 +326,7 @@ func (w *chaosWorld) check(t *testing.T) {
 			t.Errorf("nobody touched the ledger, and it has a hole: %s", hole)
 		}
 	}
+	w.checkProof(t)
 	conflicts, err := w.ledger.Conflicts(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -334,6 +336,23 @@ func (w *chaosWorld) check(t *testing.T) {
 	}
 	if w.losses == 0 {
 		w.checkFates(t)
+	}
+}
+
+// checkProof works the ledger out anew from its own records: whoever died and whatever
+// was booked twice, each row follows, with its id, from the record that it names.
+func (w *chaosWorld) checkProof(t *testing.T) {
+	t.Helper()
+	const listed = 5
+	p := audit.Proof{Store: w.ledger, Snapshot: w.catalogue.snapshot, Catalogue: w.agreed, Limit: listed}
+	sheet, err := p.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, check := range sheet.Checks {
+		for _, d := range check.Differences {
+			t.Errorf("%s: %+v", check.What, d)
+		}
 	}
 }
 
