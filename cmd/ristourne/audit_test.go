@@ -146,6 +146,7 @@ func TestForgeriesAreFoundByAnAudit(t *testing.T) {
 		{audit.InstructionUnknown, "RI-TWICE"},
 		{audit.InstructionOfOtherAccount, b.instructionOf(t, "acc-2", "2026-03")},
 		{audit.ResultUnknown, "RI-NOBODY"},
+		{audit.TotalWrong, `"partner_id":"bouchon-de-la-mere-jeanne"`}, // of a shard that isn't there
 	}
 	f := forger{bank: b, removed: map[string][]string{}}
 	f.change(t, "accruals_log", lineOf("f-4", "member"), "reward_minor + 1 AS reward_minor, cost_minor + 1 AS cost_minor")
@@ -166,6 +167,7 @@ func TestForgeriesAreFoundByAnAudit(t *testing.T) {
 	f.change(t, "instructions_log", given("acc-2", "2026-03"), fmt.Sprintf(account, "acc-1")+" AS account_ref, (SELECT shard FROM accounts WHERE account_id = 'acc-1') AS shard")
 	f.remove("instructions_log", given("acc-1", "2026-03"))
 	f.double(t, "results_log", "status = 'settled'", "'RI-NOBODY' AS instruction_id, cause_offset + 1000 AS cause_offset")
+	f.double(t, "accruals_log", lineOf("f-22", "partner"), "99 AS shard")
 	f.strike(t)
 
 	stdout, stderr := b.fails(t, exitFailed, "audit", "--output", "json")

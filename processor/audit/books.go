@@ -1,6 +1,7 @@
 // Package audit holds what came in against what came out: the records of the
 // input topics, put through the pure rules once more, against the ledger, the
 // instructions and the dead letters. Whoever uses it reads both sides into Books.
+// And it holds a ledger against the records that it has of its own: Proof.
 package audit
 
 import (

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -74,15 +75,21 @@ func resultStream(upToBatch uint64) *stream {
 	}
 }
 
-// bookedUpTo is the condition that a row is of a batch that the markers have; the batches
+// bookedUpTo is the condition that a row is of a batch that the markers have, or of a
+// shard that none can have: whoever reads shard by shard would miss it. The numbers
 // come from the program alone.
 func bookedUpTo(upTo []rules.Marker) string {
+	if len(upTo) == 0 {
+		return "0"
+	}
 	var b strings.Builder
-	b.WriteString("batch <= multiIf(0, 0, ")
+	b.WriteString("batch <= multiIf(")
+	highest := int32(0)
 	for i := range upTo {
 		fmt.Fprintf(&b, "shard = %d, %d, ", upTo[i].Shard, upTo[i].Batch)
+		highest = max(highest, upTo[i].Shard)
 	}
-	b.WriteString("0)")
+	fmt.Fprintf(&b, "shard < 0 OR shard > %d, %d, 0)", highest, uint64(math.MaxUint64))
 	return b.String()
 }
 

@@ -91,6 +91,10 @@ func TestRowsAreAllThatWasBooked(t *testing.T) {
 	if !slices.Equal(sums, []rules.LedgerSum{member, sponsors, partner}) {
 		t.Errorf("sums of lines are %+v", sums)
 	}
+	w.exec(t, "INSERT INTO accruals_log SELECT * REPLACE (99 AS shard) FROM (SELECT * FROM accruals_log FINAL WHERE shard = 4)")
+	if astray, err := w.ledger.LedgerSums(t.Context(), markers); err != nil || len(astray) != 3 || !slices.ContainsFunc(astray, func(s rules.LedgerSum) bool { return s.Role == rules.RoleSponsor && s.Lines == 2 }) {
+		t.Errorf("with a line of a shard that isn't there the sums are %+v, %v", astray, err)
+	}
 	instructed, err := w.ledger.InstructedSums(t.Context(), markers)
 	if err != nil || !slices.Equal(instructed, []rules.InstructedSum{{Programme: "city", Currency: "EUR", Direction: rules.Credit, Instructions: 3, AmountMinor: 55}}) {
 		t.Errorf("sums of instructions are %+v, %v", instructed, err)
