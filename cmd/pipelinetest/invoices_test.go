@@ -364,7 +364,7 @@ func TestInvoicesAddUpToTheLedger(t *testing.T) {
 	t.Parallel()
 	seeds := 1
 	if localserverstest.Long() {
-		seeds = 40
+		seeds = 12
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
