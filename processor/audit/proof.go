@@ -295,9 +295,10 @@ func nameOf(s *rules.LedgerSum) rules.LedgerSum {
 func inUnit(minor int64, unit string) string { return offer.FormatUnits(minor, unit, 0) }
 
 func (w *proving) sheet(shards int, budgets []Budget) *Sheet {
+	// Lists that are empty are so in JSON too.
 	s := &Sheet{
-		Shards: shards, Compared: w.compared, Budgets: budgets, Notices: w.notices, NoticeCount: w.noticed, ByClass: w.found.byClass,
-		Partners: w.partners(),
+		Shards: shards, Compared: w.compared, Balances: []Balance{}, Partners: append([]Partner{}, w.partners()...), Budgets: append([]Budget{}, budgets...),
+		Notices: append([]Difference{}, w.notices...), NoticeCount: w.noticed, ByClass: w.found.byClass,
 	}
 	for key := range w.balances {
 		s.Balances = append(s.Balances, *w.balances[key])
@@ -307,7 +308,7 @@ func (w *proving) sheet(shards int, budgets []Budget) *Sheet {
 	})
 	details := w.details(s)
 	for h := range numHeadings {
-		listed := append([]Difference{}, w.found.listed[h]...) // an empty list in JSON, too
+		listed := append([]Difference{}, w.found.listed[h]...)
 		s.Checks = append(s.Checks, Check{What: headings[h], Detail: details[h], Differences: listed, Count: w.found.counts[h]})
 	}
 	return s

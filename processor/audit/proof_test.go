@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -446,5 +447,16 @@ func TestDifferencesAreCountedBeyondWhatIsListed(t *testing.T) {
 	}
 	if n := sheet.Differing([]Class{LineAltered, CommissionAltered}); n != 0 {
 		t.Errorf("%d differences are left of %v", n, sheet.ByClass)
+	}
+}
+
+// Programs read lists that are there, if empty.
+func TestASheetOfNothingHasItsLists(t *testing.T) {
+	t.Parallel()
+	l := newStoredLedger(t, 1)
+	l.accounts = nil
+	text, err := json.Marshal(l.prove(t, nil))
+	if err != nil || strings.Contains(string(text), "null") {
+		t.Errorf("%s, %v", text, err)
 	}
 }
