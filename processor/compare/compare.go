@@ -103,7 +103,7 @@ type comparing struct {
 // Run reads the whole ledger.
 func (c *Comparison) Run(ctx context.Context) (*Found, error) {
 	w := &comparing{
-		Comparison: c, found: Found{By: c.File.By, Rows: c.File.Rows, Differences: []Difference{}},
+		Comparison: c, found: Found{By: c.File.By, Rows: c.File.Rows, Summaries: []Summary{}, Differences: []Difference{}},
 		sums: map[money.Currency]*Summary{}, cycles: map[string]bool{}, from: rules.MinInstant, until: rules.MaxInstant, seen: map[string]bool{},
 	}
 	for _, payouts := range c.File.Accounts {
