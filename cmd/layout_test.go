@@ -59,8 +59,9 @@ var mayImport = map[string][]string{
 	"rules/internal/codec": {"rules/money"},
 	"rules":                {"rules/internal/codec", "rules/money"},
 	"rules/offer":          {"rules", "rules/money", "rules/reason"},
+	"rules/sepa":           {},
 	"rules/explain":        {"rules/money", "rules/offer", "rules/reason"},
-	"rules/engine":         {"rules", "rules/explain", "rules/internal/codec", "rules/money", "rules/offer", "rules/reason"},
+	"rules/engine":         {"rules", "rules/explain", "rules/internal/codec", "rules/money", "rules/offer", "rules/reason", "rules/sepa"},
 	// Written apart from the engine, so that the two can disagree.
 	"rules/ledgertest":      {"rules", "rules/money", "rules/offer"},
 	"rules/internal/sample": {"rules", "rules/money", "rules/offer"},
@@ -81,6 +82,9 @@ var mayImport = map[string][]string{
 	"processor/ledgerjson":                  {"rules"},
 	"processor/audit":                       {"processor/replay", "processor/simulate", "processor/wire", "rules", "rules/engine", "rules/money", "rules/offer"},
 	"processor/members":                     {"processor/lookalike", "processor/wire", "rules"},
+	"processor/adjust":                      {"rules", "rules/money"},
+	"processor/bankresults":                 {"rules", "rules/money"},
+	"processor/filing":                      {"rules", "rules/money"},
 	"processor/invoice":                     {"rules", "rules/money", "rules/offer"},
 	"processor/invoice/render":              {"processor/invoice", "rules/money", "rules/offer"},
 	"processor/settle":                      {"rules", "rules/engine", "rules/money", "rules/offer"},
@@ -95,7 +99,9 @@ var mayImport = map[string][]string{
 	"sinks/clickhouse/reports": {},
 	"sinks/credits":            {"rules", "rules/money", "sinks/internal/jsontext", "sinks/internal/topic"},
 	"sinks/deadletters":        {"rules", "sinks/internal/topic"},
-	"sinks/facts":              {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
+	"sinks/facts":              {"rules", "rules/money", "sinks/internal/jsontext", "sinks/internal/topic"},
+	"sinks/results":            {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
+	"sinks/paymentfiles":       {"rules", "rules/money", "rules/sepa"},
 	"sinks/referrals":          {"rules", "sinks/internal/jsontext", "sinks/internal/topic"},
 
 	"deploy/rowgen":                        {"rules", "rules/money"},
@@ -106,7 +112,7 @@ var mayImport = map[string][]string{
 	"cmd":                     {},
 	"cmd/pipelinetest":        {},
 	"cmd/internal/transcript": {},
-	"cmd/internal/config":     {"processor", "processor/accounts", "processor/feed", "processor/sourcefile", "processor/wire", "rules", "rules/offer", "sinks/clickhouse"},
+	"cmd/internal/config":     {"processor", "processor/accounts", "processor/feed", "processor/sourcefile", "processor/wire", "rules", "rules/offer", "sinks/clickhouse", "sinks/paymentfiles"},
 	"cmd/bench":               {"deploy/localservers"},
 	"cmd/sandbox/traffic":     {"rules", "rules/offer"},
 	"cmd/sandbox":             {"cmd/sandbox/traffic", "deploy/localservers", "processor/...", "sinks/...", "rules/..."},
@@ -176,7 +182,7 @@ func TestTheLanguageOfOffersKnowsNoServer(t *testing.T) {
 }
 
 // pure are the rooms of the rules that decide.
-var pure = []string{"rules", "rules/engine", "rules/explain", "rules/internal/codec", "rules/money", "rules/offer", "rules/reason"}
+var pure = []string{"rules", "rules/engine", "rules/explain", "rules/internal/codec", "rules/money", "rules/offer", "rules/reason", "rules/sepa"}
 
 // The rules are pure: nothing but the standard library's calculating parts and
 // decimal can do I/O, read a clock or start a goroutine behind their back.

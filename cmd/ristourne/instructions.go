@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -24,19 +25,25 @@ func newInstructionsCommand() *cobra.Command {
 		Use:   "instructions",
 		Short: "Look up what the bank was told to pay, and what became of it",
 	}
-	cmd.AddCommand(newInstructionsListCommand(), newInstructionsShowCommand())
+	cmd.AddCommand(newInstructionsListCommand(), newInstructionsShowCommand(), newInstructionsReleaseCommand(),
+		newInstructionsExportCommand(), newInstructionsFilesCommand(), newInstructionsWithdrawCommand())
 	return cmd
 }
 
 type instructionsOptions struct {
 	config, output string
 	filter         clickhouse.InstructionFilter
+	stuck          bool
+	silentDays     int
 }
 
 // instructionStatuses are what --status takes.
 var instructionStatuses = []string{"none", rules.Accepted.String(), rules.Settled.String(), rules.Rejected.String()}
 
-const maxInstructions = 100_000 // of one list
+const (
+	maxInstructions = 100_000 // of one list
+	maxSilentDays   = 3660
+)
 
 func newInstructionsListCommand() *cobra.Command {
 	var o instructionsOptions
@@ -45,13 +52,26 @@ func newInstructionsListCommand() *cobra.Command {
 		Short: "List instructions with the bank's latest word on each",
 		Long: `List instructions, the newest first, with the bank's word that counts: the latest
 by its own date, at one instant a rejection before a settlement before an
-acceptance. "none" is one of which the bank has said nothing.`,
+acceptance. "none" is one of which the bank has said nothing.
+
+--stuck lists those that a person must look at, and why:
+
+  stuck      payments of the account stand still: so many were rejected in a row as
+             the programme allows attempts, or one with AC04, AC06 or MD07. Mend the
+             cause, then ristourne instructions release
+  duplicate  rejected with AM05, the bank saw the id before: it stays paid, find out
+             by what
+  silent     without a result for --silent-days`,
 		Example: `  ristourne instructions list --config ristourne.yaml --cycle 2026-02 --status rejected
-  ristourne instructions list --config ristourne.yaml --account acc-17 --output json`,
+  ristourne instructions list --config ristourne.yaml --account acc-17 --output json
+  ristourne instructions list --config ristourne.yaml --stuck --silent-days 10`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				return usageError{err}
+			}
+			if o.stuck {
+				return listStuck(cmd.Context(), cmd.OutOrStdout(), &o, warnings(cmd))
 			}
 			return lookUpInstructions(cmd.Context(), cmd.OutOrStdout(), &o)
 		},
@@ -62,6 +82,8 @@ acceptance. "none" is one of which the bank has said nothing.`,
 	flags.StringVar(&o.filter.Programme, "programme", "", "those of a programme")
 	flags.StringVar(&o.filter.Cycle, "cycle", "", "those of a cycle, such as 2026-02")
 	flags.StringVar(&o.filter.Status, "status", "", "those of this status: "+strings.Join(instructionStatuses, ", "))
+	flags.BoolVar(&o.stuck, "stuck", false, "those that a person must look at")
+	flags.IntVar(&o.silentDays, "silent-days", 5, fmt.Sprintf("with --stuck: also those without a result for so many days, 1 to %d", maxSilentDays))
 	flags.IntVar(&o.filter.Limit, "limit", 1000, fmt.Sprintf("so many of the newest, 1 to %d", maxInstructions))
 	outputFlag(cmd, &o.output)
 	return cmd
@@ -70,6 +92,12 @@ acceptance. "none" is one of which the bank has said nothing.`,
 func (o *instructionsOptions) check() error {
 	if o.filter.Limit < 1 || o.filter.Limit > maxInstructions {
 		return fmt.Errorf("--limit %d: 1 to %d", o.filter.Limit, maxInstructions)
+	}
+	if o.silentDays < 1 || o.silentDays > maxSilentDays {
+		return fmt.Errorf("--silent-days %d: 1 to %d", o.silentDays, maxSilentDays)
+	}
+	if o.stuck && o.filter.Status != "" {
+		return errors.New("--stuck chooses by more than the status: leave --status out")
 	}
 	if s := o.filter.Status; s != "" && !slices.Contains(instructionStatuses, s) {
 		return fmt.Errorf("--status %q: write %s", s, strings.Join(instructionStatuses, ", "))
@@ -122,10 +150,7 @@ func printInstructions(w io.Writer, found []clickhouse.Instructed) error {
 	fmt.Fprintln(table, "CREATED\tINSTRUCTION\tACCOUNT\tPROGRAMME\tCYCLE\tDIRECTION\tAMOUNT\tSTATUS\tREASON\tSINCE")
 	for i := range found {
 		f := &found[i]
-		status, since := "none", "-"
-		if f.Said.Status != 0 {
-			status, since = f.Said.Status.String(), f.Said.At.Time().Format(time.RFC3339)
-		}
+		status, since := statusOf(f)
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", time.UnixMilli(f.CreatedAt).UTC().Format(time.RFC3339), f.ID,
 			orDash(printable(f.AccountID)), f.Programme, orDash(f.Cycle), f.Direction, money.FormatMinor(f.AmountMinor, f.Currency),
 			status, orDash(printable(f.Said.Reason)), since)
@@ -135,6 +160,14 @@ func printInstructions(w io.Writer, found []clickhouse.Instructed) error {
 	}
 	_, err := fmt.Fprintf(w, "%s\n", offer.Counted(len(found), "instruction"))
 	return err
+}
+
+// statusOf is the bank's word that counts, and since when it does.
+func statusOf(f *clickhouse.Instructed) (status, since string) {
+	if f.Said.Status == 0 {
+		return "none", "-"
+	}
+	return f.Said.Status.String(), f.Said.At.Time().Format(time.RFC3339)
 }
 
 // instructedJSON is an instruction as --output json has it, one a line.
@@ -157,17 +190,20 @@ func printInstructionsJSON(w io.Writer, found []clickhouse.Instructed) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	for i := range found {
-		f := &found[i]
-		told := instructedJSON{
-			InstructionID: f.ID, AccountID: f.AccountID, Direction: f.Direction.String(), AmountMinor: f.AmountMinor, Currency: f.Currency.String(),
-			Programme: f.Programme, Cycle: f.Cycle, CauseID: f.Cause.ID, CreatedAt: time.UnixMilli(f.CreatedAt).UTC().Format(time.RFC3339Nano),
-		}
-		if f.Said.Status != 0 {
-			told.Status, told.StatusReason, told.StatusAt = f.Said.Status.String(), f.Said.Reason, f.Said.At.String()
-		}
-		if err := encoder.Encode(told); err != nil {
+		if err := encoder.Encode(toldOf(&found[i])); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func toldOf(f *clickhouse.Instructed) instructedJSON {
+	told := instructedJSON{
+		InstructionID: f.ID, AccountID: f.AccountID, Direction: f.Direction.String(), AmountMinor: f.AmountMinor, Currency: f.Currency.String(),
+		Programme: f.Programme, Cycle: f.Cycle, CauseID: f.Cause.ID, CreatedAt: time.UnixMilli(f.CreatedAt).UTC().Format(time.RFC3339Nano),
+	}
+	if f.Said.Status != 0 {
+		told.Status, told.StatusReason, told.StatusAt = f.Said.Status.String(), f.Said.Reason, f.Said.At.String()
+	}
+	return told
 }

@@ -87,7 +87,8 @@ To see it at work on one machine, run the sandbox: make sandbox`,
 		newWhyCommand(),
 		newDeadLettersCommand(),
 		newRebuildCommand(),
-		newRepairCommand(), newSettleCommand(), newInstructionsCommand(), newInvoicesCommand(), newAuditCommand(), newCompareCommand(),
+		newRepairCommand(), newSettleCommand(), newInstructionsCommand(), newAdjustCommand(), newResultsCommand(),
+		newInvoicesCommand(), newAuditCommand(), newCompareCommand(),
 		newOffsetsCommand(),
 		newOutboxCommand(),
 		newCheckCommand(),
@@ -95,7 +96,7 @@ To see it at work on one machine, run the sandbox: make sandbox`,
 		newConfigCommand(),
 	)
 	for _, cmd := range append(root.Commands(), root) {
-		if cmd.HasSubCommands() {
+		if cmd.HasSubCommands() && cmd.RunE == nil {
 			cmd.Args, cmd.RunE = knownCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
 	}

@@ -22,7 +22,6 @@ import (
 	"ristourne/rules/money"
 	"ristourne/rules/offer"
 	"ristourne/sinks/clickhouse"
-	"ristourne/sinks/facts"
 )
 
 type settleOptions struct {
@@ -124,24 +123,15 @@ func settleCycle(ctx context.Context, stdout, stderr io.Writer, c *config.Config
 	if o.dryRun {
 		return trySettling(ctx, stdout, stderr, c, catalogue, ledger, cycle, o.output)
 	}
-	shards, err := heldShards(ctx, c)
-	if err != nil {
-		return err // facts might go where nobody reads them
-	}
-	if err := c.Kafka.Look(ctx, c.Kafka.Topics.Facts); err != nil {
-		return err
-	}
-	transport, err := c.Kafka.Transport()
+	writer, closeFacts, err := openFacts(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer transport.CloseIdleConnections()
-	writer := facts.New(facts.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Facts, Transport: transport, Partitions: shards})
 	bar := accountsBar(stderr, "settling")
 	settlement := settle.Settlement{Ledger: ledger, Poster: writer, Now: time.Now, Progress: func(n int) { _ = bar.Add(n) }}
 	settled, err := settlement.Close(ctx, cycle, settle.Order{By: o.by, Reason: o.reason})
 	fmt.Fprintln(stderr)
-	if err := errors.Join(err, writer.Close()); err != nil {
+	if err := errors.Join(err, closeFacts()); err != nil {
 		return err
 	}
 	return printSettled(stdout, cycle, settled, o.output)

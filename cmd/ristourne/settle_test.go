@@ -25,12 +25,18 @@ import (
 // of its offers can be left out.
 func newMonthlyBank(t *testing.T, without ...string) *bank {
 	t.Helper()
+	return newPayoutBank(t, "{cycle: monthly on 1, hold: 14 days}", without...)
+}
+
+// newPayoutBank is such a bank, whose programme pays as payout says.
+func newPayoutBank(t *testing.T, payout string, without ...string) *bank {
+	t.Helper()
 	b := newLyonBank(t, func(file, text string) string {
 		switch {
 		case slices.Contains(without, file):
 			return ""
 		case file == "programme.yaml":
-			return "payout: {cycle: monthly on 1, hold: 14 days}\n" + text
+			return "payout: " + payout + "\n" + text
 		}
 		return text
 	})

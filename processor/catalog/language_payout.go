@@ -20,6 +20,7 @@ type payoutDoc struct {
 	writeOff *writeOffDoc
 	attempts int
 	shadow   bool
+	fourEyes *amount
 	payFrom  effective
 }
 
@@ -58,6 +59,7 @@ var payoutKeys = mapping[payoutDoc]{what: "a payout", fields: []field[payoutDoc]
 	key("negative", aNegative, func(p *payoutDoc) *negativeDoc { return &p.negative }, "what becomes of a debt: net (coming rewards first), debit, or debit after 30 days"),
 	key("write_off", ifWritten[writeOffDoc]{writeOffKeys}, func(p *payoutDoc) **writeOffDoc { return &p.writeOff }, "which debts are given up, such as {up_to: 5 EUR, after: 180 days}"),
 	key("attempts", number(1, maxAttempts), func(p *payoutDoc) *int { return &p.attempts }, "after how many rejected instructions in a row a person must look; 3 where none is written"),
+	key("four_eyes_over", ifWritten[amount]{anAmount}, func(p *payoutDoc) **amount { return &p.fourEyes }, "adjustments of more than this, either way, need a second person; 0 EUR: all do"),
 	key("pay", leaving, func(p *payoutDoc) *bool { return &p.shadow }, "instructions, or shadow: all is worked out, and nothing leaves the house"),
 	key("pay_from", effectiveAt, func(p *payoutDoc) *effective { return &p.payFrom }, "the day before which nothing is paid that was earned, such as 2026-01-31"),
 }}
@@ -127,6 +129,9 @@ func (p *payoutDoc) toRules(zone *time.Location) offer.Payout {
 	if p.writeOff != nil {
 		agreed.WriteOff = offer.WriteOff{UpToMinor: p.writeOff.upTo.minor, AfterDays: p.writeOff.afterDays}
 	}
+	if p.fourEyes != nil {
+		agreed.FourEyes, agreed.FourEyesOverMinor = true, p.fourEyes.minor
+	}
 	if p.payFrom.text != "" {
 		agreed.PayFrom = p.payFrom.at(zone)
 	}
@@ -143,6 +148,9 @@ func (c *checker) checkPayout(d *Document, p *offer.Programme) {
 		if w.upTo.minor == 0 && !isNone(w.upTo.currency) {
 			c.fault(d, path{"payout", "write_off", "up_to"}, "no debt is so small: write more than %s, or drop write_off", w.upTo)
 		}
+	}
+	if doc.fourEyes != nil {
+		amounts = append(amounts, placedAmount{*doc.fourEyes, path{"payout", "four_eyes_over"}})
 	}
 	for _, a := range amounts {
 		if !isNone(a.currency) && !isNone(p.Currency) && a.currency != p.Currency {

@@ -261,6 +261,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"debited after days at once", []change{paid(offer.Payout{Cycle: monthly(1), Negative: offer.NegativeDebit, DebitAfterDays: 1})}, []change{paid(offer.Payout{Negative: offer.NegativeDebit, DebitAfterDays: 1})}, "payout.negative", offer.FaultDebitAtOnce},
 		{"netted after days", nil, []change{paid(offer.Payout{Cycle: monthly(1), Negative: offer.NegativeNet, DebitAfterDays: 1})}, "payout.negative", offer.FaultNegative},
 		{"a debt without end", []change{paid(offer.Payout{WriteOff: offer.WriteOff{UpToMinor: 1e12}})}, []change{paid(offer.Payout{WriteOff: offer.WriteOff{UpToMinor: 1e12 + 1}})}, "payout.write_off.up_to", offer.FaultFixedAmount},
+		{"four eyes over a sum without end", []change{paid(offer.Payout{FourEyes: true, FourEyesOverMinor: 1e12})}, []change{paid(offer.Payout{FourEyes: true, FourEyesOverMinor: 1e12 + 1})}, "payout.four_eyes_over", offer.FaultFixedAmount},
 		{"too many attempts", []change{paid(offer.Payout{Attempts: 1000})}, []change{paid(offer.Payout{Attempts: 1001})}, "payout.attempts", offer.FaultTimes},
 		{"a network alone", nil, []change{keyed(offer.Key{Network: "visa"})}, "stores[0].keys[0]", offer.FaultKeyNetworkAlone},
 		{"an acquirer alone", nil, []change{keyed(offer.Key{AcquirerID: "1"})}, "stores[0].keys[0]", offer.FaultKeyNoMID},

@@ -27,6 +27,10 @@ type Payout struct {
 	// Shadow says that all is worked out and booked, and nothing leaves the house:
 	// what is instructed so was paid elsewhere.
 	Shadow bool
+	// FourEyes: adjustments of more than FourEyesOverMinor, either way, need a second
+	// person. No decision of the engine depends on it.
+	FourEyes          bool
+	FourEyesOverMinor int64 // in the programme's currency; of another currency every adjustment needs one
 	// PayFrom: what was earned, and instructed, before it is not looked at; zero:
 	// all is.
 	PayFrom rules.Instant
@@ -81,6 +85,12 @@ func (p *Payout) AttemptsAllowed() int {
 		return DefaultAttempts
 	}
 	return p.Attempts
+}
+
+// NeedsFourEyes reports whether an adjustment needs a second person. own says that it
+// is in the programme's currency.
+func (p *Payout) NeedsFourEyes(amountMinor int64, own bool) bool {
+	return p.FourEyes && (!own || amountMinor > p.FourEyesOverMinor || amountMinor < -p.FourEyesOverMinor)
 }
 
 func (c Cycle) String() string {
@@ -139,6 +149,7 @@ func (c checker) payout(p *Payout) {
 	c.days("payout.negative", p.DebitAfterDays)
 	c.fixed("payout.write_off.up_to", p.WriteOff.UpToMinor)
 	c.days("payout.write_off.after", p.WriteOff.AfterDays)
+	c.fixed("payout.four_eyes_over", p.FourEyesOverMinor)
 	if p.Attempts < 0 || p.Attempts > maxAttempts {
 		c.fault("payout.attempts", FaultTimes, p.Attempts, 1, maxAttempts)
 	}

@@ -72,3 +72,27 @@ func TestDebits(t *testing.T) {
 		t.Error("attempts")
 	}
 }
+
+// TestFourEyes: over the bound, either way; in another currency every adjustment.
+func TestFourEyes(t *testing.T) {
+	t.Parallel()
+	bounded := offer.Payout{FourEyes: true, FourEyesOverMinor: 500}
+	for _, c := range []struct {
+		payout offer.Payout
+		minor  int64
+		own    bool
+		want   bool
+	}{
+		{bounded, 500, true, false},
+		{bounded, 501, true, true},
+		{bounded, -500, true, false},
+		{bounded, -501, true, true},
+		{bounded, 1, false, true},
+		{offer.Payout{FourEyes: true}, 1, true, true},
+		{offer.Payout{}, 1e12, false, false},
+	} {
+		if got := c.payout.NeedsFourEyes(c.minor, c.own); got != c.want {
+			t.Errorf("%+v, %d, %v: %v", c.payout, c.minor, c.own, got)
+		}
+	}
+}

@@ -161,22 +161,29 @@ func (b *markersBlock) append(m *mark) {
 // blocks are the tables of one group of decisions.
 type blocks struct {
 	rowBlocks
+	payees  *payeesBlock
 	markers *markersBlock
 }
 
 func newBlocks() *blocks {
-	return &blocks{rowBlocks: newRowBlocks(), markers: newMarkersBlock()}
+	return &blocks{rowBlocks: newRowBlocks(), payees: newPayeesBlock(), markers: newMarkersBlock()}
+}
+
+// append adds all rows of the decision.
+func (b *blocks) append(d *rules.Decision) {
+	b.rowBlocks.append(d)
+	b.payees.append(d)
 }
 
 // inOrder are the blocks as they are inserted, but for the markers: those say
 // that all before them is there, and come last. Behind the marker, the set's rows
 // say what was decided, so they come before all that follows from them; and
 // grants, from which lines follow and which nothing can work out again, before the
-// lines.
+// lines. To whom an instruction goes is there before the instruction is.
 func (b *blocks) inOrder() []*block {
 	return []*block{
 		&b.accounts.block, &b.set.block, &b.grants.block, &b.referrals.block, &b.accruals.block,
-		&b.instructions.block, &b.results.block,
+		&b.payees.block, &b.instructions.block, &b.results.block,
 	}
 }
 

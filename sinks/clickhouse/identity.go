@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
@@ -84,4 +85,32 @@ func (l *Ledger) BeginLayout(ctx context.Context, shards int) error {
 		return fmt.Errorf("write the number of shards: %w", explain(err))
 	}
 	return nil
+}
+
+// AccountOf is the row of the map that has the account's id; false: none has.
+func (l *Ledger) AccountOf(ctx context.Context, accountID string) (row rules.AccountRow, known bool, err error) {
+	rows, err := query(ctx, l, "an account", scanned(accountRowInto),
+		`SELECT `+accountRowColumns+` FROM accounts_log FINAL WHERE account_id = $1 AND account_id != '' LIMIT 1`, accountID)
+	if err != nil || len(rows) == 0 {
+		return rules.AccountRow{}, false, err
+	}
+	return rows[0], true, nil
+}
+
+// AccountsOf are the rows of the references that are not erased.
+func (l *Ledger) AccountsOf(ctx context.Context, refs []rules.AccountRef) (all []rules.AccountRow, err error) {
+	const refsAtOnce = 1000
+	for some := range slices.Chunk(refs, refsAtOnce) {
+		of := make([]uuid.UUID, len(some))
+		for i := range some {
+			of[i] = uuid.UUID(some[i])
+		}
+		rows, err := query(ctx, l, "accounts", scanned(accountRowInto),
+			`SELECT `+accountRowColumns+` FROM accounts_log FINAL WHERE account_id != '' AND account_ref IN ($1)`, of)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
 }

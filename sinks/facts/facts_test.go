@@ -10,6 +10,7 @@ import (
 
 	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
+	"ristourne/rules/money"
 	"ristourne/sinks/internal/topictest"
 )
 
@@ -21,7 +22,7 @@ func TestGolden(t *testing.T) {
 	f := rules.ClosingOf("lyon", "2026-02", "a\"b\\c\u2028é😀", asOf)
 	f.ID = "CY-1"
 	want := `{"fact_id":"CY-1","type":"cycle_closed","account_id":"a\"b\\c` + "\u2028" + `é😀","at":"2026-02-28T23:00:00Z","programme":"lyon","cycle":"2026-02","as_of":"2026-02-28T23:00:00Z"}`
-	got := string(appendValue(nil, &f))
+	got := string(Append(nil, &f))
 	var read struct {
 		Account string `json:"account_id"`
 		At      time.Time
@@ -34,13 +35,44 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenOfThePerson: the bytes of what a person states.
+func TestGoldenOfThePerson(t *testing.T) {
+	t.Parallel()
+	release := rules.ReleaseOf("lyon", "acc-1", asOf)
+	release.ID = "PR-1"
+	adjustment := rules.Fact{
+		ID: "AD-1", Type: rules.Adjustment, AccountID: "acc-1", At: asOf, Programme: "lyon", AmountMinor: -500, Currency: money.Currency{'E', 'U', 'R'},
+		Reason: "ticket \"17\"", ApprovedBy: "bob",
+	}
+	for _, c := range []struct {
+		fact rules.Fact
+		want string
+	}{
+		{release, `{"fact_id":"PR-1","type":"payout_released","account_id":"acc-1","at":"2026-02-28T23:00:00Z","programme":"lyon"}`},
+		{adjustment, `{"amount_minor":-500,"fact_id":"AD-1","type":"adjustment","account_id":"acc-1","at":"2026-02-28T23:00:00Z","programme":"lyon","currency":"EUR","reason":"ticket \"17\"","approved_by":"bob"}`},
+	} {
+		if err := check(&c.fact); err != nil {
+			t.Error(err)
+		}
+		if got := string(Append(nil, &c.fact)); got != c.want {
+			t.Errorf("the value is\n%s\nnot\n%s", got, c.want)
+		}
+	}
+}
+
 func TestNoFactIsPostedThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	w := New(Options{Brokers: []string{"127.0.0.1:1"}, Topic: "facts"})
 	defer w.Close()
-	f := rules.ClosingOf("lyon", "", "acc-1", asOf)
-	if err := w.Post(t.Context(), []rules.Fact{f}); err == nil || !strings.Contains(err.Error(), "a fault of the program") {
-		t.Error(err)
+	nobodys := rules.ReleaseOf("lyon", "", asOf)
+	for _, f := range []rules.Fact{
+		rules.ClosingOf("lyon", "", "acc-1", asOf), rules.ReleaseOf("", "acc-1", asOf), nobodys,
+		{ID: "AD-1", Type: rules.Adjustment, AccountID: "acc-1", At: asOf, AmountMinor: 1, Currency: money.Currency{'E', 'U', 'R'}, Reason: "why"},
+		{ID: "E-1", Type: rules.Enrolled, AccountID: "acc-1", At: asOf, Programme: "lyon", MemberID: "m"},
+	} {
+		if err := w.Post(t.Context(), []rules.Fact{f}); err == nil || !strings.Contains(err.Error(), "a fault of the program") {
+			t.Errorf("%+v: %v", f, err)
+		}
 	}
 }
 

@@ -126,6 +126,26 @@ type Processor struct {
 type Payout struct {
 	Schedule bool          `yaml:"schedule"` // close cycles when they have ended; false: by the command settle alone
 	Delay    time.Duration `yaml:"delay"`    // how long after its end a cycle is closed, 0s to 48h: what comes later is the next cycle's
+	Debtors  []Debtor      `yaml:"debtors"`  // whose accounts pay, for files to the bank; none: there are no such files
+}
+
+// Debtor is an account that pays for programmes by files.
+type Debtor struct {
+	Programmes   []string `yaml:"programmes"` // ids
+	Name         string   `yaml:"name"`       // of who owns the account, 1 to 70 letters
+	IBAN         string   `yaml:"iban"`
+	BIC          string   `yaml:"bic"`           // of its bank; empty: it goes by the IBAN
+	ServiceLevel string   `yaml:"service_level"` // SEPA, URGP or NURG; empty: SEPA
+	Address      Address  `yaml:"address"`       // of the owner, part by part; none: it isn't told
+}
+
+// Address is one in its parts: SEPA takes none in free lines any more.
+type Address struct {
+	Street   string `yaml:"street"`
+	Building string `yaml:"building"`
+	Postcode string `yaml:"postcode"`
+	Town     string `yaml:"town"`
+	Country  string `yaml:"country"`
 }
 
 // HTTP is where metrics and probes are served.
@@ -214,6 +234,7 @@ func (c *Config) validate(file *File) {
 	}
 	c.Processor.validate(file)
 	file.need(c.Payout.Delay >= 0 && c.Payout.Delay <= maxPayoutDelay, "payout.delay", "%s is not within 0s to %s", c.Payout.Delay, maxPayoutDelay)
+	c.Payout.validateDebtors(file)
 	file.need(listens(c.HTTP.Listen), "http.listen", "%q is no address to listen on: write such as 127.0.0.1:9600 or :9600", c.HTTP.Listen)
 	var level slog.Level
 	file.need(level.UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", "unknown level %q: debug, info, warn or error", c.Log.Level)

@@ -128,6 +128,10 @@ func (f *File) decode(key string, node *yaml.Node, into reflect.Value) {
 			f.decodeStruct(key, node, into)
 			return
 		}
+		if into.Kind() == reflect.Slice && into.Type().Elem().Kind() == reflect.Struct {
+			f.decodeList(key, node, into)
+			return
+		}
 		// The library would cut a number with decimals.
 		cut := into.Kind() == reflect.Int && node.Tag != "!!int"
 		if err := node.Decode(into.Addr().Interface()); err != nil || cut {
@@ -146,6 +150,18 @@ func kindInWords(v reflect.Value) string {
 		return "a whole number"
 	}
 	return "a text"
+}
+
+// decodeList reads a list of structs.
+func (f *File) decodeList(key string, node *yaml.Node, into reflect.Value) {
+	if node.Kind != yaml.SequenceNode {
+		f.cannotRead(key, "must be a list, each with the keys %s", strings.Join(yamlKeys(into.Type().Elem()), ", "))
+		return
+	}
+	into.Set(reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content)))
+	for i, item := range node.Content {
+		f.decode(key+"."+strconv.Itoa(i), item, into.Index(i))
+	}
 }
 
 func (f *File) decodeStruct(key string, node *yaml.Node, into reflect.Value) {

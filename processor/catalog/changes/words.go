@@ -585,6 +585,9 @@ func payoutText(p *offer.Programme) string {
 		said = append(said, fmt.Sprintf("debts of up to %s are given up after %s", amount(o.WriteOff.UpToMinor), offer.Counted(o.WriteOff.AfterDays, "day")))
 	}
 	said = append(said, offer.Counted(o.AttemptsAllowed(), "attempt"))
+	if o.FourEyes {
+		said = append(said, "adjustments over "+amount(o.FourEyesOverMinor)+" need a second person")
+	}
 	if o.Shadow {
 		said = append(said, "as a shadow: nothing leaves the house")
 	}
