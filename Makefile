@@ -23,14 +23,14 @@ build: ## Build the binaries into bin/
 
 ##@ Check
 .PHONY: test
-test: ## Run all tests against the embedded parts, with the race detector; random ones with few cases
+test: ## Run the tests against the embedded parts, with the race detector; random ones with few cases
 	go test -race -timeout $(TIMEOUT) ./...
 
 .PHONY: test-long
-test-long: ## Run the random tests with all their cases, which make test has few of
-	RISTOURNE_LONG=1 go test -race -timeout $(TIMEOUT) ./cmd/pipelinetest
+test-long: ## Run what make test leaves out: several processes, whole days, and the random tests with all their cases
+	RISTOURNE_LONG=1 go test -race -timeout $(TIMEOUT) ./cmd/...
 	RISTOURNE_LONG=1 go test -timeout $(TIMEOUT) ./rules/ledgertest # no goroutines: no races
-	go test -timeout $(TIMEOUT) ./rules/engine -run 'Oracle|Folded' -cases 320
+	go test -timeout $(TIMEOUT) ./rules/engine -cases 320
 
 .PHONY: test-real
 test-real: ## Run the tests that touch Kafka, Redis or ClickHouse against real servers

@@ -7,10 +7,38 @@ import (
 	"go/types"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/tools/go/packages"
 )
+
+// house is all code of the house with its types, tests too.
+func house(t *testing.T) (*token.FileSet, []*packages.Package) {
+	t.Helper()
+	h := loadHouse()
+	if h.err != nil {
+		t.Fatal(h.err)
+	}
+	for _, p := range h.packages {
+		if len(p.Errors) > 0 {
+			t.Fatal(p.Errors)
+		}
+	}
+	return h.files, h.packages
+}
+
+type loadedHouse struct {
+	files    *token.FileSet
+	packages []*packages.Package
+	err      error
+}
+
+var loadHouse = sync.OnceValue(func() loadedHouse {
+	h := loadedHouse{files: token.NewFileSet()}
+	h.packages, h.err = packages.Load(&packages.Config{Mode: packages.LoadSyntax | packages.NeedForTest, Tests: true, Fset: h.files}, "ristourne/...")
+	return h
+})
 
 // exportedFor are names that nobody outside their package uses, and why they are
 // exported all the same.
@@ -21,17 +49,10 @@ var exportedFor = map[string]string{}
 // Methods are not looked at: they may be there for an interface.
 func TestEveryExportedNameHasAUser(t *testing.T) {
 	t.Parallel()
-	files := token.NewFileSet()
-	loaded, err := packages.Load(&packages.Config{Mode: packages.LoadSyntax, Tests: true, Fset: files}, "ristourne/...")
-	if err != nil {
-		t.Fatal(err)
-	}
+	files, loaded := house(t)
 	promised := map[string]types.Object{} // by place
 	group := map[string]token.Pos{}       // of a constant: where its declaration begins
 	for _, p := range loaded {
-		if len(p.Errors) > 0 {
-			t.Fatal(p.Errors)
-		}
 		for _, file := range p.Syntax {
 			for _, d := range file.Decls {
 				if d, ok := d.(*ast.GenDecl); ok && d.Tok == token.CONST {

@@ -63,7 +63,7 @@ func TestOneAgreementForAll(t *testing.T) {
 // stream, with the shares that are asked for.
 func TestTrafficIsTheSameEachTime(t *testing.T) {
 	t.Parallel()
-	const events = 20_000
+	const events = 5_000
 	l := load{events: events, members: 100, stores: 1000, share: 20}
 	start := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
 	one, other := newTraffic(l, start, time.Second), newTraffic(l, start, time.Second)

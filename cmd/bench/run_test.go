@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 // TestEveryCaseIsMeasured: each case comes to its end and counts what it is there
 // to count.
 func TestEveryCaseIsMeasured(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "ristourne")
 	if out, err := exec.Command("go", "build", "-o", binary, "ristourne/cmd/ristourne").CombinedOutput(); err != nil {

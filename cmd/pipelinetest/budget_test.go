@@ -54,6 +54,7 @@ const (
 // Processes share the budget of a campaign that is asked for more than twice as
 // much as it has. One is killed while it grants; what it had drawn is not lost.
 func TestProcessesShareABudget(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	w := newSaleWorld(t)
 	a, b := w.start(t, "a"), w.start(t, "b")

@@ -31,6 +31,7 @@ const (
 // is over and wakes up, one is told to end, and some come later. The ledger is
 // that of one process that was left alone.
 func TestProcessesHandTheirShardsOn(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	w := newFailoverWorld(t)
 	a, b := w.start(t, "a"), w.start(t, "b")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ristourne/cmd/internal/transcript"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 )
 
@@ -25,6 +26,7 @@ func (b *bank) emptyRedis(t *testing.T) {
 // and its marker fits its rows. What the consumer group has committed tells: nothing is
 // decided, booked or paid on it, until it is restored up to there.
 func TestALedgerFromABackupIsRefusedThoughRedisIsEmptied(t *testing.T) {
+	localserverstest.LongOnly(t)
 	b := newWorkedBank(t)
 	b.backUp(t, "old")
 	b.wantSound(t) // one purchase more
@@ -61,6 +63,7 @@ func TestALedgerFromABackupIsRefusedThoughRedisIsEmptied(t *testing.T) {
 // Skipping records writes a marker. On a ledger from a backup it would hide what is
 // missing before it.
 func TestNothingIsSkippedOnALedgerFromABackup(t *testing.T) {
+	localserverstest.LongOnly(t)
 	b := newWorkedBank(t)
 	b.backUp(t, "old")
 	b.wantSound(t)

@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"ristourne/cmd/internal/config"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor"
 	"ristourne/processor/feed"
 	"ristourne/rules"
@@ -346,6 +347,7 @@ func (b *bank) restoreBackup(t *testing.T, name string) {
 // lacks what its next marker counts: either is seen before anything follows from it,
 // also once Redis is lost.
 func TestALedgerFromABackupIsRefused(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	b.backUp(t, "old")
@@ -408,6 +410,7 @@ func (b *bank) reported(t *testing.T, arguments ...string) string {
 // Where no topic tells that the bank was given them, a repair asks before it
 // instructs, and books nothing.
 func TestARepairAsksBeforeItPays(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	b.execute(t, "TRUNCATE TABLE instructions_log")
@@ -467,6 +470,7 @@ func (b *bank) setForward(t *testing.T, shard int32, topic string, to int64) {
 // Offsets that somebody has set forward leave nothing out silently: the shard is
 // refused, and goes on where a person says so, with a reason.
 func TestOffsetsSetForwardLeaveNothingOut(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	for _, o := range b.offsets(t) {
@@ -535,6 +539,7 @@ http: {listen: "127.0.0.1:0"}
 
 // A Redis that was emptied in the night, when no record comes, is noticed by itself.
 func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	b.start(t)
@@ -572,6 +577,7 @@ func TestAnEmptiedRedisIsNoticedWithoutTraffic(t *testing.T) {
 // Two groups that work on the same shards take them from each other: each is told
 // which one the other is.
 func TestASecondGroupOnTheSameShardsIsToldByName(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	b.start(t)

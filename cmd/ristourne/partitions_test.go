@@ -73,6 +73,7 @@ func (s *scattered) buy(t *testing.T, b *bank) int64 {
 // before they start: the old shards go on, no account is decided in a shard that is
 // not its own, what lies where nobody reads is told of, and nothing is lost.
 func TestAPartitionIsAdded(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	s := newScattered()
 	if len(s.right) == 0 || len(s.wrong) == 0 || len(s.beyond) == 0 {

@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 
 	"ristourne/cmd/internal/config"
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor/feed"
 	"ristourne/rules"
 	"ristourne/sinks/credits"
@@ -81,6 +82,7 @@ func accountOfShard0(letters int) string {
 // person has set aside what is refused, by the commands of the README. What was set
 // aside is named whole, nobody is paid twice for it, and the rest is with the bank.
 func TestARefusedBatchIsSetAsideAndItsShardGoesOn(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newBank(t)
 	paid, refused := accountOfShard0(5), accountOfShard0(64)

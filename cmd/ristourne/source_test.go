@@ -15,6 +15,7 @@ import (
 // Old offsets mean nothing in topics that were deleted and made anew under the
 // same names: records up to them would never be read, with a lag of 0.
 func TestNewTopicsUnderTheSameNamesAreRefused(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newBank(t)
 	b.run(t, "offers", "publish", lyonCatalogue)
@@ -57,6 +58,7 @@ func (b *bank) makeAnew(t *testing.T, names ...string) {
 // After a move the states are kept, what comes again is a duplicate, and what is new
 // is booked and paid once; a Redis that falls back to before it skips nothing.
 func TestAMoveKeepsStatesAndLeavesNothingOut(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	wantText(t, b.run(t, "move", "--by", "ada", "--reason", "none"), "nothing has moved")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ristourne/cmd/internal/transcript"
+	"ristourne/deploy/localservers/localserverstest"
 )
 
 // build makes the binaries as `make build` does, side by side.
@@ -120,6 +121,7 @@ func (s *started) leftNothing(t *testing.T) {
 var small = []string{"--members", "300", "--rate", "1500", "--hits", "20", "--partitions", "2"}
 
 func TestSandbox(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	binary := build(t)
 

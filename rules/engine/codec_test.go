@@ -107,7 +107,7 @@ func randomState(t testing.TB, seed uint64) []byte {
 func TestAccountRoundTrip(t *testing.T) {
 	t.Parallel()
 	a := engine.NewAccount("acc")
-	for seed := range uint64(100) {
+	for seed := range seeds(100) {
 		state := randomState(t, seed)
 		if err := a.UnmarshalBinary(state); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)

@@ -203,7 +203,7 @@ func (w *town) sums() map[rules.LineKey]rules.Sums {
 // snapshot of the same catalogue, live on as those that never were.
 func TestRebuiltAccountsLiveOnAlike(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(*cases) {
+	for seed := range seeds(80) {
 		language := []ledgertest.Language{ledgertest.MixedLanguage, ledgertest.WholeLanguage}[seed%2]
 		g := ledgertest.NewGenerator(seed+9_000_000, ledgertest.GenOptions{
 			Language: language, Budgets: seed%3 != 0, Accounts: 1 + int(seed%4), Partners: 1 + int(seed%3),
@@ -244,7 +244,7 @@ func TestRebuiltAccountsLiveOnAlike(t *testing.T) {
 // of them gives.
 func TestWhatIsReachedIsTheWhole(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(*cases / 3) {
+	for seed := range seeds(27) {
 		g := ledgertest.NewGenerator(seed+10_000_000, ledgertest.GenOptions{
 			Language: ledgertest.MixedLanguage, Accounts: 1, Partners: 1 + int(seed%4),
 		})

@@ -27,7 +27,7 @@ import (
 func TestAFoldedAccountDecidesAsAWholeOne(t *testing.T) {
 	t.Parallel()
 	var all foldCounts
-	for seed := range uint64(*cases) / 4 {
+	for seed := range seeds(20) {
 		options := ledgertest.GenOptions{Accounts: 1 + int(seed%3), Orderless: seed%4 == 3}
 		if seed%5 > 0 {
 			options.Language, options.Budgets = ledgertest.WholeLanguage, seed%5 > 2

@@ -159,7 +159,7 @@ func (p *payee) step(n int) {
 // anew of the ledger's rows, byte for byte.
 func TestPayees(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(50) {
+	for seed := range seeds(50) {
 		p := newPayee(t, seed)
 		for n := range 60 {
 			p.step(n + 1)

@@ -18,7 +18,7 @@ import (
 // rebuilds the account from its set and what is left, and finds the sums whole.
 func TestRepairBooksWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range seeds(60) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1})
 		records := g.Records(40)
 		want, err := runEngine(g.Catalogue(), records, true)
@@ -170,7 +170,7 @@ func TestExplainAnEnrolmentInAnUnknownProgramme(t *testing.T) {
 // A purchase that gives everything back leaves nothing, in any of its sums.
 func TestFullRefundLeavesNothing(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range seeds(60) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1, Orderless: true})
 		l, err := newLedger(g.Catalogue())
 		if err != nil {
@@ -211,7 +211,7 @@ func TestFullRefundLeavesNothing(t *testing.T) {
 // What must hold of every ledger, whatever the oracle says.
 func TestInvariants(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(80) {
+	for seed := range seeds(80) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 2})
 		l, err := newLedger(g.Catalogue())
 		if err != nil {

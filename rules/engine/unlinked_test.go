@@ -14,7 +14,7 @@ import (
 func TestWhyTellsWhatRefundsAreMatchedTo(t *testing.T) {
 	t.Parallel()
 	by := map[string]int{}
-	for seed := range uint64(150) {
+	for seed := range seeds(150) {
 		g := ledgertest.NewGenerator(seed, ledgertest.GenOptions{Accounts: 1, Partners: 1})
 		l, err := newLedger(g.Catalogue())
 		if err != nil {

@@ -17,15 +17,18 @@ import (
 	"ristourne/rules/offer"
 )
 
-// cases is how many random cases each comparison makes: an eighth of all where the
-// run is to be short, and all with RISTOURNE_LONG=1. LEDGERTEST_CASES names another
-// number.
+// long reports whether RISTOURNE_LONG=1 asks for all random cases, and not for as
+// few as each change can wait for.
+func long() bool { return os.Getenv("RISTOURNE_LONG") != "" }
+
+// cases is how many random cases each comparison makes: one of 32 of all where the
+// run is to be short. LEDGERTEST_CASES names another number.
 func cases(t *testing.T, all int) uint64 {
 	t.Helper()
 	s := os.Getenv("LEDGERTEST_CASES")
 	switch {
-	case s == "" && os.Getenv("RISTOURNE_LONG") == "":
-		return uint64(all / 8)
+	case s == "" && !long():
+		return uint64(all / 32)
 	case s == "":
 		return uint64(all)
 	}
@@ -34,6 +37,14 @@ func cases(t *testing.T, all int) uint64 {
 		t.Fatalf("LEDGERTEST_CASES is to be a number of cases: %v", err)
 	}
 	return n
+}
+
+// needsMany leaves a test that shows nothing by a few random cases to make test-long.
+func needsMany(t *testing.T) {
+	t.Helper()
+	if !long() {
+		t.Skip("make test-long runs this")
+	}
 }
 
 // books is an engine's ledger, as its lines and instructions add up.

@@ -35,6 +35,7 @@ func TestEngineAgreesWithOracleOnPayouts(t *testing.T) {
 
 // What no case comes to, no comparison can find a fault in.
 func TestPayoutsReachEverything(t *testing.T) {
+	needsMany(t)
 	t.Parallel()
 	seen := map[string]int{}
 	for seed := range uint64(150) {
