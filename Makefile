@@ -24,17 +24,17 @@ build: ## Build the binaries into bin/
 ##@ Check
 .PHONY: test
 test: ## Run the tests against the embedded parts, with the race detector; random ones with few cases
-	go test -race -timeout $(TIMEOUT) ./...
+	go test -race -short -timeout $(TIMEOUT) ./...
 
 .PHONY: test-long
 test-long: ## Run what make test leaves out: several processes, whole days, and the random tests with all their cases
-	RISTOURNE_LONG=1 go test -race -timeout $(TIMEOUT) ./cmd/...
-	RISTOURNE_LONG=1 go test -timeout $(TIMEOUT) ./rules/ledgertest # no goroutines: no races
+	go test -race -timeout $(TIMEOUT) ./cmd/... ./processor/... ./sinks/...
+	go test -timeout $(TIMEOUT) ./rules/ledgertest # the rules start no goroutines: no races
 	go test -timeout $(TIMEOUT) ./rules/engine -cases 320
 
 .PHONY: test-real
 test-real: ## Run the tests that touch Kafka, Redis or ClickHouse against real servers
-	RISTOURNE_PARTS=real go test -race -count=1 -timeout $(TIMEOUT) ./deploy/... ./processor/... ./sinks/... ./cmd/...
+	RISTOURNE_PARTS=real go test -race -short -count=1 -timeout $(TIMEOUT) ./deploy/... ./processor/... ./sinks/... ./cmd/...
 
 .PHONY: lint
 lint: ## Check formatting, vet and staticcheck

@@ -188,10 +188,11 @@ func (b *bench) stream(ctx context.Context, s *scene, told string) (m measure, e
 		err := b.follow(ctx, s.name, s.topics.Transactions, func(done int) bool {
 			if !from.taken() && float64(done) >= float64(s.load.events)*warm {
 				from = b.read(ctx, s, pid, done)
-				b.profileFor(ctx, s)
+				b.profileCPU(ctx, s)
 			}
 			if done >= s.load.events {
 				to = b.read(ctx, s, pid, done)
+				b.profileHeap(ctx, s)
 			}
 			return to.taken()
 		})
@@ -288,22 +289,28 @@ func get(ctx context.Context, address string) ([]byte, error) {
 }
 
 // profileSeconds is how much of a case is profiled.
-const profileSeconds = 10
+const profileSeconds = 3
 
-// profileFor keeps a CPU and a heap profile of a case, beside what is measured.
-func (b *bench) profileFor(ctx context.Context, s *scene) {
-	if !b.profile {
-		return
+// profileCPU keeps a CPU profile of a case, beside what is measured.
+func (b *bench) profileCPU(ctx context.Context, s *scene) {
+	if b.profile {
+		go b.keepProfile(ctx, s, "cpu", fmt.Sprintf("profile?seconds=%d", profileSeconds))
 	}
-	go func() {
-		for name, path := range map[string]string{"cpu": fmt.Sprintf("profile?seconds=%d", profileSeconds), "heap": "heap"} {
-			body, err := get(ctx, "http://"+s.address+"/debug/pprof/"+path)
-			if err == nil {
-				err = os.WriteFile(filepath.Join(b.keep, s.name+"."+name+".pprof"), body, 0o600)
-			}
-			if err != nil {
-				b.say("no %s profile of %s: %v", name, s.name, err)
-			}
-		}
-	}()
+}
+
+// profileHeap keeps what a case has allocated in all, once it is measured.
+func (b *bench) profileHeap(ctx context.Context, s *scene) {
+	if b.profile {
+		b.keepProfile(ctx, s, "heap", "heap")
+	}
+}
+
+func (b *bench) keepProfile(ctx context.Context, s *scene, name, path string) {
+	body, err := get(ctx, "http://"+s.address+"/debug/pprof/"+path)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.keep, s.name+"."+name+".pprof"), body, 0o600)
+	}
+	if err != nil {
+		b.say("no %s profile of %s, which needs --events for %d seconds: %v", name, s.name, profileSeconds, err)
+	}
 }

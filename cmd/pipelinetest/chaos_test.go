@@ -38,7 +38,7 @@ func TestTheLedgerIsTheSameWhicheverStepIsKilled(t *testing.T) {
 // moments are those before and after each call. A short run has those between two
 // steps that money depends on.
 func moments() []string {
-	if !localserverstest.Long() {
+	if testing.Short() {
 		return []string{"before marker of book", "after draw", "after save", "after book", "after pay", "after tell", "before clear"}
 	}
 	moments := []string{"before marker of book"}

@@ -12,11 +12,17 @@ import (
 	"ristourne/rules/offer"
 )
 
-var cases = flag.Int("cases", 20, "how many random cases to compare with the oracle; other random tests make more or fewer in proportion")
+var cases = flag.Int("cases", 80, "how many random cases to compare with the oracle; other random tests make more or fewer in proportion, and with -short a quarter")
 
 // seeds is how many random cases a test makes that makes n where the oracle is
 // compared with 80.
-func seeds(n int) uint64 { return uint64(max(1, n**cases/80)) }
+func seeds(n int) uint64 {
+	n = n * *cases / 80
+	if testing.Short() {
+		n /= 4
+	}
+	return uint64(max(1, n))
+}
 
 // ledger runs records through the engine as the processor does: each account's
 // state is written and read between its records.

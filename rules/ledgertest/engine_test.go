@@ -17,17 +17,13 @@ import (
 	"ristourne/rules/offer"
 )
 
-// long reports whether RISTOURNE_LONG=1 asks for all random cases, and not for as
-// few as each change can wait for.
-func long() bool { return os.Getenv("RISTOURNE_LONG") != "" }
-
-// cases is how many random cases each comparison makes: one of 32 of all where the
-// run is to be short. LEDGERTEST_CASES names another number.
+// cases is how many random cases each comparison makes: with -short one of 32 of
+// all. LEDGERTEST_CASES names another number.
 func cases(t *testing.T, all int) uint64 {
 	t.Helper()
 	s := os.Getenv("LEDGERTEST_CASES")
 	switch {
-	case s == "" && !long():
+	case s == "" && testing.Short():
 		return uint64(all / 32)
 	case s == "":
 		return uint64(all)
@@ -39,11 +35,12 @@ func cases(t *testing.T, all int) uint64 {
 	return n
 }
 
-// needsMany leaves a test that shows nothing by a few random cases to make test-long.
+// needsMany leaves a test that shows nothing by a few random cases out of a run
+// with -short.
 func needsMany(t *testing.T) {
 	t.Helper()
-	if !long() {
-		t.Skip("make test-long runs this")
+	if testing.Short() {
+		t.Skip("long: make test-long runs this")
 	}
 }
 
