@@ -426,7 +426,8 @@ func (s *Shard) encode(w *window) error {
 	if !w.decision.Empty() {
 		w.decision.Shard, w.decision.Batch = s.source.Shard(), s.batch+1
 		w.decision.Positions, w.decision.LastSeq = w.positions, s.lastSeq
-		w.outbox = outbox.Encode(nil, &w.decision)
+		w.outbox = outbox.Encode(w.room[:0], &w.decision)
+		w.room = w.outbox
 	}
 	if bytes+len(w.outbox) > s.options.MaxSaveBytes && len(w.work) > 1 {
 		return errTooLarge
@@ -501,7 +502,8 @@ func (s *Shard) save(ctx context.Context, w *window) (SavedBatch, error) {
 	s.metrics.countHoldouts(w.decision.Set)
 	s.leases.saved(s.source.Shard())
 	if w.outbox != nil {
-		saved.decision = w.handOver()
+		saved.memory = w.handOver()
+		saved.decision = &saved.memory.decision
 	}
 	return saved, nil
 }

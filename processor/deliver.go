@@ -13,6 +13,7 @@ type SavedBatch struct {
 	positions rules.Positions
 	outbox    []byte          // what was saved, byte for byte; nil: the batch moved positions alone
 	decision  *rules.Decision // what stands in outbox
+	memory    *batchMemory    // that it is in; nil: its own
 }
 
 // drain takes what waits behind first, without waiting for more: a slow sink
@@ -54,7 +55,13 @@ func (s *Shard) Deliver(ctx context.Context, batches ...SavedBatch) error {
 	if len(decisions) == 0 {
 		return nil
 	}
-	return s.clear(ctx, newest.batch)
+	if err := s.clear(ctx, newest.batch); err != nil {
+		return err
+	}
+	for i := range batches {
+		s.window.giveBack(batches[i].memory)
+	}
+	return nil
 }
 
 // bookAndSend lets what was decided out into the world: it books, writes instructions

@@ -133,7 +133,7 @@ func NewShard(source Source, ports Ports, options Options, metrics *Metrics, log
 		refs:      newAccountRefs(options.AccountRefKey),
 		leases:    newBudgetLeases(metrics, ports.Now),
 		states:    newStates(options.MemoryBytes),
-		window:    newWindow(),
+		window:    newWindow(2*options.MaxAhead + 2), // those that wait, and as many that are being delivered
 		positions: rules.NoPositions,
 		pulse:     newPulse(ports.Now()),
 	}

@@ -32,7 +32,18 @@ type window struct {
 	arena          []byte // account states, one behind the other
 	ends           []int
 	payloads       []byte
-	outbox         []byte // encoded; nil: nothing was decided
+	outbox         []byte            // encoded; nil: nothing was decided
+	room           []byte            // for the next outbox
+	free           chan *batchMemory // that are delivered, for the next window to decide in
+}
+
+// batchMemory is the memory of a window that was saved, until it is delivered.
+type batchMemory struct {
+	decision rules.Decision
+	refunds  []rules.RefundChange
+	holdouts []rules.HoldoutDraw
+	payloads []byte
+	outbox   []byte
 }
 
 // progress is how far a window has come, and what is counted on the way.
@@ -78,8 +89,8 @@ type account struct {
 	restored bool
 }
 
-func newWindow() window {
-	return window{slots: make(map[string]int), progress: progress{positions: rules.NoPositions}}
+func newWindow(batches int) window {
+	return window{slots: make(map[string]int), progress: progress{positions: rules.NoPositions}, free: make(chan *batchMemory, batches)}
 }
 
 // reset empties the window, to go on from p.
@@ -100,19 +111,66 @@ func (w *window) reset(p progress) {
 }
 
 // handOver gives what was decided to whoever delivers it: the window writes none of
-// that memory any more, and makes room for as much again.
-func (w *window) handOver() *rules.Decision {
-	d := w.decision
-	w.decision = rules.Decision{Accounts: roomFor(d.Accounts), Set: roomFor(d.Set)}
-	w.out = rules.Output{
-		Accruals: roomFor(d.Accruals), Instructions: roomFor(d.Instructions), Referrals: roomFor(d.Referrals), Grants: roomFor(d.Grants),
+// that memory any more until it is given back, and goes on in that of a batch that
+// was delivered.
+func (w *window) handOver() *batchMemory {
+	saved := &batchMemory{decision: w.decision, refunds: w.out.Refunds, holdouts: w.out.Holdouts, payloads: w.payloads, outbox: w.outbox}
+	var next *batchMemory
+	select {
+	case next = <-w.free:
+	default:
+		next = saved.room()
 	}
-	w.payloads = make([]byte, 0, len(w.payloads))
-	return &d
+	d := &next.decision
+	w.decision = rules.Decision{Accounts: d.Accounts[:0], Set: d.Set[:0], Results: d.Results[:0]}
+	w.out = rules.Output{
+		Accruals: d.Accruals[:0], Instructions: d.Instructions[:0], Referrals: d.Referrals[:0], Grants: d.Grants[:0],
+		Refunds: next.refunds[:0], Holdouts: next.holdouts[:0],
+	}
+	w.payloads, w.room = next.payloads[:0], next.outbox[:0]
+	return saved
+}
+
+// room is a batch for as much again.
+func (b *batchMemory) room() *batchMemory {
+	d := &b.decision
+	return &batchMemory{
+		decision: rules.Decision{
+			Accounts: roomFor(d.Accounts), Set: roomFor(d.Set), Accruals: roomFor(d.Accruals), Instructions: roomFor(d.Instructions),
+			Referrals: roomFor(d.Referrals), Grants: roomFor(d.Grants),
+		},
+		payloads: roomFor(b.payloads), outbox: roomFor(b.outbox),
+	}
 }
 
 // roomFor is room for as many as these.
 func roomFor[T any](s []T) []T { return make([]T, 0, len(s)) }
+
+// mostKeptBytes bounds the outbox of a batch whose memory is used again: a window of
+// a backlog may be a hundred times as large as those that follow.
+const mostKeptBytes = 4 << 20
+
+// giveBack lets the next window use the memory of a delivered batch. Nobody may read
+// it any more, and what its texts are in is let go.
+func (w *window) giveBack(b *batchMemory) {
+	if b == nil || cap(b.outbox) > mostKeptBytes {
+		return
+	}
+	d := &b.decision
+	clear(d.Accounts)
+	clear(d.Set)
+	clear(d.Results)
+	clear(d.Accruals)
+	clear(d.Instructions)
+	clear(d.Referrals)
+	clear(d.Grants)
+	clear(b.refunds)
+	clear(b.holdouts)
+	select {
+	case w.free <- b:
+	default:
+	}
+}
 
 // undecide empties what deciding fills.
 func (w *window) undecide() {
