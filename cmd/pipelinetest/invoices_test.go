@@ -362,11 +362,7 @@ func (w *billed) checkDocument(r *rules.InvoiceRow, before []rules.InvoiceRow) {
 // closes at once, the documents of each partner come to his lines and fees.
 func TestInvoicesAddUpToTheLedger(t *testing.T) {
 	t.Parallel()
-	seeds := 1
-	if localserverstest.Long() {
-		seeds = 12
-	}
-	for seed := range seeds {
+	for seed := range localserverstest.Cases(1, 12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			w := newBilled(t, uint64(seed))

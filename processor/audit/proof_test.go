@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +11,9 @@ import (
 	"ristourne/rules"
 )
 
-// cases are how many ledgers a test makes up: an eighth where the run is to be short.
+// cases are how many ledgers a test makes up: an eighth with -short.
 func cases(all uint64) uint64 {
-	if os.Getenv("RISTOURNE_LONG") == "" {
+	if testing.Short() {
 		return all / 8
 	}
 	return all
@@ -386,7 +385,7 @@ func record(change func(h *rules.AccountHistory, i int, ev *rules.Event) map[Cla
 func TestEveryForgeryIsFound(t *testing.T) {
 	t.Parallel()
 	enough, made := 1, map[uint64]*storedLedger{}
-	if os.Getenv("RISTOURNE_LONG") != "" {
+	if !testing.Short() {
 		enough = 8
 	}
 	for name, forge := range forgeries {
