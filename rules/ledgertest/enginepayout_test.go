@@ -197,3 +197,17 @@ func (k *bank) says(in rules.Instruction, date rules.Instant) *rules.Result {
 	k.told = append(k.told, r)
 	return r
 }
+
+// An adjustment that follows a late enrolment into its programme is booked, though no
+// sum of the ledger's keys changes.
+func TestAnAdjustmentThatMovesIsBooked(t *testing.T) {
+	t.Parallel()
+	records := []Record{
+		enrolled(0), adjust("x", -446, 5),
+		fact("moved", rules.Enrolled, 3, func(f *rules.Fact) { f.MemberID, f.Programme = "m", "club" }),
+	}
+	compareWithOracle(t, 0, inTwoProgrammes(), records, how{})
+	if fates := Oracle(inTwoProgrammes(), records).Fates; fates[2] != rules.Booked {
+		t.Errorf("the enrolment is %s", fates[2])
+	}
+}

@@ -269,7 +269,8 @@ func (b *ledgers) take(i int, r Record) {
 	} else if b.purse.told != nil && len(b.purse.told[i]) > 0 {
 		b.purse.fault("record %d is %s and grants %+v", i, fate, b.purse.told[i])
 	}
-	if fate == rules.NoChange && (!maps.Equal(before, a.ledger) || b.oracle.alwaysBooked(a, r)) {
+	if fate == rules.NoChange &&
+		(!maps.Equal(before, a.ledger) || b.oracle.alwaysBooked(a, r) || adjustmentsMoved(cashBefore, b.oracle.cashOf(a))) {
 		fate = rules.Booked
 	}
 	b.give(i, a, dateOf(r), due)

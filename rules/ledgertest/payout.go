@@ -100,6 +100,28 @@ type payoutMethod struct {
 
 func (g *instruction) balance() balance { return balance{g.Programme, g.Currency} }
 
+// adjustmentsMoved reports that adjustments are of other programmes than before: no sum
+// of the ledger changes by that, as its keys name none, and what each programme pays does.
+func adjustmentsMoved(before, now []cash) bool {
+	moved := map[balance]int64{}
+	for _, c := range before {
+		if !c.ofPurchase {
+			moved[c.balance] -= c.minor
+		}
+	}
+	for _, c := range now {
+		if !c.ofPurchase {
+			moved[c.balance] += c.minor
+		}
+	}
+	for _, minor := range moved {
+		if minor != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // cashOf is all confirmed cash of the account.
 func (o oracle) cashOf(a *account) []cash {
 	var all []cash
