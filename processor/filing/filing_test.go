@@ -219,24 +219,25 @@ func (w *world) race(t *testing.T, rng *rand.Rand, exports int) {
 			_, _ = h.run(t) // what died gives errDied
 		}()
 	}
+	// Each stands still before its next step, while one of them takes its own.
+	for n := range racers {
+		<-racers[n].waits
+	}
 	for len(racers) > 0 {
 		n := rng.IntN(len(racers))
-		// One at a time: the others stand still until it is their turn.
-		if _, more := <-racers[n].waits; !more {
-			racers = slices.Delete(racers, n, n+1)
-			continue
+		fate := error(nil)
+		if rng.IntN(24) == 0 {
+			fate = errDied
 		}
-		if rng.IntN(12) == 0 {
-			for err := errDied; ; {
-				racers[n].turn <- err
-				if _, more := <-racers[n].waits; !more {
-					break
-				}
+		for more := true; more; {
+			racers[n].turn <- fate
+			if _, more = <-racers[n].waits; more && fate == nil {
+				break
 			}
-			racers = slices.Delete(racers, n, n+1)
-			continue
+			if !more {
+				racers = slices.Delete(racers, n, n+1)
+			}
 		}
-		racers[n].turn <- nil
 	}
 }
 
