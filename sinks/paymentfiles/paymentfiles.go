@@ -44,7 +44,7 @@ func Check(i *rules.Instruction, serviceLevel string) error {
 	case i.Method != rules.ByTransfer:
 		return fmt.Errorf("it is paid by %s: it goes by Kafka or CSV", methodName(i.Method))
 	case i.IBAN == "" && i.Name == "":
-		return errors.New("ClickHouse has no IBAN and name of it: its account was erased, or it was booked by a version before migration 00018")
+		return errors.New("ClickHouse has no IBAN and name of it: its account was erased, or it was booked by a version before migration 00016")
 	case serviceLevel == SEPAServiceLevel && i.Currency != money.Currency{'E', 'U', 'R'}:
 		return fmt.Errorf("it is in %s: SEPA pays EUR alone", i.Currency)
 	case i.AmountMinor < 1 || i.AmountMinor > maxAmountMinor:
