@@ -44,6 +44,9 @@ func TestWhatIsRememberedIsWhatIsSaved(t *testing.T) {
 				t.Fatalf("seed %d: with %d bytes of memory, other batches are decided", seed, s.states.mostBytes)
 			}
 		}
+		if saved[0].reused == 0 {
+			t.Fatalf("seed %d: no window was decided in the memory of another", seed)
+		}
 		if last := saved[2]; last.fromMemory == 0 || saved[0].fromMemory > 0 {
 			t.Fatalf("seed %d: %d accounts were remembered where there is room, %d where there is none", seed, last.fromMemory, saved[0].fromMemory)
 		}
@@ -60,6 +63,7 @@ type rememberingShard struct {
 	delivered  []SavedBatch
 	buffer     []byte
 	fromMemory int
+	reused     int // batches in whose memory others were decided
 }
 
 func newRememberingShard(t *testing.T, generator *ledgertest.Generator, memoryBytes int) *rememberingShard {
@@ -167,13 +171,18 @@ func (s *rememberingShard) check() {
 	if batch.decision != nil {
 		s.redis.ledger.insert(batch.decision, wholeBatch)
 	}
-	s.outboxes, s.delivered = append(s.outboxes, batch.outbox), append(s.delivered, batch)
+	s.outboxes, s.delivered = append(s.outboxes, bytes.Clone(batch.outbox)), append(s.delivered, batch)
 	for id, r := range s.states.byID {
 		if !bytes.Equal(r.account.AppendBinary(nil), s.redis.states[id]) {
 			s.t.Fatalf("of account %s something else is remembered than was saved", id)
 		}
 	}
-	for _, d := range s.delivered[max(0, len(s.delivered)-10):] {
+	const underway = 10
+	if last := len(s.delivered) - underway; last >= 0 { // the next windows are decided in its memory
+		s.window.giveBack(s.delivered[last].memory)
+		s.reused += len(s.window.free)
+	}
+	for _, d := range s.delivered[max(0, len(s.delivered)-underway+1):] {
 		if d.decision != nil && !bytes.Equal(outbox.Encode(nil, d.decision), d.outbox) {
 			s.t.Fatalf("of batch %d something else is delivered than was saved", d.batch)
 		}
