@@ -83,13 +83,13 @@ func TestAdjustments(t *testing.T) {
 	taken, _ := b.taken(t)
 	const small, large = "ticket 4711: the shop's sign was wrong", "ticket 4712: two months at the wrong level"
 	printed := b.run(t, "adjust", "acc-1", "4.00", "EUR", "--by", "ada", "--reason", small)
-	b.wantShown(t, `ristourne adjust acc-1 4.00 EUR --config bank.yaml --by ada --reason "`+small+`"`, printed, volatileInstructions...)
+	b.wantShown(t, `ristourne adjust acc-1 4.00 EUR --config bank.yaml --by ada --reason "ticket 4711: the shop's sign was wrong"`, printed, volatileInstructions...)
 	b.settled(t, taken, 1)
 	if n := booked(); n != 400 {
 		t.Fatalf("booked is %d", n)
 	}
 	printed = b.run(t, "adjust", "acc-1", "25.00", "EUR", "--by", "ada", "--reason", large)
-	b.wantShown(t, `ristourne adjust acc-1 25.00 EUR --config bank.yaml --by ada --reason "`+large+`"`, printed, volatileInstructions...)
+	b.wantShown(t, `ristourne adjust acc-1 25.00 EUR --config bank.yaml --by ada --reason "ticket 4712: two months at the wrong level"`, printed, volatileInstructions...)
 	id := regexp.MustCompile(`AD-[A-Z2-7.]+`).FindString(printed)
 	if _, stderr := b.fails(t, exitFailed, "adjust", "approve", id, "--by", " Ada "); !strings.Contains(stderr, "another person must approve it") {
 		t.Error(stderr)

@@ -151,7 +151,7 @@ func writeExample(t *testing.T, all bool) string {
 
 // uncommented takes the marks off the lines of keys.
 func uncommented(text string) string {
-	return regexp.MustCompile(`(?m)^( *)# ( *[a-z_]+:.*)$`).ReplaceAllString(text, "$1$2")
+	return regexp.MustCompile(`(?m)^( *)# ( *(?:- )?[a-z_]+:.*)$`).ReplaceAllString(text, "$1$2")
 }
 
 func TestTheExampleIsAConfiguration(t *testing.T) {
