@@ -105,6 +105,7 @@ var (
 // Errors that a part gives and that waiting mends block the shard and lose
 // nothing, whether or not the call had its effect.
 func TestTransientErrorsLoseNothing(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	w := newChaosWorld(t, chaosSeed)
 	w.run(t, 1, func(int) *faults {

@@ -9,6 +9,7 @@ import (
 	sqlclient "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/rules"
 )
 
@@ -38,6 +39,7 @@ func (b *bank) sql(t *testing.T) (exec func(query string)) {
 // What operators do to the tables is seen before anything is decided, booked or
 // paid, and what they bring back goes on.
 func TestALedgerThatLostRowsIsRefused(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newBank(t)
 	b.run(t, "offers", "publish", lyonCatalogue)

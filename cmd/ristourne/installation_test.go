@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"ristourne/deploy/localservers/localserverstest"
 	"ristourne/processor"
 	"ristourne/processor/accounts"
 	"ristourne/rules"
@@ -42,6 +43,7 @@ func wantRefused(t *testing.T, says string, arguments ...string) {
 }
 
 func TestPartsThatDoNotBelongTogetherAreRefused(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newBank(t)
 	b.run(t, "offers", "publish", lyonCatalogue)

@@ -190,6 +190,7 @@ func (b *bank) wantSound(t *testing.T) {
 // Instructions that were cut from ClickHouse were paid. A rebuild pays nothing; a
 // repair finds them in the topic; where they are in no place, it asks.
 func TestNothingIsPaidTwiceThatClickHouseHasForgotten(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	given := b.instructed(t)
@@ -235,6 +236,7 @@ func TestNothingIsPaidTwiceThatClickHouseHasForgotten(t *testing.T) {
 // Lines that were lost are booked by a repair alone, under ids that no line had;
 // the sums are those of a clean pass. Nobody is paid for it.
 func TestLostLinesAreBookedByARepairAlone(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	given, want := b.instructed(t), b.summary(t)
@@ -275,6 +277,7 @@ func TestLostLinesAreBookedByARepairAlone(t *testing.T) {
 // Recomputing without events that are gone takes back what they gave. A repair over
 // their hole lists it and asks; nothing is accepted, and nothing decided, before.
 func TestLostEventsTakeNothingBackByThemselves(t *testing.T) {
+	localserverstest.LongOnly(t)
 	t.Parallel()
 	b := newWorkedBank(t)
 	given := b.instructed(t)

@@ -196,11 +196,15 @@ func TestOneMorePurchaseCostsAnOldAccountNoMore(t *testing.T) {
 					}
 					return float64(x.written-written) / more, allocations
 				}
+				old := 1_000
+				if testing.Short() {
+					old = 200
+				}
 				youngBytes, youngAllocations := cost(10)
-				oldBytes, oldAllocations := cost(1_000)
+				oldBytes, oldAllocations := cost(old)
 				if oldBytes > 1.5*youngBytes || oldAllocations > 1.5*youngAllocations {
-					t.Errorf("an account of 1,000 purchases costs %.0f bytes and %.0f allocations for one more, one of 10 %.0f and %.0f",
-						oldBytes, oldAllocations, youngBytes, youngAllocations)
+					t.Errorf("an account of %d purchases costs %.0f bytes and %.0f allocations for one more, one of 10 %.0f and %.0f",
+						old, oldBytes, oldAllocations, youngBytes, youngAllocations)
 				}
 			})
 		}

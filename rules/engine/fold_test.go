@@ -58,7 +58,7 @@ func TestAFoldedAccountDecidesAsAWholeOne(t *testing.T) {
 func TestAFoldedAccountSharesAsAWholeOne(t *testing.T) {
 	t.Parallel()
 	var all foldCounts
-	for seed := range uint64(*cases) / 4 {
+	for seed := range seeds(20) {
 		rng := rand.New(rand.NewPCG(seed, 3))
 		change := agingOffers[int(seed)%len(agingOffers)].change
 		if rng.IntN(4) > 0 {

@@ -66,6 +66,9 @@ func TestALateEnrolmentElsewhereTakesBackBeforeItPays(t *testing.T) {
 // A rebuild takes an account's whole history through one state; what was
 // dropped from waiting on the way is no part of its size.
 func TestWhatWasDroppedFromWaitingDoesNotCountAgainstTheLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: make test-long runs this")
+	}
 	t.Parallel()
 	snapshot, err := engine.Compile(sample.Cafe(t))
 	if err != nil {

@@ -239,7 +239,7 @@ func TestWordsAreKeptThroughManyBlocksAndWideDictionaries(t *testing.T) {
 	// 1, 300 and 70,000 words take one, two and four bytes a row, and the last
 	// makes the dictionary begin anew.
 	batch := uint64(0)
-	for _, words := range []int{1, 300, 70_000, 2, 300} {
+	for _, words := range []int{1, 300, localserverstest.Cases(3_000, 70_000), 2, 300} {
 		batch++
 		d := decision(batch, "a", "T", "bakery", 100)
 		d.Accruals = d.Accruals[:0]

@@ -152,7 +152,7 @@ func compareHistories(tb fataler, got, want map[string]*rules.AccountHistory) {
 func TestHistoriesTellWhatWasBookedHoweverOftenAndInWhateverBatches(t *testing.T) {
 	t.Parallel()
 	// Each check makes parts that nothing merges, for all that come after it.
-	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue && !testing.Short() {
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
 		if err := checks.Value.Set("25"); err != nil {
 			t.Fatal(err)
 		}
