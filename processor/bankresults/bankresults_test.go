@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -166,22 +167,39 @@ func TestWhatAReportSays(t *testing.T) {
 		"the payee's check": {
 			pain002("<GrpSts>RVCM</GrpSts>", block(tx("RI-2", "RVNM", "")+tx("RI-3", "RVMC", ""))), "", "payee_check, payee_check RI-2, payee_check RI-3",
 		},
-		"a status that nobody knows":           {pain002("", block(tx("RI-2", "XXXX", ""))), "", "open RI-2"},
-		"an id that nobody knows":              {pain002("", block(tx("RI-9", "RJCT", "AC04"))), "", "unknown RI-9"},
-		"one that never left the house":        {pain002("", block(tx("RI-6", "RJCT", "AC04"))), "", "unknown RI-6"},
-		"of an account that is erased":         {pain002("", block(tx("RI-5", "RJCT", "AC04"))), "", "erased RI-5"},
-		"the same twice":                       {pain002("", block(tx("RI-2", "RJCT", "AC04")+tx("RI-2", "RJCT", "AC04"))), "RI-2 acc-2 rejected AC04", ""},
-		"two things of one":                    {pain002("", block(tx("RI-2", "RJCT", "AC04")+tx("RI-2", "ACSC", "")+tx("RI-1", "ACSC", ""))), "RI-1 acc-1 settled", "contradiction RI-2"},
-		"settled though it was rejected":       {pain002("", block(tx("RI-4", "ACSC", ""))), "RI-4 acc-4 settled", "contradiction RI-4"},
-		"of another amount":                    {pain002("", block(strings.Replace(tx("RI-2", "RJCT", "AC04"), "</TxInf", `<OrgnlTxRef><Amt><InstdAmt Ccy="EUR">2.01</InstdAmt></Amt></OrgnlTxRef></TxInf`, 1))), "", "contradiction RI-2"},
-		"of the amount":                        {pain002("", block(strings.Replace(tx("RI-2", "RJCT", "AC04"), "</TxInf", `<OrgnlTxRef><Amt><InstdAmt Ccy="EUR">2</InstdAmt></Amt></OrgnlTxRef></TxInf`, 1))), "RI-2 acc-2 rejected AC04", ""},
-		"version 03":                           {strings.Replace(pain002("", block(tx("RI-2", "RJCT", "AC04"))), "001.10", "001.03", 1), "RI-2 acc-2 rejected AC04", ""},
-		"a return, version 02":                 {camt054("02", returned("BOOK", "RI-2", "2.00", "CRDT")), "RI-2 acc-2 rejected AC04", ""},
-		"a return, version 08":                 {camt054("08", returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "CRDT")), "RI-2 acc-2 rejected AC04", ""},
-		"a return that isn't booked":           {camt054("08", returned("<Cd>PDNG</Cd>", "RI-2", "2.00", "CRDT")), "", "open RI-2"},
-		"a return of less":                     {camt054("08", returned("<Cd>BOOK</Cd>", "RI-2", "1.50", "CRDT")), "", "contradiction RI-2"},
-		"a return the other way":               {camt054("08", returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "DBIT")), "", "contradiction RI-2"},
-		"a return that is taken back":          {camt054("08", strings.Replace(returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "CRDT"), "<Sts>", "<RvslInd>true</RvslInd><Sts>", 1)), "", "contradiction RI-2"},
+		"a status that nobody knows":          {pain002("", block(tx("RI-2", "XXXX", ""))), "", "open RI-2"},
+		"an id that nobody knows":             {pain002("", block(tx("RI-9", "RJCT", "AC04"))), "", "unknown RI-9"},
+		"one that never left the house":       {pain002("", block(tx("RI-6", "RJCT", "AC04"))), "", "unknown RI-6"},
+		"of an account that is erased":        {pain002("", block(tx("RI-5", "RJCT", "AC04"))), "", "erased RI-5"},
+		"the same twice":                      {pain002("", block(tx("RI-2", "RJCT", "AC04")+tx("RI-2", "RJCT", "AC04"))), "RI-2 acc-2 rejected AC04", ""},
+		"two things of one":                   {pain002("", block(tx("RI-2", "RJCT", "AC04")+tx("RI-2", "ACSC", "")+tx("RI-1", "ACSC", ""))), "RI-1 acc-1 settled", "contradiction RI-2"},
+		"settled though it was rejected":      {pain002("", block(tx("RI-4", "ACSC", ""))), "RI-4 acc-4 settled", "contradiction RI-4"},
+		"of another amount":                   {pain002("", block(strings.Replace(tx("RI-2", "RJCT", "AC04"), "</TxInf", `<OrgnlTxRef><Amt><InstdAmt Ccy="EUR">2.01</InstdAmt></Amt></OrgnlTxRef></TxInf`, 1))), "", "contradiction RI-2"},
+		"of the amount":                       {pain002("", block(strings.Replace(tx("RI-2", "RJCT", "AC04"), "</TxInf", `<OrgnlTxRef><Amt><InstdAmt Ccy="EUR">2</InstdAmt></Amt></OrgnlTxRef></TxInf`, 1))), "RI-2 acc-2 rejected AC04", ""},
+		"version 03":                          {strings.Replace(pain002("", block(tx("RI-2", "RJCT", "AC04"))), "001.10", "001.03", 1), "RI-2 acc-2 rejected AC04", ""},
+		"a return, version 02":                {camt054("02", returned("BOOK", "RI-2", "2.00", "CRDT")), "RI-2 acc-2 rejected AC04", ""},
+		"a return, version 08":                {camt054("08", returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "CRDT")), "RI-2 acc-2 rejected AC04", ""},
+		"a return that isn't booked":          {camt054("08", returned("<Cd>PDNG</Cd>", "RI-2", "2.00", "CRDT")), "", "open RI-2"},
+		"a return of less":                    {camt054("08", returned("<Cd>BOOK</Cd>", "RI-2", "1.50", "CRDT")), "", "contradiction RI-2"},
+		"a return the other way":              {camt054("08", returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "DBIT")), "", "contradiction RI-2"},
+		"a return as the reversal of a debit": {camt054("08", strings.Replace(returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "CRDT"), "<Sts>", "<RvslInd>true</RvslInd><Sts>", 1)), "RI-2 acc-2 rejected AC04", ""},
+		"a return that is taken back":         {camt054("08", strings.Replace(returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "DBIT"), "<Sts>", "<RvslInd>true</RvslInd><Sts>", 1)), "", "contradiction RI-2"},
+		"returns booked together":             {camt054("08", regexp.MustCompile(`<NtryDtls>.*</NtryDtls>`).ReplaceAllString(returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "CRDT"), "")), "", "unknown"},
+		"a file that the bank has seen":       {pain002("<GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>DU01</Cd></Rsn></StsRsnInf>", ""), fmt.Sprintf(all, "rejected AM05"), "contradiction RI-1, contradiction RI-2, contradiction RI-3"},
+		"a payment that the bank has seen": {
+			pain002("", block(strings.Replace(tx("RI-2", "RJCT", "AC04"), "</TxInf", "<StsRsnInf><Rsn><Cd>DU04</Cd></Rsn></StsRsnInf></TxInf", 1))), "RI-2 acc-2 rejected AM05", "contradiction RI-2",
+		},
+		"two blocks, of which one is rejected": {
+			pain002("<GrpSts>PART</GrpSts>", block("<PmtInfSts>ACSC</PmtInfSts>")+block("<PmtInfSts>RJCT</PmtInfSts>"+tx("RI-2", "RJCT", "AC04"))), "RI-2 acc-2 rejected AC04", "no_word",
+		},
+		"two blocks that are settled":                  {pain002("", block("<PmtInfSts>ACSC</PmtInfSts>")+block("<PmtInfSts>ACSC</PmtInfSts>")), fmt.Sprintf(all, "settled"), ""},
+		"all are rejected, and its counts say another": {pain002("", block("<PmtInfSts>RJCT</PmtInfSts>"+perStatuses("RJCT", 1, "ACSC", 2)+tx("RI-2", "RJCT", "AC04"))), "RI-2 acc-2 rejected AC04", "no_word"},
+		"the group's reason is that of one that is listed": {
+			pain002("<GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>AM05</Cd></Rsn></StsRsnInf>", block(strings.Replace(tx("RI-1", "RJCT", ""), "<TxSts>RJCT</TxSts>", "", 1))), fmt.Sprintf(all, "rejected AM05"), "",
+		},
+		"the block's reason is not that of one that stands otherwise": {
+			pain002("", block("<PmtInfSts>RJCT</PmtInfSts><StsRsnInf><Rsn><Cd>AM04</Cd></Rsn></StsRsnInf>"+tx("RI-1", "ACSC", ""))), "RI-1 acc-1 settled, RI-2 acc-2 rejected AM04, RI-3 acc-3 rejected AM04", "",
+		},
 		"what is no return":                    {strings.NewReplacer("RtrInf", "RmtInf", "RRTN", "ESCT").Replace(camt054("08", returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "CRDT"))), "", ""},
 		"a return by the booking's code alone": {strings.ReplaceAll(camt054("08", returned("<Cd>BOOK</Cd>", "RI-2", "2.00", "CRDT")), "RtrInf", "RmtInf"), "RI-2 acc-2 rejected", ""},
 		"CSV":                                  {"instruction_id,status,reason,at\nRI-1,settled,,2026-03-04T09:00:00+01:00\nRI-2,RJCT,AC04,2026-03-04T09:00:00Z\n", "RI-1 acc-1 settled, RI-2 acc-2 rejected AC04", ""},

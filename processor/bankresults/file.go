@@ -66,7 +66,7 @@ type Amount struct {
 // instructions that it doesn't list.
 type Message struct {
 	ID     string // OrgnlMsgId
-	Code   string // GrpSts; that of its one block where the group has none
+	Code   string // GrpSts, or that of its block; PART: of blocks that differ
 	Reason string
 	At     Stamp
 	Total  int            // OrgnlNbOfTxs; -1: not said
@@ -74,7 +74,13 @@ type Message struct {
 	Listed []string       // the codes of the instructions that it lists
 	IDs    []string       // those instructions
 	Line   int
+
+	group, block standing // of all of it, and of its first block
+	blocks       int
 }
+
+// standing is how payments stand, and why.
+type standing struct{ code, reason string }
 
 // Stamp is an instant as a file has it. Without an offset it is by the clock of the
 // programme whose instruction it is.

@@ -18,11 +18,13 @@ type meaning struct {
 	kind   Kind               // of a finding, where there is no status
 }
 
-// Codes that stand for what a camt.054 says of a booking and that isn't a return.
-const (
-	codeNotBooked = "(not booked)"
-	codeReversal  = "(reversal)"
-)
+// codeNotBooked stands for a return in a camt.054 that isn't booked.
+const codeNotBooked = "(not booked)"
+
+// duplicates are the reasons of a bank that has seen a payment, or the file or block
+// that it is in, before: of ISO's ExternalStatusReason1Code. What was paid once must
+// not become due again, so they count as AM05, until a person has looked.
+var duplicates = []string{rules.ReasonDuplicate, "DU01", "DU02", "DU03", "DU04", "DU05", "DUPL"}
 
 // meanings are the codes that are known: those of ExternalPaymentTransactionStatus1Code
 // and ExternalPaymentGroupStatus1Code that speak of a payment, or of the check of its
@@ -44,7 +46,7 @@ var meanings = map[string]meaning{
 	codeReturn: {status: rules.Rejected},
 
 	"RCVD": {kind: Open}, "PDNG": {kind: Open}, "PART": {kind: Open}, "PATC": {kind: Open}, "BLCK": {kind: Open},
-	codeNotBooked: {kind: Open}, codeReversal: {kind: Contradiction},
+	codeNotBooked: {kind: Open},
 
 	"RCVC": {kind: PayeeCheck}, // completed
 	"RVCM": {kind: PayeeCheck}, // completed with mismatches
@@ -214,7 +216,8 @@ func (m *Message) silentCode(n int) (code, why string) {
 	if m.Total >= 0 && m.Total != n+len(m.IDs) {
 		return "", fmt.Sprintf("it counts %d instructions, and the file had %d", m.Total, n+len(m.IDs))
 	}
-	if m.Code != "" && m.Code != "PART" {
+	stated := m.Code != "" && m.Code != "PART"
+	if stated && m.Counts == nil {
 		return m.Code, ""
 	}
 	left := map[string]int{}
@@ -224,7 +227,7 @@ func (m *Message) silentCode(n int) (code, why string) {
 	}
 	maps.DeleteFunc(left, func(_ string, count int) bool { return count == 0 })
 	for code, count := range left {
-		if len(left) == 1 && count == n {
+		if len(left) == 1 && count == n && (!stated || code == m.Code) {
 			return code, ""
 		}
 	}
@@ -310,6 +313,10 @@ func (p *planning) take(w *Word) {
 	r := rules.Result{InstructionID: in.ID, AccountID: in.AccountID, Status: means.status, Reason: w.Reason, At: w.At.Instant(p.ledger.Zone(in.Programme))}
 	if len(r.Reason) > maxReason {
 		r.Reason = r.Reason[:maxReason]
+	}
+	if r.Status == rules.Rejected && r.Reason != rules.ReasonDuplicate && slices.Contains(duplicates, r.Reason) {
+		p.find(w.Line, Contradiction, w.InstructionID, "%s: the bank has seen it before, so it counts as paid (%s) until somebody finds out by what", said(w), rules.ReasonDuplicate)
+		r.Reason = rules.ReasonDuplicate
 	}
 	if r.At.After(p.now) && p.dated == nil {
 		p.dated = fmt.Errorf("line %d is dated %s, which is still to come: is the clock of the bank or of this machine wrong?", w.Line, r.At)

@@ -2,10 +2,12 @@ package bankresults
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -247,15 +249,16 @@ type reason struct {
 	Proprietary string `xml:"Rsn>Prtry"`
 }
 
-func firstReason(all []reason) string {
+// firstReason is the first of them, but that the bank has seen it before tells most.
+func firstReason(all []reason) (first string) {
 	for _, r := range all {
-		for _, text := range []string{r.Code, r.Proprietary} {
-			if text = strings.TrimSpace(text); text != "" {
-				return text
-			}
+		text := strings.TrimSpace(firstText(r.Code, r.Proprietary))
+		if slices.Contains(duplicates, text) {
+			return text
 		}
+		first = cmp.Or(first, text)
 	}
-	return ""
+	return first
 }
 
 func (f *File) add(r *xmlReader, w Word) error {
@@ -333,6 +336,7 @@ func (r *xmlReader) statusReport(f *File) error {
 
 func (r *xmlReader) message(of *original, line int, at Stamp) (*Message, error) {
 	m := &Message{ID: strings.TrimSpace(of.MessageID), Code: strings.TrimSpace(of.Group), Reason: firstReason(of.Reasons), At: at, Total: -1, Line: line}
+	m.group = standing{m.Code, m.Reason}
 	return m, errors.Join(r.total(m, of.Total), r.counts(m, of.Counts))
 }
 
@@ -386,15 +390,20 @@ func (r *xmlReader) block(f *File, m *Message) error {
 			if _, err := r.decode(&of, start); err != nil {
 				return true, err
 			}
-			return true, r.transaction(f, m, &of, line, strings.TrimSpace(status), firstReason(reasons))
+			return true, r.transaction(f, m, &of, line, standing{strings.TrimSpace(status), firstReason(reasons)})
 		}
 		return false, nil
 	}), func() error {
-		if status = strings.TrimSpace(status); status != "" {
-			m.Code = status
+		of := standing{strings.TrimSpace(status), firstReason(reasons)}
+		if m.blocks++; m.blocks > 1 {
+			m.another(of)
+			return nil
 		}
-		if text := firstReason(reasons); text != "" {
-			m.Reason = text
+		m.block = of
+		if of.code != "" {
+			m.Code, m.Reason = of.code, of.reason
+		} else if of.reason != "" {
+			m.Reason = of.reason
 		}
 		if len(counts) > 0 {
 			m.Counts = nil
@@ -403,7 +412,17 @@ func (r *xmlReader) block(f *File, m *Message) error {
 	}())
 }
 
-func (r *xmlReader) transaction(f *File, m *Message, of *transaction, line int, block, blockReason string) error {
+// another is what is said of a further block, of whatever part of the file: where it
+// isn't what is said of the first, nothing is known of the payments that no block
+// lists. To take the last for all would have settled payments made anew.
+func (m *Message) another(block standing) {
+	m.Counts = nil
+	if block != m.block {
+		m.Code, m.Reason = "PART", ""
+	}
+}
+
+func (r *xmlReader) transaction(f *File, m *Message, of *transaction, line int, block standing) error {
 	w := Word{Line: line, InstructionID: strings.TrimSpace(of.EndToEndID), Code: strings.TrimSpace(of.Status), Reason: firstReason(of.Reasons), At: m.At}
 	if w.InstructionID == "" {
 		w.InstructionID = strings.TrimSpace(of.Instruction)
@@ -412,13 +431,14 @@ func (r *xmlReader) transaction(f *File, m *Message, of *transaction, line int, 
 		return r.fault("<TxInfAndSts> names no instruction: neither OrgnlEndToEndId nor OrgnlInstrId")
 	}
 	if w.Code == "" { // what holds for all holds for it
-		w.Code = block
-		if w.Code == "" {
-			w.Code = m.Code
-		}
+		w.Code = cmp.Or(block.code, m.group.code)
 	}
-	if w.Reason == "" {
-		w.Reason = blockReason
+	// Why all are rejected is why it is; a payment that stands otherwise has no part in
+	// that.
+	for _, of := range []standing{block, m.group} {
+		if w.Reason == "" && (of.code == "" || of.code == w.Code) {
+			w.Reason = of.reason
+		}
 	}
 	var err error
 	if w.Amount, err = r.amount(of.Amount); err != nil {
@@ -433,7 +453,6 @@ func (r *xmlReader) transaction(f *File, m *Message, of *transaction, line int, 
 type entry struct {
 	Amount    *amount       `xml:"Amt"`
 	Indicator string        `xml:"CdtDbtInd"`
-	Reversal  string        `xml:"RvslInd"`
 	Status    entryStatus   `xml:"Sts"`
 	SubFamily string        `xml:"BkTxCd>Domn>Fmly>SubFmlyCd"`
 	Details   []entryDetail `xml:"NtryDtls>TxDtls"`
@@ -499,6 +518,13 @@ func (r *xmlReader) entry(f *File, e *entry, line int, at Stamp) error {
 	if status == "" {
 		status = strings.TrimSpace(e.Status.Text)
 	}
+	if len(e.Details) == 0 {
+		if strings.TrimSpace(e.SubFamily) != subFamilyReturn {
+			f.Others++
+			return nil
+		}
+		return f.add(r, Word{Code: codeReturn, At: at, Line: line}) // it names no instruction: a person must ask the bank
+	}
 	for i := range e.Details {
 		d := &e.Details[i]
 		if d.Return == nil && strings.TrimSpace(firstText(d.SubFamily, e.SubFamily)) != subFamilyReturn {
@@ -509,13 +535,11 @@ func (r *xmlReader) entry(f *File, e *entry, line int, at Stamp) error {
 		if d.Return != nil {
 			w.Reason = firstReason([]reason{*d.Return})
 		}
-		switch {
-		case strings.TrimSpace(e.Reversal) == "true":
-			w.Code = codeReversal
-		case status != "BOOK":
+		if status != "BOOK" {
 			w.Code = codeNotBooked
 		}
-		// A return is booked against what it brings back.
+		// A return is booked against what it brings back, also where it is booked as the
+		// reversal of a debit.
 		switch indicator := strings.TrimSpace(firstText(d.Indicator, e.Indicator)); indicator {
 		case "CRDT":
 			w.Moves = rules.Credit
