@@ -197,6 +197,10 @@ func (f *filed) Unwritten(ctx context.Context) ([]filing.Recorded, error) {
 	return f.files(ctx, clickhouse.PaymentFileFilter{Unwritten: true, Limit: maxPaymentFiles})
 }
 
+func (f *filed) Answered(ctx context.Context, ids []string) (int, error) {
+	return f.ledger.Answered(ctx, ids)
+}
+
 func (f *filed) Sharing(ctx context.Context, id string) ([]filing.Recorded, error) {
 	return f.files(ctx, clickhouse.PaymentFileFilter{Sharing: id, Limit: maxPaymentFiles})
 }

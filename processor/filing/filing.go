@@ -11,16 +11,12 @@
 package filing
 
 import (
-	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"ristourne/rules"
@@ -52,6 +48,8 @@ type Ledger interface {
 	Record(ctx context.Context, f *rules.PaymentFile) error
 	// Unwritten are the files that are neither written nor withdrawn.
 	Unwritten(ctx context.Context) ([]Recorded, error)
+	// Answered is of how many of the instructions the bank has said anything.
+	Answered(ctx context.Context, ids []string) (int, error)
 	// Sharing are the files that are not withdrawn and have an instruction of the file
 	// of this id, but for itself.
 	Sharing(ctx context.Context, id string) ([]Recorded, error)
@@ -107,7 +105,7 @@ type Export struct {
 // Run writes what was recorded and never written, then what is in no file yet.
 func (e *Export) Run(ctx context.Context, o Order) (done Exported, err error) {
 	if !o.DryRun {
-		if err := e.takeOver(ctx, &done); err != nil {
+		if err := e.takeOver(ctx, o.Format, &done); err != nil {
 			return done, err
 		}
 	}
@@ -117,11 +115,10 @@ func (e *Export) Run(ctx context.Context, o Order) (done Exported, err error) {
 	}
 	for i := range files {
 		f := &files[i]
-		content, err := e.render(ctx, f)
+		content, err := e.prepare(ctx, f)
 		if err != nil {
 			return done, err
 		}
-		f.SHA256 = digest(content)
 		if o.DryRun {
 			done.Files = append(done.Files, *f)
 			continue
@@ -149,8 +146,27 @@ func (e *Export) file(ctx context.Context, f *rules.PaymentFile, content []byte)
 	return true, e.write(ctx, f, content)
 }
 
+// prepare makes what is recorded of a file, and its content. Its age runs from here, and
+// not from planning: those before it may have taken minutes.
+func (e *Export) prepare(ctx context.Context, f *rules.PaymentFile) ([]byte, error) {
+	instructions, err := e.Ledger.InstructionsOf(ctx, f.InstructionIDs)
+	if err != nil {
+		return nil, err
+	}
+	f.CreatedAt = e.Now().UnixMilli()
+	f.ID = newFileID()
+	f.Name = e.Writer.Name(f)
+	content, err := e.Writer.Render(f, instructions)
+	f.SHA256 = digest(content)
+	return content, err
+}
+
+func (e *Export) age(f *rules.PaymentFile) time.Duration {
+	return e.Now().Sub(time.UnixMilli(f.CreatedAt))
+}
+
 func (e *Export) seal(ctx context.Context, f *rules.PaymentFile) (alone bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, giveUpAfter)
+	ctx, cancel := context.WithTimeout(ctx, giveUpAfter-e.age(f))
 	defer cancel()
 	if err := e.Ledger.Record(ctx, f); err != nil {
 		return false, err
@@ -162,8 +178,8 @@ func (e *Export) seal(ctx context.Context, f *rules.PaymentFile) (alone bool, er
 	if len(others) > 0 {
 		return false, e.Ledger.Withdrawn(ctx, f.ID)
 	}
-	if err := ctx.Err(); err != nil {
-		return false, err
+	if age := e.age(f); age >= giveUpAfter {
+		return false, fmt.Errorf("file %s was recorded %s ago, and another export may take it over: it isn't written", f.ID, age.Round(time.Second))
 	}
 	return true, e.Ledger.Sealed(ctx, f.ID)
 }
@@ -175,8 +191,9 @@ func (e *Export) write(ctx context.Context, f *rules.PaymentFile, content []byte
 	return e.Ledger.Written(ctx, f.ID)
 }
 
-// takeOver ends the files of exports that have ended before they could.
-func (e *Export) takeOver(ctx context.Context, done *Exported) error {
+// takeOver ends the files of exports that have ended before they could; those of
+// another format wait for an export that writes them where they belong.
+func (e *Export) takeOver(ctx context.Context, format rules.PaymentFormat, done *Exported) error {
 	files, err := e.Ledger.Unwritten(ctx)
 	if err != nil {
 		return err
@@ -184,7 +201,7 @@ func (e *Export) takeOver(ctx context.Context, done *Exported) error {
 	for i := range files {
 		f := &files[i]
 		switch {
-		case e.Now().Sub(time.UnixMilli(f.CreatedAt)) < TakeOverAfter:
+		case e.age(&f.PaymentFile) < TakeOverAfter || f.Format != format:
 			done.Waiting = append(done.Waiting, f.PaymentFile)
 		case !f.Sealed:
 			err = e.Ledger.Withdrawn(ctx, f.ID)
@@ -199,6 +216,15 @@ func (e *Export) takeOver(ctx context.Context, done *Exported) error {
 }
 
 func (e *Export) writeAgain(ctx context.Context, f *rules.PaymentFile, done *Exported) error {
+	switch answered, err := e.Ledger.Answered(ctx, f.InstructionIDs); {
+	case err != nil:
+		return err
+	case answered == len(f.InstructionIDs): // the bank had it: whoever wrote it died before saying so
+		return e.Ledger.Written(ctx, f.ID)
+	case answered > 0:
+		return fmt.Errorf("file %s was sealed, nobody said that it was written, and %d of its %d instructions have a result: to write it now might pay them again. "+
+			"Ask the bank whether it has the file; if not, withdraw it: ristourne instructions withdraw %s", f.ID, answered, len(f.InstructionIDs), f.ID)
+	}
 	content, err := e.render(ctx, f)
 	if err != nil {
 		return fmt.Errorf("file %s was sealed and never written: %w", f.ID, err)
@@ -247,7 +273,7 @@ func (e *Export) plan(ctx context.Context, o *Order, done *Exported) ([]rules.Pa
 		if !begun || len(files[n].InstructionIDs) == maxPayments {
 			n = len(files)
 			open[of] = n
-			files = append(files, rules.PaymentFile{Format: o.Format, Debtor: of.debtor, Currency: of.currency, By: o.By, CreatedAt: e.Now().UnixMilli()})
+			files = append(files, rules.PaymentFile{Format: o.Format, Debtor: of.debtor, Currency: of.currency, By: o.By})
 			if o.Format == rules.Pain001 {
 				files[n].ExecutionDate = o.ExecutionDate
 			}
@@ -260,12 +286,6 @@ func (e *Export) plan(ctx context.Context, o *Order, done *Exported) ([]rules.Pa
 	if err != nil {
 		return nil, err
 	}
-	for i := range files {
-		f := &files[i]
-		f.ID = fileID(f)
-		f.Name = e.Writer.Name(f)
-	}
-	slices.SortFunc(files, func(a, b rules.PaymentFile) int { return cmp.Compare(a.ID, b.ID) })
 	return files, nil
 }
 
@@ -280,15 +300,6 @@ func (e *Export) payer(o *Order, i *rules.Instruction) (*rules.Debtor, error) {
 	return debtor, e.Writer.Check(i, debtor)
 }
 
-// fileID follows from all that a file holds, and from when and by whom it was asked
-// for: two exports never share one.
-func fileID(f *rules.PaymentFile) string {
-	debtor, err := json.Marshal(&f.Debtor)
-	if err != nil {
-		panic(err) // it is texts alone
-	}
-	sum := sha256.Sum256([]byte(strings.Join(append([]string{
-		f.Format.String(), string(debtor), f.ExecutionDate, f.Currency.String(), fmt.Sprint(f.CreatedAt), f.By,
-	}, f.InstructionIDs...), "\x00")))
-	return "RF-" + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])
-}
+// newFileID is one that no other export has, on whatever machine: two files of one id
+// would each take itself for alone.
+func newFileID() string { return "RF-" + rand.Text() }

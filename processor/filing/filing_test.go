@@ -29,6 +29,7 @@ type world struct {
 	files        []kept
 	folder       map[string][]byte
 	faults       []string
+	answered     map[string]bool
 }
 
 func newWorld(instructions int) *world {
@@ -116,6 +117,17 @@ func (h *hand) Sharing(_ context.Context, id string) (found []Recorded, err erro
 		}
 	})
 	return found, err
+}
+
+func (h *hand) Answered(_ context.Context, ids []string) (n int, err error) {
+	err = h.do(func() {
+		for _, id := range ids {
+			if h.answered[id] {
+				n++
+			}
+		}
+	})
+	return n, err
 }
 
 func (h *hand) mark(id string, as func(*kept)) error {
@@ -304,5 +316,82 @@ func TestWhatWouldBeAnotherFileIsNotWritten(t *testing.T) {
 	w.now = w.now.Add(TakeOverAfter)
 	if _, err := next.run(t); err == nil || !strings.Contains(err.Error(), "its content would be another now") {
 		t.Error(err)
+	}
+}
+
+// TestAFilesAgeRunsFromItsRecord: planning, and the files before it, may take minutes;
+// and what is recorded and not sealed in time is nobody's to write.
+func TestAFilesAgeRunsFromItsRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(4)
+	slow := &hand{world: w, name: "ada", step: alive}
+	e := slow.export()
+	render := e.Writer.Render
+	e.Writer.Render = func(f *rules.PaymentFile, instructions []rules.Instruction) ([]byte, error) {
+		if age := w.now.Sub(time.UnixMilli(f.CreatedAt)); age != 0 {
+			t.Errorf("file %s is %s old before it is recorded", f.ID, age)
+		}
+		return render(f, instructions)
+	}
+	write := e.Writer.Write
+	e.Writer.Write = func(name string, content []byte) error {
+		w.now = w.now.Add(2 * TakeOverAfter) // onto a folder far away
+		return write(name, content)
+	}
+	order := Order{Format: rules.Pain001, Debtor: func(programme string) *rules.Debtor { return &rules.Debtor{IBAN: programme} }}
+	if done, err := e.Run(t.Context(), order); err != nil || len(done.Files) != 2 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+
+	late := newWorld(2)
+	steps := 0
+	stuck := &hand{world: late, name: "bob", step: func() error {
+		if steps++; len(late.files) == 1 && !late.files[0].Sealed {
+			late.now = late.now.Add(giveUpAfter)
+		}
+		return nil
+	}}
+	if _, err := stuck.run(t); err == nil || len(late.folder) > 0 {
+		t.Errorf("what took a minute to record is written: %v", err)
+	}
+}
+
+// TestWhatWasAnsweredIsNotWrittenAgain: a file that was sealed by who died, and that the
+// bank has answered, is at the bank; where it has answered some of it, a person must ask.
+func TestWhatWasAnsweredIsNotWrittenAgain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answered map[string]bool
+		written  int
+		says     string
+	}{
+		"nothing":    {nil, 1, ""},
+		"everything": {map[string]bool{"RI-00": true, "RI-02": true}, 0, ""},
+		"some":       {map[string]bool{"RI-00": true}, 0, "1 of its 2 instructions have a result"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(3)
+			w.instructions = slices.Delete(w.instructions, 1, 2)
+			dies := &hand{world: w, name: "ada", step: func() error {
+				if len(w.files) > 0 && w.files[0].Sealed {
+					return errDied
+				}
+				return nil
+			}}
+			if _, err := dies.run(t); !errors.Is(err, errDied) || len(w.folder) > 0 {
+				t.Fatalf("%v, %v", err, w.folder)
+			}
+			w.answered = c.answered
+			w.now = w.now.Add(TakeOverAfter)
+			elsewhere := &hand{world: w, name: "carol", step: alive}
+			if done, err := elsewhere.export().Run(t.Context(), Order{Format: rules.PaymentCSV}); err != nil || len(done.Waiting) != 1 || len(w.folder) > 0 {
+				t.Errorf("an export of another format: %+v, %v", done, err)
+			}
+			_, err := (&hand{world: w, name: "bob", step: alive}).run(t)
+			if told := fmt.Sprint(err); c.says == "" && err != nil || !strings.Contains(told, c.says) || len(w.folder) != c.written {
+				t.Errorf("%v, in the folder %v", err, w.folder)
+			}
+		})
 	}
 }

@@ -41,9 +41,9 @@ func (l *Ledger) Instructed(ctx context.Context, f InstructionFilter) ([]Instruc
 		SELECT `+instructionColumns+`, account_id, toUInt8(said.1), said.2, said.3, said.4
 		FROM instructions_log AS i FINAL`+withAccountIDs+`
 		LEFT ANY JOIN (
-			SELECT instruction_id, argMax((toInt8(status), reason, at_sec, at_nsec), (at_sec, at_nsec, toInt8(status))) AS said
-			FROM results GROUP BY instruction_id
-		) AS r USING (instruction_id)
+			SELECT account_ref, instruction_id, argMax((toInt8(status), reason, at_sec, at_nsec), (at_sec, at_nsec, toInt8(status))) AS said
+			FROM results GROUP BY account_ref, instruction_id
+		) AS r USING (account_ref, instruction_id)
 		WHERE ($1 = '' OR instruction_id = $1) AND ($2 = '' OR account_id = $2) AND ($3 = '' OR programme = $3) AND ($4 = '' OR cycle = $4)
 			AND ($5 = '' OR said.1 = transform($5, ['none', 'accepted', 'settled', 'rejected'], [0, 1, 2, 3], -1))
 			AND ($7 = '' OR said.2 = $7) AND created_ms < $8 AND ($9 = 0 OR instruction_id IN ($10))

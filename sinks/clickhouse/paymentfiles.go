@@ -96,7 +96,9 @@ func (l *Ledger) PaymentFiles(ctx context.Context, f PaymentFileFilter) ([]Filed
 		FROM payment_files
 		WHERE ($1 = '' OR file_id = $1) AND (NOT $2 OR state IN ('recorded', 'sealed'))
 			AND ($3 = '' OR file_id != $3 AND state NOT IN ('withdrawn', 'given_up')
-				AND hasAny(instruction_ids, (SELECT groupArrayArray(instruction_ids) FROM payment_files_log WHERE file_id = $3 AND state = 'recorded')))
+				AND file_id IN (
+					SELECT file_id FROM (SELECT file_id, arrayJoin(instruction_ids) AS id FROM payment_files_log WHERE state = 'recorded')
+					WHERE id IN (SELECT arrayJoin(instruction_ids) FROM payment_files_log WHERE file_id = $3 AND state = 'recorded')))
 		ORDER BY recorded_at DESC, file_id LIMIT $4`,
 		f.ID, f.Unwritten, f.Sharing, f.Limit)
 }
@@ -140,7 +142,7 @@ func (l *Ledger) Unfiled(ctx context.Context, f UnfiledFilter, now time.Time, ea
 		FROM instructions_log AS i FINAL`+withAccountIDs+withPayees+`
 		WHERE ($1 = '' OR programme = $1) AND ($2 = '' OR cycle = $2) AND created_ms >= $3 AND reason != $4
 			AND (NOT $5 OR direction = 'credit' AND method = 'transfer')
-			AND instruction_id NOT IN (SELECT instruction_id FROM results)
+			AND (account_ref, instruction_id) NOT IN (SELECT account_ref, instruction_id FROM results)
 			AND instruction_id NOT IN (SELECT arrayJoin(instruction_ids) FROM payment_files WHERE state NOT IN ('withdrawn', 'given_up'))
 		ORDER BY created_ms, instruction_id`,
 		f.Programme, f.Cycle, now.Add(-unfiledHorizon).UnixMilli(), rules.ShadowReason, f.TransfersAlone)
@@ -161,6 +163,21 @@ func (l *Ledger) Unfiled(ctx context.Context, f UnfiledFilter, now time.Time, ea
 		return fmt.Errorf("read instructions that are in no file: %w", explain(err))
 	}
 	return nil
+}
+
+// Answered is of how many of the instructions the bank has said anything. What it said
+// of another account's is none of it.
+func (l *Ledger) Answered(ctx context.Context, ids []string) (answered int, err error) {
+	for some := range slices.Chunk(ids, maxInstructionIDs) {
+		counts, err := query(ctx, l, "answers on the instructions of a file", func(rows driver.Rows, n *uint64) error { return rows.Scan(n) }, `
+			SELECT count() FROM instructions_log FINAL
+			WHERE instruction_id IN ($1) AND (account_ref, instruction_id) IN (SELECT account_ref, instruction_id FROM results WHERE instruction_id IN ($1))`, some)
+		if err != nil {
+			return 0, err
+		}
+		answered += int(counts[0])
+	}
+	return answered, nil
 }
 
 // InstructionsOf are the instructions of the ids, in their order, with their payees.

@@ -39,11 +39,21 @@ func TestWhatIsInNoFile(t *testing.T) {
 		Result:     rules.Result{InstructionID: "I4", AccountID: "acc-4", Status: rules.Settled, At: rules.InstantAt(base, 0)},
 		AccountRef: refOf("acc-4"), Cause: rules.Cause{Kind: rules.CauseResult, ID: "r", Partition: 3, RecordedAt: base * 1000},
 	}}
+	decisions[1].Results = []rules.ResultRow{{ // of another's instruction: it says nothing of it
+		Result:     rules.Result{InstructionID: "I1", AccountID: "acc-2", Status: rules.Accepted, At: rules.InstantAt(base, 0)},
+		AccountRef: refOf("acc-2"), Cause: rules.Cause{Kind: rules.CauseResult, ID: "r2", Partition: 3, RecordedAt: base * 1000},
+	}}
 	decisions[4].Instructions[0].Method, decisions[4].Instructions[0].IBAN, decisions[4].Instructions[0].Name = 0, "", ""
 	decisions[5].Instructions[0].Direction = rules.Debit
 	decisions[6].Instructions[0].Cycle = "2026-02"
 	w.book(t, decisions...)
 	w.book(t, decisions[0]) // what comes twice is there once
+	if n, err := w.ledger.Answered(t.Context(), []string{"I1", "I4", "I7"}); n != 1 || err != nil {
+		t.Errorf("%d are answered, %v", n, err)
+	}
+	if of, err := w.ledger.Instructed(t.Context(), clickhouse.InstructionFilter{ID: "I1", Limit: 1}); err != nil || len(of) != 1 || of[0].Said.Status != 0 {
+		t.Errorf("I1 is said to be %+v, %v", of, err)
+	}
 	day := int64(86_400)
 	transfers := clickhouse.UnfiledFilter{TransfersAlone: true}
 	want(t, "transfers", w.unfiled(t, transfers, base), "I1 acc-1 IBAN1 Zoë, I2 acc-2 IBAN2 Zoë, I7 acc-7 IBAN7 Zoë")
