@@ -193,13 +193,16 @@ func (s *Shard) loadMissing(ctx context.Context, w *window) error {
 var errUnreadable = errors.New("the state of an account can't be read")
 
 // open makes the accounts that aren't open what was loaded of them, and those whole
-// of which all is needed.
+// of which all is needed. It finds all that can't be read: they are restored at once,
+// and once.
 func (s *Shard) open(ctx context.Context, w *window) error {
+	var unreadable error
 	for i := range w.accounts {
 		a := &w.accounts[i]
 		if a.state == nil {
 			if err := a.read(s.states.blank(a.id)); err != nil {
-				return err
+				unreadable = err
+				continue
 			}
 		}
 		if a.whole && a.state.IsFolded() {
@@ -209,11 +212,11 @@ func (s *Shard) open(ctx context.Context, w *window) error {
 			}
 			if err := a.state.Unfold(pages); err != nil {
 				a.state, a.damaged = nil, true
-				return fmt.Errorf("%w: %w", errUnreadable, err)
+				unreadable = fmt.Errorf("%w: %w", errUnreadable, err)
 			}
 		}
 	}
-	return nil
+	return unreadable
 }
 
 func (s *Shard) loadPages(ctx context.Context, id string) (pages [][]byte, err error) {

@@ -148,7 +148,7 @@ func roomFor[T any](s []T) []T { return make([]T, 0, len(s)) }
 
 // mostKeptBytes bounds the outbox of a batch whose memory is used again: a window of
 // a backlog may be a hundred times as large as those that follow.
-const mostKeptBytes = 4 << 20
+const mostKeptBytes = 1 << 20
 
 // giveBack lets the next window use the memory of a delivered batch. Nobody may read
 // it any more, and what its texts are in is let go.

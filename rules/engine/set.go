@@ -453,6 +453,7 @@ func (e *Engine) removeEvent(a *Account, event int32) {
 			e.placePurchase(a, i)
 			if removed.isLink() {
 				a.links--
+				a.needsAll = a.needsAll || a.fold != nil // what is put away may have followed it
 				e.relink(a, removed.transactionID)
 			}
 			a.dropEmptyPurchases()
