@@ -344,7 +344,11 @@ func (w *chaosWorld) check(t *testing.T) {
 func (w *chaosWorld) checkProof(t *testing.T) {
 	t.Helper()
 	const listed = 5
-	p := audit.Proof{Store: w.ledger, Snapshot: w.catalogue.snapshot, Catalogue: w.agreed, Limit: listed}
+	snapshot, err := engine.Compile(w.agreed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := audit.Proof{Store: w.ledger, Snapshot: snapshot, Catalogue: w.agreed, Limit: listed}
 	sheet, err := p.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
