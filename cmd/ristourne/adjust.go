@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -61,7 +60,7 @@ after a crash or by mistake, it is booked once. Name the ticket in the reason.`,
 				return usageError{err}
 			}
 			r := adjust.Request{AccountID: given[0], Programme: o.programme, AmountMinor: amountMinor, Currency: currency, Reason: o.reason, By: o.by}
-			return askForAdjustment(cmd.Context(), cmd.OutOrStdout(), &o, r, warnings(cmd))
+			return askForAdjustment(cmd.Context(), cmd.OutOrStdout(), &o, r)
 		},
 	}
 	configFlag(cmd, &o.config)
@@ -107,8 +106,8 @@ func openDesk(ctx context.Context, c *config.Config, catalogue *engine.Snapshot)
 		func() error { return errors.Join(closeFacts(), ledger.Close()) }, nil
 }
 
-func askForAdjustment(ctx context.Context, stdout io.Writer, o *adjustOptions, r adjust.Request, log *slog.Logger) (err error) {
-	return withDesk(ctx, o.config, log, func(desk *adjust.Desk, catalogue *engine.Snapshot) error {
+func askForAdjustment(ctx context.Context, stdout io.Writer, o *adjustOptions, r adjust.Request) (err error) {
+	return withDesk(ctx, o.config, func(desk *adjust.Desk, catalogue *engine.Snapshot) error {
 		if r.Programme, err = soleProgramme(catalogue, r.Programme); err != nil {
 			return err
 		}
@@ -128,12 +127,12 @@ func askForAdjustment(ctx context.Context, stdout io.Writer, o *adjustOptions, r
 	})
 }
 
-func withDesk(ctx context.Context, file string, log *slog.Logger, do func(*adjust.Desk, *engine.Snapshot) error) (err error) {
+func withDesk(ctx context.Context, file string, do func(*adjust.Desk, *engine.Snapshot) error) (err error) {
 	c, err := config.Load(file)
 	if err != nil {
 		return err
 	}
-	catalogue, err := catalogueNow(ctx, c, log)
+	catalogue, err := catalogueNow(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -166,11 +165,7 @@ func newAdjustListCommand() *cobra.Command {
 }
 
 func listAdjustments(ctx context.Context, stdout io.Writer, file string, state adjust.State, output string) error {
-	c, err := config.Load(file)
-	if err != nil {
-		return err
-	}
-	ledger, err := lookIntoLedger(ctx, c)
+	ledger, err := ledgerOf(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -220,7 +215,7 @@ func newAdjustApproveCommand() *cobra.Command {
 			if err := needFactTexts(by, "approved"); err != nil {
 				return usageError{err}
 			}
-			return withDesk(cmd.Context(), file, warnings(cmd), func(desk *adjust.Desk, _ *engine.Snapshot) error {
+			return withDesk(cmd.Context(), file, func(desk *adjust.Desk, _ *engine.Snapshot) error {
 				a, err := desk.Approve(cmd.Context(), given[0], by)
 				if err != nil {
 					return err
@@ -246,7 +241,7 @@ func newAdjustRejectCommand() *cobra.Command {
 			if err := needByAndReason(by, reason); err != nil {
 				return usageError{err}
 			}
-			return withDesk(cmd.Context(), file, warnings(cmd), func(desk *adjust.Desk, _ *engine.Snapshot) error {
+			return withDesk(cmd.Context(), file, func(desk *adjust.Desk, _ *engine.Snapshot) error {
 				a, err := desk.Reject(cmd.Context(), given[0], by, reason)
 				if err != nil {
 					return err

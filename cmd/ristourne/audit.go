@@ -15,8 +15,6 @@ import (
 
 	"ristourne/cmd/internal/config"
 	"ristourne/processor/audit"
-	"ristourne/processor/catalog"
-	"ristourne/processor/catalog/published"
 	"ristourne/rules/offer"
 )
 
@@ -140,22 +138,6 @@ func auditLedger(ctx context.Context, stdout, stderr io.Writer, c *config.Config
 }
 
 var errNotProven = errors.New("the ledger does not add up")
-
-// publishedNow is the newest catalogue in Redis, with what was agreed in it.
-func publishedNow(ctx context.Context, c *config.Config) (*catalog.Loaded, error) {
-	client, err := c.Redis.Connect()
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, config.LookTimeout)
-	defer cancel()
-	loaded, _, err := published.Read(ctx, client, c.Redis.Prefix)
-	if err != nil {
-		return nil, fmt.Errorf("look up the catalogue in Redis at %v: %w", c.Redis.Addresses, explainEmpty(err))
-	}
-	return loaded, nil
-}
 
 const shownRows = 50 // of a table; JSON has all
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"ristourne/cmd/internal/config"
@@ -11,25 +12,31 @@ import (
 	"ristourne/rules"
 	"ristourne/rules/engine"
 	"ristourne/sinks/facts"
+	"ristourne/sinks/results"
 )
 
 // What the back office states, by facts that a person answers for.
 
-// openFacts opens the topic of facts for a command that posts some: they go to the
-// shards over which accounts are laid out. closeFacts waits for what is on its way.
-func openFacts(ctx context.Context, c *config.Config) (writer *facts.Writer, closeFacts func() error, err error) {
+// openFacts opens the topic of facts for a command that posts some.
+func openFacts(ctx context.Context, c *config.Config) (*facts.Writer, func() error, error) {
+	return openTopic(ctx, c, c.Kafka.Topics.Facts, facts.New)
+}
+
+// openTopic opens an input topic for a command that posts to it: what it posts goes to
+// the shards over which accounts are laid out. closeTopic waits for what is on its way.
+func openTopic[W io.Closer](ctx context.Context, c *config.Config, topic string, open func(results.Options) W) (writer W, closeTopic func() error, err error) {
 	shards, err := heldShards(ctx, c)
 	if err != nil {
-		return nil, nil, err // facts might go where nobody reads them
+		return writer, nil, err // it might go where nobody reads it
 	}
-	if err := c.Kafka.Look(ctx, c.Kafka.Topics.Facts); err != nil {
-		return nil, nil, err
+	if err := c.Kafka.Look(ctx, topic); err != nil {
+		return writer, nil, err
 	}
 	transport, err := c.Kafka.Transport()
 	if err != nil {
-		return nil, nil, err
+		return writer, nil, err
 	}
-	writer = facts.New(facts.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Facts, Transport: transport, Partitions: shards})
+	writer = open(results.Options{Brokers: c.Kafka.Brokers, Topic: topic, Transport: transport, Partitions: shards})
 	return writer, func() error {
 		err := writer.Close()
 		transport.CloseIdleConnections()

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ristourne/cmd/internal/config"
 	"ristourne/rules"
 	"ristourne/rules/money"
 	"ristourne/rules/offer"
@@ -71,7 +70,7 @@ acceptance. "none" is one of which the bank has said nothing.
 				return usageError{err}
 			}
 			if o.stuck {
-				return listStuck(cmd.Context(), cmd.OutOrStdout(), &o, warnings(cmd))
+				return listStuck(cmd.Context(), cmd.OutOrStdout(), &o)
 			}
 			return lookUpInstructions(cmd.Context(), cmd.OutOrStdout(), &o)
 		},
@@ -123,11 +122,7 @@ func newInstructionsShowCommand() *cobra.Command {
 }
 
 func lookUpInstructions(ctx context.Context, stdout io.Writer, o *instructionsOptions) error {
-	c, err := config.Load(o.config)
-	if err != nil {
-		return err
-	}
-	ledger, err := lookIntoLedger(ctx, c)
+	ledger, err := ledgerOf(ctx, o.config)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -60,7 +59,7 @@ files lists files.`,
 			if err := o.check(); err != nil {
 				return usageError{err}
 			}
-			return exportInstructions(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), &o, warnings(cmd))
+			return exportInstructions(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), &o)
 		},
 	}
 	configFlag(cmd, &o.config)
@@ -98,12 +97,12 @@ func (o *filesOptions) check() error {
 	return needByAndReason(o.by, o.reason)
 }
 
-func exportInstructions(ctx context.Context, stdout, stderr io.Writer, o *filesOptions, log *slog.Logger) error {
+func exportInstructions(ctx context.Context, stdout, stderr io.Writer, o *filesOptions) error {
 	c, err := config.Load(o.config)
 	if err != nil {
 		return err
 	}
-	catalogue, err := catalogueNow(ctx, c, log)
+	catalogue, err := catalogueNow(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -328,11 +327,7 @@ given_up (its instructions are in no file).`,
 }
 
 func listPaymentFiles(ctx context.Context, stdout io.Writer, file, output string, limit int) error {
-	c, err := config.Load(file)
-	if err != nil {
-		return err
-	}
-	ledger, err := lookIntoLedger(ctx, c)
+	ledger, err := ledgerOf(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -388,11 +383,7 @@ doesn't pay of it, it rejects, and a rejection makes the money due again.`,
 }
 
 func withdrawPaymentFile(ctx context.Context, stdout io.Writer, file, id, by, reason string) error {
-	c, err := config.Load(file)
-	if err != nil {
-		return err
-	}
-	ledger, err := lookIntoLedger(ctx, c)
+	ledger, err := ledgerOf(ctx, file)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"text/tabwriter"
 	"time"
 
@@ -37,12 +36,12 @@ const (
 
 // listStuck lists what waits for a person: payments that stand still, instructions
 // that the bank saw before, and those that it has said nothing of for some days.
-func listStuck(ctx context.Context, stdout io.Writer, o *instructionsOptions, log *slog.Logger) error {
+func listStuck(ctx context.Context, stdout io.Writer, o *instructionsOptions) error {
 	c, err := config.Load(o.config)
 	if err != nil {
 		return err
 	}
-	catalogue, err := catalogueNow(ctx, c, log)
+	catalogue, err := catalogueNow(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -191,7 +190,7 @@ stuck, does no harm.`,
 			if err := needByAndReason(o.by, o.reason); err != nil {
 				return usageError{err}
 			}
-			return releasePayments(cmd.Context(), cmd.OutOrStdout(), &o, given[0], warnings(cmd))
+			return releasePayments(cmd.Context(), cmd.OutOrStdout(), &o, given[0])
 		},
 	}
 	configFlag(cmd, &o.config)
@@ -203,12 +202,12 @@ stuck, does no harm.`,
 	return cmd
 }
 
-func releasePayments(ctx context.Context, stdout io.Writer, o *releaseOptions, accountID string, log *slog.Logger) (err error) {
+func releasePayments(ctx context.Context, stdout io.Writer, o *releaseOptions, accountID string) (err error) {
 	c, err := config.Load(o.config)
 	if err != nil {
 		return err
 	}
-	catalogue, err := catalogueNow(ctx, c, log)
+	catalogue, err := catalogueNow(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"ristourne/cmd/internal/config"
-	"ristourne/processor/catalog/published"
 	"ristourne/processor/invoice"
 	"ristourne/processor/invoice/render"
 	"ristourne/rules"
@@ -93,11 +92,11 @@ func (o *closeOptions) check(month string) (err error) {
 
 func closeMonth(cmd *cobra.Command, c *config.Config, o *closeOptions) error {
 	ctx := cmd.Context()
-	catalogue, err := publishedOffers(ctx, c)
+	published, err := publishedNow(ctx, c)
 	if err != nil {
 		return err
 	}
-	if o.order.Programme, err = programmeNamed(catalogue, o.order.Programme); err != nil {
+	if o.order.Programme, err = programmeNamed(published.Catalogue, o.order.Programme); err != nil {
 		return usageError{err}
 	}
 	ledger, err := lookIntoLedger(ctx, c)
@@ -105,7 +104,7 @@ func closeMonth(cmd *cobra.Command, c *config.Config, o *closeOptions) error {
 		return err
 	}
 	defer ledger.Close()
-	closer := invoice.Closer{Ledger: ledger, Catalogue: catalogue, Now: time.Now, Whole: func(ctx context.Context, until int64) error {
+	closer := invoice.Closer{Ledger: ledger, Catalogue: published.Catalogue, Now: time.Now, Whole: func(ctx context.Context, until int64) error {
 		return bookedUntil(ctx, c, ledger, until, o.incomplete, warnings(cmd))
 	}}
 	closed, err := closer.Close(ctx, o.order)
@@ -113,22 +112,6 @@ func closeMonth(cmd *cobra.Command, c *config.Config, o *closeOptions) error {
 		return err
 	}
 	return printClosed(cmd.OutOrStdout(), o, &closed)
-}
-
-// publishedOffers is the catalogue in Redis, with all its versions.
-func publishedOffers(ctx context.Context, c *config.Config) (*offer.Catalogue, error) {
-	client, err := c.Redis.Connect()
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, config.LookTimeout)
-	defer cancel()
-	loaded, _, err := published.Read(ctx, client, c.Redis.Prefix)
-	if err != nil {
-		return nil, fmt.Errorf("look up the catalogue in Redis at %v: %w", c.Redis.Addresses, explainEmpty(err))
-	}
-	return loaded.Catalogue, nil
 }
 
 // programmeNamed is the id of the programme, or of the only one.
@@ -273,11 +256,7 @@ partner owes: those of a credit note are under 0.`,
 }
 
 func storedInvoices(ctx context.Context, file string, f clickhouse.InvoiceFilter) ([]rules.InvoiceRow, error) {
-	c, err := config.Load(file)
-	if err != nil {
-		return nil, err
-	}
-	ledger, err := lookIntoLedger(ctx, c)
+	ledger, err := ledgerOf(ctx, file)
 	if err != nil {
 		return nil, err
 	}

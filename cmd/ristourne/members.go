@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -174,7 +173,7 @@ func knownProgramme(ctx context.Context, stderr io.Writer, c *config.Config, pro
 	entries, _, err := published.Entries(ctx, client, c.Redis.Prefix)
 	var snapshot *engine.Snapshot
 	if err == nil {
-		snapshot, err = catalogueNow(ctx, c, slog.New(slog.DiscardHandler))
+		snapshot, err = catalogueNow(ctx, c)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "there is no catalogue yet that could tell whether programme %q exists, or which card tokens may look like card numbers (%v)\n", programme, err)

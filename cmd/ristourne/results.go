@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -66,7 +65,7 @@ out. Each file, with its SHA-256, who imported it and why, stands in the audit t
 			if err := needByAndReason(o.by, o.reason); err != nil && !o.dryRun {
 				return usageError{err}
 			}
-			return importResults(cmd.Context(), cmd.OutOrStdout(), &o, given, warnings(cmd))
+			return importResults(cmd.Context(), cmd.OutOrStdout(), &o, given)
 		},
 	}
 	configFlag(cmd, &o.config)
@@ -78,7 +77,7 @@ out. Each file, with its SHA-256, who imported it and why, stands in the audit t
 	return cmd
 }
 
-func importResults(ctx context.Context, stdout io.Writer, o *resultsOptions, paths []string, log *slog.Logger) (err error) {
+func importResults(ctx context.Context, stdout io.Writer, o *resultsOptions, paths []string) (err error) {
 	c, err := config.Load(o.config)
 	if err != nil {
 		return err
@@ -87,7 +86,7 @@ func importResults(ctx context.Context, stdout io.Writer, o *resultsOptions, pat
 	if err != nil {
 		return err
 	}
-	catalogue, err := catalogueNow(ctx, c, log)
+	catalogue, err := catalogueNow(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -108,7 +107,7 @@ func importResults(ctx context.Context, stdout io.Writer, o *resultsOptions, pat
 	}
 	var post func(*bankresults.File, *bankresults.Plan) (again string, err error)
 	if !o.dryRun {
-		writer, closeResults, err := openResults(ctx, c)
+		writer, closeResults, err := openTopic(ctx, c, c.Kafka.Topics.Results, results.New)
 		if err != nil {
 			return err
 		}
@@ -182,26 +181,6 @@ func asksLedger(ledger *clickhouse.Ledger, catalogue *engine.Snapshot) bankresul
 			return time.UTC
 		},
 	}
-}
-
-func openResults(ctx context.Context, c *config.Config) (writer *results.Writer, closeResults func() error, err error) {
-	shards, err := heldShards(ctx, c)
-	if err != nil {
-		return nil, nil, err // they might go where nobody reads them
-	}
-	if err := c.Kafka.Look(ctx, c.Kafka.Topics.Results); err != nil {
-		return nil, nil, err
-	}
-	transport, err := c.Kafka.Transport()
-	if err != nil {
-		return nil, nil, err
-	}
-	writer = results.New(results.Options{Brokers: c.Kafka.Brokers, Topic: c.Kafka.Topics.Results, Transport: transport, Partitions: shards})
-	return writer, func() error {
-		err := writer.Close()
-		transport.CloseIdleConnections()
-		return err
-	}, nil
 }
 
 const (

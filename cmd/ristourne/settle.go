@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +68,7 @@ published, it says so. The catalogue alone says who pays.`,
 			if o.activate {
 				return tellActivation(cmd.Context(), cmd.OutOrStdout(), c, &o)
 			}
-			return settleCycle(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), c, o, warnings(cmd))
+			return settleCycle(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), c, o)
 		},
 	}
 	configFlag(cmd, &o.config)
@@ -106,8 +105,8 @@ func (o *settleOptions) check() error {
 	return needByAndReason(o.by, o.reason)
 }
 
-func settleCycle(ctx context.Context, stdout, stderr io.Writer, c *config.Config, o settleOptions, log *slog.Logger) error {
-	catalogue, err := catalogueNow(ctx, c, log)
+func settleCycle(ctx context.Context, stdout, stderr io.Writer, c *config.Config, o settleOptions) error {
+	catalogue, err := catalogueNow(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"ristourne/cmd/internal/config"
 	"ristourne/processor"
+	"ristourne/processor/catalog"
 	"ristourne/processor/catalog/published"
 	"ristourne/processor/replay"
 	"ristourne/rules"
@@ -50,7 +51,7 @@ account are told.`,
 			if err != nil {
 				return err
 			}
-			return tellWhy(cmd.Context(), cmd.OutOrStdout(), c, o, given, warnings(cmd))
+			return tellWhy(cmd.Context(), cmd.OutOrStdout(), c, o, given)
 		},
 	}
 	configFlag(cmd, &o.config)
@@ -65,8 +66,8 @@ func warnings(cmd *cobra.Command) *slog.Logger {
 	return newLogger(cmd.ErrOrStderr(), config.Log{Level: "warn", Format: "text"})
 }
 
-func tellWhy(ctx context.Context, stdout io.Writer, c *config.Config, o whyOptions, given []string, log *slog.Logger) error {
-	snapshot, err := catalogueNow(ctx, c, log)
+func tellWhy(ctx context.Context, stdout io.Writer, c *config.Config, o whyOptions, given []string) error {
+	snapshot, err := catalogueNow(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -93,6 +94,15 @@ func tellWhy(ctx context.Context, stdout io.Writer, c *config.Config, o whyOptio
 		}
 	}
 	return nil
+}
+
+// ledgerOf is lookIntoLedger of the configuration in a file, for who needs no more of it.
+func ledgerOf(ctx context.Context, file string) (*clickhouse.Ledger, error) {
+	c, err := config.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	return lookIntoLedger(ctx, c)
 }
 
 // lookIntoLedger opens ClickHouse for reading: it neither makes tables nor waits
@@ -127,8 +137,17 @@ func checkInstallation(ctx context.Context, c *config.Config, ledger *clickhouse
 	return processor.CheckInstallation(ctx, store, ledger, []byte(c.Privacy.AccountRefKey.Reveal()))
 }
 
-// catalogueNow is the newest catalogue in Redis.
-func catalogueNow(ctx context.Context, c *config.Config, log *slog.Logger) (*engine.Snapshot, error) {
+// catalogueNow is the newest catalogue in Redis, compiled.
+func catalogueNow(ctx context.Context, c *config.Config) (*engine.Snapshot, error) {
+	loaded, err := publishedNow(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return loaded.Snapshot, nil
+}
+
+// publishedNow is the newest catalogue in Redis, with what was agreed in it.
+func publishedNow(ctx context.Context, c *config.Config) (*catalog.Loaded, error) {
 	client, err := c.Redis.Connect()
 	if err != nil {
 		return nil, err
@@ -136,16 +155,11 @@ func catalogueNow(ctx context.Context, c *config.Config, log *slog.Logger) (*eng
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, config.LookTimeout)
 	defer cancel()
-	// A watcher waits until there is a catalogue; this says that there is none.
-	if _, _, err := published.Entries(ctx, client, c.Redis.Prefix); err != nil {
+	loaded, _, err := published.Read(ctx, client, c.Redis.Prefix)
+	if err != nil {
 		return nil, fmt.Errorf("look up the catalogue in Redis at %v: %w", c.Redis.Addresses, explainEmpty(err))
 	}
-	watcher := published.NewWatcher(client, published.WatcherOptions{Prefix: c.Redis.Prefix, Log: log})
-	defer watcher.Start(ctx)()
-	if err := watcher.Wait(ctx); err != nil {
-		return nil, fmt.Errorf("compile the catalogue in Redis at %v: %w", c.Redis.Addresses, err)
-	}
-	return watcher.Current().Snapshot, nil
+	return loaded, nil
 }
 
 func accountsOf(ctx context.Context, ledger *clickhouse.Ledger, transactionID string) ([]string, error) {
