@@ -485,7 +485,7 @@ func (s *Shard) fold(a *engine.Account) (state AccountState, links []uint64, err
 // When it returns, the batch is decided.
 func (s *Shard) save(ctx context.Context, w *window) (SavedBatch, error) {
 	w.spent = s.leases.appendSpent(w.spent[:0])
-	saved := SavedBatch{batch: s.batch, positions: w.positions, outbox: w.outbox}
+	saved := SavedBatch{batch: s.batch, positions: w.positions}
 	if w.outbox != nil {
 		saved.batch++
 	}
@@ -505,8 +505,7 @@ func (s *Shard) save(ctx context.Context, w *window) (SavedBatch, error) {
 	s.metrics.countHoldouts(w.decision.Set)
 	s.leases.saved(s.source.Shard())
 	if w.outbox != nil {
-		saved.memory = w.handOver()
-		saved.decision = &saved.memory.decision
+		saved.decided = w.handOver()
 	}
 	return saved, nil
 }

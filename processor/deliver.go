@@ -11,9 +11,7 @@ import (
 type SavedBatch struct {
 	batch     uint64
 	positions rules.Positions
-	outbox    []byte          // what was saved, byte for byte; nil: the batch moved positions alone
-	decision  *rules.Decision // what stands in outbox
-	memory    *batchMemory    // that it is in; nil: its own
+	decided   *batchMemory // nil: the batch moved positions alone
 }
 
 // drain takes what waits behind first, without waiting for more: a slow sink
@@ -39,8 +37,8 @@ func drain(first SavedBatch, queue <-chan SavedBatch) []SavedBatch {
 func (s *Shard) Deliver(ctx context.Context, batches ...SavedBatch) error {
 	decisions := make([]*rules.Decision, 0, len(batches))
 	for i := range batches {
-		if d := batches[i].decision; d != nil {
-			decisions = append(decisions, d)
+		if b := batches[i].decided; b != nil {
+			decisions = append(decisions, &b.decision)
 		}
 	}
 	if err := s.bookAndSend(ctx, decisions); err != nil {
@@ -59,7 +57,7 @@ func (s *Shard) Deliver(ctx context.Context, batches ...SavedBatch) error {
 		return err
 	}
 	for i := range batches {
-		s.window.giveBack(batches[i].memory)
+		s.window.giveBack(batches[i].decided)
 	}
 	return nil
 }

@@ -308,11 +308,11 @@ func TestWhatIsRefusedForGoodIsSetAsideWhole(t *testing.T) {
 	}
 	batch := <-s.saved
 	d := new(rules.Decision)
-	if err := outbox.Decode(batch.outbox, d); err != nil || len(d.Instructions) != 2 {
+	if err := outbox.Decode(batch.decided.outbox, d); err != nil || len(d.Instructions) != 2 {
 		t.Fatalf("%d instructions, %v", len(d.Instructions), err)
 	}
 	bad := d.Instructions[0]
-	c := &choosy{acquired: Acquired{Epoch: 1, Batch: batch.batch, Outbox: [][]byte{batch.outbox}}, refuses: bad.ID}
+	c := &choosy{acquired: Acquired{Epoch: 1, Batch: batch.batch, Outbox: [][]byte{batch.decided.outbox}}, refuses: bad.ID}
 	ledger := &bareLedger{}
 	s.ports.Accounts, s.ports.Ledger, s.ports.Instructions, s.ports.Referrals, s.ports.DeadLetters = c, ledger, c, c, c
 	for _, sure := range []bool{false, true} {

@@ -123,7 +123,7 @@ func decided(t *testing.T, s *saleShard, records ...feed.Record) *rules.Decision
 	}
 	batch := <-s.saved
 	d := new(rules.Decision)
-	if err := outbox.Decode(batch.outbox, d); err != nil {
+	if err := outbox.Decode(batch.decided.outbox, d); err != nil {
 		t.Fatal(err)
 	}
 	return d

@@ -168,10 +168,12 @@ func (s *rememberingShard) buffered(v reflect.Value) {
 func (s *rememberingShard) check() {
 	s.t.Helper()
 	batch := <-s.saved
-	if batch.decision != nil {
-		s.redis.ledger.insert(batch.decision, wholeBatch)
+	var saved []byte
+	if b := batch.decided; b != nil {
+		s.redis.ledger.insert(&b.decision, wholeBatch)
+		saved = bytes.Clone(b.outbox)
 	}
-	s.outboxes, s.delivered = append(s.outboxes, bytes.Clone(batch.outbox)), append(s.delivered, batch)
+	s.outboxes, s.delivered = append(s.outboxes, saved), append(s.delivered, batch)
 	for id, r := range s.states.byID {
 		if !bytes.Equal(r.account.AppendBinary(nil), s.redis.states[id]) {
 			s.t.Fatalf("of account %s something else is remembered than was saved", id)
@@ -179,11 +181,11 @@ func (s *rememberingShard) check() {
 	}
 	const underway = 10
 	if last := len(s.delivered) - underway; last >= 0 { // the next windows are decided in its memory
-		s.window.giveBack(s.delivered[last].memory)
+		s.window.giveBack(s.delivered[last].decided)
 		s.reused += len(s.window.free)
 	}
 	for _, d := range s.delivered[max(0, len(s.delivered)-underway+1):] {
-		if d.decision != nil && !bytes.Equal(outbox.Encode(nil, d.decision), d.outbox) {
+		if b := d.decided; b != nil && !bytes.Equal(outbox.Encode(nil, &b.decision), b.outbox) {
 			s.t.Fatalf("of batch %d something else is delivered than was saved", d.batch)
 		}
 	}
@@ -204,7 +206,10 @@ func TestWhatIsPutAwayIsFoundAgain(t *testing.T) {
 			if err := s.take(t, records...); err != nil {
 				t.Fatal(err)
 			}
-			return (<-s.saved).decision
+			if b := (<-s.saved).decided; b != nil {
+				return &b.decision
+			}
+			return nil
 		}
 		at := func(id, typ, transaction, original string, day, amountMinor int) feed.Record {
 			return feed.Record{Topic: rules.TopicTransactions, Time: 1_800_000_000_000, Key: []byte("a"), Value: fmt.Appendf(nil,

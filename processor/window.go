@@ -43,7 +43,7 @@ type batchMemory struct {
 	refunds  []rules.RefundChange
 	holdouts []rules.HoldoutDraw
 	payloads []byte
-	outbox   []byte
+	outbox   []byte // what was saved of the decision, byte for byte
 }
 
 // progress is how far a window has come, and what is counted on the way.
