@@ -29,7 +29,7 @@ test: ## Run the tests against the embedded parts, with the race detector; rando
 .PHONY: test-long
 test-long: ## Run what make test leaves out: several processes, whole days, and the random tests with all their cases
 	go test -race -timeout $(TIMEOUT) ./cmd/pipelinetest ./cmd/sandbox ./cmd/bench
-	go test -timeout $(TIMEOUT) ./rules/ledgertest # the rules start no goroutines: no races
+	go test -timeout $(TIMEOUT) ./rules/... ./processor/... ./sinks/... # make test looks for races
 	go test -timeout $(TIMEOUT) ./rules/engine -run 'Oracle|Folded' -cases 320
 
 .PHONY: test-real

@@ -269,36 +269,39 @@ func TestWhatIsDecidedCanBeCarried(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	sound, carried, paid := 0, 0, 0
-	rapid.Check(t, func(t *rapid.T) {
-		loaded := carriedCatalogue(t, dir)
-		if loaded == nil {
-			return
-		}
-		sound++
-		c := &carrier{states: map[string][]byte{}, spent: map[rules.BudgetKey]int64{}, snapshot: loaded.Snapshot, records: carriedRecords(t)}
-		options := processor.DefaultOptions()
-		options.AccountRefKey, options.RetryMax = make([]byte, 32), time.Millisecond
-		s := processor.NewShard(c, processor.Ports{
-			Accounts: c, Ledger: c, Instructions: c, Referrals: c, DeadLetters: c, Catalogue: c, Now: time.Now,
-		}, options, processor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(io.Discard, nil)))
-		queue := make(chan processor.SavedBatch, 100)
-		if err := s.Acquire(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Decide(t.Context(), queue); err != nil {
-			t.Fatalf("it can't be decided: %v", err)
-		}
-		close(queue)
-		for batch := range queue {
-			if err := s.Deliver(t.Context(), batch); err != nil {
-				t.Fatalf("what was decided can't be carried: %v: %v", c.refused, err)
+	// With -short a check makes few cases: again until some have shown what is asked.
+	for round := 0; round < 10 && paid == 0; round++ {
+		rapid.Check(t, func(t *rapid.T) {
+			loaded := carriedCatalogue(t, dir)
+			if loaded == nil {
+				return
 			}
-		}
-		carried += c.carried
-		if c.carried > 1 {
-			paid++
-		}
-	})
+			sound++
+			c := &carrier{states: map[string][]byte{}, spent: map[rules.BudgetKey]int64{}, snapshot: loaded.Snapshot, records: carriedRecords(t)}
+			options := processor.DefaultOptions()
+			options.AccountRefKey, options.RetryMax = make([]byte, 32), time.Millisecond
+			s := processor.NewShard(c, processor.Ports{
+				Accounts: c, Ledger: c, Instructions: c, Referrals: c, DeadLetters: c, Catalogue: c, Now: time.Now,
+			}, options, processor.NewMetrics(prometheus.NewRegistry()), slog.New(slog.NewTextHandler(io.Discard, nil)))
+			queue := make(chan processor.SavedBatch, 100)
+			if err := s.Acquire(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Decide(t.Context(), queue); err != nil {
+				t.Fatalf("it can't be decided: %v", err)
+			}
+			close(queue)
+			for batch := range queue {
+				if err := s.Deliver(t.Context(), batch); err != nil {
+					t.Fatalf("what was decided can't be carried: %v: %v", c.refused, err)
+				}
+			}
+			carried += c.carried
+			if c.carried > 1 {
+				paid++
+			}
+		})
+	}
 	if sound == 0 || paid == 0 {
 		t.Fatalf("%d sound catalogues, %d steps carried, %d cases with money: nothing was looked at", sound, carried, paid)
 	}
